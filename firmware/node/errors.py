@@ -1,0 +1,30 @@
+"""What can go wrong in the node, by name. Each class is caught in exactly one place.
+
+Not here: what the network does. The client reports that as a cause, `on_down(cause)`, and raises nothing.
+"""
+
+
+class SensorError(Exception):
+    """The sensor gave no usable Reading. Caught in the sampler, which counts `reason` and tries again."""
+
+    def __init__(self, reason):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CommandError(Exception):
+    """A Command that cannot be carried out. Caught in the router, which answers with `code` and `text`."""
+
+    def __init__(self, code, text):
+        super().__init__(code)
+        self.code = code
+        self.text = text
+
+
+class ConfigError(Exception):
+    """A config that is refused: `field` is the key at fault, `text` the rule it breaks. Caught in main."""
+
+    def __init__(self, field, text):
+        super().__init__(field)
+        self.field = field
+        self.text = text
