@@ -1,0 +1,59 @@
+"""Run a script under the real MicroPython, with the node's modules on its path.
+
+For tests of single modules. A whole node is run by `limpet.node.NodeProcess`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from limpet.interpreter import micropython
+
+REPO = Path(__file__).resolve().parents[1]
+
+# Far above what any script takes, so that only a hang meets it.
+TIMEOUT_S = 60
+
+
+def run(
+    script: str,
+    *,
+    arch: str = "amd64",
+    heap: str | None = None,
+    cwd: Path | str | None = None,
+    env: dict[str, str] | None = None,
+    path: list[Path | str] | None = None,
+    exit_code: int = 0,
+) -> str:
+    """Run `script` and return what it printed; fail the test when it does not end with `exit_code`.
+
+    `arch` is amd64 or i386, `heap` a size such as "128k". Files are relative to `cwd`, which is a
+    folder of its own unless given. `path` comes before the node's own folders on MICROPYPATH.
+    """
+    folders = [*(path or []), REPO / "firmware", REPO / "lib", REPO / "boards/host", ".frozen"]
+    options = ["-X", f"heapsize={heap}"] if heap else []
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            [*micropython(arch), *options, "-c", script],
+            cwd=cwd or scratch,
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "MICROPYPATH": ":".join(str(folder) for folder in folders),
+                **(env or {}),
+            },
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    if done.returncode != exit_code:
+        pytest.fail(
+            f"MicroPython ended with {done.returncode}, not {exit_code}\n"
+            f"--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}",
+            pytrace=False,
+        )
+    return done.stdout
