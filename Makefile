@@ -1,0 +1,33 @@
+# Everything that is set up is kept in .venv/ and build/; once there, only `lock` uses the network.
+PYTHON ?= python3
+BROKER ?= amqtt
+JOBS ?= 4
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock setup venv clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
+	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
+
+test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
+	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) $(ARGS)
+
+lint: venv ## Check style, format and types
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+
+lock: ## Write requirements.lock again from pyproject.toml (needs the network)
+	@$(PYTHON) tools/bootstrap.py lock
+
+setup: venv ## Set up all that run and test need, for a time without a network
+	@.venv/bin/limpet setup $(if $(filter mosquitto,$(BROKER)),--mosquitto)
+
+clean: ## Remove what was set up, and with it the development certificates
+	rm -rf .venv build
+
+venv:
+	@$(PYTHON) tools/bootstrap.py

@@ -1,0 +1,131 @@
+"""Makes .venv from requirements.lock. Runs on any Python 3, to be able to say that it is too old.
+
+Only the standard library: nothing else is there yet. It will not touch the network, nor start pip,
+when the stamp in .venv says that this very lock was installed there by this very Python.
+"""
+
+import hashlib
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+REPO = pathlib.Path(__file__).resolve().parent.parent
+VENV = REPO / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCK = REPO / "requirements.lock"
+PROJECT = REPO / "pyproject.toml"
+OLDEST = (3, 11)
+BACKEND = "setuptools"
+UV = "uv==0.9.30"
+
+
+def digest(*files):
+    """SHA-256 over the files and over the place of .venv, as hex."""
+    # A venv knows its own place by absolute paths: moved, it has to be made anew.
+    sha = hashlib.sha256(str(VENV).encode())
+    for file in files:
+        sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def locked(name, lock):
+    """The lines of the requirement `name` in the text `lock`, hashes included."""
+    lines = []
+    for line in lock.splitlines():
+        if lines and not line.startswith(" "):
+            break
+        if lines or line.startswith(name + "=="):
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def unfit(version, has_pip):
+    """Why this Python cannot make the environment, and what to do: a text, or None if it can."""
+    if version[:2] < OLDEST:
+        return "Limpet needs Python {}.{} or later, and {} is {}.{}.\nName another: make PYTHON=python3.11".format(
+            *OLDEST, sys.executable, *version[:2]
+        )
+    if not has_pip:
+        return "Python's venv module is incomplete here.\nInstall it: apt install python3-venv"
+    return None
+
+
+def run(step, *command):
+    """Run one command of the set-up; ends the program with cause and remedy if it fails."""
+    print("limpet: " + step, flush=True)
+    if subprocess.run([str(word) for word in command], cwd=str(REPO)).returncode:
+        sys.exit(
+            "\nlimpet: {} did not succeed; the cause stands above.\n"
+            "If it is the network: connect and call make again, it goes on where it stopped.".format(
+                step
+            )
+        )
+
+
+def ready(path, text, module):
+    """Whether the file `path` says `text` and .venv can still import `module`.
+
+    It cannot when its Python was upgraded or removed since. Costs 20 ms.
+    """
+    if not (path.exists() and path.read_text() == text and PYTHON.exists()):
+        return False
+    return subprocess.run([str(PYTHON), "-c", "import " + module], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def stamp(path, text):
+    """Say in the file `path`, all at once or not at all, that what `text` stands for is done."""
+    path.with_suffix(".tmp").write_text(text)
+    os.replace(str(path.with_suffix(".tmp")), str(path))
+
+
+def make():
+    """Make .venv what requirements.lock says, doing only what is still missing."""
+    made, done = VENV / "limpet-made", VENV / "limpet-done"
+    if ready(done, digest(LOCK, PROJECT), "limpet"):
+        return
+    cause = unfit(sys.version_info, importlib.util.find_spec("ensurepip"))
+    if cause:
+        sys.exit("limpet: " + cause)
+    if not ready(made, digest(), "pip"):
+        run("Making .venv", sys.executable, "-m", "venv", "--clear", VENV)
+        stamp(made, digest())
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+    # esptool comes as source: it is built by the backend of the lock, not by whatever pip would fetch.
+    backend = VENV / "limpet-backend.txt"
+    backend.write_text(locked(BACKEND, LOCK.read_text()))
+    run("Installing the build backend", *pip, "--require-hashes", "-r", backend)
+    run(
+        "Installing the locked packages (about 60 MB, once)",
+        *pip,
+        "--require-hashes",
+        "--no-build-isolation",
+        "-r",
+        LOCK,
+    )
+    run("Installing limpet itself", *pip, "--no-build-isolation", "--no-deps", "-e", REPO)
+    stamp(done, digest(LOCK, PROJECT))
+
+
+def relock():
+    """Write requirements.lock from pyproject.toml, for every platform and Python from 3.11 on."""
+    # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
+    folder = REPO / "build" / "uv"
+    run("Making build/uv", sys.executable, "-m", "venv", folder)
+    run("Installing uv", folder / "bin" / "pip", "install", "--quiet", UV)
+    command = "pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate"
+    # No index in the output: a lock names files by hash, wherever they come from.
+    run(
+        "Writing requirements.lock",
+        *[folder / "bin" / "uv", *command.split(), "--no-emit-index-url", "--no-emit-find-links"],
+        *["--no-header", "--group", "dev", PROJECT, "-o", LOCK],
+    )
+
+
+if __name__ == "__main__":
+    try:
+        relock() if sys.argv[1:] == ["lock"] else make()
+    except KeyboardInterrupt:
+        sys.exit("\nlimpet: interrupted; call make again, it goes on where it stopped.")
