@@ -1,0 +1,59 @@
+"""A first-in, first-out store of fixed-size records in one bytearray that is allocated once.
+
+When it is full, the oldest record makes room for the newest and is counted in `dropped`.
+Records are named by an index that counts up for ever, so that a name never means another record.
+
+It will NOT look into a record, keep anything over a reset, or grow.
+"""
+
+
+class Ring:
+    """Room for `capacity` records of `record_size` bytes each, `capacity * record_size` bytes of heap.
+
+    `buffer`   the bytes; read and write them only at an offset that `push` or `at` gave
+    `first`    index of the oldest record held
+    `next`     index that the next record will get; held are first <= index < next
+    `dropped`  records that were overwritten before anyone took them
+    """
+
+    def __init__(self, record_size, capacity):
+        if record_size < 1 or capacity < 1:
+            raise ValueError("record_size and capacity must be at least 1")
+        self.buffer = bytearray(record_size * capacity)
+        self.first = 0
+        self.next = 0
+        self.dropped = 0
+        self._size = record_size
+        self._capacity = capacity
+
+    def __len__(self):
+        return self.next - self.first
+
+    def push(self):
+        """Append a record and return the offset in `buffer` to write it to.
+
+        An offset rather than a slice: packing in place (`struct.pack_into`) allocates nothing.
+        The place still holds an old record's bytes; write all of it.
+        """
+        if self.next - self.first == self._capacity:
+            self.first += 1
+            self.dropped += 1
+        offset = self.next % self._capacity * self._size
+        self.next += 1
+        return offset
+
+    def at(self, index):
+        """Offset in `buffer` of the record `index`; IndexError when it is not held (any more)."""
+        if not self.first <= index < self.next:
+            raise IndexError("record is not held")
+        return index % self._capacity * self._size
+
+    def forget_until(self, index):
+        """Let go of every record before `index`, uncounted; an `index` already passed changes nothing.
+
+        IndexError when `index` is beyond `next`: nobody can be done with what was never stored.
+        """
+        if index > self.next:
+            raise IndexError("record was never stored")
+        if index > self.first:
+            self.first = index
