@@ -1,0 +1,227 @@
+"""The node's config: one flat JSON object, each key known, of one type and keeping its rule.
+
+The same file runs on the node, before any connection, and in `limpet provision`, before anything is
+written. A refusal names the field and the rule, never the value: it may be a password.
+It will not fill in from elsewhere, guess, or keep what it does not know.
+"""
+
+import json
+from collections import namedtuple
+
+from node import topics
+from node.errors import ConfigError
+from node.strictjson import Shape
+
+SIZE_MAX = 4096
+# The longest config has 25 members: 51 structural characters.
+STRUCTURAL_MAX = 64
+
+# A DHT22 needs 2 s between reads.
+INTERVAL_S = (2, 86400)
+
+# These names are people and servers in the broker's access rules.
+RESERVED_IDS = ("admin", "operator", "limpet", "monitor", "watch", "root", "broker")
+
+# Brokers where anybody reads what anybody sends; the names below these domains count too.
+PUBLIC_BROKERS = (
+    "mosquitto.org",
+    "broker.hivemq.com",
+    "mqttdashboard.com",
+    "emqx.io",
+    "eclipseprojects.io",
+    "iot.eclipse.org",
+    "mqtthq.com",
+    "mqtt.cool",
+    "mosca.io",
+    "fluux.io",
+    "bevywise.com",
+)
+
+_REQUIRED = ()
+
+
+def load(path):
+    """Config in the file at `path` (str). Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(SIZE_MAX + 1)
+    except OSError:
+        raise ConfigError(path, "cannot be read")
+    return parse(data)
+
+
+def parse(text):
+    """Config from JSON (bytes or str). Raises ConfigError(field, rule)."""
+    data = text.encode() if isinstance(text, str) else text
+    if len(data) > SIZE_MAX:
+        raise ConfigError("config", "at most %d bytes" % SIZE_MAX)
+    try:
+        values = Shape(data, len(data), STRUCTURAL_MAX).load()
+    except ValueError as exc:
+        raise ConfigError("config", "must be JSON, each key once: " + exc.args[0])
+    if not isinstance(values, dict):
+        raise ConfigError("config", "must be a JSON object")
+    for name in values:
+        if name not in FIELDS:
+            raise ConfigError(_shown(name), "unknown key")
+    config = Config(*[_value(values, key) for key in _KEYS])
+    _check_together(config)
+    return config
+
+
+def dump(config, interval_s):
+    """JSON (str) of the config with another `interval_s`, for set_interval. It holds the passwords."""
+    lines = []
+    for field, value in zip(FIELDS, config):
+        value = interval_s if field == "interval_s" else value
+        lines.append('"%s": %s' % (field, json.dumps(value)))
+    return "{\n%s\n}\n" % ",\n".join(lines)
+
+
+def is_loopback(host):
+    """True for localhost, 127.0.0.0/8 and ::1 (str) as written: 127.1 or 0177.0.0.1 are not."""
+    if host.lower() == "localhost" or host == "::1":
+        return True
+    octets = host.split(".")
+    if len(octets) != 4 or octets[0] != "127":
+        return False
+    return all(o.isdigit() and int(o) < 256 and str(int(o)) == o for o in octets)
+
+
+def is_public(host):
+    """True when `host` (str) is, or is below, one of PUBLIC_BROKERS."""
+    host = host.lower()
+    return any(host == name or host.endswith("." + name) for name in PUBLIC_BROKERS)
+
+
+def _value(values, key):
+    name, default, rule = key
+    value = values.get(name, default)
+    if value is _REQUIRED:
+        raise ConfigError(name, "is required")
+    if value is None and name in _NULLABLE:
+        return None
+    fault = rule(value)
+    if fault:
+        raise ConfigError(name, fault)
+    return value
+
+
+def _check_together(config):
+    """The rules that need more than one field."""
+    for name, host in (("broker", config.broker), ("server_hostname", config.server_hostname)):
+        if host and is_public(host) and not config.allow_public_broker:
+            raise ConfigError(name, 'is a public broker: only with "allow_public_broker": true')
+    if not is_loopback(config.broker):
+        if config.port == 1883:
+            raise ConfigError("port", "1883 is not encrypted: only to " + _LOOPBACK)
+        if config.ca is None:
+            raise ConfigError("ca", "must be given: null only to " + _LOOPBACK)
+    for name, value, needs, other in (
+        ("cert", config.cert, "key", config.key),
+        ("key", config.key, "cert", config.cert),
+        # MQTT 3.1.1, 3.1.2.9: no password without a user name.
+        ("password", config.password, "username", config.username),
+        ("wifi_password", config.wifi_password, "wifi_ssid", config.wifi_ssid),
+    ):
+        if value is not None and other is None:
+            raise ConfigError(name, "needs " + needs)
+    if config.username not in (None, config.device_id):
+        raise ConfigError("username", "must be the same as device_id")
+
+
+def _shown(name):
+    """An unknown key as it may be printed."""
+    return "".join(c if " " < c <= "~" else "?" for c in name[:32])
+
+
+def _whole(low, high, off=False):
+    def rule(value):
+        if type(value) is not int:  # isinstance would take true for 1
+            return "must be a whole number"
+        if low <= value <= high or (off and value == 0):
+            return None
+        return "must be %d to %d%s" % (low, high, ", or 0 for off" if off else "")
+
+    return rule
+
+
+def _text(low, high):
+    def rule(value):
+        if not isinstance(value, str):
+            return "must be a string"
+        if not low <= len(value.encode()) <= high:
+            return "must have %d to %d bytes" % (low, high)
+        if any(c < " " or c == "\x7f" for c in value):
+            return "no control characters"
+        return None
+
+    return rule
+
+
+def _flag(value):
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _part(value):
+    return topics.fault(value) if isinstance(value, str) else "must be a string"
+
+
+def _device_id(value):
+    return _part(value) or ("is a reserved name" if value in RESERVED_IDS else None)
+
+
+def _host(value):
+    if not isinstance(value, str):
+        return "must be a string"
+    if not 1 <= len(value) <= 253:
+        return "must have 1 to 253 characters"
+    if value.count(":") == 1:
+        return "must not contain the port"
+    address = ":" in value
+    for char in value.lower():
+        if char not in ("0123456789abcdef:." if address else _HOST_CHARACTERS):
+            return "must be a host name or an IP address and nothing else"
+    if not address and any(not p or p[0] == "-" or p[-1] == "-" for p in value.split(".")):
+        return "must be a host name: letters, digits and hyphens between dots"
+    return None
+
+
+_HOST_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
+_LOOPBACK = "localhost, 127.0.0.0/8 or ::1"
+
+# Name, default, rule; in the order of Config's fields.
+_KEYS = (
+    ("device_id", _REQUIRED, _device_id),
+    ("org", _REQUIRED, _part),
+    ("site", _REQUIRED, _part),
+    ("zone", _REQUIRED, _part),
+    ("device_type", _REQUIRED, _part),
+    ("broker", _REQUIRED, _host),
+    ("port", 8883, _whole(1, 65535)),
+    ("server_hostname", None, _host),
+    ("ca", "ca.der", _text(1, 64)),
+    ("cert", "cert.der", _text(1, 64)),
+    ("key", "key.der", _text(1, 64)),
+    ("username", None, _part),
+    ("password", None, _text(1, 128)),
+    ("interval_s", 10, _whole(INTERVAL_S[0], INTERVAL_S[1])),
+    ("keepalive_s", 60, _whole(10, 3600)),
+    ("handshake_s", 60, _whole(5, 300)),
+    ("window", 8, _whole(1, 32)),
+    ("clean_session", False, _flag),
+    ("telemetry_qos", 1, _whole(0, 1)),
+    ("command_qos", 1, _whole(1, 2)),
+    ("outbox_readings", 512, _whole(16, 4096)),
+    ("health_s", 300, _whole(10, 86400, True)),
+    # IEEE 802.11: an SSID has at most 32 bytes; a WPA passphrase 8 to 63, a key in hex 64.
+    ("wifi_ssid", None, _text(1, 32)),
+    ("wifi_password", None, _text(8, 64)),
+    ("allow_public_broker", False, _flag),
+    # Off: amqtt marks the Commands it has queued as retained. Ids and ttl are what protects.
+    ("refuse_retained_commands", False, _flag),
+)
+_NULLABLE = ("ca", "cert", "key") + tuple(name for name, default, _ in _KEYS if default is None)
+
+FIELDS = tuple(key[0] for key in _KEYS)
+Config = namedtuple("Config", FIELDS)
