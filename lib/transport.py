@@ -1,0 +1,193 @@
+"""One TCP or TLS connection that never waits, and a name for everything that can go wrong with it.
+
+Rules of this file, each learnt from MicroPython 1.23 to 1.29 on ESP32 and unix:
+
+1. The raw socket is non-blocking from birth to death. A time-out set on it would be wiped by `setblocking(True)` on
+   ESP32, counts per receive (so that a peer that drips bytes is never timed out), and poisons a TLS socket for good.
+   The deadline is the caller's, who simply stops calling.
+2. The TLS handshake is carried on by writing: `write()` returns None until the peer has answered and been verified.
+3. After `write()` returned None the *same bytes* must be written again: TLS has already sealed some of them.
+4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while idle. TLS may hold
+   bytes that the raw socket no longer shows, so read until None before waiting.
+
+What it will not do: wait (but for `wait()`, as long as it is told, and `resolve()`, as long as DNS takes, because
+getaddrinfo offers nothing else), retry, verify by any rule but the certificate authority, the host name and the dates,
+or speak TLS without verifying.
+"""
+
+import errno
+import select
+import socket
+
+from micropython import const
+
+# Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in which they are negative.
+_FATAL_ALERT = const(-0x7780)
+_INVALID_RECORD = const(-0x7200)
+_CONN_EOF = const(-0x7280)
+_PEER_CLOSE_NOTIFY = const(-0x7880)
+_ALLOC_FAILED = (-0x7F00, -0x4290, -0x4320)  # ssl, and what RSA and big numbers make of it on ESP32
+
+# Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts: a certificate that
+# nobody vouches for says nothing worth knowing about its name or its dates.
+_CERTIFICATE = (
+    ("correctly signed", "certificate-untrusted"),
+    ("has expired", "certificate-expired"),
+    ("in the future", "certificate-not-yet-valid"),
+    ("does not match", "certificate-name"),
+)
+
+
+class TransportError(Exception):
+    """The connection is over. `cause` is a word for logs, counters and back-off, the same on every port."""
+
+    def __init__(self, cause):
+        super().__init__(cause)
+        self.cause = cause
+
+
+def tls_context(cadata, cert=None, key=None):
+    """Context that verifies the server against `cadata`, and shows `cert` to it if given.
+
+    All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one of them is not
+    what it should be, or when the key is not the certificate's.
+    """
+    import tls  # `ssl` is a wrapper that the unix port of some distributions lacks
+
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)  # starts at CERT_REQUIRED
+    context.load_verify_locations(cadata)
+    if cert:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+def cause_of(error, doing):
+    """The cause that `error` (OSError, ValueError or MemoryError) stands for while `doing` "tcp", "tls" or "mqtt"."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, ValueError):
+        text = str(error)
+        for words, cause in _CERTIFICATE:
+            if words in text:
+                return cause
+        return "certificate"
+    code = error.errno
+    if code == errno.ENOMEM or code in _ALLOC_FAILED:
+        return "memory"
+    if code == _FATAL_ALERT:
+        # The server's last word. With TLS 1.3 it judges the client's certificate only after the client has finished.
+        return "tls-refused"
+    if doing == "tls":
+        return "tls-plaintext" if code == _INVALID_RECORD else "tls-closed"
+    if doing == "tcp":
+        if code == errno.ECONNREFUSED:
+            return "tcp-refused"
+        return "tcp-timeout" if code == errno.ETIMEDOUT else "tcp-unreachable"
+    if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or isinstance(code, int) and code > 0:
+        return "closed"
+    return "tls-broken"
+
+
+class Transport:
+    """A connection. Methods raise TransportError when it is over; `close()` makes it ready for the next one."""
+
+    def __init__(self):
+        self._addresses = []
+        self._raw = None
+        self._io = None
+        self._doing = "tcp"
+        self._poll = select.poll()
+
+    def resolve(self, host, port):
+        """Look `host` up: the one call that blocks, for as long as DNS takes. An address needs no looking up."""
+        try:
+            self._addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        except OSError:
+            self._addresses = []
+        if not self._addresses:
+            raise TransportError("dns")
+
+    def open(self):
+        """Begin to connect to the next of the addresses found."""
+        self.close()
+        family, _, _, _, address = self._addresses.pop(0)
+        self._doing = "tcp"
+        try:
+            self._raw = self._io = socket.socket(family)
+            self._raw.setblocking(False)
+            self._poll.register(self._raw, select.POLLOUT)
+            self._raw.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                self._failed_to_open(error)
+
+    def opened(self):
+        """Whether TCP is through. A refused address is followed by the next one, the last one raises."""
+        for _, flags in self._poll.ipoll(0):
+            if flags & (select.POLLERR | select.POLLHUP):
+                try:
+                    self._raw.read(1)  # the poll's flags do not tell why: the next call does
+                    self._failed_to_open(OSError(errno.ECONNREFUSED))
+                except OSError as error:
+                    self._failed_to_open(error)
+                return False
+            self._poll.modify(self._raw, select.POLLIN)
+            self._doing = "mqtt"
+            return True
+        return False
+
+    def _failed_to_open(self, error):
+        if not self._addresses:
+            raise TransportError(cause_of(error, "tcp"))
+        self.open()
+
+    def secure(self, context, server_hostname):
+        """Put TLS on the open connection. The handshake itself is carried on by `write()`."""
+        self._doing = "tls"
+        try:
+            self._io = context.wrap_socket(
+                self._raw, server_hostname=server_hostname, do_handshake_on_connect=False
+            )
+            self._io.setblocking(False)
+        except (OSError, ValueError, MemoryError) as error:
+            raise TransportError(cause_of(error, "tls"))
+
+    def write(self, data):
+        """Write what can be written at once: bytes taken, or None (then the same bytes must come again)."""
+        try:
+            taken = self._io.write(data)
+        except (OSError, ValueError, MemoryError) as error:
+            raise TransportError(cause_of(error, self._doing))
+        if taken:
+            self._doing = "mqtt"
+        return taken
+
+    def readinto(self, buffer):
+        """Read what is there into `buffer`: bytes read, or None. Raises when the peer has closed."""
+        try:
+            count = self._io.readinto(buffer)
+        except (OSError, ValueError, MemoryError) as error:
+            raise TransportError(cause_of(error, self._doing))
+        if count == 0:
+            raise TransportError("closed")
+        return count
+
+    def wait(self, real_ms, to_write=False):
+        """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can take something)."""
+        if self._raw and self._doing != "tcp":
+            self._poll.modify(self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
+        for _ in self._poll.ipoll(real_ms):
+            return
+
+    def close(self):
+        """Drop the connection, whatever its state. Never raises: what is gone cannot be closed better."""
+        raw, io = self._raw, self._io
+        self._raw = self._io = None
+        if raw is None:
+            return
+        self._poll.unregister(raw)
+        for each in (io, raw):
+            try:
+                each.close()
+            except (OSError, ValueError):
+                pass

@@ -1,0 +1,527 @@
+"""An MQTT 3.1.1 client that never blocks: `umqtt.robust.MQTTClient`, with a floor put under it.
+
+The caller owns the loop, the time and the sleep. `now` is a monotonic count of milliseconds that does not wrap:
+
+    client = MQTTClient("node-1", "broker.example", ssl=tls_context(ca, cert, key), keepalive=60)
+    client.on_message = lambda topic, payload, retained, dup: print(topic, payload)
+    client.subscribe("home/node-1/commands", 1)
+    client.start(now())
+    while True:
+        client.wait(client.step(now()))
+
+What umqtt does right is inherited (its constructor, its will, its PUBLISH and SUBSCRIBE encoders) and costs nothing on
+firmware that has umqtt frozen. They write into a packet instead of a socket, and a packet is one write, hence one TLS
+record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robust 1.0 to 1.0.3.
+
+What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it again (only the
+caller knows whether it is still worth it; see `send`), publish with QoS 2, or take a packet longer than `max_packet`:
+a longer PUBLISH is acknowledged, skipped and counted in `oversized`, whatever else is too long ends the connection.
+"""
+
+from micropython import const
+from transport import Transport, TransportError
+from umqtt import robust, simple
+
+DOWN = "down"
+RESOLVING = "resolving"
+CONNECTING = "connecting"
+SECURING = "securing"
+GREETING = "greeting"
+UP = "up"
+
+_IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
+_RETRY_SUBSCRIBE_MS = const(60000)
+_HANDSHAKE_LOOK_MS = const(1000)  # in case TLS wants to write: while securing, only what comes in is waited for
+_MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
+_MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
+_MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
+
+# CONNACK return codes, MQTT 3.1.1 section 3.2.2.3
+_REFUSALS = (None, "protocol-version", "client-id", "unavailable", "credentials", "not-authorized")
+
+
+class _Whole(Exception):
+    """Leaves umqtt's encoder where it would begin to wait for an answer."""
+
+
+_WHOLE = _Whole()
+
+
+class _Packet(bytearray):
+    """Stands where umqtt expects a socket, and gathers what umqtt writes."""
+
+    def write(self, data, length=None):
+        self.extend(data if length is None else data[:length])
+
+
+def _ignore(*_):
+    pass
+
+
+class MQTTClient(robust.MQTTClient):
+    """The one state machine between a program and its broker.
+
+    Takes umqtt's arguments. `ssl` is an SSLContext (see `transport.tls_context`) or None for plain TCP;
+    `ssl_params["server_hostname"]` is the name to verify, `server` if absent. And its own:
+
+    window: QoS 1 messages in flight at once, 1 to 32.
+    handshake_ms: one budget for the whole TLS handshake, however many reads it takes.
+    answer_ms: how long TCP, CONNACK, PUBACK, SUBACK and PINGRESP may each stay away.
+    max_packet: bytes; a buffer of this size is allocated once and is all that the network can make it use.
+
+    Callbacks, to be set by the caller; each is called from within `step`:
+    on_up(session_present), on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state).
+    """
+
+    def __init__(
+        self,
+        client_id,
+        server,
+        port=0,
+        user=None,
+        password=None,
+        keepalive=60,
+        ssl=None,
+        ssl_params={},  # umqtt's own default; it is read, never written
+        window=8,
+        handshake_ms=60000,
+        answer_ms=20000,
+        max_packet=2048,
+    ):
+        super().__init__(client_id, server, port, user, password, keepalive, ssl, ssl_params)
+        self.window = window
+        self.handshake_ms = handshake_ms
+        self.answer_ms = answer_ms
+        self.clean_session = False
+        self.cb = _ignore  # umqtt's encoder of SUBSCRIBE insists on one
+        self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
+        self.state = DOWN
+        self.oversized = self.refused_subscriptions = 0  # counters, since boot
+        self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
+        self._transport = Transport()
+        self._received = set()  # packet ids of QoS 2 messages handed over and not yet released
+        self._subscriptions = []  # [topic, qos, packet id of the SUBSCRIBE in flight or 0, deadline or time to try again]
+        self._in = bytearray(max_packet)
+        self._view = memoryview(self._in)
+        self._forget()
+
+    def _forget(self):
+        """What is true of one connection only. QoS 2 ids outlive it, if the session does."""
+        self._out = []  # packets still to be written, whole; the first may be known to TLS and must not change
+        self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
+        self._end = 0  # bytes in self._in
+        self._skip = 0  # bytes of an oversized PUBLISH still to come
+        self._deadline = None  # of the state
+        self._ping_sent = None
+        self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
+
+    # -- what the caller calls -------------------------------------------------------------------------------------
+
+    def subscribe(self, topic, qos=0):
+        """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted and retried.
+
+        `topic` has at most 120 bytes: umqtt writes the length of SUBSCRIBE in one byte.
+        """
+        topic = _utf8(topic)
+        if len(topic) > 120:
+            raise ValueError("topic too long")
+        self._subscriptions.append([topic, qos, 0, 0])
+
+    def start(self, now):
+        """Begin to connect. `will` and `clean_session` are taken as they are set now."""
+        self._forget()
+        self._now = now
+        self._enter(RESOLVING, None)
+
+    def step(self, now):
+        """Do what can be done without waiting. Returns the milliseconds after which to call again, at the latest."""
+        self._now = now
+        if self.state == DOWN:
+            return _IDLE_MS
+        try:
+            if self._deadline is not None and now >= self._deadline:
+                raise TransportError(_TIMEOUTS[self.state])
+            return _STEPS[self.state](self)
+        except TransportError as error:
+            self._down(error.cause)
+            return 0
+
+    def wait(self, real_ms):
+        """Sleep for `real_ms` at most; less, if the broker has something to say."""
+        self._transport.wait(real_ms, self.state == UP and len(self._out) > 0)
+
+    def send(self, topic, payload, qos=0, retain=False, packet_id=0):
+        """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last packet not yet gone.
+
+        With QoS 1, `on_ack(packet_id)` tells when it has arrived. After `on_down` it is up to the caller to send
+        again; where the next `on_up` says that the session was present, with the old `packet_id`, which sets DUP
+        (MQTT 3.1.1 section 4.4).
+        """
+        if self.state != UP or self._out or (qos and len(self._in_flight) >= self.window):
+            return None
+        again = packet_id
+        if qos and not again:
+            packet_id = self._next_id()
+        packet = self._encode(simple.MQTTClient.publish, packet_id, _utf8(topic), _utf8(payload), retain, qos)
+        if again:
+            packet[0] |= 0x08
+        if qos:
+            self._in_flight.append([packet_id, self._now + self.answer_ms])
+        try:
+            self._write(packet)
+        except TransportError as error:
+            self._down(error.cause)
+            return None
+        return packet_id
+
+    def stop(self, now):
+        """DISCONNECT, so that the broker drops the will, and close. `on_down` is not called."""
+        self._now = now
+        if self.state == UP:
+            try:
+                self._write(b"\xe0\0")
+            except TransportError:
+                pass  # it is closed in any case
+        self.abort()
+
+    def abort(self):
+        """Close without DISCONNECT, so that the will speaks. `on_down` is not called."""
+        self._transport.close()
+        self._forget()
+        self._enter(DOWN, None)
+
+    # -- the states ------------------------------------------------------------------------------------------------
+
+    def _enter(self, state, allowed_ms):
+        self.state = state
+        self._deadline = None if allowed_ms is None else self._now + allowed_ms
+        self.on_state(state)
+
+    def _down(self, cause):
+        self.abort()
+        self.on_down(cause)
+
+    def _resolve(self):
+        self._transport.resolve(self.server, self.port)
+        self._enter(CONNECTING, None)  # DNS has taken its time: the budget starts with the next step
+        return 0
+
+    def _connect(self):
+        if self._deadline is None:
+            self._deadline = self._now + self.answer_ms
+            self._transport.open()
+        if not self._transport.opened():
+            return self._deadline - self._now
+        self._out.append(self._connect_packet())
+        self._secured_from = self._now
+        self._enter(SECURING, self.handshake_ms)
+        if self.ssl:
+            self._transport.secure(self.ssl, self.ssl_params.get("server_hostname", self.server))
+        return 0
+
+    def _secure(self):
+        if not self._flush():
+            return min(self._deadline - self._now, _HANDSHAKE_LOOK_MS)
+        self.handshake_took_ms = self._now - self._secured_from
+        self._enter(GREETING, self.answer_ms)
+        return 0
+
+    def _greet(self):
+        more = self._read()
+        return 0 if more or self.state == UP else self._deadline - self._now
+
+    def _serve(self):
+        self._flush()
+        if len(self._out) < _MAX_REPLIES and self._read() or self.state != UP:
+            return 0
+        self._subscribe_again()
+        wake = self._watch()
+        self._flush()
+        return wake
+
+    # -- deadlines while up ----------------------------------------------------------------------------------------
+
+    def _watch(self):
+        """Ping when either side has been silent for half the keepalive; give up when an answer stays away."""
+        now = self._now
+        wake = now + _IDLE_MS
+        if self._in_flight:
+            wake = self._until(self._in_flight[0][1], "puback-timeout", wake)
+        for _, _, packet_id, at in self._subscriptions:
+            wake = self._until(at, "suback-timeout", wake) if packet_id else min(at or wake, wake)
+        if self._ping_sent is not None:
+            wake = self._until(self._ping_sent + self.answer_ms, "ping-timeout", wake)
+        elif self.keepalive:
+            due = min(self._heard, self._spoke) + self.keepalive * 500
+            if now >= due:
+                self._ping_sent = now
+                self._out.append(b"\xc0\0")
+                due = now + self.answer_ms
+            wake = min(wake, due)
+        return max(wake - now, 0)
+
+    def _until(self, deadline, cause, wake):
+        if self._now >= deadline:
+            raise TransportError(cause)
+        return min(deadline, wake)
+
+    def _subscribe_again(self):
+        for each in self._subscriptions:
+            topic, qos, packet_id, at = each
+            if not packet_id and at is not None and self._now >= at:
+                each[2] = self._next_id()
+                self._out.append(self._encode(simple.MQTTClient.subscribe, each[2], topic, qos))
+                each[3] = self._now + self.answer_ms
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _write(self, packet):
+        self._out.append(packet)
+        self._flush()
+
+    def _flush(self):
+        """Write what the transport takes. One packet, one write: one TLS record."""
+        out = self._out
+        while out:
+            taken = self._transport.write(out[0])
+            if taken is None:
+                return False
+            self._spoke = self._now
+            if taken < len(out[0]):
+                out[0] = out[0][taken:]  # a new buffer: the transport has none of it yet, so it may change
+            else:
+                out.pop(0)
+        return True
+
+    def _encode(self, encoder, packet_id, *args):
+        """The packet that umqtt's `encoder` makes with `packet_id`."""
+        last = self.pid
+        self.pid = packet_id - 1  # umqtt counts one up before it uses an id, and would count past 65535
+        packet = self.sock = _Packet()
+        try:
+            encoder(self, *args)
+        except _Whole:
+            pass
+        finally:
+            self.sock = None
+            self.pid = last
+        return packet
+
+    def wait_msg(self):
+        """umqtt's encoders call this when their packet is whole, to wait for the answer. `step` takes answers."""
+        raise _WHOLE
+
+    def _next_id(self):
+        """1 to 65535, wrapping, and none that is in flight (MQTT 3.1.1 section 2.3.1)."""
+        while True:
+            self.pid = packet_id = self.pid % 65535 + 1
+            if _find(self._in_flight, 0, packet_id) is None and _find(self._subscriptions, 2, packet_id) is None:
+                return packet_id
+
+    def _connect_packet(self):
+        """CONNECT, MQTT 3.1.1 section 3.1. umqtt's own cannot be had without its blocking socket."""
+        flags = self.clean_session << 1
+        fields = [self.client_id]
+        if self.lw_topic:
+            flags |= 0x04 | self.lw_qos << 3 | self.lw_retain << 5
+            fields += (self.lw_topic, self.lw_msg)
+        if self.user is not None:
+            flags |= 0x80
+            fields.append(self.user)
+            if self.pswd is not None:
+                flags |= 0x40
+                fields.append(self.pswd)
+        fields = [_utf8(field) for field in fields]
+        size = 10 + sum(2 + len(field) for field in fields)
+        packet = self.sock = _Packet(b"\x10")
+        while size > 127:
+            packet.append(size & 127 | 128)
+            size >>= 7
+        packet.append(size)
+        packet.extend(b"\0\x04MQTT\x04")
+        packet.extend(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
+        for field in fields:
+            self._send_str(field)
+        self.sock = None
+        return packet
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _read(self):
+        """Take in what has come. True: there may be more, but this step has done its share."""
+        for _ in range(_MAX_READS):
+            count = self._transport.readinto(self._view[self._end :])
+            if count is None:
+                return False
+            self._heard = self._now
+            self._end += count
+            self._parse()
+            if self.state not in (GREETING, UP):
+                return False  # a callback has closed the connection
+            self._flush()
+            if len(self._out) >= _MAX_REPLIES:
+                return True
+        return True
+
+    def _parse(self):
+        """Handle the whole packets in the buffer, and move the rest to its front."""
+        start = min(self._skip, self._end)
+        self._skip -= start
+        try:
+            while self._end - start >= 2:
+                size, body = self._length(start + 1)
+                if body is None:
+                    break
+                after = body + size
+                if after > self._end:
+                    # Too long for the buffer? What there is to know stands at its front: wait until it is full.
+                    if start == 0 and self._end == len(self._in):
+                        start = self._end
+                        self._skip_publish(body, after)
+                    break
+                op = self._in[start]
+                start = after  # before it is handled: a callback that fails must not get it again
+                self._handle(op, body, after)
+        finally:
+            rest = max(self._end - start, 0)  # 0 too when a callback has closed the connection
+            if start and rest:
+                self._in[:rest] = self._in[start : self._end]
+            self._end = rest
+
+    def _length(self, at):
+        """The remaining length at `at` and where the body begins; None if not all of it is here (section 2.2.3)."""
+        size = shift = 0
+        while at < self._end:
+            byte = self._in[at]
+            at += 1
+            size |= (byte & 127) << shift
+            if not byte & 128:
+                return size, at
+            shift += 7
+            if shift > 21:
+                raise TransportError("protocol")
+        return 0, None
+
+    def _handle(self, op, body, after):
+        kind = op & 0xF0
+        if self.state == GREETING:
+            if kind != 0x20 or after - body != 2:
+                raise TransportError("protocol")
+            self._connack(self._in[body], self._in[body + 1])
+        elif kind == 0x30:
+            self._publish(op, body, after)
+        elif kind == 0xD0 and after == body:
+            if self._ping_sent is not None:
+                self.ping_took_ms = self._now - self._ping_sent
+                self._ping_sent = None
+        elif kind in (0x40, 0x60, 0x90) and after - body >= 2:
+            packet_id = self._in[body] << 8 | self._in[body + 1]
+            if kind == 0x40:
+                self._puback(packet_id)
+            elif kind == 0x60:
+                self._received.discard(packet_id)
+                self._reply(0x70, packet_id)
+            elif after - body == 3:
+                self._suback(packet_id, self._in[body + 2])
+        else:
+            raise TransportError("protocol")
+
+    def _connack(self, flags, code):
+        if code:
+            raise TransportError(_REFUSALS[code] if code < len(_REFUSALS) else "protocol")
+        present = bool(flags & 1) and not self.clean_session
+        if not present:
+            self._received = set()
+        for each in self._subscriptions:
+            each[2] = each[3] = 0
+        self._enter(UP, None)
+        self._subscribe_again()
+        self._flush()
+        self.on_up(present)
+
+    def _puback(self, packet_id):
+        index = _find(self._in_flight, 0, packet_id)
+        if index is not None:  # late, twice or never asked for: nothing to do
+            self._in_flight.pop(index)
+            self.on_ack(packet_id)
+
+    def _suback(self, packet_id, code):
+        index = _find(self._subscriptions, 2, packet_id)
+        if index is None:
+            return
+        each = self._subscriptions[index]
+        each[2] = 0
+        each[3] = None
+        if code == 0x80:
+            self.refused_subscriptions += 1
+            each[3] = self._now + _RETRY_SUBSCRIBE_MS
+
+    def _publish(self, op, body, after):
+        """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued first: a callback that fails must not have it again."""
+        topic, packet_id, at = self._publish_header(op, body, after)
+        qos = op >> 1 & 3
+        if qos == 1:
+            self._reply(0x40, packet_id)
+        elif qos == 2 and not self._receive_once(packet_id):
+            return
+        self.on_message(topic, bytes(self._view[at:after]), bool(op & 1), bool(op & 8))
+
+    def _publish_header(self, op, body, after):
+        """Topic, packet id (0 for QoS 0) and where the payload begins. Whatever claims to be longer than it is: protocol."""
+        at = body + 2
+        size = self._in[body] << 8 | self._in[body + 1] if at <= after else 0
+        end = at + size
+        qos = op >> 1 & 3
+        if not size or qos == 3 or end + (2 if qos else 0) > min(after, self._end):
+            raise TransportError("protocol")
+        try:
+            topic = str(self._view[at:end], "utf-8")
+        except UnicodeError:
+            raise TransportError("protocol")  # section 1.5.3
+        if not qos:
+            return topic, 0, end
+        return topic, self._in[end] << 8 | self._in[end + 1], end + 2
+
+    def _receive_once(self, packet_id):
+        """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound: not answered."""
+        new = packet_id not in self._received
+        if new:
+            if len(self._received) >= _MAX_QOS2:
+                raise TransportError("protocol")  # a broker that never releases what it sends
+            self._received.add(packet_id)
+        self._reply(0x50, packet_id)
+        return new
+
+    def _skip_publish(self, body, after):
+        op = self._in[0]
+        if op & 0xF0 != 0x30 or self.state != UP:
+            raise TransportError("protocol")
+        _, packet_id, _ = self._publish_header(op, body, after)
+        if op & 6:
+            self._reply(0x40 if op & 6 == 2 else 0x50, packet_id)
+        self.oversized += 1
+        self._skip = after - self._end
+
+    def _reply(self, kind, packet_id):
+        self._out.append(bytes((kind, 2, packet_id >> 8, packet_id & 255)))
+
+
+def _find(entries, column, packet_id):
+    for index, entry in enumerate(entries):
+        if entry[column] == packet_id:
+            return index
+    return None
+
+
+def _utf8(text):
+    return text.encode() if isinstance(text, str) else text
+
+
+_TIMEOUTS = {CONNECTING: "tcp-timeout", SECURING: "tls-timeout", GREETING: "connack-timeout"}
+_STEPS = {
+    RESOLVING: MQTTClient._resolve,
+    CONNECTING: MQTTClient._connect,
+    SECURING: MQTTClient._secure,
+    GREETING: MQTTClient._greet,
+    UP: MQTTClient._serve,
+}
