@@ -76,7 +76,7 @@ print(noticed)
 
 
 def test_buffer_of_a_failed_read_is_never_used() -> None:
-    """A good frame left in the buffer by a read that then fails gives no value, only `no-response`."""
+    """A good frame left in the buffer by a read that then fails gives no value."""
     script = """
 import errno
 from dht22 import DHT22, DHTError
@@ -96,7 +96,7 @@ except DHTError as error:
 
 
 def test_foreign_errors_are_not_swallowed() -> None:
-    """A mistake in `readinto`'s caller, such as a wrong pin, is no sensor fault and comes through."""
+    """A mistake of the caller, such as a wrong pin, is no sensor fault and comes through."""
     script = """
 from dht22 import DHT22
 

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from limpet.debian import HOST
 from limpet.interpreter import micropython
 
 REPO = Path(__file__).resolve().parents[1]
@@ -22,7 +23,7 @@ TIMEOUT_S = 60
 def run(
     script: str,
     *,
-    arch: str = "amd64",
+    arch: str = HOST,
     heap: str | None = None,
     cwd: Path | str | None = None,
     env: dict[str, str] | None = None,
@@ -31,8 +32,9 @@ def run(
 ) -> str:
     """Run `script` and return what it printed; fail the test when it does not end with `exit_code`.
 
-    `arch` is amd64 or i386, `heap` a size such as "128k". Files are relative to `cwd`, which is a
-    folder of its own unless given. `path` comes before the node's own folders on MICROPYPATH.
+    `arch` is the machine's own or i386, `heap` a size such as "128k". Files are relative to `cwd`,
+    which is a folder of its own unless given. `path` comes before the node's own folders on
+    MICROPYPATH.
     """
     folders = [*(path or []), REPO / "firmware", REPO / "lib", REPO / "boards/host", ".frozen"]
     options = ["-X", f"heapsize={heap}"] if heap else []

@@ -24,7 +24,7 @@ _H_MAX = const(1000)  # tenths of % relative humidity
 
 
 class DHTError(ValueError):
-    """The sensor gave no usable frame. `reason`: no-response, checksum, all-zero or out-of-range."""
+    """No usable frame. `reason` is no-response, checksum, all-zero or out-of-range."""
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -34,7 +34,7 @@ class DHTError(ValueError):
 def decode(frame):
     """Turn the sensor's 5 bytes into (temperature, humidity), in tenths of a degree C and of % RH.
 
-    Raises DHTError: `checksum`, `all-zero`, or `out-of-range` beyond -40.0..80.0 C and 0.0..100.0 %.
+    Raises DHTError: checksum, all-zero, or out-of-range beyond -40.0..80.0 C and 0.0..100.0 %.
     """
     if (frame[0] + frame[1] + frame[2] + frame[3]) & 0xFF != frame[4]:
         raise DHTError("checksum")
@@ -54,7 +54,7 @@ def decode(frame):
 
 
 class DHT22:
-    """A sensor on `pin`, read by `readinto(pin, buffer)`, which is `machine.dht_readinto` or its like."""
+    """A sensor on `pin`, read by `readinto(pin, buffer)`: `machine.dht_readinto` or its like."""
 
     def __init__(self, pin, readinto):
         self._pin = pin
@@ -62,9 +62,9 @@ class DHT22:
         self._frame = bytearray(5)
 
     def read(self):
-        """Ask once and return (temperature, humidity) as `decode` does; keep the pace of the module's head.
+        """Ask once and return (temperature, humidity) as `decode` does.
 
-        Raises DHTError, `no-response` when `readinto` raises OSError. The buffer then holds the
+        Keep the pace that the module's head gives. Raises DHTError, no-response when `readinto` raises OSError. The buffer then holds the
         bits that came before the line fell silent, and nobody looks at them.
         """
         try:

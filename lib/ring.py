@@ -8,7 +8,7 @@ It will NOT look into a record, keep anything over a reset, or grow.
 
 
 class Ring:
-    """Room for `capacity` records of `record_size` bytes each, `capacity * record_size` bytes of heap.
+    """Room for `capacity` records of `record_size` bytes each; the heap it takes is their product.
 
     `buffer`   the bytes; read and write them only at an offset that `push` or `at` gave
     `first`    index of the oldest record held
@@ -49,7 +49,7 @@ class Ring:
         return index % self._capacity * self._size
 
     def forget_until(self, index):
-        """Let go of every record before `index`, uncounted; an `index` already passed changes nothing.
+        """Let go of every record before `index`, uncounted; one already passed changes nothing.
 
         IndexError when `index` is beyond `next`: nobody can be done with what was never stored.
         """

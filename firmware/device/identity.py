@@ -1,0 +1,34 @@
+"""Who the node is to the broker, and whom it trusts: certificate, key and CA, as bytes from flash.
+
+It will NOT look inside a certificate (TLS does, and names what is wrong), and it never prints one.
+"""
+
+from collections import namedtuple
+
+from node.errors import ConfigError
+
+from device.flash import read
+
+Identity = namedtuple("Identity", "ca cert key")
+
+_SEQUENCE = 0x30  # every DER certificate and key begins with this tag; PEM begins with a dash
+
+
+def load(ca, cert, key):
+    """Read the three files; a path that is None gives None.
+
+    Raises ConfigError with the field's name for a file that is missing, or that is not DER: unix
+    builds of MicroPython up to 1.28 take nothing else.
+    """
+    return Identity(_der("ca", ca), _der("cert", cert), _der("key", key))
+
+
+def _der(field, path):
+    if path is None:
+        return None
+    data = read(path)
+    if data is None:
+        raise ConfigError(field, "there is no file " + path)
+    if not data or data[0] != _SEQUENCE:
+        raise ConfigError(field, path + " is not DER")
+    return data

@@ -1,0 +1,106 @@
+"""Wi-Fi as a station, joined and joined again without ever waiting for it.
+
+It will NOT log, keep or reveal the password beyond handing it to the driver, scan for networks,
+or hold more than one. The module `network` is passed in.
+
+The driver is believed only where it is reliable (MicroPython 1.23 to 1.29, network_wlan.c): it is
+connected or it is not. Its status keeps the reason of the failure before until the next success,
+so it is read once, when the time for joining is over.
+"""
+
+from micropython import const
+
+# Authentication, association and DHCP of a weak access point; most take 3 s.
+_JOIN_MS = const(20_000)
+# Short: the time for joining spaces attempts out already, and the driver is asked for nothing else.
+_WAIT_MS = const(5_000)
+
+# IEEE 802.11 reason code: the four-way handshake timed out, which is how many access points answer
+# a wrong password. `network` has no name for it.
+_FOUR_WAY_TIMEOUT = const(15)
+
+_CAUSES = (
+    ("STAT_NO_AP_FOUND", "no-ap"),
+    ("STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD", "no-ap"),
+    ("STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "security"),
+    ("STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "security"),
+    ("STAT_WRONG_PASSWORD", "wrong-password"),
+    ("STAT_HANDSHAKE_TIMEOUT", "wrong-password"),
+)
+
+
+class Wifi:
+    """A station of the access point `ssid`; `password` is None for an open one.
+
+    `network` is the module of that name. `step` is to be called at least once a second.
+    """
+
+    def __init__(self, network, ssid, password):
+        self._ssid = ssid
+        self._password = password
+        self._connecting = network.STAT_CONNECTING
+        self._causes = {_FOUR_WAY_TIMEOUT: "wrong-password"}
+        for name, cause in _CAUSES:  # older firmware lacks some of the names
+            if hasattr(network, name):
+                self._causes[getattr(network, name)] = cause
+        self._wlan = network.WLAN(network.STA_IF)
+        self._joining = False
+        self._until = 0
+        self._cause = "starting"
+
+    def step(self, now):
+        """Do what can be done without waiting; True while there is a network with an address."""
+        if self._wlan.isconnected():
+            self._cause = None
+            self._joining = False
+            return True
+        if self._cause is None:
+            # Was up. The driver tries again by itself; it gets as long as a join of our own.
+            self._cause = "lost"
+            self._joining = True
+            self._until = now + _JOIN_MS
+        elif self._joining and now >= self._until:
+            self._give_up(now)
+        elif not self._joining and now >= self._until:
+            self._join(now)
+        return False
+
+    def cause(self):
+        """Why there is no network, or None while there is one.
+
+        starting, lost, no-ap, security, wrong-password, timeout or driver.
+        """
+        return self._cause
+
+    def rssi(self):
+        """Signal strength in dBm, or None while there is no network."""
+        if not self._wlan.isconnected():
+            return None
+        try:
+            return self._wlan.status("rssi")
+        except OSError:
+            return None  # it went between the two lines
+
+    def _join(self, now):
+        try:
+            self._wlan.active(True)
+            self._wlan.connect(self._ssid, self._password)
+        except OSError:
+            self._cause = "driver"
+            self._until = now + _WAIT_MS
+            return
+        self._joining = True
+        self._until = now + _JOIN_MS
+
+    def _give_up(self, now):
+        status = self._wlan.status()
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass  # there was nothing to break off
+        if status == self._connecting:
+            # It was between two tries of its own; only now does it say how the last one ended.
+            status = self._wlan.status()
+        self._cause = self._causes.get(status, "timeout")
+        self._joining = False
+        self._until = now + _WAIT_MS

@@ -1,0 +1,38 @@
+"""A Reading: what the sensor said at one moment, as a tuple in RAM and as 20 bytes in a store.
+
+It will NOT judge values or make JSON. Numbers are whole tenths throughout: on the chip a float
+costs heap, and 24.4 has no exact one.
+"""
+
+import struct
+from collections import namedtuple
+
+# boot         boot counter, 1 or more; (boot, seq) names the Reading for ever
+# seq          counts the Readings of this boot from 0
+# ts           Unix seconds when it was taken, or None if the clock was not set
+# up           seconds since boot when it was taken
+# temperature  tenths of a degree Celsius
+# humidity     tenths of % relative humidity
+Reading = namedtuple("Reading", "boot seq ts up temperature humidity")
+
+_FORMAT = "<IIIIhH"
+SIZE = 20
+
+
+def pack_into(buffer, offset, reading):
+    """Write the Reading's 20 bytes; a `ts` that is None becomes 0."""
+    boot, seq, ts, up, temperature, humidity = reading
+    struct.pack_into(_FORMAT, buffer, offset, boot, seq, ts or 0, up, temperature, humidity)
+
+
+def unpack_from(buffer, offset):
+    """The Reading that `pack_into` wrote there."""
+    boot, seq, ts, up, temperature, humidity = struct.unpack_from(_FORMAT, buffer, offset)
+    return Reading(boot, seq, ts or None, up, temperature, humidity)
+
+
+def tenths(number):
+    """`number` tenths as decimal text with one place: -41 is "-4.1"."""
+    sign = "-" if number < 0 else ""
+    number = abs(number)
+    return "%s%d.%d" % (sign, number // 10, number % 10)
