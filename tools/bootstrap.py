@@ -4,6 +4,8 @@ Only the standard library: nothing else is there yet. It will not touch the netw
 when the stamp in .venv says that this very lock was installed there by this very Python.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 import os
@@ -21,7 +23,7 @@ BACKEND = "setuptools"
 UV = "uv==0.9.30"
 
 
-def digest(*files):
+def digest(*files: pathlib.Path) -> str:
     """SHA-256 over the files and over the place of .venv, as hex."""
     # A venv knows its own place by absolute paths: moved, it has to be made anew.
     sha = hashlib.sha256(str(VENV).encode())
@@ -30,9 +32,9 @@ def digest(*files):
     return sha.hexdigest()
 
 
-def locked(name, lock):
+def locked(name: str, lock: str) -> str:
     """The lines of the requirement `name` in the text `lock`, hashes included."""
-    lines = []
+    lines: list[str] = []
     for line in lock.splitlines():
         if lines and not line.startswith(" "):
             break
@@ -41,59 +43,67 @@ def locked(name, lock):
     return "\n".join(lines) + "\n"
 
 
-def unfit(version, has_pip):
+def unfit(version: tuple[int, ...], has_pip: bool) -> str | None:
     """Why this Python cannot make the environment, and what to do: a text, or None if it can."""
-    if version[:2] < OLDEST:
-        return "Limpet needs Python {}.{} or later, and {} is {}.{}.\nName another: make PYTHON=python3.11".format(
-            *OLDEST, sys.executable, *version[:2]
+    if version < OLDEST:
+        return (
+            "Limpet needs Python 3.11 or later, "
+            f"and {sys.executable} is {version[0]}.{version[1]}.\n"
+            "Name another: make PYTHON=python3.11"
         )
     if not has_pip:
         return "Python's venv module is incomplete here.\nInstall it: apt install python3-venv"
     return None
 
 
-def run(step, *command):
+def run(step: str, *command: str | os.PathLike[str]) -> None:
     """Run one command of the set-up; ends the program with cause and remedy if it fails."""
     print("limpet: " + step, flush=True)
     if subprocess.run([str(word) for word in command], cwd=str(REPO)).returncode:
         sys.exit(
-            "\nlimpet: {} did not succeed; the cause stands above.\n"
-            "If it is the network: connect and call make again, it goes on where it stopped.".format(
-                step
-            )
+            f"\nlimpet: {step} did not succeed; the cause stands above.\n"
+            "If it is the network: connect and call make again, it goes on where it stopped."
         )
 
 
-def ready(path, text, module):
+def ready(path: pathlib.Path, text: str, module: str) -> bool:
     """Whether the file `path` says `text` and .venv can still import `module`.
 
     It cannot when its Python was upgraded or removed since. Costs 20 ms.
     """
     if not (path.exists() and path.read_text() == text and PYTHON.exists()):
         return False
-    return subprocess.run([str(PYTHON), "-c", "import " + module], stderr=subprocess.DEVNULL).returncode == 0
+    probe = [str(PYTHON), "-c", "import " + module]
+    return subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def stamp(path, text):
+def stamp(path: pathlib.Path, text: str) -> None:
     """Say in the file `path`, all at once or not at all, that what `text` stands for is done."""
     path.with_suffix(".tmp").write_text(text)
     os.replace(str(path.with_suffix(".tmp")), str(path))
 
 
-def make():
+def make() -> None:
     """Make .venv what requirements.lock says, doing only what is still missing."""
     made, done = VENV / "limpet-made", VENV / "limpet-done"
     if ready(done, digest(LOCK, PROJECT), "limpet"):
         return
-    cause = unfit(sys.version_info, importlib.util.find_spec("ensurepip"))
+    cause = unfit(sys.version_info[:2], importlib.util.find_spec("ensurepip") is not None)
     if cause:
         sys.exit("limpet: " + cause)
     if not ready(made, digest(), "pip"):
         run("Making .venv", sys.executable, "-m", "venv", "--clear", VENV)
         stamp(made, digest())
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
-    # esptool comes as source: it is built by the backend of the lock, not by whatever pip would fetch.
+    pip: list[str | os.PathLike[str]] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        *quiet,
+    ]
+    # esptool comes as source: the backend of the lock builds it, not whatever pip would fetch.
     backend = VENV / "limpet-backend.txt"
     backend.write_text(locked(BACKEND, LOCK.read_text()))
     run("Installing the build backend", *pip, "--require-hashes", "-r", backend)
@@ -109,19 +119,19 @@ def make():
     stamp(done, digest(LOCK, PROJECT))
 
 
-def relock():
+def relock() -> None:
     """Write requirements.lock from pyproject.toml, for every platform and Python from 3.11 on."""
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
     folder = REPO / "build" / "uv"
     run("Making build/uv", sys.executable, "-m", "venv", folder)
     run("Installing uv", folder / "bin" / "pip", "install", "--quiet", UV)
-    command = "pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate"
     # No index in the output: a lock names files by hash, wherever they come from.
-    run(
-        "Writing requirements.lock",
-        *[folder / "bin" / "uv", *command.split(), "--no-emit-index-url", "--no-emit-find-links"],
-        *["--no-header", "--group", "dev", PROJECT, "-o", LOCK],
+    options = (
+        "--quiet --universal --generate-hashes --python-version 3.11 --group dev "
+        "--no-annotate --no-header --no-emit-index-url --no-emit-find-links"
     )
+    uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
+    run("Writing requirements.lock", *uv, PROJECT, "-o", LOCK)
 
 
 if __name__ == "__main__":

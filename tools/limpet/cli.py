@@ -1,6 +1,10 @@
 """The `limpet` command: one table of subcommands, each imported only when it is used."""
 
+import sys
+
 from cyclopts import App
+
+from limpet.problem import Problem
 
 app = App(name="limpet", help="Sensor-node firmware that holds on: run it, watch it, command it.")
 
@@ -9,5 +13,8 @@ for name in ("setup", "node", "provision", "broker", "run", "watch", "send"):
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. A Problem becomes cause and remedy, and exit code 1."""
+    try:
+        app()
+    except Problem as problem:
+        sys.exit(f"limpet: {problem.cause}\n{problem.remedy}")
