@@ -93,7 +93,9 @@ class NodeProcess:
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait until it has ended by itself; its exit code, or None after `timeout_s`."""
-        self._thread.join(timeout_s)
+        # Not Thread.join: a Ctrl-C there leaves Python 3.11 with a thread that it takes for ended.
+        with self._changed:
+            self._changed.wait_for(lambda: self.returncode is not None, timeout_s)
         return self.returncode
 
     def wait_for(
@@ -182,12 +184,13 @@ class NodeProcess:
             self._ending = True
             if self._process and self.returncode is None:
                 self._process.send_signal(how)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive() and self._process:
+        code = self.wait(timeout_s)
+        if code is None and self._process:
             self._process.kill()
-            self._thread.join()
-        assert self.returncode is not None
-        return self.returncode
+            code = self.wait()
+        self._thread.join()
+        assert code is not None
+        return code
 
 
 def node(

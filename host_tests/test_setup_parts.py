@@ -1,0 +1,250 @@
+"""What `limpet setup` gets: interpreters, umqtt, mosquitto; found, checked, or named."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from limpet import debian, interpreter, mosquitto, umqtt
+from limpet.paths import REPO, filled_once
+from limpet.problem import Problem
+
+Program = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """Put shell scripts, which say what a real program would, alone on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    interpreter.micropython.cache_clear()
+    mosquitto.mosquitto.cache_clear()
+
+    def write(name: str, script: str) -> Path:
+        (folder / name).write_text("#!/bin/sh\n" + script)
+        (folder / name).chmod(0o755)
+        return folder / name
+
+    yield write
+    interpreter.micropython.cache_clear()
+    mosquitto.mosquitto.cache_clear()
+
+
+def test_interpreter_speaks_tls() -> None:
+    """The interpreter that the tests use is MicroPython 1.25 or later with TLS."""
+    assert (interpreter.version(interpreter.micropython()) or (0, 0)) >= (1, 25)
+
+
+@pytest.mark.skipif(not debian.available("i386"), reason="i386 runs on Debian x86-64 machines only")
+def test_32_bit_interpreter_is_32_bit() -> None:
+    """The i386 interpreter has the ESP32's word size, so heap figures mean the same."""
+    line = [*interpreter.micropython("i386"), "-c", "import sys; print(sys.maxsize)"]
+    assert subprocess.check_output(line, text=True).strip() == str(2**31 - 1)
+
+
+def test_named_interpreter_comes_first(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MICROPYTHON=/path is taken although the PATH has another."""
+    program("micropython", "echo 1 29")
+    named = program("mine", "echo 1 26")
+    monkeypatch.setenv("MICROPYTHON", str(named))
+    assert interpreter.micropython() == [str(named)]
+
+
+@pytest.mark.parametrize(
+    ("says", "cause"), [("echo 1 22", "1.22, too old"), ("exit 1", "is not a")]
+)
+def test_unfit_named_interpreter_is_refused(
+    program: Program, monkeypatch: pytest.MonkeyPatch, says: str, cause: str
+) -> None:
+    """A MICROPYTHON= that is too old or none at all is refused, not silently replaced."""
+    monkeypatch.setenv("MICROPYTHON", str(program("mine", says)))
+    with pytest.raises(Problem, match=cause) as problem:
+        interpreter.micropython()
+    assert "MICROPYTHON=/path" in problem.value.remedy
+
+
+def test_system_interpreter_is_used(program: Program) -> None:
+    """A system's micropython of 1.25 or later is used as it is."""
+    found = program("micropython", "echo 1 25")
+    assert interpreter.micropython() == [str(found)]
+
+
+def test_without_apt_the_remedy_is_named(program: Program) -> None:
+    """With no apt and only an old MicroPython, the message says what to install or name."""
+    program("micropython", "echo 1 19")
+    with pytest.raises(Problem, match=r"no MicroPython 1\.25 or later") as problem:
+        interpreter.micropython()
+    assert "brew install micropython" in problem.value.remedy
+    assert "MICROPYTHON=/path" in problem.value.remedy
+
+
+def test_32_bit_is_missed_only_when_asked_for(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that cannot run i386, asking for it says why."""
+    monkeypatch.setattr(debian, "HOST", "arm64")
+    with pytest.raises(Problem, match="x86-64 machines only"):
+        interpreter.micropython("i386")
+
+
+def test_problem_is_shown_without_traceback(program: Program, tmp_path: Path) -> None:
+    """The command shows cause and remedy in two lines and exits with 1."""
+    line = [sys.executable, "-m", "limpet.cli", "node", "--root", str(tmp_path)]
+    done = subprocess.run(
+        [*line[:1], "-c", "from limpet.cli import main; main()", *line[3:]],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("limpet: There is no MicroPython")
+    assert "Traceback" not in done.stderr
+
+
+def test_mirror_is_the_machines_own(program: Program) -> None:
+    """Of the archives that apt knows, Debian's main one is taken: not security, not another's."""
+    program(
+        "apt-get",
+        "echo Packages main nodistro http://other.example/\n"
+        "echo Packages main bookworm-security http://security.example/\n"
+        "echo Packages contrib bookworm http://contrib.example/\n"
+        "echo Translations main bookworm http://text.example/\n"
+        "echo Packages main bookworm http://main.example/debian/\n",
+    )
+    assert debian.mirror() == "http://main.example/debian/"
+
+
+def test_machine_without_debian_mirror_is_told(program: Program) -> None:
+    """Where apt knows other archives only, the message says so."""
+    program("apt-get", "echo Packages main noble http://other.example/\n")
+    with pytest.raises(Problem, match="no Debian mirror"):
+        debian.mirror()
+
+
+def test_failed_download_names_apts_error(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When apt cannot reach its mirror, its own words are passed on, and nothing counts as done."""
+    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    program(
+        "apt-get",
+        'case "$*" in\n'
+        "*indextargets*) echo Packages main bookworm http://main.example/ ;;\n"
+        '*) echo "W: Failed to fetch InRelease: cannot resolve" >&2 ;;\n'
+        "esac\n",
+    )
+    with pytest.raises(Problem, match="cannot resolve") as problem:
+        debian.unpacked("micropython", "amd64")
+    assert "network" in problem.value.remedy
+    assert not (tmp_path / "debian" / "micropython-trixie-amd64").exists()
+
+
+def test_unpacked_program_starts_through_its_own_loader() -> None:
+    """The C library of the package is used, not the machine's, which may be older."""
+    loader, option, libraries, path = debian.command(Path("/r"), "i386", "usr/bin/micropython")
+    assert loader == "/r/usr/lib/i386-linux-gnu/ld-linux.so.2"
+    assert (option, libraries) == ("--library-path", "/r/usr/lib/i386-linux-gnu")
+    assert path == "/r/usr/bin/micropython"
+
+
+def test_system_mosquitto_is_used(program: Program) -> None:
+    """A mosquitto of the system is used as it is."""
+    found = program("mosquitto", "exit 0")
+    assert mosquitto.mosquitto() == [str(found)]
+
+
+def archive(path: Path, *members: tuple[str, bytes | None]) -> str:
+    """Write a tar.gz of files, or of dangling links where there is no content; its SHA-256."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            if content is None:
+                member.type, member.linkname = tarfile.SYMTYPE, "nowhere.py"
+            else:
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content or b""))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_changed_umqtt_is_refused(tmp_path: Path) -> None:
+    """An archive with another hash is refused before it is opened."""
+    (tmp_path / "a.tar.gz").write_bytes(b"not even an archive")
+    with pytest.raises(Problem, match="not the one known"):
+        umqtt.unpack(tmp_path / "a.tar.gz", umqtt.FILES["simple"][1], "simple", tmp_path)
+    assert os.listdir(tmp_path) == ["a.tar.gz"]
+
+
+def test_only_the_wanted_file_is_unpacked(tmp_path: Path) -> None:
+    """Of robust's archive only robust.py is taken: no dangling link, nothing outside the folder."""
+    file = tmp_path / "a.tar.gz"
+    sha256 = archive(
+        file,
+        ("../evil.py", b"no"),
+        ("p-1.0/umqtt/simple.py", None),
+        ("p-1.0/umqtt/robust.py", b"yes"),
+    )
+    (tmp_path / "into").mkdir()
+    umqtt.unpack(file, sha256, "robust", tmp_path / "into")
+    assert [p.name for p in (tmp_path / "into").rglob("*")] == ["umqtt", "robust.py"]
+    assert (tmp_path / "into" / "umqtt" / "robust.py").read_bytes() == b"yes"
+    assert not (tmp_path / "evil.py").exists()
+
+
+def test_link_in_place_of_the_wanted_file_is_refused(tmp_path: Path) -> None:
+    """A link of the wanted name is not followed: the archive counts as lacking the file."""
+    sha256 = archive(tmp_path / "a.tar.gz", ("p-1.0/umqtt/simple.py", None))
+    with pytest.raises(Problem, match="holds no umqtt"):
+        umqtt.unpack(tmp_path / "a.tar.gz", sha256, "simple", tmp_path)
+
+
+def test_umqtt_is_there_and_whole() -> None:
+    """The node's path gets both files of umqtt."""
+    found = sorted(path.name for path in (umqtt.umqtt_dir() / "umqtt").glob("*.py"))
+    assert found == ["robust.py", "simple.py"]
+
+
+def interrupted(new: Path | None) -> None:
+    """Fill half a folder."""
+    assert new
+    (new / "half").touch()
+    raise KeyboardInterrupt
+
+
+def test_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    """What an interrupted set-up left is thrown away, and the next one starts clean."""
+    with pytest.raises(KeyboardInterrupt), filled_once(tmp_path / "it") as new:
+        interrupted(new)
+    assert not (tmp_path / "it").exists()
+    with filled_once(tmp_path / "it") as new:
+        assert new
+        assert not any(new.iterdir())
+        (new / "whole").touch()
+    assert os.listdir(tmp_path / "it") == ["whole"]
+
+
+def test_folder_is_filled_by_one(tmp_path: Path) -> None:
+    """Of several that want a folder at once, one fills it and the others find it ready."""
+
+    def fill(_: int) -> bool:
+        with filled_once(tmp_path / "it") as new:
+            if new:
+                (new / "file").touch()
+            return new is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(fill, range(8))) == 1
+
+
+def test_everything_set_up_is_kept_out_of_git() -> None:
+    """What setup writes (.venv, build) is ignored by git."""
+    line = ["git", "-C", str(REPO), "check-ignore", ".venv/x", "build/debian/x", "build/umqtt/x"]
+    assert len(subprocess.check_output(line, text=True).split()) == 3
