@@ -180,12 +180,17 @@ class NodeProcess:
             self._on_line(line)
 
     def _end(self, how: signal.Signals, timeout_s: float) -> int:
+        if self._process is None:
+            return 0
         with self._changed:
             self._ending = True
-            if self._process and self.returncode is None:
+            if self.returncode is None:
                 self._process.send_signal(how)
+        if self._thread.ident is None:
+            # Interrupted in start(): what the node says last has to be read all the same.
+            self._thread.start()
         code = self.wait(timeout_s)
-        if code is None and self._process:
+        if code is None:
             self._process.kill()
             code = self.wait()
         self._thread.join()
@@ -229,9 +234,13 @@ def node(
         speed=speed,
         umqtt=umqtt,
         on_line=lambda line: print(line, flush=True),
-    ).start()
+    )
     try:
-        code = process.wait()
+        try:
+            code = process.start().wait()
+        except KeyboardInterrupt:
+            code = process.stop()
     except KeyboardInterrupt:
-        code = process.stop()
+        # Twice: whoever is asking does not want to wait for the goodbye.
+        code = process.kill()
     sys.exit(code)
