@@ -1,0 +1,257 @@
+"""Provisioning: the CA, the broker's certificate, the operators' and the devices' identities and
+configs.
+
+What is there stays: a CA for ever, a device until --renew. It will NOT put anything on a device, or
+take a password from the command line, where every process could read it.
+"""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cryptography import x509
+from cyclopts import Parameter
+
+from limpet import authority, mosquitto_config, operators, passwords, private
+from limpet.authority import Authority
+from limpet.firmware import config, errors, topics
+from limpet.layout import Layout
+from limpet.paths import DEV
+from limpet.problem import Problem
+
+# Names under which a broker on this machine is reached.
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+PASSWORD_VARIABLE = "LIMPET_PASSWORD"  # noqa: S105 - the variable's name, not what is in it
+FIRST_DEVICE = "node-1"
+
+
+class Setup:
+    """The set-up in the directory `root`: opened, or begun. Everything that is missing is made.
+
+    names: further host names and addresses of the broker, for its certificate.
+    """
+
+    def __init__(self, root: Path, names: Iterable[str] = ()) -> None:
+        # Absolute: the paths go into mosquitto's configuration.
+        self.layout = Layout(private.folder(root).resolve())
+        self.authority = Authority.open(self.layout.ca)
+        self.server_renewed = self._server(names)
+        private.folder(self.layout.operators)
+        for name in operators.NAMES:
+            if not (self.layout.operators / f"{name}.key").exists():
+                # The key last: where it is, the certificate is too.
+                identity = self.authority.client(name)
+                private.write(self.layout.operators / f"{name}.crt", identity.pem())
+                private.write(self.layout.operators / f"{name}.key", identity.key_pem())
+
+    def _server(self, names: Iterable[str]) -> bool:
+        wanted = list(dict.fromkeys((*LOCAL_NAMES, *names)))
+        key, certificate = self.layout.server_key, self.layout.server_certificate
+        with self.layout.changing():
+            if certificate.exists():
+                old = authority.load(key, certificate)
+                if authority.covers(old.certificate, wanted) and old.expires > datetime.now(UTC):
+                    return False
+                wanted += [name for name in authority.names(old.certificate) if name not in wanted]
+            made = self.authority.server(wanted)
+            private.write(key, made.key_pem())
+            private.write(certificate, made.pem())
+        return True
+
+    def device(self, fields: dict[str, Any]) -> bool:
+        """Provision the device that the config `fields` describes; False if it is there, and left
+        alone.
+
+        Raises config's ConfigError(field, text) before anything is written.
+        """
+        checked = check(fields)
+        folder = self.layout.device(checked.device_id)
+        if folder.exists():
+            return False
+        # The registry first: a name in it without a certificate opens nothing, the reverse would be
+        # stuck.
+        self.layout.register(checked.device_id, _base(checked))
+        if checked.password is not None:
+            passwords.set_password(self.layout, checked.device_id, checked.password)
+        try:
+            with private.new_folder(folder) as draft:
+                self._identity(draft, checked.device_id)
+                private.write(draft / "config.json", encoded(fields))
+        except FileExistsError:
+            return False
+        return True
+
+    def renew(self, device_id: str) -> None:
+        """Give a device a new key and certificate; its config and what the node keeps there
+        stay.
+        """
+        self._identity(self.layout.device(device_id), device_id)
+
+    def set_login(self, device_id: str, password: str) -> None:
+        """Give a device a username (its id) and a password, in its config and in the broker's
+        file.
+        """
+        path = self.layout.device(device_id) / "config.json"
+        fields = json.loads(path.read_text()) | {"username": device_id, "password": password}
+        check(fields)
+        private.write(path, encoded(fields))
+        passwords.set_password(self.layout, device_id, password)
+
+    def config(self, device_id: str) -> Any:
+        """Return a device's checked config (a namedtuple); raises ConfigError."""
+        return config.load(str(self.layout.device(device_id) / "config.json"))
+
+    def _identity(self, folder: Path, device_id: str) -> None:
+        # Fixed names: the config in there is the node's to write.
+        identity = self.authority.client(device_id)
+        private.write(folder / "ca.der", self.authority.identity.der())
+        private.write(folder / "cert.der", identity.der())
+        private.write(folder / "key.der", identity.key_der())
+
+
+def _base(checked: Any) -> str:
+    base: str = topics.base(
+        checked.org, checked.site, checked.zone, checked.device_type, checked.device_id
+    )
+    return base
+
+
+def check(fields: dict[str, Any]) -> Any:
+    """Return the config (a namedtuple) if the node would take it, else raise ConfigError(field,
+    text).
+    """
+    checked = config.parse(json.dumps(fields))
+    if operators.is_operator(checked.device_id):
+        raise errors.ConfigError("device_id", "is a reserved name")
+    return checked
+
+
+def encoded(fields: dict[str, Any]) -> bytes:
+    """Return a config as the bytes of config.json."""
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def provision(
+    device: str = FIRST_DEVICE,
+    *,
+    out: Path = DEV,
+    org: str = "limpet",
+    site: str = "home",
+    zone: str = "desk",
+    device_type: str = "climate",
+    broker: str = "127.0.0.1",
+    port: int = 8883,
+    server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+    allow_public_broker: bool = False,
+    renew: bool = False,
+    broker_config: Literal["mosquitto"] | None = None,
+) -> int:
+    """Make the CA if there is none, the broker's certificate, and a device's key, certificate and
+    config.
+
+    Parameters
+    ----------
+    device
+        The device's id: its client id, its certificate's name, its place in every topic.
+    out
+        Directory of the set-up. The device's flash image is `devices/<id>` in there.
+    org, site, zone, device_type
+        The levels of the device's topics before its id.
+    broker
+        Host name or address at which the device finds the broker.
+    port
+        The broker's port; with --broker-config the one it listens on.
+    server_name
+        Further name or address of the broker, for its certificate. Can be repeated; the first is
+        the one the device asks for.
+    username
+        Log in with username (the device's id) and password besides the certificate.
+    password_file
+        File with the password in its first line. Without it: the variable LIMPET_PASSWORD, or a
+        prompt.
+    allow_public_broker
+        Let the device publish to a broker that anybody can read.
+    renew
+        Give a device that is there already a new key and certificate.
+    broker_config
+        Also write a broker's configuration: mosquitto.conf and acl.
+    """
+    fields: dict[str, Any] = {
+        "device_id": device,
+        "org": org,
+        "site": site,
+        "zone": zone,
+        "device_type": device_type,
+        "broker": broker,
+        "port": port,
+    }
+    if server_name:
+        fields["server_hostname"] = server_name[0]
+    if allow_public_broker:
+        fields["allow_public_broker"] = True
+    if username is not None:
+        fields |= {"username": username, "password": _password(password_file)}
+    try:
+        check(fields)
+        setup = Setup(out, [broker, *(server_name or ())])
+        known = not setup.device(fields)
+        if known and renew:
+            setup.renew(device)
+        if known and username is not None:
+            setup.set_login(device, fields["password"])
+    except errors.ConfigError as error:
+        raise Problem(
+            f"{error.field}: {error.text}.", "Nothing was changed; give another."
+        ) from None
+    _report(setup, device, known, renew)
+    if known and username is not None:
+        print(f"{device}: username and password were set")
+    if broker_config:
+        print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', port)}")
+        if setup.layout.passwords.exists():
+            print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(port)}")
+    return 0
+
+
+def _password(path: Path | None) -> str:
+    if path:
+        try:
+            return path.read_text().partition("\n")[0]
+        except (OSError, UnicodeDecodeError):
+            raise Problem(f"{path} cannot be read.", "Name a file with the password.") from None
+    if PASSWORD_VARIABLE in os.environ:
+        return os.environ[PASSWORD_VARIABLE]
+    if sys.stdin.isatty():
+        return getpass.getpass("password: ")
+    raise Problem("There is no password.", f"Set {PASSWORD_VARIABLE}, or give --password-file.")
+
+
+def _report(setup: Setup, device: str, known: bool, renewed: bool) -> None:
+    layout = setup.layout
+    folder = layout.device(device)
+    server = authority.load_certificate(layout.server_certificate)
+    _line("CA", setup.authority.certificate, layout.ca)
+    _line("broker", server, layout.broker)
+    operator = layout.operators / f"{operators.FIRST}.crt"
+    _line("operators", authority.load_certificate(operator), layout.operators)
+    _line(device, authority.load_certificate(folder / "cert.der"), folder)
+    if setup.server_renewed:
+        print(f"broker: new certificate for {', '.join(authority.names(server))}")
+    if known and not renewed:
+        print(
+            f"{device}: left alone, it was there already; --renew makes a new key and certificate"
+        )
+    elif known:
+        print(f"{device}: new key and certificate; its config was left alone")
+
+
+def _line(name: str, certificate: x509.Certificate, where: Path) -> None:
+    expires = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+    print(f"{name:<12} {authority.key_type(certificate)}, expires {expires}  {where}")
