@@ -9,18 +9,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
-from cyclopts import Parameter
 
-from limpet.firmware import config, errors
-from limpet.layout import Layout, running_port
-from limpet.operators import NoOperator, operator_identity
-from limpet.paths import DEV
+from limpet.operators import operator_identity
 from limpet.problem import Problem
+from limpet.where import SetupInfo, Where
 
 START = "Start `make run` or `limpet broker`, or give --broker and --port."
 
@@ -36,47 +31,6 @@ class Arrival(NamedTuple):
     payload: bytes
     retained: bool
     at: float
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Where:
-    """Which set-up and which broker. Everything has its default in the set-up's directory."""
-
-    directory: Annotated[Path, Parameter(name="--dir")] = DEV
-    """Directory made by `limpet provision`: certificates and devices."""
-    broker: str | None = None
-    """Host name or address of the broker [default: the devices' own]."""
-    port: int | None = None
-    """Port of the broker [default: that of the running `limpet broker`, else the devices' own]."""
-    server_name: str | None = None
-    """Name the broker's certificate has to carry [default: the host name]."""
-
-
-class Setup:
-    """What the tools need to know of the set-up in `directory`. Raises Problem where there is none.
-
-    bases: base topic of each device by its id. host, port and server_name: where its devices look
-    for their broker, unless a broker of this very set-up says that it listens on another port.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        layout = Layout(directory)
-        self.bases = layout.bases()
-        if not self.bases:
-            raise Problem(
-                f"There is no set-up in {directory}.", "Run `make run` or `limpet provision` first."
-            )
-        first = layout.device(next(iter(self.bases))) / "config.json"
-        try:
-            found = config.load(str(first))
-        except errors.ConfigError as error:
-            raise Problem(
-                f"{first}: {error.field} {error.text}.", "Provision that device again."
-            ) from None
-        self.host: str = found.broker
-        self.port: int = running_port(directory) or found.port
-        self.server_name: str | None = found.server_hostname
 
 
 class _NamedContext(ssl.SSLContext):
@@ -104,9 +58,9 @@ class OperatorClient:
         on_message: Callable[[Arrival], None],
         on_change: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.setup = Setup(where.directory)
-        self.host = where.broker or self.setup.host
-        self.port = where.port or self.setup.port
+        self.info = SetupInfo(where.directory)
+        self.host = where.broker or self.info.host
+        self.port = where.port or self.info.port
         self._on_message = on_message
         self._on_change = on_change
         self._filters: list[str] = []
@@ -114,11 +68,8 @@ class OperatorClient:
         self._greeting: Any = None
         self._granted: dict[int | None, list[Any]] = {}
         self._last_error = ""
-        try:
-            self._identity = operator_identity(where.directory)
-        except NoOperator as error:
-            raise Problem(str(error), "") from None
-        self._client = self._paho(where.server_name or self.setup.server_name)
+        self._identity = operator_identity(where.directory)
+        self._client = self._paho(where.server_name or self.info.server_name)
 
     def _paho(self, server_name: str | None) -> mqtt.Client:
         identity = self._identity
@@ -135,6 +86,7 @@ class OperatorClient:
         client.on_subscribe = self._subscribed
         client.on_message = self._arrived
         client.on_log = self._logged
+        client.on_socket_open = _at_once
         return client
 
     def connect(self) -> None:
@@ -145,7 +97,7 @@ class OperatorClient:
             self._client.connect(self.host, self.port, KEEPALIVE_S)
         except ssl.SSLCertVerificationError as error:
             raise Problem(
-                f"The certificate of {where} is refused: {error.verify_message}.", name
+                f"The certificate of {where} is refused: {error.verify_message.rstrip('.')}.", name
             ) from None
         except ssl.SSLError as error:
             raise Problem(
@@ -253,3 +205,8 @@ class OperatorClient:
     def _logged(self, client: mqtt.Client, data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:
             self._last_error = text.rpartition(": ")[2]
+
+
+def _at_once(client: mqtt.Client, data: Any, connection: Any) -> None:
+    # paho leaves Nagle's algorithm on: with the other side's delayed ACK that can cost 40 ms.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

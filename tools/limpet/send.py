@@ -12,8 +12,9 @@ from typing import Any
 
 from limpet import payloads
 from limpet.inbox import Inbox
-from limpet.operator_client import Arrival, OperatorClient, Where
+from limpet.operator_client import Arrival, OperatorClient
 from limpet.problem import Problem
+from limpet.where import Where
 
 EXECUTED, NOT_SENT, REJECTED, FAILED, EXPIRED, SILENCE = 0, 1, 3, 4, 5, 6
 CODES = {"executed": EXECUTED, "rejected": REJECTED, "failed": FAILED, "expired": EXPIRED}
@@ -39,9 +40,9 @@ def _not_json(name: str) -> None:
 
 def _base(client: OperatorClient, device: str) -> str:
     try:
-        return client.setup.bases[device]
+        return client.info.bases[device]
     except KeyError:
-        known = ", ".join(client.setup.bases)
+        known = ", ".join(client.info.bases)
         raise Problem(f"No device is called {device!r} here.", f"There is: {known}.") from None
 
 

@@ -13,7 +13,8 @@ from cyclopts import Parameter
 
 from limpet import payloads
 from limpet.inbox import Inbox
-from limpet.operator_client import Arrival, OperatorClient, Where
+from limpet.operator_client import Arrival, OperatorClient
+from limpet.where import Where
 
 
 def lines(arrival: Arrival, columns: int) -> list[str]:
@@ -41,7 +42,7 @@ def _print(arrival: Arrival, raw: bool) -> None:
 
 def _filters(client: OperatorClient, wanted: tuple[str, ...]) -> list[str]:
     """Return topic filters: a device's id stands for all it has, nothing for all of every org."""
-    bases = client.setup.bases
+    bases = client.info.bases
     if not wanted:
         return sorted({base.split("/", 1)[0] + "/#" for base in bases.values()})
     return [f"{bases[name]}/#" if name in bases else name for name in wanted]
