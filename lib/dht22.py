@@ -64,8 +64,9 @@ class DHT22:
     def read(self):
         """Ask once and return (temperature, humidity) as `decode` does.
 
-        Keep the pace that the module's head gives. Raises DHTError, no-response when `readinto` raises OSError. The buffer then holds the
-        bits that came before the line fell silent, and nobody looks at them.
+        Keep the pace that the module's head gives. Raises DHTError, with no-response when
+        `readinto` raises OSError. The buffer then holds the bits that came before the line fell
+        silent, and nobody looks at them.
         """
         try:
             self._readinto(self._pin, self._frame)

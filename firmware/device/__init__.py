@@ -1,0 +1,1 @@
+"""The hardware side of the node: the only firmware that imports machine, network or time."""

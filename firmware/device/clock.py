@@ -68,7 +68,7 @@ class Clock:
         return wall if wall >= EARLIEST else None
 
     def real_ms(self, node_ms):
-        """Real milliseconds that `node_ms` of this clock take, rounded up so as not to wake early."""
+        """Real milliseconds that `node_ms` of this clock take, rounded up not to wake early."""
         return -(-node_ms * 1000 // self._milli)
 
     def sync(self):

@@ -26,7 +26,7 @@ def read(path):
 
 
 def replace(path, data):
-    """Make `data` (bytes) the content of the file. OSError when there is no room; the old one stays.
+    """Make `data` (bytes) the content of the file. OSError without room: the old one stays.
 
     littlefs swaps a file in one step by rename, and a close has put all of it on flash before.
     What a cut may leave behind is `path.tmp`, which the next `replace` overwrites.

@@ -6,6 +6,7 @@ It will NOT look inside a certificate (TLS does, and names what is wrong), and i
 from collections import namedtuple
 
 from node.errors import ConfigError
+from transport import tls_context
 
 from device.flash import read
 
@@ -32,3 +33,17 @@ def _der(field, path):
     if not data or data[0] != _SEQUENCE:
         raise ConfigError(field, path + " is not DER")
     return data
+
+
+def tls(ca, cert, key):
+    """The TLS context of the three files, or None without a CA: plain TCP, which the config allows to loopback only.
+
+    Raises ConfigError as `load` does, and for a file that TLS cannot use.
+    """
+    files = load(ca, cert, key)
+    if files.ca is None:
+        return None
+    try:
+        return tls_context(*files)
+    except ValueError:
+        raise ConfigError("key", "one of ca, cert and key is damaged")

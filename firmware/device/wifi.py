@@ -30,63 +30,69 @@ _CAUSES = (
 
 
 class Wifi:
-    """A station of the access point `ssid`; `password` is None for an open one.
+    """A station. `network` is the module of that name; nothing is done with it before `join`.
 
-    `network` is the module of that name. `step` is to be called at least once a second.
+    `cause` is None while there is a network, else one of no-ssid, starting, lost, no-ap, security,
+    wrong-password, timeout and driver.
     """
 
-    def __init__(self, network, ssid, password):
+    def __init__(self, network):
+        self._network = network
+        self._wlan = None
+        self._joining = False
+        self._until = 0  # when joining, or waiting to join again, is over
+        self.cause = "no-ssid"
+
+    def join(self, ssid, password):
+        """From now on, be in the network `ssid`; `password` is None for an open one."""
+        network = self._network
         self._ssid = ssid
         self._password = password
-        self._connecting = network.STAT_CONNECTING
         self._causes = {_FOUR_WAY_TIMEOUT: "wrong-password"}
-        for name, cause in _CAUSES:  # older firmware lacks some of the names
-            if hasattr(network, name):
+        for name, cause in _CAUSES:
+            if hasattr(network, name):  # older firmware lacks some of the names
                 self._causes[getattr(network, name)] = cause
         self._wlan = network.WLAN(network.STA_IF)
-        self._joining = False
-        self._until = 0
-        self._cause = "starting"
+        self.cause = "starting"
 
     def step(self, now):
-        """Do what can be done without waiting; True while there is a network with an address."""
+        """Do what can be done without waiting; True while there is a network with an address.
+
+        To be called at least once a second.
+        """
+        if self._wlan is None:
+            return False
         if self._wlan.isconnected():
-            self._cause = None
+            self.cause = None
             self._joining = False
             return True
-        if self._cause is None:
+        if self.cause is None:
             # Was up. The driver tries again by itself; it gets as long as a join of our own.
-            self._cause = "lost"
+            self.cause = "lost"
             self._joining = True
             self._until = now + _JOIN_MS
-        elif self._joining and now >= self._until:
-            self._give_up(now)
-        elif not self._joining and now >= self._until:
-            self._join(now)
+        elif now >= self._until:
+            if self._joining:
+                self._give_up(now)
+            else:
+                self._connect(now)
         return False
-
-    def cause(self):
-        """Why there is no network, or None while there is one.
-
-        starting, lost, no-ap, security, wrong-password, timeout or driver.
-        """
-        return self._cause
 
     def rssi(self):
         """Signal strength in dBm, or None while there is no network."""
-        if not self._wlan.isconnected():
+        if self.cause is not None:
             return None
         try:
             return self._wlan.status("rssi")
         except OSError:
-            return None  # it went between the two lines
+            return None  # it has gone since the last step
 
-    def _join(self, now):
+    def _connect(self, now):
         try:
             self._wlan.active(True)
             self._wlan.connect(self._ssid, self._password)
         except OSError:
-            self._cause = "driver"
+            self.cause = "driver"
             self._until = now + _WAIT_MS
             return
         self._joining = True
@@ -98,9 +104,9 @@ class Wifi:
             self._wlan.disconnect()
         except OSError:
             pass  # there was nothing to break off
-        if status == self._connecting:
+        if status == self._network.STAT_CONNECTING:
             # It was between two tries of its own; only now does it say how the last one ended.
             status = self._wlan.status()
-        self._cause = self._causes.get(status, "timeout")
+        self.cause = self._causes.get(status, "timeout")
         self._joining = False
         self._until = now + _WAIT_MS

@@ -1,0 +1,46 @@
+"""ESP32-DevKitC V4 (ESP32-WROOM-32) with a DHT22 and an LED. Wiring: README.md beside this file."""
+
+import gc
+import os
+
+import machine
+import network as driver
+from device.clock import Clock, ask_ntp
+from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
+from device.sensor import Sensor
+from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
+from device.wifi import Wifi
+
+NAME = "esp32_devkit"
+
+# Neither is a strapping pin, wired to the flash, or input only, and both are on the row that has
+# 3V3 and GND.
+SENSOR_GPIO = 27
+LED_GPIO = 26
+
+clock = Clock(fetch=ask_ntp)
+network = Wifi(driver)
+
+
+def sensor():
+    """The DHT22: an object with `read()`, see device/sensor.py."""
+    return Sensor(SENSOR_GPIO)
+
+
+def led(on):
+    """Light the LED or not."""
+    machine.Pin(LED_GPIO, machine.Pin.OUT, value=on)
+
+
+def halt():
+    """The node cannot run as it is set up: leave the console to whoever can mend that."""
+
+
+def random():
+    """A number in [0, 1) that another node does not draw as well: the chip's own noise."""
+    return int.from_bytes(os.urandom(3), "big") / 0x1000000
+
+
+def heap_free():
+    """Free bytes of the interpreter's heap, without what it could still grow by."""
+    return gc.mem_free()

@@ -1,0 +1,61 @@
+"""The laptop as a Board: the sensor plays a capture, the network is always there."""
+
+import gc
+import os
+import sys
+
+import machine
+from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
+from device.sensor import Sensor
+from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
+from laptop import BAD_SETTING, clock  # noqa: F401 (part of the Board)
+
+NAME = "host"
+
+SENSOR_GPIO = 27
+LED_GPIO = 26
+
+
+class _Network:
+    """The operating system's own network, which it looks after itself."""
+
+    cause = None
+
+    def join(self, ssid, password):
+        """Nothing to join."""
+
+    def step(self, now):
+        """Always usable; whether the broker can be reached is for the Link to find out."""
+        return True
+
+    def rssi(self):
+        """No radio of ours."""
+        return None
+
+
+network = _Network()
+
+
+def sensor():
+    """The DHT22: an object with `read()`, see device/sensor.py."""
+    return Sensor(SENSOR_GPIO)
+
+
+def led(on):
+    """Light the LED or not. Nothing shows: the pin only has to exist."""
+    machine.Pin(LED_GPIO, machine.Pin.OUT, value=on)
+
+
+def halt():
+    """The node cannot run as it is set up: end, with the code that `limpet node` takes for that."""
+    sys.exit(BAD_SETTING)
+
+
+def random():
+    """A number in [0, 1) that another node does not draw as well."""
+    return int.from_bytes(os.urandom(3), "big") / 0x1000000
+
+
+def heap_free():
+    """Free bytes of the interpreter's heap."""
+    return gc.mem_free()

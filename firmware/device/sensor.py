@@ -1,0 +1,25 @@
+"""A DHT22 on a pin, as the sampler wants it: two numbers or a SensorError.
+
+It will NOT keep the sensor's pace: the sampler does.
+"""
+
+import machine
+from dht22 import DHT22, DHTError
+from node.errors import SensorError
+
+
+class Sensor:
+    """The DHT22 whose data line is on `gpio`. The line needs a pull-up of its own, see the boards."""
+
+    def __init__(self, gpio):
+        self._dht = DHT22(machine.Pin(gpio), machine.dht_readinto)
+
+    def read(self):
+        """(temperature, humidity) in tenths of a degree Celsius and of % relative humidity.
+
+        Raises SensorError with the reason that lib/dht22.py gives. Holds the CPU for 270 ms.
+        """
+        try:
+            return self._dht.read()
+        except DHTError as error:
+            raise SensorError(error.reason)

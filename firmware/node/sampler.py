@@ -1,0 +1,121 @@
+"""Takes a Reading each interval, at the pace the sensor allows, and counts what fails.
+
+Time is passed in and the sensor is a function, so days of sampling are tested in a second. It will
+NOT store, send or log: a Reading goes to `on_reading`, the reason of a failure to `on_error`.
+
+1. The schedule is fixed: a late step makes one Reading late and moves no other. Slots that a
+   stall has missed are skipped; the sensor could not catch up anyway.
+2. The sensor is asked at most every 2 s, first 1 s after start, and again 2 s after a failure.
+3. A sensor hands out what it measured when it was asked before. If that is long ago, it is asked
+   once for nothing, 2 s ahead of the Reading.
+"""
+
+from node.errors import SensorError
+from node.reading import Reading
+
+PACE_MS = 2000
+POWER_UP_MS = 1000
+
+# Two time constants of the sensor's thermometer (datasheet: 10 s): an older value is thrown away.
+# The odd half second keeps a late step from changing what happens at an interval of whole seconds.
+FRESH_MS = 20_500
+
+
+class Sampler:
+    """Reads the sensor by `read() -> (temperature, humidity)` in tenths, which raises SensorError.
+
+    `unix()` gives Unix seconds or None, `boot` is this boot's number.
+
+    `reads`   Readings taken since boot
+    `errors`  failed reads since boot: reason -> count
+    `last`    the last Reading, or None
+    """
+
+    def __init__(self, read, boot, interval_ms, on_reading, on_error, unix):
+        self._read = read
+        self._boot = boot
+        self._interval_ms = interval_ms
+        self._on_reading = on_reading
+        self._on_error = on_error
+        self._unix = unix
+        self._slot = None  # when the schedule wants its next Reading
+        self._ready = 0  # from when the sensor may be asked
+        self._asked = None  # when it was asked last
+        self._wanted = False  # a Reading is owed now, whatever the schedule says
+        self.reads = 0
+        self.errors = {}
+        self.last = None
+
+    @property
+    def interval_ms(self):
+        """Time from one slot to the next; a new one counts from the slot before."""
+        return self._interval_ms
+
+    @interval_ms.setter
+    def interval_ms(self, interval_ms):
+        if self._asked is not None:
+            self._slot += interval_ms - self._interval_ms
+        self._interval_ms = interval_ms
+
+    def read_now(self, now):
+        """Owe a Reading as soon as the sensor allows, beside the schedule. Returns the ms until then."""
+        self._wanted = True
+        return self._wait(now)
+
+    def step(self, now):
+        """Ask the sensor if it is time. Returns the ms after which this has to be called again."""
+        if self._slot is None:
+            self._slot = self._ready = now + POWER_UP_MS
+        if not self._wait(now):
+            if self._stale(now):
+                self._refresh(now)
+            else:
+                self._take(now)
+        return self._wait(now)
+
+    def _wait(self, now):
+        """Milliseconds until the sensor is to be asked: 0 is now."""
+        if self._slot is None:
+            return 0
+        due = now if self._wanted else self._slot
+        if self._stale(now):
+            due -= PACE_MS
+        return max(due - now, self._ready - now, 0)
+
+    def _stale(self, now):
+        """Whether what the sensor would hand out for the next Reading is too old."""
+        if self._asked is None:
+            return False
+        due = now if self._wanted else max(self._slot, now)
+        return due - self._asked > FRESH_MS
+
+    def _refresh(self, now):
+        self._pace(now)
+        try:
+            self._read()
+        except SensorError:
+            pass  # thrown away either way; if the sensor is out, the Reading 2 s later will say so
+
+    def _take(self, now):
+        self._pace(now)
+        if now >= self._slot:
+            self._slot += (now - self._slot) // self._interval_ms * self._interval_ms
+            self._slot += self._interval_ms
+        try:
+            temperature, humidity = self._read()
+        except SensorError as error:
+            self._wanted = True
+            self.errors[error.reason] = self.errors.get(error.reason, 0) + 1
+            self._on_error(error.reason)
+            return
+        self._wanted = False
+        # A failed read takes no number: a gap in seq means that a Reading was lost on its way.
+        self.last = Reading(
+            self._boot, self.reads, self._unix(), now // 1000, temperature, humidity
+        )
+        self.reads += 1
+        self._on_reading(self.last)
+
+    def _pace(self, now):
+        self._asked = now
+        self._ready = now + PACE_MS
