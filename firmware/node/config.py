@@ -70,7 +70,7 @@ def parse(text):
 
 
 def dump(config, interval_s):
-    """JSON (str) of the config with another `interval_s`, for set_interval. It holds the passwords."""
+    """JSON (str) of the config with another `interval_s`. It holds the passwords."""
     lines = []
     for field, value in zip(FIELDS, config):
         value = interval_s if field == "interval_s" else value

@@ -4,15 +4,18 @@ MicroPython's json.loads (1.25, measured) takes `{"a":1 "b":2}`, `{"a","b":1}`, 
 `[01]`, a text that ends between any two tokens, and the last of two members with one name. So
 grammar, depth and the number of structural characters are checked before anything is built.
 
-Stricter than the RFC in one thing: surrogates may not be escaped (`\\ud83d\\ude00`), as MicroPython
-reads such a pair as two characters. It will not decode text or convert numbers: that is left to
-json.loads, which also checks the UTF-8.
+Stricter than the RFC in one thing: a surrogate must not be escaped, as MicroPython reads such a
+pair as two characters. It will not decode text or convert numbers: that is left to json.loads, and
+so is the UTF-8.
 """
 
 import json
 
 # Deep enough for every payload here (2 levels); each level costs three Python calls of stack.
 DEPTH_MAX = 8
+# No 64-bit int and no double needs more in a row.
+DIGITS_MAX = 20
+FOUND_MAX = 64
 
 NOT_JSON = "not-json"
 TOO_COMPLEX = "too-complex"
@@ -28,10 +31,10 @@ class Shape:
     """One walk over the first `end` bytes of `data` (bytes), which must be one whole JSON text.
 
     fault: None, or NOT_JSON, or TOO_COMPLEX: more than `structural_max` of `{}[]:,` outside
-    strings, or deeper than DEPTH_MAX.
+    strings, deeper than DEPTH_MAX, or a number of more than DIGITS_MAX digits.
     found: value (bytes) of the outermost object's first member `name` (bytes), if it is a string
-    of at most 64 bytes without escapes and stood before the fault, else None. So even a Command
-    that cannot be parsed can be answered by its id.
+    of at most FOUND_MAX bytes without escapes and stood before the fault, else None. So even a
+    Command that cannot be parsed can be answered by its id.
 
     Its heap does not grow with the data.
     """
@@ -83,14 +86,14 @@ class Shape:
         more = self._peek() != 0x7D or self._more(0x7D)
         while more:
             name = self._string()
-            wanted = depth == 1 and self._slice(name) == self._name
+            wanted = depth == 1 and self._is_name(name)
             self._members += 1
             self._structural(_COLON)
             quoted = self._peek() == _QUOTE
             start = self._at + 1
             self._value(depth)
             if wanted and quoted and self.found is None:
-                self.found = self._slice(start)
+                self.found = self._plain(start)
             more = self._more(0x7D)
 
     def _array(self, depth):
@@ -123,12 +126,15 @@ class Shape:
             self._at += 1
         return -1
 
-    def _slice(self, start):
+    def _is_name(self, start):
+        stop = self._at - 1
+        # Compared by length first: a slice is heap.
+        return stop - start == len(self._name) and self._data[start:stop] == self._name
+
+    def _plain(self, start):
         """The string just passed (bytes), or None when it has escapes or is long."""
         stop = self._at - 1
-        if stop - start > 64:
-            return None
-        text = bytes(self._data[start:stop])
+        text = self._data[start:stop] if stop - start <= FOUND_MAX else b"\\"
         return None if b"\\" in text else text
 
     def _string(self):
@@ -176,11 +182,11 @@ class Shape:
                 raise ValueError(NOT_JSON)
 
     def _digits(self):
-        """True when there were digits to pass, at most 20: no double or 64-bit int needs more."""
+        """Passes digits; True when there were any."""
         start = self._at
         while self._skip(b"0123456789"):
-            if self._at - start > 20:
-                raise ValueError(NOT_JSON)
+            if self._at - start > DIGITS_MAX:
+                raise ValueError(TOO_COMPLEX)
         return self._at > start
 
     def _skip(self, chars):
@@ -190,7 +196,7 @@ class Shape:
         return False
 
     def _word(self, word):
-        if bytes(self._data[self._at : self._at + len(word)]) != word:
+        if self._data[self._at : self._at + len(word)] != word:
             return False
         self._at += len(word)
         return self._at <= self._end

@@ -1,0 +1,9 @@
+"""identify: show which of the boards on the wall this one is."""
+
+PARAMS = {"seconds": (1, 60, 5)}
+
+
+def identify(params, node):
+    """Starts the LED's pattern and does not wait for its end. Result: seconds."""
+    node.identify(params["seconds"])
+    return {"seconds": params["seconds"]}

@@ -1,0 +1,24 @@
+"""read_now: a Reading as soon as the sensor allows, which is 2 s after its last one."""
+
+from node.commands.later import Later
+
+PARAMS = {}
+
+
+def read_now(params, node):
+    """Later: the Reading, which goes out as telemetry too. A silent sensor ends in a time-out."""
+    later = Later()
+
+    def on_reading(reading):
+        later.done(
+            {
+                "boot": reading.boot,
+                "seq": reading.seq,
+                "ts": reading.ts,
+                "temperature": reading.temperature / 10,
+                "humidity": reading.humidity / 10,
+            }
+        )
+
+    node.read_now(on_reading)
+    return later

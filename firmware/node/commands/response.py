@@ -1,0 +1,31 @@
+"""A Response as JSON: the one answer to a Command.
+
+It will not send or remember anything, nor shorten what does not fit.
+"""
+
+import json
+
+EXECUTED = "executed"
+REJECTED = "rejected"
+FAILED = "failed"
+EXPIRED = "expired"
+
+
+def executed(id, result, ts):
+    """Response (bytes) to `id` (str) with a result (dict). ts: Unix seconds, or None."""
+    return _encode(id, EXECUTED, '"result":' + _json(result), ts)
+
+
+def refused(id, status, code, text, ts):
+    """Response (bytes) to `id` (str) that says by code and text (str) why there is no result."""
+    return _encode(id, status, '"code":%s,"text":%s' % (_json(code), _json(text)), ts)
+
+
+def _encode(id, status, body, ts):
+    # Written out: MicroPython's dict has no order, and a reader wants v and id first.
+    text = '{"v":1,"id":%s,"status":"%s",%s,"ts":%s}' % (_json(id), status, body, _json(ts))
+    return text.encode()
+
+
+def _json(value):
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,15 @@
+"""set_interval: seconds between Readings, kept over a reset."""
+
+from node.config import INTERVAL_S
+from node.errors import CommandError
+
+PARAMS = {"seconds": (INTERVAL_S[0], INTERVAL_S[1], None)}
+
+
+def set_interval(params, node):
+    """The interval in force (dict: seconds). Raises CommandError when it cannot be kept."""
+    try:
+        node.set_interval(params["seconds"])
+    except OSError:
+        raise CommandError("flash", "the config could not be written")
+    return {"seconds": params["seconds"]}
