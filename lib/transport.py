@@ -2,18 +2,19 @@
 
 Rules of this file, each learnt from MicroPython 1.23 to 1.29 on ESP32 and unix:
 
-1. The raw socket is non-blocking from birth to death. A time-out set on it would be wiped by `setblocking(True)` on
-   ESP32, counts per receive (so that a peer that drips bytes is never timed out), and poisons a TLS socket for good.
-   The deadline is the caller's, who simply stops calling.
-2. The TLS handshake is carried on by writing: `write()` returns None until the peer has answered and been verified.
-3. After `write()` returned None the *same bytes* must be written again: TLS has already sealed some of them.
-4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while idle. TLS may hold
-   bytes that the raw socket no longer shows, so read until None before waiting.
+1. The raw socket is non-blocking from birth to death. A time-out set on it would be wiped by
+   `setblocking(True)` on ESP32, counts per receive (so that a peer that drips bytes is never timed
+   out), and poisons a TLS socket for good. The deadline is the caller's, who simply stops calling.
+2. The TLS handshake is carried on by writing: `write()` returns None until the peer has answered
+and been verified.
+3. After `write()` returned None the *same bytes* must be written again: TLS has already sealed some
+of them.
+4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while
+   idle. TLS may hold bytes that the raw socket no longer shows, so read until None before waiting.
 
-What it will not do: wait (but for `wait()`, as long as it is told, and `resolve()`, as long as DNS takes, because
-getaddrinfo offers nothing else), retry, verify by any rule but the certificate authority, the host name and the dates,
-or speak TLS without verifying.
-"""
+What it will not do: wait (but for `wait()`, as long as it is told, and `resolve()`, as long as DNS
+takes, because getaddrinfo offers nothing else), retry, verify by any rule but the certificate
+authority, the host name and the dates, or speak TLS without verifying."""
 
 import errno
 import select
@@ -21,15 +22,16 @@ import socket
 
 from micropython import const
 
-# Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in which they are negative.
+# Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in
+# which they are negative.
 _FATAL_ALERT = const(-0x7780)
 _INVALID_RECORD = const(-0x7200)
 _CONN_EOF = const(-0x7280)
 _PEER_CLOSE_NOTIFY = const(-0x7880)
 _ALLOC_FAILED = (-0x7F00, -0x4290, -0x4320)  # ssl, and what RSA and big numbers make of it on ESP32
 
-# Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts: a certificate that
-# nobody vouches for says nothing worth knowing about its name or its dates.
+# Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts:
+# a certificate that nobody vouches for says nothing worth knowing about its name or its dates.
 _CERTIFICATE = (
     ("correctly signed", "certificate-untrusted"),
     ("has expired", "certificate-expired"),
@@ -39,7 +41,9 @@ _CERTIFICATE = (
 
 
 class TransportError(Exception):
-    """The connection is over. `cause` is a word for logs, counters and back-off, the same on every port."""
+    """The connection is over. `cause` is a word for logs, counters and back-off, the same on every
+    port.
+    """
 
     def __init__(self, cause):
         super().__init__(cause)
@@ -49,9 +53,8 @@ class TransportError(Exception):
 def tls_context(cadata, cert=None, key=None):
     """Context that verifies the server against `cadata`, and shows `cert` to it if given.
 
-    All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one of them is not
-    what it should be, or when the key is not the certificate's.
-    """
+    All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one
+    of them is not what it should be, or when the key is not the certificate's."""
     import tls  # `ssl` is a wrapper that the unix port of some distributions lacks
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)  # starts at CERT_REQUIRED
@@ -62,7 +65,9 @@ def tls_context(cadata, cert=None, key=None):
 
 
 def cause_of(error, doing):
-    """The cause that `error` (OSError, ValueError or MemoryError) stands for while `doing` "tcp", "tls" or "mqtt"."""
+    """The cause that `error` (OSError, ValueError or MemoryError) stands for while `doing` "tcp",
+    "tls" or "mqtt".
+    """
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, ValueError):
@@ -75,7 +80,8 @@ def cause_of(error, doing):
     if code == errno.ENOMEM or code in _ALLOC_FAILED:
         return "memory"
     if code == _FATAL_ALERT:
-        # The server's last word. With TLS 1.3 it judges the client's certificate only after the client has finished.
+        # The server's last word. With TLS 1.3 it judges the client's certificate only after the
+        # client has finished.
         return "tls-refused"
     if doing == "tls":
         return "tls-plaintext" if code == _INVALID_RECORD else "tls-closed"
@@ -83,13 +89,15 @@ def cause_of(error, doing):
         if code == errno.ECONNREFUSED:
             return "tcp-refused"
         return "tcp-timeout" if code == errno.ETIMEDOUT else "tcp-unreachable"
-    if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or isinstance(code, int) and code > 0:
+    if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or (isinstance(code, int) and code > 0):
         return "closed"
     return "tls-broken"
 
 
 class Transport:
-    """A connection. Methods raise TransportError when it is over; `close()` makes it ready for the next one."""
+    """A connection. Methods raise TransportError when it is over; `close()` makes it ready for the
+    next one.
+    """
 
     def __init__(self):
         self._addresses = []
@@ -99,7 +107,9 @@ class Transport:
         self._poll = select.poll()
 
     def resolve(self, host, port):
-        """Look `host` up: the one call that blocks, for as long as DNS takes. An address needs no looking up."""
+        """Look `host` up: the one call that blocks, for as long as DNS takes. An address needs no
+        looking up.
+        """
         try:
             self._addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         except OSError:
@@ -122,7 +132,9 @@ class Transport:
                 self._failed_to_open(error)
 
     def opened(self):
-        """Whether TCP is through. A refused address is followed by the next one, the last one raises."""
+        """Whether TCP is through. A refused address is followed by the next one, the last one
+        raises.
+        """
         for _, flags in self._poll.ipoll(0):
             if flags & (select.POLLERR | select.POLLHUP):
                 try:
@@ -153,7 +165,9 @@ class Transport:
             raise TransportError(cause_of(error, "tls"))
 
     def write(self, data):
-        """Write what can be written at once: bytes taken, or None (then the same bytes must come again)."""
+        """Write what can be written at once: bytes taken, or None (then the same bytes must come
+        again).
+        """
         try:
             taken = self._io.write(data)
         except (OSError, ValueError, MemoryError) as error:
@@ -163,7 +177,7 @@ class Transport:
         return taken
 
     def readinto(self, buffer):
-        """Read what is there into `buffer`: bytes read, or None. Raises when the peer has closed."""
+        """Read what is there into `buffer`: bytes read, or None. Raises if the peer has closed."""
         try:
             count = self._io.readinto(buffer)
         except (OSError, ValueError, MemoryError) as error:
@@ -173,14 +187,20 @@ class Transport:
         return count
 
     def wait(self, real_ms, to_write=False):
-        """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can take something)."""
+        """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can
+        take something).
+        """
         if self._raw and self._doing != "tcp":
-            self._poll.modify(self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
+            self._poll.modify(
+                self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN
+            )
         for _ in self._poll.ipoll(real_ms):
             return
 
     def close(self):
-        """Drop the connection, whatever its state. Never raises: what is gone cannot be closed better."""
+        """Drop the connection, whatever its state. Never raises: what is gone cannot be closed
+        better.
+        """
         raw, io = self._raw, self._io
         self._raw = self._io = None
         if raw is None:

@@ -1,6 +1,7 @@
 """An MQTT 3.1.1 client that never blocks: `umqtt.robust.MQTTClient`, with a floor put under it.
 
-The caller owns the loop, the time and the sleep. `now` is a monotonic count of milliseconds that does not wrap:
+The caller owns the loop, the time and the sleep. `now` is a monotonic count of milliseconds that
+does not wrap:
 
     client = MQTTClient("node-1", "broker.example", ssl=tls_context(ca, cert, key), keepalive=60)
     client.on_message = lambda topic, payload, retained, dup: print(topic, payload)
@@ -9,14 +10,15 @@ The caller owns the loop, the time and the sleep. `now` is a monotonic count of 
     while True:
         client.wait(client.step(now()))
 
-What umqtt does right is inherited (its constructor, its will, its PUBLISH and SUBSCRIBE encoders) and costs nothing on
-firmware that has umqtt frozen. They write into a packet instead of a socket, and a packet is one write, hence one TLS
-record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robust 1.0 to 1.0.3.
+What umqtt does right is inherited (its constructor, its will, its PUBLISH and SUBSCRIBE encoders)
+and costs nothing on firmware that has umqtt frozen. They write into a packet instead of a socket,
+and a packet is one write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and
+umqtt.robust 1.0 to 1.0.3.
 
-What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it again (only the
-caller knows whether it is still worth it; see `send`), publish with QoS 2, or take a packet longer than `max_packet`:
-a longer PUBLISH is acknowledged, skipped and counted in `oversized`, whatever else is too long ends the connection.
-"""
+What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
+again (only the caller knows whether it is still worth it; see `send`), publish with QoS 2, or take
+a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and counted in
+`oversized`, whatever else is too long ends the connection."""
 
 from micropython import const
 from transport import Transport, TransportError
@@ -31,7 +33,9 @@ UP = "up"
 
 _IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
 _RETRY_SUBSCRIBE_MS = const(60000)
-_HANDSHAKE_LOOK_MS = const(1000)  # in case TLS wants to write: while securing, only what comes in is waited for
+_HANDSHAKE_LOOK_MS = const(
+    1000
+)  # in case TLS wants to write: while securing, only what comes in is waited for
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
@@ -61,16 +65,19 @@ def _ignore(*_):
 class MQTTClient(robust.MQTTClient):
     """The one state machine between a program and its broker.
 
-    Takes umqtt's arguments. `ssl` is an SSLContext (see `transport.tls_context`) or None for plain TCP;
-    `ssl_params["server_hostname"]` is the name to verify, `server` if absent. And its own:
+    Takes umqtt's arguments. `ssl` is an SSLContext (see `transport.tls_context`) or None for plain
+    TCP; `ssl_params["server_hostname"]` is the name to verify, `server` if absent. And its own:
 
     window: QoS 1 messages in flight at once, 1 to 32.
     handshake_ms: one budget for the whole TLS handshake, however many reads it takes.
+    clean_session: as in umqtt's connect(), but false: what the broker has queued is wanted. May be
+    changed later.
     answer_ms: how long TCP, CONNACK, PUBACK, SUBACK and PINGRESP may each stay away.
-    max_packet: bytes; a buffer of this size is allocated once and is all that the network can make it use.
+    max_packet: bytes; a buffer of this size is allocated once and is all that the network can make
+    it use.
 
-    Callbacks, to be set by the caller; each is called from within `step`:
-    on_up(session_present), on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state).
+    Callbacks, to be set by the caller; each is called from within `step`: on_up(session_present),
+    on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state).
     """
 
     def __init__(
@@ -82,17 +89,18 @@ class MQTTClient(robust.MQTTClient):
         password=None,
         keepalive=60,
         ssl=None,
-        ssl_params={},  # umqtt's own default; it is read, never written
+        ssl_params={},  # noqa: B006 - umqtt's own default; it is read, never written
         window=8,
         handshake_ms=60000,
         answer_ms=20000,
         max_packet=2048,
+        clean_session=False,
     ):
         super().__init__(client_id, server, port, user, password, keepalive, ssl, ssl_params)
         self.window = window
         self.handshake_ms = handshake_ms
         self.answer_ms = answer_ms
-        self.clean_session = False
+        self.clean_session = clean_session
         self.cb = _ignore  # umqtt's encoder of SUBSCRIBE insists on one
         self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
         self.state = DOWN
@@ -100,25 +108,28 @@ class MQTTClient(robust.MQTTClient):
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
         self._received = set()  # packet ids of QoS 2 messages handed over and not yet released
-        self._subscriptions = []  # [topic, qos, packet id of the SUBSCRIBE in flight or 0, deadline or time to try again]
+        # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
+        self._subscriptions = []
         self._in = bytearray(max_packet)
         self._view = memoryview(self._in)
         self._forget()
 
     def _forget(self):
         """What is true of one connection only. QoS 2 ids outlive it, if the session does."""
-        self._out = []  # packets still to be written, whole; the first may be known to TLS and must not change
+        self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
         self._end = 0  # bytes in self._in
+        self._failure = None
         self._skip = 0  # bytes of an oversized PUBLISH still to come
         self._deadline = None  # of the state
         self._ping_sent = None
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
 
-    # -- what the caller calls -------------------------------------------------------------------------------------
+    # -- what the caller calls ---------------------------------------------------------------------
 
     def subscribe(self, topic, qos=0):
-        """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted and retried.
+        """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted
+        and retried.
 
         `topic` has at most 120 bytes: umqtt writes the length of SUBSCRIBE in one byte.
         """
@@ -134,11 +145,15 @@ class MQTTClient(robust.MQTTClient):
         self._enter(RESOLVING, None)
 
     def step(self, now):
-        """Do what can be done without waiting. Returns the milliseconds after which to call again, at the latest."""
+        """Do what can be done without waiting. Returns the milliseconds after which to call again,
+        at the latest.
+        """
         self._now = now
         if self.state == DOWN:
             return _IDLE_MS
         try:
+            if self._failure:
+                raise self._failure
             if self._deadline is not None and now >= self._deadline:
                 raise TransportError(_TIMEOUTS[self.state])
             return _STEPS[self.state](self)
@@ -151,35 +166,42 @@ class MQTTClient(robust.MQTTClient):
         self._transport.wait(real_ms, self.state == UP and len(self._out) > 0)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
-        """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last packet not yet gone.
+        """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last
+        packet not yet gone.
 
-        With QoS 1, `on_ack(packet_id)` tells when it has arrived. After `on_down` it is up to the caller to send
-        again; where the next `on_up` says that the session was present, with the old `packet_id`, which sets DUP
-        (MQTT 3.1.1 section 4.4).
-        """
+        With QoS 1, `on_ack(packet_id)` tells when it has arrived. After `on_down` it is up to the
+        caller to send again; where the next `on_up` says that the session was present, with the old
+        `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4)."""
         if self.state != UP or self._out or (qos and len(self._in_flight) >= self.window):
             return None
         again = packet_id
         if qos and not again:
             packet_id = self._next_id()
-        packet = self._encode(simple.MQTTClient.publish, packet_id, _utf8(topic), _utf8(payload), retain, qos)
+        packet = self._encode(
+            simple.MQTTClient.publish, packet_id, _utf8(topic), _utf8(payload), retain, qos
+        )
         if again:
             packet[0] |= 0x08
         if qos:
             self._in_flight.append([packet_id, self._now + self.answer_ms])
+        self._out.append(packet)
         try:
-            self._write(packet)
+            self._flush()
         except TransportError as error:
-            self._down(error.cause)
-            return None
+            self._failure = error  # the next step says so: no callback is called from here
         return packet_id
+
+    def room(self):
+        """Whether `send` would take a QoS 1 message now."""
+        return self.state == UP and not self._out and len(self._in_flight) < self.window
 
     def stop(self, now):
         """DISCONNECT, so that the broker drops the will, and close. `on_down` is not called."""
         self._now = now
         if self.state == UP:
             try:
-                self._write(b"\xe0\0")
+                self._out.append(b"\xe0\0")
+                self._flush()
             except TransportError:
                 pass  # it is closed in any case
         self.abort()
@@ -190,7 +212,7 @@ class MQTTClient(robust.MQTTClient):
         self._forget()
         self._enter(DOWN, None)
 
-    # -- the states ------------------------------------------------------------------------------------------------
+    # -- the states --------------------------------------------------------------------------------
 
     def _enter(self, state, allowed_ms):
         self.state = state
@@ -203,7 +225,9 @@ class MQTTClient(robust.MQTTClient):
 
     def _resolve(self):
         self._transport.resolve(self.server, self.port)
-        self._enter(CONNECTING, None)  # DNS has taken its time: the budget starts with the next step
+        self._enter(
+            CONNECTING, None
+        )  # DNS has taken its time: the budget starts with the next step
         return 0
 
     def _connect(self):
@@ -227,22 +251,23 @@ class MQTTClient(robust.MQTTClient):
         return 0
 
     def _greet(self):
-        more = self._read()
-        return 0 if more or self.state == UP else self._deadline - self._now
+        return 0 if self._read() else self._deadline - self._now
 
     def _serve(self):
         self._flush()
-        if len(self._out) < _MAX_REPLIES and self._read() or self.state != UP:
-            return 0
+        if (len(self._out) < _MAX_REPLIES and self._read()) or self.state != UP:
+            return 0  # what came in may have given the caller something to do
         self._subscribe_again()
         wake = self._watch()
         self._flush()
         return wake
 
-    # -- deadlines while up ----------------------------------------------------------------------------------------
+    # -- deadlines while up ------------------------------------------------------------------------
 
     def _watch(self):
-        """Ping when either side has been silent for half the keepalive; give up when an answer stays away."""
+        """Ping when either side has been silent for half the keepalive; give up when an answer
+        stays away.
+        """
         now = self._now
         wake = now + _IDLE_MS
         if self._in_flight:
@@ -273,11 +298,7 @@ class MQTTClient(robust.MQTTClient):
                 self._out.append(self._encode(simple.MQTTClient.subscribe, each[2], topic, qos))
                 each[3] = self._now + self.answer_ms
 
-    # -- writing ---------------------------------------------------------------------------------------------------
-
-    def _write(self, packet):
-        self._out.append(packet)
-        self._flush()
+    # -- writing -----------------------------------------------------------------------------------
 
     def _flush(self):
         """Write what the transport takes. One packet, one write: one TLS record."""
@@ -288,7 +309,9 @@ class MQTTClient(robust.MQTTClient):
                 return False
             self._spoke = self._now
             if taken < len(out[0]):
-                out[0] = out[0][taken:]  # a new buffer: the transport has none of it yet, so it may change
+                out[0] = out[0][
+                    taken:
+                ]  # a new buffer: the transport has none of it yet, so it may change
             else:
                 out.pop(0)
         return True
@@ -296,7 +319,9 @@ class MQTTClient(robust.MQTTClient):
     def _encode(self, encoder, packet_id, *args):
         """The packet that umqtt's `encoder` makes with `packet_id`."""
         last = self.pid
-        self.pid = packet_id - 1  # umqtt counts one up before it uses an id, and would count past 65535
+        self.pid = (
+            packet_id - 1
+        )  # umqtt counts one up before it uses an id, and would count past 65535
         packet = self.sock = _Packet()
         try:
             encoder(self, *args)
@@ -308,18 +333,23 @@ class MQTTClient(robust.MQTTClient):
         return packet
 
     def wait_msg(self):
-        """umqtt's encoders call this when their packet is whole, to wait for the answer. `step` takes answers."""
+        """umqtt's encoders call this when their packet is whole, to wait for the answer. `step`
+        takes answers.
+        """
         raise _WHOLE
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight (MQTT 3.1.1 section 2.3.1)."""
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if _find(self._in_flight, 0, packet_id) is None and _find(self._subscriptions, 2, packet_id) is None:
+            if (
+                _find(self._in_flight, 0, packet_id) is None
+                and _find(self._subscriptions, 2, packet_id) is None
+            ):
                 return packet_id
 
     def _connect_packet(self):
-        """CONNECT, MQTT 3.1.1 section 3.1. umqtt's own cannot be had without its blocking socket."""
+        """CONNECT, MQTT 3.1.1 section 3.1. umqtt's own comes with a blocking socket."""
         flags = self.clean_session << 1
         fields = [self.client_id]
         if self.lw_topic:
@@ -345,22 +375,22 @@ class MQTTClient(robust.MQTTClient):
         self.sock = None
         return packet
 
-    # -- reading ---------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
 
     def _read(self):
-        """Take in what has come. True: there may be more, but this step has done its share."""
-        for _ in range(_MAX_READS):
+        """Take in what has come, up to a step's share of it. Returns whether anything has."""
+        for done in range(_MAX_READS):
             count = self._transport.readinto(self._view[self._end :])
             if count is None:
-                return False
+                return done > 0
             self._heard = self._now
             self._end += count
             self._parse()
             if self.state not in (GREETING, UP):
-                return False  # a callback has closed the connection
+                break  # a callback has closed the connection
             self._flush()
             if len(self._out) >= _MAX_REPLIES:
-                return True
+                break
         return True
 
     def _parse(self):
@@ -374,7 +404,8 @@ class MQTTClient(robust.MQTTClient):
                     break
                 after = body + size
                 if after > self._end:
-                    # Too long for the buffer? What there is to know stands at its front: wait until it is full.
+                    # Too long for the buffer? What there is to know stands at its front: wait until
+                    # it is full.
                     if start == 0 and self._end == len(self._in):
                         start = self._end
                         self._skip_publish(body, after)
@@ -389,7 +420,9 @@ class MQTTClient(robust.MQTTClient):
             self._end = rest
 
     def _length(self, at):
-        """The remaining length at `at` and where the body begins; None if not all of it is here (section 2.2.3)."""
+        """The remaining length at `at` and where the body begins; None if not all of it is here
+        (section 2.2.3).
+        """
         size = shift = 0
         while at < self._end:
             byte = self._in[at]
@@ -457,7 +490,9 @@ class MQTTClient(robust.MQTTClient):
             each[3] = self._now + _RETRY_SUBSCRIBE_MS
 
     def _publish(self, op, body, after):
-        """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued first: a callback that fails must not have it again."""
+        """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued first: a callback that fails must
+        not have it again.
+        """
         topic, packet_id, at = self._publish_header(op, body, after)
         qos = op >> 1 & 3
         if qos == 1:
@@ -467,7 +502,9 @@ class MQTTClient(robust.MQTTClient):
         self.on_message(topic, bytes(self._view[at:after]), bool(op & 1), bool(op & 8))
 
     def _publish_header(self, op, body, after):
-        """Topic, packet id (0 for QoS 0) and where the payload begins. Whatever claims to be longer than it is: protocol."""
+        """Topic, packet id (0 for QoS 0) and where the payload begins. Whatever claims to be longer
+        than it is: protocol.
+        """
         at = body + 2
         size = self._in[body] << 8 | self._in[body + 1] if at <= after else 0
         end = at + size
@@ -483,7 +520,9 @@ class MQTTClient(robust.MQTTClient):
         return topic, self._in[end] << 8 | self._in[end + 1], end + 2
 
     def _receive_once(self, packet_id):
-        """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound: not answered."""
+        """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound:
+        not answered.
+        """
         new = packet_id not in self._received
         if new:
             if len(self._received) >= _MAX_QOS2:

@@ -36,10 +36,10 @@ def _der(field, path):
 
 
 def tls(ca, cert, key):
-    """The TLS context of the three files, or None without a CA: plain TCP, which the config allows to loopback only.
+    """The TLS context of the three files, or None without a CA: plain TCP.
 
-    Raises ConfigError as `load` does, and for a file that TLS cannot use.
-    """
+    The config allows that to loopback only. Raises ConfigError as `load` does, and for a file that
+    TLS cannot use."""
     files = load(ca, cert, key)
     if files.ca is None:
         return None

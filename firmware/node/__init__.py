@@ -1,0 +1,1 @@
+"""The product: pure logic, to which time, randomness and hardware are passed in."""

@@ -69,6 +69,24 @@ def parse(text):
     return config
 
 
+def client(config):
+    """What the config says of the client: the keyword arguments (dict) of umqtt_tls.MQTTClient, but
+    for TLS.
+    """
+    return {
+        "client_id": config.device_id,
+        "server": config.broker,
+        "port": config.port,
+        "user": config.username,
+        "password": config.password,
+        "keepalive": config.keepalive_s,
+        "ssl_params": {"server_hostname": config.server_hostname or config.broker},
+        "window": config.window,
+        "handshake_ms": config.handshake_s * 1000,
+        "clean_session": config.clean_session,
+    }
+
+
 def dump(config, interval_s):
     """JSON (str) of the config with another `interval_s`. It holds the passwords."""
     lines = []
@@ -76,6 +94,15 @@ def dump(config, interval_s):
         value = interval_s if field == "interval_s" else value
         lines.append('"%s": %s' % (field, json.dumps(value)))
     return "{\n%s\n}\n" % ",\n".join(lines)
+
+
+def keeper(path, config, replace):
+    """`keep(interval_s)`, which writes the config with another interval by `replace`."""
+
+    def keep(interval_s):
+        replace(path, dump(config, interval_s).encode())
+
+    return keep
 
 
 def is_loopback(host):

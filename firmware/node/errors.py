@@ -1,11 +1,13 @@
 """What can go wrong in the node, by name. Each class is caught in exactly one place.
 
-Not here: what the network does. The client reports that as a cause, `on_down(cause)`, and raises nothing.
-"""
+Not here: what the network does. The client reports that as a cause, `on_down(cause)`, and raises
+nothing."""
 
 
 class SensorError(Exception):
-    """The sensor gave no usable Reading. Caught in the sampler, which counts `reason` and tries again."""
+    """The sensor gave no usable Reading. Caught in the sampler, which counts `reason` and tries
+    again.
+    """
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -13,7 +15,9 @@ class SensorError(Exception):
 
 
 class CommandError(Exception):
-    """A Command that cannot be carried out. Caught in the router, which answers with `code` and `text`."""
+    """A Command that cannot be carried out. Caught in the router, which answers with `code` and
+    `text`.
+    """
 
     def __init__(self, code, text):
         super().__init__(code)
@@ -22,7 +26,9 @@ class CommandError(Exception):
 
 
 class ConfigError(Exception):
-    """A config that is refused: `field` is the key at fault, `text` the rule it breaks. Caught in main."""
+    """A config that is refused: `field` is the key at fault, `text` the rule it breaks. Caught in
+    main.
+    """
 
     def __init__(self, field, text):
         super().__init__(field)

@@ -31,6 +31,12 @@ def unpack_from(buffer, offset):
     return Reading(boot, seq, ts or None, up, temperature, humidity)
 
 
+def words(reading):
+    """The Reading as a line of the log has it."""
+    values = (reading.seq, tenths(reading.temperature), tenths(reading.humidity))
+    return "seq=%d temperature=%s humidity=%s" % values
+
+
 def tenths(number):
     """`number` tenths as decimal text with one place: -41 is "-4.1"."""
     sign = "-" if number < 0 else ""

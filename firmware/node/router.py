@@ -28,13 +28,14 @@ class Router:
     payload): takes a Response (str, bytes). memory: commands.memory.Memory on flash. unix() -> Unix
     seconds or None. log(area, words). on_bug(exc): told of what a handler must not raise.
     refuse_retained: off by default, as amqtt marks the Commands it had queued as retained.
+
+    topic: where Commands come in (str). dropped: reason -> how many payloads got no Response.
     """
 
     def __init__(self, base, node, responses, memory, unix, log, on_bug, refuse_retained=False):
-        # Why payloads were dropped, counted; the reasons are a fixed set.
+        self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
         self._base = base
-        self.topic = base + "/" + topics.COMMANDS
         self._node = node
         self._responses = responses
         self._memory = memory
@@ -60,7 +61,7 @@ class Router:
                 self._drop(command.fault[0])
             else:
                 self._take(command, retained)
-        except Exception as exc:  # noqa: BLE001 - without its PUBACK the same payload came for ever
+        except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
 
     def step(self, now):

@@ -1,0 +1,66 @@
+"""What Commands may do to the node, and nothing else: the handlers are given this object.
+
+What it will not do: reset. It says that a reset was asked for; main leaves first, so that the
+Response is through."""
+
+from micropython import const
+
+_BLINK_MS = const(250)
+
+
+class Controls:
+    """`save(interval_s)` keeps the interval over a reset; `status()` gives the health snapshot
+    (dict).
+    """
+
+    def __init__(self, clock, sampler, led, status, save):
+        self.clock = clock
+        self.sampler = sampler
+        self.status = status
+        self._reboot = False
+        self._led = led
+        self._save = save
+        self._asking = []
+        self._blinks = 0
+        self._blink_at = 0
+
+    def set_interval(self, seconds):
+        """Take a Reading every `seconds` from now on, over resets too. OSError when flash does not
+        take it.
+        """
+        self._save(seconds)
+        self.sampler.interval_ms = seconds * 1000
+
+    def asked_to_leave(self):
+        """A reason to leave, or None."""
+        return "reboot" if self._reboot else None
+
+    def reboot(self):
+        """Reset once the Response is acknowledged, or after 5 s."""
+        self._reboot = True
+
+    def read_now(self, on_reading):
+        """Have a Reading taken as soon as the sensor allows; calls `on_reading(reading)` once."""
+        self._asking.append(on_reading)  # the router lets few Commands wait
+        self.sampler.read_now(self.clock.now())
+
+    def reading(self, reading):
+        """A Reading was taken: whoever asked for one gets it."""
+        asking, self._asking = self._asking, []
+        for on_reading in asking:
+            on_reading(reading)
+
+    def identify(self, seconds):
+        """Blink the status LED twice a second for `seconds`."""
+        self._blinks = seconds * 1000 // _BLINK_MS
+        self._blink_at = self.clock.now()
+
+    def step(self, now):
+        """Carry on with what takes time. Returns when to be called again, in ms."""
+        if not self._blinks:
+            return 60000
+        if now >= self._blink_at:
+            self._blinks -= 1
+            self._blink_at += _BLINK_MS
+            self._led(self._blinks % 2 == 1)
+        return max(self._blink_at - now, 0)

@@ -1,0 +1,69 @@
+"""Health: the node about itself, now and then on `health`, and whenever `get_status` asks.
+
+What it will not do: keep or repeat. Health is QoS 0: the next one is better than the last.
+"""
+
+import json
+
+from node import topics
+from node.message import Message
+
+
+class Health:
+    """The source of `health`, and the snapshot behind it. Counters are since boot."""
+
+    def __init__(self, base, every_s, board, client, sampler, outbox, supervisor, downs):
+        self._topic = base + "/" + topics.HEALTH
+        self._every_ms = every_s * 1000
+        self._clock = board.clock
+        self._board = board
+        self._client = client
+        self._sampler = sampler
+        self._outbox = outbox
+        self._supervisor = supervisor
+        self._downs = downs  # cause -> how often the Link went down for it
+        self._due = 0
+        self._heap_min = None
+
+    def snapshot(self):
+        """What `health` says: a dict; times in the unit of their name, heap in bytes."""
+        heap = self._board.heap_free()
+        self._heap_min = heap if self._heap_min is None else min(self._heap_min, heap)
+        client, sampler, outbox = self._client, self._sampler, self._outbox
+        return {
+            "v": 1,
+            "ts": self._clock.unix(),
+            "up": self._clock.now() // 1000,
+            "heap": heap,
+            "heap_min": self._heap_min,
+            "rssi": self._board.network.rssi(),
+            "connects": self._downs,
+            "handshake_ms": client.handshake_took_ms,
+            "ping_ms": client.ping_took_ms,
+            "queued": outbox.queued,
+            "dropped": outbox.dropped,
+            "reads": sampler.reads,
+            "read_errors": sampler.errors,
+            "bugs": self._supervisor.bugs,
+            "longest_step_ms": self._supervisor.longest_ms,
+            "interval_s": sampler.interval_ms // 1000,
+        }
+
+    def peek(self, now):
+        """A snapshot, when one is due."""
+        if not self._every_ms or now < self._due:
+            return None
+        return self._due, Message(self._topic, json.dumps(self.snapshot()).encode(), 0, False)
+
+    def sent(self, key):
+        """The next is due a period from now; what fell out while the Link was down stays out."""
+        self._due = self._clock.now() + self._every_ms
+
+    def done(self, key):
+        """Nothing to do: QoS 0 is not acknowledged."""
+
+    def rewind(self):
+        """Nothing to do: health is not sent again."""
+
+    def save(self):
+        """Nothing to do: health is not kept."""

@@ -1,0 +1,246 @@
+"""The Link's policy: when to connect, what to say first, which source is next, how to leave.
+
+The connection itself is the client's (lib/umqtt_tls.py); what is said comes from the sources, most
+urgent first. The Link keeps which packet id carries which Message, tells the source when it has
+arrived, and has everything sent again that was in flight when a connection broke: with the same
+packet ids and DUP if the broker kept the session, else as new, in either case in the order in which
+it was sent first (MQTT 3.1.1 sections 4.4 and 4.6).
+
+What it will not do: encode, wait, reset anything, or give up.
+"""
+
+from micropython import const
+
+# What a person has to mend, at one end or the other. Everything else is the network's or the
+# broker's, and passes.
+_REFUSED = (
+    "certificate",
+    "certificate-untrusted",
+    "certificate-expired",
+    "certificate-not-yet-valid",
+    "certificate-name",
+    "tls-refused",
+    "protocol-version",
+    "client-id",
+    "credentials",
+    "not-authorized",
+)
+REFUSED = "refused"
+NETWORK = "network"
+FLOORS_MS = {REFUSED: 60000}  # least wait after a failure of that class, for lib/backoff.py
+
+_DRAIN_MS = const(5000)
+_GOODBYE_MS = const(2000)
+_SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
+_MANY_SHORT = const(3)
+_AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
+
+
+class Link:
+    """Steps the client. `sources` in order of urgency; the first is the status (see
+    node/status.py).
+    """
+
+    def __init__(self, client, network, sources, backoff, log, before_connect, downs):
+        """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
+        of each try. `downs` counts failures by cause."""
+        self._client = client
+        self._network = network
+        self._sources = sources
+        self._status = sources[0]
+        self._backoff = backoff
+        self._log = log
+        self._before_connect = before_connect
+        self._downs = downs
+        self._keeps_session = not client.clean_session
+        self._in_flight = []  # (packet id, source, key), in order of sending
+        self._resume = []  # the same, from before the connection broke
+        self._now = self._down_since = self._retry_at = 0
+        self._up_at = None  # None: not up
+        self._cause = None  # what began the outage
+        self._short = 0
+        self._leaving = None  # deadline of what the Link waits for before it goes
+        self._reason = None
+        self.stopped = False
+        client.on_up = self._on_up
+        client.on_down = self._on_down
+        client.on_ack = self._on_ack
+        client.on_state = self._on_state
+
+    @property
+    def up(self):
+        """Whether the broker has let the node in."""
+        return self._up_at is not None
+
+    def step(self, now):
+        """Do what can be done without waiting. Returns the milliseconds after which to call again,
+        at the latest.
+        """
+        self._now = now
+        client = self._client
+        if not self._network.step(now):
+            if client.state != "down":
+                client.abort()
+                self._on_down(self._network.cause)
+            return self._left(now) or 200
+        if client.state == "down" and now >= self._retry_at and self._leaving is None:
+            self._connect(now)
+        wait = client.step(now)
+        if self.up and self._status.subscription_lost(now):
+            client.abort()
+            self._on_down("subscription-lost")
+            client.clean_session = True  # SUBSCRIBE alone does not always bring it back
+        if self.up and self._pump(now):
+            wait = 0
+        if self._leaving is not None:
+            wait = min(wait, self._left(now))
+        if client.state == "down":
+            wait = min(wait, max(self._retry_at - now, 0))
+        return wait
+
+    def wait(self, real_ms):
+        """Sleep for `real_ms` at most; less, if the broker has something to say."""
+        self._client.wait(real_ms)
+
+    def stop(self, now, reason):
+        """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
+        self._leaving = now + _DRAIN_MS
+        self._reason = reason
+
+    # -- coming ------------------------------------------------------------------------------------
+
+    def _connect(self, now):
+        self._before_connect()
+        client = self._client
+        client.clean_session = client.clean_session or self._short >= _MANY_SHORT
+        will = self._status.will()
+        client.set_last_will(will.topic, will.payload, will.retain, will.qos)
+        client.start(now)
+
+    def _on_state(self, state):
+        if state != "down" and state != "up":
+            self._log("link", state)
+
+    def _on_up(self, session_present):
+        now = self._up_at = self._now
+        client = self._client
+        outage = self._cause and {"s": (now - self._down_since) // 1000, "cause": self._cause}
+        self._cause = None
+        self._log(
+            "link",
+            "up session=%d present=%d handshake_ms=%d"
+            % (self._status.session, session_present, client.handshake_took_ms),
+        )
+        if not session_present:
+            self._resume = []
+        client.clean_session = not self._keeps_session  # a clean start was for once
+        self._status.up(now, outage)
+
+    def _on_down(self, cause):
+        now = self._now
+        if self.up:
+            up_ms = now - self._up_at
+            self._short = self._short + 1 if up_ms < _SHORT_MS else 0
+            self._backoff.rested(up_ms)
+            self._up_at = None
+            self._down_since = now
+        if self._cause is None:
+            self._cause = cause
+        self._downs[cause] = self._downs.get(cause, 0) + 1
+        status = self._status
+        self._resume = [each for each in self._in_flight if each[1] is not status] + self._resume
+        self._in_flight = []
+        for source in self._sources:
+            source.rewind()
+        retry_ms = self._backoff.next_ms(REFUSED if cause in _REFUSED else NETWORK)
+        self._retry_at = now + retry_ms
+        self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _pump(self, now):
+        """Send what the client takes: the birth, then what was in flight, then what waits. Returns
+        how many.
+        """
+        for count in range(_AT_ONCE):
+            if not self._client.room() or not self._send_next(now):
+                return count
+        return _AT_ONCE
+
+    def _send_next(self, now):
+        if self._send_from(self._status, now):
+            return True
+        if self._leaving is not None and self._reason is None:
+            return False  # the goodbye is the last word
+        return self._send_again(now) or any(
+            self._send_from(source, now) for source in self._sources
+        )
+
+    def _send_again(self, now):
+        while self._resume:
+            packet_id, source, key = self._resume[0]
+            found = source.peek(now)
+            if found and found[0] == key and not self._send(source, found, packet_id):
+                return False
+            self._resume.pop(0)
+            if found and found[0] == key:  # else the Outbox's bound has taken it in the meantime
+                return True
+        return False
+
+    def _send_from(self, source, now):
+        found = source.peek(now)
+        return found is not None and self._send(source, found, 0)
+
+    def _send(self, source, found, packet_id):
+        key, message = found
+        packet_id = self._client.send(
+            message.topic, message.payload, message.qos, message.retain, packet_id
+        )
+        if packet_id is None:
+            return False
+        source.sent(key)
+        if packet_id:
+            self._in_flight.append((packet_id, source, key))
+        else:
+            source.done(key)
+        return True
+
+    def _on_ack(self, packet_id):
+        for index, each in enumerate(self._in_flight):
+            if each[0] == packet_id:
+                self._in_flight.pop(index)
+                each[1].done(each[2])
+                return
+
+    # -- leaving -----------------------------------------------------------------------------------
+
+    def _left(self, now):
+        """One look at leaving. Returns when to look again, in ms."""
+        if self._leaving is None:
+            return 0
+        client, status = self._client, self._status
+        late = now >= self._leaving
+        if not self.up:
+            client.abort()
+            self._leave()
+        elif self._reason is not None:
+            if late or not (
+                self._in_flight or self._resume or any(each.peek(now) for each in self._sources)
+            ):
+                for source in self._sources:
+                    source.save()
+                status.goodbye(self._reason)
+                self._reason = None
+                self._leaving = now + _GOODBYE_MS
+                return 0
+        elif status.goodbye_done:
+            client.stop(now)
+            self._leave()
+        elif late:
+            client.abort()  # no DISCONNECT: the will says what the goodbye could not
+            self._leave()
+        return max(self._leaving - now, 0)
+
+    def _leave(self):
+        self._up_at = None
+        self.stopped = True

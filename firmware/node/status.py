@@ -1,0 +1,147 @@
+"""Birth, will and goodbye: what is retained on `status`, so that everybody knows whether the node
+is there.
+
+Every status carries (boot, session), which orders them: a will that the broker publishes late, for
+a connection that was given up long ago, is told from the birth of the connection that replaced it.
+The node reads its own status, and answers an `offline` that is not its own doing by its birth. A
+birth that does not come back shows that the subscription is lost, although the connection lives.
+
+What it will not do: connect, or decide when to stop.
+"""
+
+import json
+
+from micropython import const
+
+from node import topics
+from node.message import Message
+from node.strictjson import Shape
+
+_AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
+_ECHO_MS = const(10000)
+_AT_MOST_EVERY_MS = const(
+    10000
+)  # two nodes with one id must not answer each other as fast as they can
+_STRUCTURAL_MAX = const(32)  # the longest birth has 20
+_MAX_LOST = const(
+    3
+)  # a broker that never lets the node read its status is not worth a fourth reconnect
+
+
+class Status:
+    """The source of `status` (see message.py). At most one Message waits, the newest; keys count up
+    from 1.
+    """
+
+    def __init__(self, base, boot, fw, reset, now):
+        self.session = 0
+        self.goodbye_done = False
+        self.births = 0
+        self.topic = base + "/" + topics.STATUS
+        self._boot = boot
+        self._fw = fw
+        self._reset = reset
+        self._clock = now
+        self._outage = None
+        self._waiting = None  # "online", or the reason of the goodbye
+        self._sent_goodbye = False
+        self._key = 0
+        self._birth_at = None  # when to send the birth again; None: the link is down
+        self._last_birth = None
+        self._echoed = True
+        self._echo_by = None
+        self._lost = 0
+
+    def will(self):
+        """A new session begins: the will to hand over with its CONNECT."""
+        self.session += 1
+        return self._message("offline", reason="lost")
+
+    def up(self, now, outage):
+        """CONNACK has come: send the birth. `outage` is None or {"s": seconds, "cause": cause}."""
+        self._outage = outage
+        self._birth(now)
+
+    def goodbye(self, reason):
+        """Send the goodbye; `goodbye_done` tells when the broker has it."""
+        self._waiting = reason
+        self._birth_at = self._echo_by = None
+
+    def on_message(self, topic, payload, retained, dup):
+        """Something was published on the node's own status."""
+        try:
+            said = Shape(payload, len(payload), _STRUCTURAL_MAX).load()
+            status, mine = (
+                said["status"],
+                (said["boot"], said["session"]) == (self._boot, self.session),
+            )
+        except (ValueError, KeyError, TypeError):
+            status, mine = (
+                "offline",
+                False,
+            )  # whoever wrote that, it is not what should be retained there
+        if status == "online" and mine:
+            self._echoed = True
+            self._echo_by = None
+            self._lost = 0
+        elif status == "offline" and self._echoed and self._birth_at is not None:
+            # Before the echo of our own birth, an `offline` is older than it.
+            self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
+
+    def subscription_lost(self, now):
+        """Whether the birth has not come back in time. True once for each birth."""
+        if self._echo_by is None or now < self._echo_by:
+            return False
+        self._echo_by = None
+        self._lost += 1
+        return self._lost <= _MAX_LOST
+
+    def _birth(self, now):
+        self._waiting = "online"
+        self._last_birth = now
+        self._birth_at = now + _AGAIN_MS
+
+    def _message(self, status, **more):
+        said = {"v": 1, "status": status, "boot": self._boot, "session": self.session}
+        said.update(more)
+        return Message(self.topic, json.dumps(said).encode(), 1, True)
+
+    # -- a source ----------------------------------------------------------------------------------
+
+    def peek(self, now):
+        """The birth or the goodbye, whichever is due."""
+        if self._birth_at is not None and now >= self._birth_at:
+            self._birth(now)
+        if self._waiting is None:
+            return None
+        if self._waiting != "online":
+            return self._key + 1, self._message("offline", reason=self._waiting)
+        more = {"fw": self._fw, "reset": self._reset}
+        if self._outage:
+            more["outage"] = self._outage
+        return self._key + 1, self._message("online", **more)
+
+    def sent(self, key):
+        """It is on its way; only the newest counts."""
+        self._key = key
+        self._sent_goodbye = self._waiting != "online"
+        self._waiting = None
+        self._echoed = self._sent_goodbye
+        self.births += not self._sent_goodbye
+
+    def done(self, key):
+        """The broker has it: from now on its echo is due."""
+        if key != self._key:
+            return
+        if self._sent_goodbye:
+            self.goodbye_done = True
+        elif not self._echoed:
+            self._echo_by = self._clock() + _ECHO_MS
+
+    def rewind(self):
+        """Nothing is sent again: the next connection has a birth of its own."""
+        self._waiting = self._birth_at = self._echo_by = None
+        self._key += 1
+
+    def save(self):
+        """Nothing to do: a status is true only while it is said."""
