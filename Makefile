@@ -30,4 +30,6 @@ clean: ## Remove what was set up, and with it the development certificates
 	rm -rf .venv build
 
 venv:
+	@command -v $(PYTHON) >/dev/null || { echo "limpet: There is no $(PYTHON) here." \
+		"Install Python 3.11 or later: apt install python3 python3-venv"; exit 1; }
 	@$(PYTHON) tools/bootstrap.py

@@ -133,6 +133,5 @@ def _apt(progress: Progress, bar: TaskID, folder: Path, *words: str) -> None:
     if apt.returncode or (words[0] == "update" and said):
         raise Problem(
             "apt-get did not succeed: " + (said[0] if said else f"exit code {apt.returncode}"),
-            "If it is the network: connect and start again, it goes on where it stopped. "
-            "Or name an interpreter that you have: MICROPYTHON=/path.",
+            "If it is the network: connect and start again, it goes on where it stopped.",
         )
