@@ -121,6 +121,15 @@ def case_memory_damaged() -> None:
     assert "a" in Memory("m", flash.read, flash.replace)
 
 
+def case_memory_unreadable() -> None:
+    """Flash that cannot be read remembers nothing, and stops nothing."""
+
+    def read(path: str) -> bytes:
+        raise OSError(5)
+
+    assert "a" not in Memory("m", read, Flash().replace)
+
+
 def case_memory_not_kept() -> None:
     """An id that flash does not take is not remembered, and the older ones stay."""
     flash = Flash()

@@ -16,15 +16,17 @@ class Memory:
     """At most ENTRIES ids (str, ASCII, up to 64) with Responses (bytes); the oldest goes first.
 
     path: the file; read(path) -> bytes or None; replace(path, bytes): atomic, raises OSError.
-    Without a path it lives in RAM alone. A file that is damaged is taken for an empty one.
+    Without a path it lives in RAM alone. A file that is damaged or cannot be read counts as empty.
     """
 
     def __init__(self, path=None, read=None, replace=None):
         self._path = path
         self._replace = replace
         self._entries = []
-        if path is not None:
-            self._load(read(path))
+        try:
+            self._load(read(path) if path else None)
+        except OSError:
+            pass  # flash that cannot be read remembers nothing
 
     def __contains__(self, id):
         return self._find(id) is not None
