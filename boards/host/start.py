@@ -21,7 +21,7 @@ def find(name):
 
 
 def boot():
-    """Run boot.py and main.py in one namespace, as the chip does: no main after an error in boot."""
+    """Run boot.py and main.py in one namespace, as the chip does; no main if boot fails."""
     space = {"__name__": "__main__"}
     for name in ("boot.py", "main.py"):
         path = find(name)
