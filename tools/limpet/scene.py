@@ -163,6 +163,8 @@ def _forget(memory: OrderedDict) -> None:
 
 def span_text(seconds: float) -> str:
     """Return a span of time as `18 ms`, `1.2 s` or `73 s`."""
+    if seconds < 0.001:
+        return "<1 ms"
     if seconds < 0.9995:
-        return f"{max(0, seconds) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

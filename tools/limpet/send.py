@@ -97,6 +97,7 @@ def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -
 def send(
     device: str,
     action: str,
+    /,
     *params: str,
     timeout: float = 10,
     ttl: int = 60,

@@ -1,0 +1,152 @@
+"""`limpet send`: a Command goes out, its Response comes back, the exit code says how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from brokers import RunningBroker
+from limpet.broker import EmbeddedBroker
+from limpet.problem import Problem
+from limpet.provision import Setup
+from limpet.send import parse_params
+from mqtt_client import TIMEOUT_S
+from scripted_device import ScriptedDevice
+from tool import Tool
+
+
+@pytest.fixture
+def device(broker: RunningBroker) -> Iterator[ScriptedDevice]:
+    """node-1, written by hand, connected."""
+    with ScriptedDevice(broker) as connected:
+        yield connected
+
+
+def send(broker: RunningBroker, *words: str) -> tuple[int, str]:
+    """Run `limpet send` and return exit code and output."""
+    root, port = broker.setup.layout.root, str(broker.port)
+    with Tool("send", *words, "--dir", root, "--port", port) as tool:
+        return tool.end(), tool.text
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "shown"),
+    [
+        ({"status": "executed", "result": {"up": 5}}, 0, ["executed in ", " ms", "up 5"]),
+        ({"status": "executed", "result": {}}, 0, ["executed in "]),
+        (
+            {"status": "rejected", "code": "range", "text": "2 to 9"},
+            3,
+            ["rejected", "range: 2 to 9"],
+        ),
+        (
+            {"status": "failed", "code": "sensor", "text": "checksum"},
+            4,
+            ["failed", "sensor: checksum"],
+        ),
+        ({"status": "expired", "code": "expired", "text": "late"}, 5, ["expired in "]),
+        ({"status": "\x1b[2J", "result": 1}, 4, ["\\x1b[2J"]),
+    ],
+)
+def test_response_becomes_exit_code(
+    broker: RunningBroker,
+    device: ScriptedDevice,
+    response: dict[str, object],
+    code: int,
+    shown: list[str],
+) -> None:
+    """Each status of a Response has its exit code, and the Response is printed."""
+    device.answers("read_now", response)
+    result, text = send(broker, "node-1", "read_now")
+    assert result == code, text
+    assert all(words in text for words in shown), text
+
+
+def test_command_as_published(broker: RunningBroker, device: ScriptedDevice) -> None:
+    """The Command has a random id, the time, a ttl and its params, JSON where they are JSON."""
+    device.answers("set", {"status": "executed", "result": {}})
+    words = ("node-1", "set", "seconds=30", "name=wide open", "flags=[1,true]")
+    assert send(broker, *words)[0] == 0
+    assert send(broker, *words, "--ttl", "0", "--id", "again")[0] == 0
+    first, second = (device.commands.get(timeout=TIMEOUT_S) for _ in range(2))
+    assert set(first) == {"id", "action", "params", "ts", "ttl"}
+    assert first["params"] == {"seconds": 30, "name": "wide open", "flags": [1, True]}
+    assert len(first["id"]) == 16
+    assert first["ttl"] == 60
+    assert abs(first["ts"] - time.time()) < TIMEOUT_S
+    assert second["id"] == "again"
+    assert "ttl" not in second
+
+
+def test_silence_has_a_code_of_its_own(broker: RunningBroker, device: ScriptedDevice) -> None:
+    """Without a Response in time the exit code is 6, and the device's last status is told."""
+    device.says("status", {"v": 1, "status": "offline", "boot": 7, "reason": "lost"}, retain=True)
+    device.answers("ping")
+    code, text = send(broker, "node-1", "ping", "--timeout", "0.3")
+    assert code == 6
+    assert "no Response from node-1 in 0.3 s" in text
+    assert "offline reason lost boot 7" in text
+
+
+def test_only_its_own_response_counts(broker: RunningBroker, device: ScriptedDevice) -> None:
+    """A Response with another id, and one that is no JSON object, are passed over."""
+    device.answers(
+        "ping", {"id": "other", "status": "failed"}, {"status": "executed", "result": {"n": 1}}
+    )
+    code, text = send(broker, "node-1", "ping")
+    assert (code, "n 1" in text) == (0, True), text
+
+
+def test_unknown_device_is_told_who_exists(broker: RunningBroker) -> None:
+    """A device that is not in the set-up: exit code 1, and the names of those that are."""
+    code, text = send(broker, "node-9", "ping")
+    assert code == 1
+    assert "node-9" in text
+    assert "node-1, node-2" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("node-1", "ping", "seconds"), 1, "is not key=value"),
+        (("node-1", "ping", "--port", "1"), 1, "There is no broker at 127.0.0.1:1"),
+        (("node-1", "ping", "--broker", "none.invalid"), 1, "No host is called none.invalid"),
+        (("node-1", "ping", "--dir", "none"), 1, "There is no set-up in none"),
+        (("node-1",), 2, "ACTION"),
+    ],
+)
+def test_what_cannot_be_sent(
+    setup: Setup, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """What cannot be sent is told in words with exit code 1, wrong usage with 2; no traceback."""
+    where = () if "--dir" in words else ("--dir", setup.layout.root)
+    with Tool("send", *words, *where, cwd=tmp_path) as tool:
+        assert tool.end() == code
+    assert said in tool.text
+    assert "Traceback" not in tool.text
+
+
+def test_finds_the_port_of_a_running_broker(setup: Setup, tmp_path: Path) -> None:
+    """A broker of the same set-up on another port than the devices' is found without --port."""
+    with (
+        EmbeddedBroker(setup.layout.root),
+        Tool("send", "node-1", "ping", "--timeout", "0.1", "--dir", setup.layout.root) as tool,
+    ):
+        assert tool.end() == 6, tool.text
+
+
+def test_params() -> None:
+    """A value that is JSON is decoded; all else is a string, NaN too, which JSON does not know."""
+    assert parse_params(("a=1", "b=x=y", "c=", 'd={"e":[]}', "f=NaN", "g=null")) == {
+        "a": 1,
+        "b": "x=y",
+        "c": "",
+        "d": {"e": []},
+        "f": "NaN",
+        "g": None,
+    }
+    for wrong in ("seconds", "=3"):
+        with pytest.raises(Problem):
+            parse_params((wrong,))

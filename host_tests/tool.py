@@ -1,0 +1,101 @@
+"""The `limpet` command as a user has it: a process that prints into a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+from threading import Condition, Thread
+from time import monotonic
+from types import TracebackType
+
+LIMPET = Path(sys.executable).with_name("limpet")
+# Far above what anything takes, so that only a hang meets it.
+TIMEOUT_S = 30
+COLUMNS = 80
+
+
+class Tool:
+    """`limpet` with arguments, running. `output` is what it printed so far, both streams together.
+
+    terminal: it prints on one of 80 columns and 25 lines.
+    """
+
+    def __init__(
+        self, *arguments: str | Path, terminal: bool = False, cwd: Path | None = None
+    ) -> None:
+        self.output = b""
+        self._changed = Condition()
+        self._read, write = pty.openpty() if terminal else os.pipe()
+        if terminal:
+            fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 25, COLUMNS, 0, 0))
+        self.process = subprocess.Popen(
+            [LIMPET, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=write,
+            env={**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"},
+            cwd=cwd,
+            start_new_session=True,
+        )
+        os.close(write)
+        self._reader = Thread(target=self._collect, daemon=True)
+        self._reader.start()
+
+    def _collect(self) -> None:
+        # A terminal whose other end has gone is an error to read from, a pipe an end of file.
+        with contextlib.suppress(OSError):
+            while data := os.read(self._read, 65536):
+                with self._changed:
+                    self.output += data
+                    self._changed.notify_all()
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return self.output.decode(errors="replace")
+
+    def wait_for(self, wanted: str | Callable[[str], object]) -> str:
+        """Wait until the output holds `wanted`, or `wanted` is true of it; return the output."""
+        fits = wanted if callable(wanted) else lambda text: wanted in text
+        deadline = monotonic() + TIMEOUT_S
+        with self._changed:
+            while not fits(self.text):
+                left_s = deadline - monotonic()
+                if left_s <= 0 or not self._reader.is_alive():
+                    raise AssertionError(f"no {wanted!r} in:\n{self.text}")
+                self._changed.wait(min(left_s, 0.5))
+            return self.text
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Wait until it has ended, with all of its output; return its exit code."""
+        code = self.process.wait(TIMEOUT_S)
+        self._reader.join(TIMEOUT_S)
+        return code
+
+    def __enter__(self) -> Tool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(TIMEOUT_S)
+        os.close(self._read)
