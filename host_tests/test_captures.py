@@ -1,4 +1,4 @@
-"""Every capture, decoded here straight from its levels, against what the node's own code makes of it.
+"""Every capture, decoded here straight from its levels, against what the node makes of it.
 
 On the node's side: boards/host's `machine` plays the capture, lib/dht22.py reads it.
 """

@@ -41,7 +41,7 @@ chip = Chip()
 
 
 def test_now_counts_on_over_the_wrap_of_ticks() -> None:
-    """Over 60 days, visited every 3, `now` is what has passed, though ticks wrap every 12.4 days."""
+    """Over 60 days, visited every 3, `now` is what has passed; ticks wrap every 12.4 days."""
     script = """
 clock = Clock(source=chip)
 for _ in range(20):
@@ -66,7 +66,7 @@ for unix in (1_800_000_000, 0x7FFFFFFF, 1_700_000_000, 1_800_000_000):
 
 
 def test_unix_time_is_the_same_from_either_epoch() -> None:
-    """A chip that counts from 2000 and one that counts from 1970 agree, and so does the interpreter."""
+    """Chips that count from 2000 and from 1970 agree, and so does the interpreter."""
     script = """
 for epoch in (2000, 1970):
     chip = Chip(epoch)
@@ -111,7 +111,7 @@ for speed in (0, -1):
 
 
 def test_sync_asks_at_its_pace_and_says_whether_the_clock_is_set() -> None:
-    """Called every second for more than a day: again 15 s after a failure, a day after a success."""
+    """Called every second: it asks again 15 s after a failure and a day after a success."""
     script = """
 asked = []
 answers = [OSError(110), ValueError("short"), None, None]

@@ -135,7 +135,7 @@ print(next_boot("/f/b", None), next_boot("/f/b", None))
 
 @pytest.mark.parametrize("spoiled", ['b""', 'b"\\x00" * 8', 'b"\\xff" * 8', 'b"12\\n"', "flipped"])
 def test_spoiled_copy_of_the_counter_is_not_believed(spoiled: str) -> None:
-    """One bad copy, whichever it is, costs nothing; with both bad, counting starts at the minute."""
+    """One bad copy, whichever it is, costs nothing; with both bad, counting starts anew."""
     script = f"""
 for names in (["/f/boot"], ["/f/boot.2"], ["/f/boot", "/f/boot.2"]):
     fresh()

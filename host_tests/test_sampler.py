@@ -45,7 +45,7 @@ def sampled(script: str) -> str:
 
 
 def test_first_reading_comes_a_second_after_start_then_one_each_interval() -> None:
-    """Slots are start + 1 s + n intervals; each Reading has its number, its times and its values."""
+    """Slots are start + 1 s + n intervals; a Reading has its number, times and values."""
     script = """
 now = 5000
 go(new(10000), 30000)

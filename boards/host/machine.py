@@ -8,6 +8,7 @@ Kinder than the chip: a read takes no time, where the chip stands still for 270 
 """
 
 import errno
+from array import array
 
 import laptop
 from replay import Replay
@@ -67,7 +68,7 @@ class Pin:
 
 
 class _Sensor:
-    """The one DHT22 on the desk. It is under power since before the process unless that is a power-on."""
+    """The one DHT22 on the desk. Only a power-on finds it freshly powered as well."""
 
     def __init__(self):
         try:
@@ -116,14 +117,17 @@ class _Alarm:
 
         libc = ffi.open(None)
         self._exit = libc.func("v", "_exit", "i")
-        # Kept: the handler must outlive this function. Locked: it may come in the middle of anything.
+        # Kept, because it must outlive this function. Locked, because it comes in the middle of
+        # anything.
         self._handler = ffi.callback("v", self._bite, "i", lock=True)
         libc.func("p", "signal", "iC")(self._SIGALRM, self._handler)
-        self._ualarm = libc.func("I", "ualarm", "II")
-        self._timeout_us = timeout * 1000
+        self._setitimer = libc.func("i", "setitimer", "ipp")
+        # struct itimerval: no repetition, then seconds and microseconds, each a C long.
+        self._time = array("l", (0, 0, timeout // 1000, timeout % 1000 * 1000))
 
     def start(self):
-        self._ualarm(self._timeout_us, 0)
+        if self._setitimer(self._ITIMER_REAL, self._time, None):
+            raise OSError(errno.EINVAL)
 
     def _bite(self, signal):
         self._exit(laptop.WATCHDOG_RESET)

@@ -50,7 +50,7 @@ class Replay:
         if self._file:
             self._file.close()
         try:
-            self._file = open(self._path)
+            self._file = open(self._path)  # noqa: SIM115 (held open between requests)
         except OSError:
             raise ValueError("%s cannot be opened" % self._path)
         self._line = 0

@@ -9,7 +9,7 @@ from node.errors import SensorError
 
 
 class Sensor:
-    """The DHT22 whose data line is on `gpio`. The line needs a pull-up of its own, see the boards."""
+    """The DHT22 whose data line is on `gpio`; the line needs a pull-up of its own."""
 
     def __init__(self, gpio):
         self._dht = DHT22(machine.Pin(gpio), machine.dht_readinto)

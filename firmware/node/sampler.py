@@ -58,7 +58,7 @@ class Sampler:
         self._interval_ms = interval_ms
 
     def read_now(self, now):
-        """Owe a Reading as soon as the sensor allows, beside the schedule. Returns the ms until then."""
+        """Owe a Reading as soon as the sensor allows. Returns the ms until the sensor is asked."""
         self._wanted = True
         return self._wait(now)
 

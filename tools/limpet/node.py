@@ -24,7 +24,7 @@ from limpet.umqtt import umqtt_dir
 
 REPLAY = CAPTURES / "am2302_1mhz_200s.jsonl"
 # How the host's machine.reset() ends the interpreter, and what the next boot is told.
-RESETS = {64: "hard", 65: "watchdog"}
+RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 # Longer than the 5 s that the node takes to end cleanly when the broker does not answer.
 STOP_S = 10.0
 
