@@ -21,6 +21,7 @@ a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and
 `oversized`, whatever else is too long ends the connection."""
 
 from micropython import const
+from mqtt_reader import Malformed, Reader
 from transport import Transport, TransportError
 from umqtt import robust, simple
 
@@ -110,17 +111,15 @@ class MQTTClient(robust.MQTTClient):
         self._received = set()  # packet ids of QoS 2 messages handed over and not yet released
         # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
         self._subscriptions = []
-        self._in = bytearray(max_packet)
-        self._view = memoryview(self._in)
+        self._reader = Reader(max_packet)
         self._forget()
 
     def _forget(self):
         """What is true of one connection only. QoS 2 ids outlive it, if the session does."""
+        self._reader.clear()
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
-        self._end = 0  # bytes in self._in
         self._failure = None
-        self._skip = 0  # bytes of an oversized PUBLISH still to come
         self._deadline = None  # of the state
         self._ping_sent = None
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
@@ -379,90 +378,59 @@ class MQTTClient(robust.MQTTClient):
 
     def _read(self):
         """Take in what has come, up to a step's share of it. Returns whether anything has."""
+        reader = self._reader
         for done in range(_MAX_READS):
-            count = self._transport.readinto(self._view[self._end :])
+            self._handle_all()  # what a callback that failed has left over comes first
+            if self.state == DOWN or len(self._out) >= _MAX_REPLIES:
+                break
+            count = self._transport.readinto(reader.space())
             if count is None:
                 return done > 0
             self._heard = self._now
-            self._end += count
-            self._parse()
-            if self.state not in (GREETING, UP):
-                break  # a callback has closed the connection
-            self._flush()
-            if len(self._out) >= _MAX_REPLIES:
-                break
+            reader.filled(count)
         return True
 
-    def _parse(self):
-        """Handle the whole packets in the buffer, and move the rest to its front."""
-        start = min(self._skip, self._end)
-        self._skip -= start
+    def _handle_all(self):
         try:
-            while self._end - start >= 2:
-                size, body = self._length(start + 1)
-                if body is None:
-                    break
-                after = body + size
-                if after > self._end:
-                    # Too long for the buffer? What there is to know stands at its front: wait until
-                    # it is full.
-                    if start == 0 and self._end == len(self._in):
-                        start = self._end
-                        self._skip_publish(body, after)
-                    break
-                op = self._in[start]
-                start = after  # before it is handled: a callback that fails must not get it again
-                self._handle(op, body, after)
-        finally:
-            rest = max(self._end - start, 0)  # 0 too when a callback has closed the connection
-            if start and rest:
-                self._in[:rest] = self._in[start : self._end]
-            self._end = rest
+            first = self._reader.packet()
+            while first is not None:
+                self._handle(first)
+                first = self._reader.packet()
+        except Malformed:
+            raise TransportError("protocol")
+        self._flush()
 
-    def _length(self, at):
-        """The remaining length at `at` and where the body begins; None if not all of it is here
-        (section 2.2.3).
-        """
-        size = shift = 0
-        while at < self._end:
-            byte = self._in[at]
-            at += 1
-            size |= (byte & 127) << shift
-            if not byte & 128:
-                return size, at
-            shift += 7
-            if shift > 21:
-                raise TransportError("protocol")
-        return 0, None
-
-    def _handle(self, op, body, after):
-        kind = op & 0xF0
+    def _handle(self, first):
+        reader = self._reader
+        kind = first & 0xF0
         if self.state == GREETING:
-            if kind != 0x20 or after - body != 2:
-                raise TransportError("protocol")
-            self._connack(self._in[body], self._in[body + 1])
+            if kind != 0x20 or reader.after - reader.body != 2:
+                raise Malformed("CONNACK")
+            self._connack(reader.number(reader.body))
         elif kind == 0x30:
-            self._publish(op, body, after)
-        elif kind == 0xD0 and after == body:
+            self._publish(first)
+        elif reader.missing:
+            raise Malformed("too long")
+        elif kind == 0x40:
+            self._puback(reader.number(reader.body))
+        elif kind == 0x60:
+            packet_id = reader.number(reader.body)
+            self._received.discard(packet_id)
+            self._reply(0x70, packet_id)
+        elif kind == 0x90:
+            self._suback(reader.number(reader.body), reader.number(reader.after - 2) & 255)
+        elif kind == 0xD0:
             if self._ping_sent is not None:
                 self.ping_took_ms = self._now - self._ping_sent
                 self._ping_sent = None
-        elif kind in (0x40, 0x60, 0x90) and after - body >= 2:
-            packet_id = self._in[body] << 8 | self._in[body + 1]
-            if kind == 0x40:
-                self._puback(packet_id)
-            elif kind == 0x60:
-                self._received.discard(packet_id)
-                self._reply(0x70, packet_id)
-            elif after - body == 3:
-                self._suback(packet_id, self._in[body + 2])
         else:
-            raise TransportError("protocol")
+            raise Malformed("kind")
 
-    def _connack(self, flags, code):
+    def _connack(self, answer):
+        code = answer & 255
         if code:
             raise TransportError(_REFUSALS[code] if code < len(_REFUSALS) else "protocol")
-        present = bool(flags & 1) and not self.clean_session
+        present = bool(answer & 0x100) and not self.clean_session
         if not present:
             self._received = set()
         for each in self._subscriptions:
@@ -489,35 +457,20 @@ class MQTTClient(robust.MQTTClient):
             self.refused_subscriptions += 1
             each[3] = self._now + _RETRY_SUBSCRIBE_MS
 
-    def _publish(self, op, body, after):
-        """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued first: a callback that fails must
-        not have it again.
+    def _publish(self, first):
+        """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued before the callback is called: a
+        callback that fails must not get the message again.
         """
-        topic, packet_id, at = self._publish_header(op, body, after)
-        qos = op >> 1 & 3
+        topic, packet_id, payload = self._reader.publish(first)
+        qos = first >> 1 & 3
         if qos == 1:
             self._reply(0x40, packet_id)
         elif qos == 2 and not self._receive_once(packet_id):
             return
-        self.on_message(topic, bytes(self._view[at:after]), bool(op & 1), bool(op & 8))
-
-    def _publish_header(self, op, body, after):
-        """Topic, packet id (0 for QoS 0) and where the payload begins. Whatever claims to be longer
-        than it is: protocol.
-        """
-        at = body + 2
-        size = self._in[body] << 8 | self._in[body + 1] if at <= after else 0
-        end = at + size
-        qos = op >> 1 & 3
-        if not size or qos == 3 or end + (2 if qos else 0) > min(after, self._end):
-            raise TransportError("protocol")
-        try:
-            topic = str(self._view[at:end], "utf-8")
-        except UnicodeError:
-            raise TransportError("protocol")  # section 1.5.3
-        if not qos:
-            return topic, 0, end
-        return topic, self._in[end] << 8 | self._in[end + 1], end + 2
+        if payload is None:
+            self.oversized += 1
+        else:
+            self.on_message(topic, payload, bool(first & 1), bool(first & 8))
 
     def _receive_once(self, packet_id):
         """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound:
@@ -526,20 +479,10 @@ class MQTTClient(robust.MQTTClient):
         new = packet_id not in self._received
         if new:
             if len(self._received) >= _MAX_QOS2:
-                raise TransportError("protocol")  # a broker that never releases what it sends
+                raise Malformed("QoS 2")  # a broker that never releases what it sends
             self._received.add(packet_id)
         self._reply(0x50, packet_id)
         return new
-
-    def _skip_publish(self, body, after):
-        op = self._in[0]
-        if op & 0xF0 != 0x30 or self.state != UP:
-            raise TransportError("protocol")
-        _, packet_id, _ = self._publish_header(op, body, after)
-        if op & 6:
-            self._reply(0x40 if op & 6 == 2 else 0x50, packet_id)
-        self.oversized += 1
-        self._skip = after - self._end
 
     def _reply(self, kind, packet_id):
         self._out.append(bytes((kind, 2, packet_id >> 8, packet_id & 255)))

@@ -1,0 +1,111 @@
+"""MQTT 3.1.1 packets out of a stream of bytes: bytes in, packets out, nothing else.
+
+The buffer is allocated once and is all that the network can make this use. A packet is handed over
+when it is whole; one that is longer than the buffer is handed over when the buffer is full, with
+`missing` telling how many of its bytes will be skipped as they come.
+
+What it will not do: answer, count, raise anything but Malformed, or know about sockets: it runs on any Python.
+"""
+
+
+class Malformed(Exception):
+    """The stream is not MQTT, and cannot be trusted from here on."""
+
+
+class Reader:
+    """Fill it through `space()` and `filled(count)`, then take `packet()` until that is None.
+
+    body, after: where in `buffer` the packet's body begins, and where it ends.
+    missing: bytes of the packet that the buffer has no room for; 0 for a packet that is whole.
+    """
+
+    def __init__(self, size):
+        self.buffer = bytearray(size)
+        self.body = self.after = self.missing = 0
+        self._view = memoryview(self.buffer)
+        self._start = self._end = self._skip = 0
+
+    def clear(self):
+        """Forget everything: a new connection begins."""
+        self.missing = self._start = self._end = self._skip = 0
+
+    def space(self):
+        """The free part of the buffer. Never empty after `packet()` has returned None."""
+        return self._view[self._end :]
+
+    def filled(self, count):
+        """`count` bytes were written into `space()`."""
+        self._end += count
+        self._start = min(self._skip, self._end)
+        self._skip -= self._start
+
+    def packet(self):
+        """First byte of the next packet, or None: more bytes are needed. Section 2.2.
+
+        The packet counts as taken, whatever its handling comes to. Raises Malformed.
+        """
+        start = self._start
+        size = self._length(start + 1)
+        if size is not None:
+            self.after = self.body + size
+            if self.after <= self._end:
+                self._start = self.after
+                return self.buffer[start]
+            if start == 0 and self._end == len(self.buffer):
+                # What there is to know about a packet stands at its front.
+                self.missing = self._skip = self.after - self._end
+                self._start = self.after = self._end
+                return self.buffer[0]
+        self._to_front()
+        return None
+
+    def _to_front(self):
+        self.missing = 0
+        rest = self._end - self._start
+        if self._start and rest:
+            self.buffer[:rest] = self.buffer[self._start : self._end]
+        self._start, self._end = 0, rest
+
+    def _length(self, at):
+        """The remaining length that begins at `at`, or None if not all of it is here (2.2.3)."""
+        size = shift = 0
+        while at < self._end:
+            byte = self.buffer[at]
+            at += 1
+            size |= (byte & 127) << shift
+            if not byte & 128:
+                self.body = at
+                return size
+            shift += 7
+            if shift > 21:
+                raise Malformed("length")
+        return None
+
+    def number(self, at):
+        """The two bytes at `at` as a number. Raises Malformed if they are beyond the packet."""
+        if at + 2 > self.after:
+            raise Malformed("short")
+        return self.buffer[at] << 8 | self.buffer[at + 1]
+
+    def publish(self, first):
+        """Of a PUBLISH that begins with the byte `first`: topic (str), packet id (0 for QoS 0), and
+        payload (bytes, or None if some of it is missing). Section 3.3.
+
+        Raises Malformed for QoS 3, an empty topic, one that is not UTF-8, and lying lengths.
+        """
+        at = self.body + 2
+        end = at + self.number(self.body)
+        qos = first >> 1 & 3
+        if qos == 3 or end == at or end > self.after:
+            raise Malformed("publish")
+        try:
+            topic = str(self._view[at:end], "utf-8")
+        except UnicodeError:
+            raise Malformed("topic")  # section 1.5.3
+        packet_id = 0
+        if qos:
+            packet_id = self.number(end)
+            end += 2
+            if not packet_id:
+                raise Malformed("packet id")
+        return topic, packet_id, None if self.missing else bytes(self._view[end : self.after])
