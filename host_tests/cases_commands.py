@@ -144,3 +144,7 @@ def case_memory_not_kept() -> None:
         pass
     assert "new" not in memory
     assert all(str(number) in memory for number in range(ENTRIES))
+    flash.full = False
+    memory.begin("new")
+    assert "new" in memory
+    assert "0" not in memory

@@ -134,6 +134,7 @@ def case_broker() -> None:
     """A broker is a host name or an address, without scheme, port, path or user."""
     for good in ("h", "a-b.example", "10.1.2.3", "::1", "fe80::1", "2001:db8::2"):
         assert _refused(_text(broker=good)) == ("", ""), good
+    assert _refused(_text(broker="h:8883"))[1] == "must not contain the port"
     for bad in (
         "",
         "mqtts://h",

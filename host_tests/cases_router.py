@@ -97,6 +97,30 @@ def case_id() -> None:
     assert rig.lines[-2].startswith('id=_"')
 
 
+def case_id_before_a_fault() -> None:
+    """What cannot be parsed is answered by the outermost, first, plain id before the fault."""
+    for start, id in (
+        (b'{"id":"a",', "a"),
+        (b'{ "x" : {"id":"b"} , "id" : "c" ,', "c"),
+        (b'{"x":["id","d"],"id":"e",', "e"),
+        (b'{"id":"f","id":"g",', "f"),
+        (b'{"id":1,"id":"h",', "h"),
+        (b'{"id":"%s",' % (b"i" * 64), "i" * 64),
+        (b'{"x":{"id":"b"},', None),
+        (b'{"idx":"b","i":"b",', None),
+        (b'{"id":"\\u0061",', None),
+        (b'{"id":"a\\"b",', None),
+        (b'{"id":"caf\xc3\xa9",', None),
+        (b'{"id":"",', None),
+        (b'{"id":"%s",' % (b"i" * 65), None),
+        (b'[{"id":"b"},', None),
+    ):
+        for end in (b"", b"reboot", b"}", b'"action":"reboot"', b"[" * 99):
+            rig = Rig()
+            assert rig.raw(start + end).get("id") == id, start + end
+            assert rig.node.did == []
+
+
 def case_too_long() -> None:
     """1024 bytes are read, 1025 are not; the id is still found when it comes early enough."""
     rig = Rig()
@@ -441,6 +465,7 @@ def case_retained() -> None:
     rig = Rig(refuse_retained=True)
     assert rig.raw(VALID, retained=True)["code"] == "retained"
     assert rig.node.did == []
+    assert rig.send("a", "ping")["status"] == "executed"
 
 
 def case_foreign_topic() -> None:

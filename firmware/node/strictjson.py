@@ -199,7 +199,7 @@ class Shape:
         if self._data[self._at : self._at + len(word)] != word:
             return False
         self._at += len(word)
-        return self._at <= self._end
+        return True
 
 
 def _members(value):
