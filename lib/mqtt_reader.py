@@ -4,7 +4,8 @@ The buffer is allocated once and is all that the network can make this use. A pa
 when it is whole; one that is longer than the buffer is handed over when the buffer is full, with
 `missing` telling how many of its bytes will be skipped as they come.
 
-What it will not do: answer, count, raise anything but Malformed, or know about sockets: it runs on any Python.
+What it will not do: answer, count, raise anything but Malformed, or know about sockets: it runs on
+any Python.
 """
 
 
