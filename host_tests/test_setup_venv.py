@@ -76,9 +76,13 @@ def test_interrupted_setup_goes_on(bootstrap: ModuleType, at: str) -> None:
 
 
 def test_changed_lock_installs_again(bootstrap: ModuleType) -> None:
-    """A lock that changed is installed into the .venv that is there."""
+    """A lock that changed is installed into the .venv that is there; a linter's setting is not."""
     bootstrap.make()
     bootstrap.run.took()
+    with bootstrap.PROJECT.open("a") as project:
+        project.write("[tool.other]\n")
+    bootstrap.make()
+    assert bootstrap.run.took() == []
     bootstrap.LOCK.write_text(bootstrap.LOCK.read_text() + "\n")
     bootstrap.make()
     assert bootstrap.run.took() == STEPS[1:]

@@ -23,12 +23,13 @@ BACKEND = "setuptools"
 UV = "uv==0.9.30"
 
 
-def digest(*files: pathlib.Path) -> str:
-    """SHA-256 over the files and over the place of .venv, as hex."""
+def wanted() -> str:
+    """SHA-256, as hex, over all that decides what has to be in .venv."""
     # A venv knows its own place by absolute paths: moved, it has to be made anew.
     sha = hashlib.sha256(str(VENV).encode())
-    for file in files:
-        sha.update(file.read_bytes())
+    sha.update(LOCK.read_bytes())
+    # What follows are settings of ruff and its like, which install nothing.
+    sha.update(PROJECT.read_bytes().partition(b"\n[tool.")[0])
     return sha.hexdigest()
 
 
@@ -86,14 +87,14 @@ def stamp(path: pathlib.Path, text: str) -> None:
 def make() -> None:
     """Make .venv what requirements.lock says, doing only what is still missing."""
     made, done = VENV / "limpet-made", VENV / "limpet-done"
-    if ready(done, digest(LOCK, PROJECT), "limpet"):
+    if ready(done, wanted(), "limpet"):
         return
     cause = unfit(sys.version_info[:2], importlib.util.find_spec("ensurepip") is not None)
     if cause:
         sys.exit("limpet: " + cause)
-    if not ready(made, digest(), "pip"):
+    if not ready(made, str(VENV), "pip"):
         run("Making .venv", sys.executable, "-m", "venv", "--clear", VENV)
-        stamp(made, digest())
+        stamp(made, str(VENV))
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     pip: list[str | os.PathLike[str]] = [
         PYTHON,
@@ -116,7 +117,7 @@ def make() -> None:
         LOCK,
     )
     run("Installing limpet itself", *pip, "--no-build-isolation", "--no-deps", "-e", REPO)
-    stamp(done, digest(LOCK, PROJECT))
+    stamp(done, wanted())
 
 
 def relock() -> None:
