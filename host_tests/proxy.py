@@ -1,0 +1,197 @@
+"""A TCP proxy between node and broker that is told in words what the network does.
+
+It knows bytes and connections only: it will NOT read, change or reorder what it passes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+_LOOPBACK = "127.0.0.1"
+_CHUNK = 16384
+
+
+class Proxy:
+    """A way to the server on `target_port` of loopback. `with Proxy(port) as proxy:` opens it.
+
+    `speed` is the node's: all times are seconds of the node's clock. What is said holds for the
+    connections that there are and for those to come, until `restore()`.
+    """
+
+    def __init__(self, target_port: int, speed: float = 1.0) -> None:
+        self.port = 0
+        self.accepted = 0
+        self.target_port = target_port
+        self._speed = speed
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+        self._passing = asyncio.Event()
+        self._swallows = False
+        self._pause_s = 0.0  # after each byte towards the node
+        self._connections: set[_Connection] = set()
+
+    def hold(self) -> None:
+        """Accept, keep what comes, pass nothing on, until `release()`: a handshake stalls."""
+        self._do(self._passing.clear)
+
+    def release(self) -> None:
+        """Pass on what was held, and what follows."""
+        self._do(self._passing.set)
+
+    def stall(self, seconds: float) -> None:
+        """Hold now, and release by itself after `seconds` of the node's clock."""
+        self.hold()
+        self._do(lambda: self._loop.call_later(seconds / self._speed, self._passing.set))
+
+    def drip(self, bytes_per_second: float) -> None:
+        """Pass on towards the node `bytes_per_second` of its clock, one at a time."""
+        pause_s = 1 / bytes_per_second / self._speed
+        self._do(lambda: setattr(self, "_pause_s", pause_s))
+
+    def refuse(self) -> None:
+        """Nobody listens any more; what is connected is cut."""
+        self._run(self._close_listener())
+        self.cut()
+
+    def cut(self) -> None:
+        """Close every connection now, at both ends."""
+
+        def everything() -> None:
+            for each in self._connections:
+                each.abort()
+
+        self._do(everything)
+
+    def black_hole(self) -> None:
+        """What is or gets connected is lost for good: nothing comes through, nothing is closed."""
+
+        def everything() -> None:
+            self._swallows = True
+            for each in self._connections:
+                each.lost = True
+
+        self._do(everything)
+
+    def restore(self) -> None:
+        """Let everything through at full speed; what a black hole has swallowed stays lost."""
+
+        def everything() -> None:
+            self._swallows = False
+            self._pause_s = 0.0
+            self._passing.set()
+
+        self._do(everything)
+        if self._server is None:
+            self._run(self._listen())
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        self.restore()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.refuse()
+        self._run(self._finish())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+
+    def _do(self, what: Callable[[], object]) -> None:
+        """Carry `what` out in the proxy's thread, and come back when it is done."""
+
+        async def once() -> None:
+            what()
+
+        self._run(once())
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, _LOOPBACK, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close_listener(self) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    async def _finish(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        connection = _Connection(writer)
+        connection.lost = self._swallows
+        self._connections.add(connection)
+        try:
+            await self._join(connection, reader)
+        except OSError:
+            pass  # one end is gone: so is the other, below
+        finally:
+            self._connections.discard(connection)
+            connection.close()
+
+    async def _join(self, connection: _Connection, from_node: asyncio.StreamReader) -> None:
+        """Both ways, until one of them has ended."""
+        from_broker, to_broker = await asyncio.open_connection(_LOOPBACK, self.target_port)
+        to_node = connection.writers[0]
+        connection.writers.append(to_broker)
+        ways = [
+            asyncio.ensure_future(self._up(connection, from_node, to_broker)),
+            asyncio.ensure_future(self._down(connection, from_broker, to_node)),
+        ]
+        done, others = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in others:
+            way.cancel()
+        for way in done:
+            way.result()
+
+    async def _up(
+        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while await self._may_pass(connection, data := await reader.read(_CHUNK)):
+            writer.write(data)
+            await writer.drain()
+
+    async def _down(
+        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while await self._may_pass(connection, data := await reader.read(_CHUNK)):
+            while data:
+                size = 1 if self._pause_s else len(data)
+                writer.write(data[:size])
+                data = data[size:]
+                await writer.drain()
+                await asyncio.sleep(self._pause_s)
+
+    async def _may_pass(self, connection: _Connection, data: bytes) -> bool:
+        """Whether there is something to pass on, once it may; never comes back when it is lost."""
+        await self._passing.wait()
+        if connection.lost:
+            # Half-open: neither what was sent nor the end of it gets to the other side.
+            await asyncio.Event().wait()
+        return bool(data)
+
+
+class _Connection:
+    """The node's end and, once it is there, the broker's."""
+
+    def __init__(self, near: asyncio.StreamWriter) -> None:
+        self.writers = [near]
+        self.lost = False
+
+    def close(self) -> None:
+        for writer in self.writers:
+            writer.close()
+
+    def abort(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()

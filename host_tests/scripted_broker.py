@@ -1,0 +1,287 @@
+"""A server that speaks just enough MQTT to be told what to answer, and keeps all that it was sent.
+
+What a well-behaved broker answers is built in; a test says what is to be different. It will NOT
+route, retain or keep sessions, and it believes every length that a client sends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from limpet.authority import Authority
+
+NAMES = {
+    1: "CONNECT",
+    2: "CONNACK",
+    3: "PUBLISH",
+    4: "PUBACK",
+    5: "PUBREC",
+    6: "PUBREL",
+    7: "PUBCOMP",
+    8: "SUBSCRIBE",
+    9: "SUBACK",
+    10: "UNSUBSCRIBE",
+    12: "PINGREQ",
+    13: "PINGRESP",
+    14: "DISCONNECT",
+}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet from a client, the `connection`-th there was.
+
+    What its kind of packet does not have is empty. connect: the fields of a
+    CONNECT, with None for those that its flags leave out.
+    """
+
+    connection: int
+    name: str
+    dup: bool = False
+    qos: int = 0
+    retain: bool = False
+    packet_id: int | None = None
+    topic: str = ""
+    payload: bytes = b""
+    connect: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        marks = "d" * self.dup + "r" * self.retain
+        return " ".join(filter(None, [self.name, str(self.packet_id or ""), self.topic, marks]))
+
+
+class Closed(Exception):
+    """Raised by an `answer` to close the connection instead of answering."""
+
+
+# What to answer to a packet: bytes, or None for what a well-behaved broker would. May raise Closed.
+Answer = Callable[[Packet], bytes | None]
+
+
+class ScriptedBroker:
+    """A server on loopback, in threads. `with ScriptedBroker(answer) as broker:` runs it.
+
+    `context` is for TLS. `packets` is what came, in order, over all connections; `reads` the sizes
+    of what each read gave, which with TLS is one record. A small `read_size` makes a slow reader.
+    """
+
+    def __init__(
+        self,
+        answer: Answer = lambda packet: None,
+        context: ssl.SSLContext | None = None,
+        read_size: int = 65536,
+    ) -> None:
+        self.answer = answer
+        self.packets: list[Packet] = []
+        self.reads: list[int] = []
+        self._context = context
+        self._read_size = read_size
+        self._changed = threading.Condition()
+        self._clients: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        if read_size < 4096:
+            # Else the kernel reads some megabytes on behalf of a slow reader.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name="scripted", daemon=True)
+
+    def of(self, *names: str) -> list[Packet]:
+        """Return the packets of these kinds, in the order in which they came."""
+        with self._changed:
+            return [packet for packet in self.packets if packet.name in names]
+
+    def wait_for(self, wanted: Callable[[Packet], Any], timeout_s: float = 20.0) -> Packet:
+        """Return the first packet for which `wanted` is true; TimeoutError when none comes."""
+        deadline = monotonic() + timeout_s
+        seen = 0
+        with self._changed:
+            while True:
+                for packet in self.packets[seen:]:
+                    if wanted(packet):
+                        return packet
+                seen = len(self.packets)
+                if not self._changed.wait(max(deadline - monotonic(), 0)):
+                    came = ", ".join(map(str, self.packets[-20:]))
+                    raise TimeoutError(f"no such packet in {timeout_s:g} s, but {came}")
+
+    def send(self, data: bytes) -> None:
+        """Send `data` to the newest client, out of turn."""
+        self._clients[-1].sendall(data)
+
+    def hang_up(self) -> None:
+        """Close the newest connection."""
+        _close(self._clients[-1])
+
+    def __enter__(self) -> ScriptedBroker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _close(self._listener)
+        for client in self._clients:
+            _close(client)
+        self._thread.join(5)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(
+                    target=self._serve, args=(len(self._clients), client), daemon=True
+                ).start()
+                self._clients.append(client)
+
+    def _serve(self, number: int, client: socket.socket) -> None:
+        # What a client that is cut off leaves behind is its own business.
+        with contextlib.suppress(OSError, Closed):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context:
+                client = self._context.wrap_socket(client, server_side=True)
+                self._clients[number] = client
+            buffer = b""
+            while data := client.recv(self._read_size):
+                self.reads.append(len(data))
+                buffer += data
+                while found := split(buffer):
+                    head, body, buffer = found
+                    self._take(client, parse(number, head, body))
+        _close(client)
+
+    def _take(self, client: socket.socket, packet: Packet) -> None:
+        with self._changed:
+            self.packets.append(packet)
+            self._changed.notify_all()
+        answer = self.answer(packet)
+        client.sendall(default_answer(packet) if answer is None else answer)
+
+
+def default_answer(packet: Packet) -> bytes:
+    """Return what a broker that agrees with everything answers."""
+    if packet.name == "CONNECT":
+        return connack()
+    if packet.name == "SUBSCRIBE":
+        return suback(packet, packet.qos)
+    if packet.name == "PUBLISH" and packet.qos:
+        return puback(packet)
+    if packet.name == "PUBREC":
+        return struct.pack(">BBH", 0x62, 2, packet.packet_id)
+    if packet.name == "PINGREQ":
+        return b"\xd0\0"
+    if packet.name == "DISCONNECT":
+        raise Closed
+    return b""
+
+
+def connack(code: int = 0, present: bool = False) -> bytes:
+    """Return a CONNACK, MQTT 3.1.1 section 3.2."""
+    return bytes((0x20, 2, present, code))
+
+
+def suback(packet: Packet, code: int) -> bytes:
+    """Return the SUBACK to `packet`: the QoS granted, or 0x80."""
+    return struct.pack(">BBHB", 0x90, 3, packet.packet_id, code)
+
+
+def puback(packet: Packet) -> bytes:
+    """Return the PUBACK to `packet`."""
+    return struct.pack(">BBH", 0x40, 2, packet.packet_id)
+
+
+def publish(topic: str, payload: bytes, qos: int = 0, packet_id: int = 0, flags: int = 0) -> bytes:
+    """Return a PUBLISH; `flags` is what else is in its first byte: 1 retained, 8 DUP."""
+    name = topic.encode()
+    body = struct.pack(">H", len(name)) + name
+    if qos:
+        body += struct.pack(">H", packet_id)
+    return bytes((0x30 | qos << 1 | flags,)) + length(len(body) + len(payload)) + body + payload
+
+
+def length(size: int) -> bytes:
+    """Return a remaining length, MQTT 3.1.1 section 2.2.3."""
+    out = bytearray()
+    while size > 127:
+        out.append(size & 127 | 128)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
+
+
+def split(buffer: bytes) -> tuple[int, bytes, bytes] | None:
+    """Return first byte, body and what follows of the first packet; None if it is not whole."""
+    size = shift = 0
+    for at in range(1, min(len(buffer), 5)):
+        size |= (buffer[at] & 127) << shift
+        shift += 7
+        if buffer[at] < 128:
+            end = at + 1 + size
+            return (buffer[0], buffer[at + 1 : end], buffer[end:]) if len(buffer) >= end else None
+    return None
+
+
+def parse(connection: int, head: int, body: bytes) -> Packet:
+    """Return the packet with the first byte `head`."""
+    name = NAMES.get(head >> 4, f"RESERVED-{head >> 4}")
+    if name == "CONNECT":
+        return Packet(connection, name, connect=_connect(body))
+    if name == "PUBLISH":
+        topic, rest = _string(body)
+        qos = head >> 1 & 3
+        packet_id = struct.unpack_from(">H", rest)[0] if qos else None
+        payload = rest[2:] if qos else rest
+        flags = bool(head & 8), qos, bool(head & 1)
+        return Packet(connection, name, *flags, packet_id, topic.decode(), payload)
+    packet_id = struct.unpack_from(">H", body)[0] if len(body) >= 2 else None
+    if name == "SUBSCRIBE":
+        topic, rest = _string(body[2:])
+        return Packet(connection, name, qos=rest[0], packet_id=packet_id, topic=topic.decode())
+    return Packet(connection, name, packet_id=packet_id)
+
+
+def _connect(body: bytes) -> dict[str, Any]:
+    protocol, rest = _string(body)
+    level, flags, keepalive = struct.unpack_from(">BBH", rest)
+    client_id, rest = _string(rest[4:])
+    said: dict[str, Any] = {
+        "protocol": (protocol, level),
+        "client_id": client_id.decode(),
+        "clean_session": bool(flags & 2),
+        "keepalive": keepalive,
+        "will_qos": flags >> 3 & 3,
+        "will_retain": bool(flags & 0x20),
+    }
+    for name, flag in (("will_topic", 4), ("will", 4), ("username", 0x80), ("password", 0x40)):
+        said[name] = None
+        if flags & flag:
+            said[name], rest = _string(rest)
+    return said | {"rest": rest}
+
+
+def _string(body: bytes) -> tuple[bytes, bytes]:
+    (size,) = struct.unpack_from(">H", body)
+    return body[2 : 2 + size], body[2 + size :]
+
+
+def server_context(folder: Path, authority: Authority, *names: str) -> ssl.SSLContext:
+    """Return a server's TLS context with a certificate for `names`; its files go to `folder`."""
+    identity = authority.server(names or ("localhost", "127.0.0.1"))
+    (folder / "server.crt").write_bytes(identity.pem())
+    (folder / "server.key").write_bytes(identity.key_pem())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    return context
+
+
+def _close(each: socket.socket) -> None:
+    # Without the shutdown a thread that waits in recv or accept would wait for ever.
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()

@@ -1,0 +1,603 @@
+"""The client alone, under the real interpreter, against a broker that answers as it is told."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from client_script import drive, tls_lines
+from limpet.authority import Authority
+from scripted_broker import (
+    Closed,
+    Packet,
+    ScriptedBroker,
+    connack,
+    default_answer,
+    puback,
+    publish,
+    server_context,
+    suback,
+)
+
+
+def greeted(*following: bytes, present: bool = False) -> bytes:
+    """Return a CONNACK, and what the broker sends right behind it."""
+    return connack(present=present) + b"".join(following)
+
+
+def after_connect(*following: bytes) -> ScriptedBroker:
+    """Return a broker that sends `following` right behind its CONNACK."""
+
+    def answer(packet: Packet) -> bytes | None:
+        return greeted(*following) if packet.name == "CONNECT" else None
+
+    return ScriptedBroker(answer)
+
+
+def silent_on(*names: str) -> ScriptedBroker:
+    """Return a broker that never answers packets of these kinds."""
+    return ScriptedBroker(lambda packet: b"" if packet.name in names else None)
+
+
+def test_client_is_umqtts_and_takes_its_arguments() -> None:
+    """It is a umqtt.robust.MQTTClient, made with umqtt's own arguments by place and by name."""
+    script = """
+from umqtt import robust
+c = MQTTClient("node-1", "broker", 0, "me", "secret", 30, None, {})
+print(issubclass(MQTTClient, robust.MQTTClient), c.port, c.user, c.pswd, c.keepalive)
+c = MQTTClient(client_id="node-1", server="broker", ssl=object(), user=None, password=None)
+print(c.port, c.keepalive)
+c.set_last_will("will", "bye", retain=True, qos=1)
+"""
+    assert drive(0, script) == ["True 1883 me secret 30", "8883 60"]
+
+
+def test_connect_says_all_that_was_set() -> None:
+    """CONNECT carries session, keepalive, will, username and password, whole and in UTF-8."""
+    script = """
+c = client(user="Zoë", password=b"p\\xc3\\xa4ss", keepalive=300)
+c.set_last_will("home/käse", '{"x":"ü"}' + "w" * 200, retain=True, qos=1)
+up(c)
+c.stop(Time.now)
+c = client(keepalive=10)
+c.clean_session = True
+up(c)
+c.stop(Time.now)
+"""
+    with ScriptedBroker() as broker:
+        drive(broker, script)
+        broker.wait_for(lambda packet: packet.name == "DISCONNECT" and packet.connection == 1)
+    rich, poor = (packet.connect for packet in broker.of("CONNECT"))
+    assert rich == {
+        "protocol": (b"MQTT", 4),
+        "client_id": "node-1",
+        "clean_session": False,
+        "keepalive": 300,
+        "will_qos": 1,
+        "will_retain": True,
+        "will_topic": "home/käse".encode(),
+        "will": '{"x":"ü"}'.encode() + b"w" * 200,
+        "username": "Zoë".encode(),
+        "password": "päss".encode(),
+        "rest": b"",
+    }
+    assert (poor["clean_session"], poor["will_topic"], poor["username"]) == (True, None, None)
+    assert poor["rest"] == b""
+
+
+def test_one_packet_is_one_tls_record(tmp_path: Path) -> None:
+    """Whatever the packet, it is written at once: the broker reads as many records as packets."""
+    authority = Authority.new()
+    (tmp_path / "ca.der").write_bytes(authority.identity.der())
+    script = (
+        tls_lines(tmp_path / "ca.der")
+        + """
+c = client(ssl=context, keepalive=60)
+c.subscribe("commands", 1)
+c.set_last_will("will", "bye", retain=True, qos=1)
+up(c)
+for size in (0, 1, 100, 127, 128, 1000, 2000):
+    go(c, lambda: c.send("telemetry", b"x" * size, 1) is not None)
+    go(c, lambda: c.send("health", b"x" * size, 0) is not None)
+answers(c)
+Time.now += 30000
+go(c, lambda: c.ping_took_ms is not None)
+c.stop(Time.now)
+"""
+    )
+    with ScriptedBroker(context=server_context(tmp_path, authority)) as broker:
+        drive(broker, script)
+        broker.wait_for(lambda packet: packet.name == "DISCONNECT")
+    assert [packet.name for packet in broker.packets].count("PUBLISH") == 15
+    assert len(broker.reads) == len(broker.packets)
+
+
+def test_packet_ids_wrap_and_skip_those_in_flight() -> None:
+    """After 65535 comes 1, never 0, and an id that waits for its PUBACK is passed over."""
+    script = """
+c = client(window=3)
+up(c)
+print(c.send("a", b"held", 1))                    # 1 stays in flight
+c.pid = 65533
+print(c.send("a", b"", 1))
+go(c, said("ack 65534"))
+print(c.send("a", b"", 1))
+go(c, said("ack 65535"))
+print(c.send("a", b"", 1))
+go(c, said("ack 2"))
+c.subscribe("b", 1)
+idle(c, 2)                                         # 3 is the SUBSCRIBE's, and stays unanswered
+c.pid = 2
+print(c.send("a", b"", 1))
+"""
+
+    def answer(packet: Packet) -> bytes | None:
+        return b"" if packet.payload == b"held" or packet.name == "SUBSCRIBE" else None
+
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["1", "65534", "65535", "2", "4"]
+
+
+@pytest.mark.parametrize("window", [1, 8, 32])
+def test_window_is_never_exceeded(window: int) -> None:
+    """QoS 1 stops when the window is full, QoS 0 passes, and each PUBACK makes room for one."""
+    script = f"""
+c = client(window={window})
+up(c)
+sent = [c.send("a", b"", 1) for _ in range(40)]
+print(len([each for each in sent if each]), c.room(), c.send("a", b"", 0))
+go(c, said("ack 1"))
+print(len([each for each in [c.send("a", b"", 1) for _ in range(40)] if each]))
+"""
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name != "PUBLISH":
+            return None
+        # The one QoS 0 says that the window is full: acknowledge the first.
+        return b"\x40\x02\x00\x01" if packet.qos == 0 else b""
+
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == [f"{window} False 0", "1"]
+
+
+def test_acknowledgements_come_in_any_order() -> None:
+    """PUBACKs out of order, twice or for nothing are taken as they come and counted once."""
+    held: list[Packet] = []
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name != "PUBLISH":
+            return None
+        held.append(packet)
+        if len(held) < 3:
+            return b""
+        return (
+            b"".join(map(puback, [held[2], held[0], held[0]]))
+            + b"\x40\x02\xff\xfe"
+            + puback(held[1])
+        )
+
+    script = """
+c = client()
+up(c)
+for _ in range(3):
+    c.send("a", b"", 1)
+go(c, said("ack 2"))
+print(seen, c.state)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["['up 0', 'ack 3', 'ack 1', 'ack 2'] up"]
+
+
+def test_dup_is_set_for_a_packet_id_that_is_sent_again() -> None:
+    """`send` with an old packet id sends DUP and that id, and counts it in the window."""
+    script = """
+c = client(window=1)
+up(c)
+print(c.send("a", b"once", 1))
+c.abort()
+up(c)
+print(seen)
+print(c.send("a", b"again", 1, False, 1), c.room())
+go(c, said("ack 1"))
+print(c.send("a", b"new", 1))
+answers(c)
+"""
+    with ScriptedBroker(
+        lambda packet: connack(present=packet.connection > 0) if packet.name == "CONNECT" else None
+    ) as broker:
+        assert drive(broker, script) == ["1", "['up 1']", "1 False", "2"]
+    sent = [(p.payload, p.packet_id, p.dup) for p in broker.of("PUBLISH")[:3]]
+    assert sent == [(b"once", 1, False), (b"again", 1, True), (b"new", 2, False)]
+
+
+def test_session_present_counts_only_where_it_was_asked_for() -> None:
+    """A broker that says "session present" to a clean session is not believed."""
+    script = """
+c = client()
+c.clean_session = True
+up(c)
+print(seen)
+"""
+    with ScriptedBroker(lambda packet: connack(present=True)) as broker:
+        assert drive(broker, script) == ["['up 0']"]
+
+
+def test_refused_connects_have_names() -> None:
+    """Each CONNACK code of MQTT 3.1.1 is a cause of its own, and another code is no MQTT."""
+    script = """
+c = client()
+for _ in range(7):
+    up(c)
+    print(*seen)
+"""
+    with ScriptedBroker(
+        lambda packet: connack((1, 2, 3, 4, 5, 6, 255)[packet.connection])
+    ) as broker:
+        assert drive(broker, script) == [
+            "down protocol-version",
+            "down client-id",
+            "down unavailable",
+            "down credentials",
+            "down not-authorized",
+            "down protocol",
+            "down protocol",
+        ]
+
+
+def test_pings_at_half_the_keepalive() -> None:
+    """After half a keepalive of silence a PINGREQ goes out, not a millisecond before, and once."""
+    script = """
+c = client(keepalive=60)
+up(c)
+Time.now += 29999
+print(c.step(Time.now))
+idle(c)
+print(c.ping_took_ms)
+Time.now += 1
+go(c, lambda: c.ping_took_ms is not None)
+print(c.ping_took_ms)
+Time.now += 20000
+answers(c)
+Time.now += 29999
+idle(c)
+c.stop(Time.now)
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["1", "None", "0"]
+        broker.wait_for(lambda packet: packet.name == "DISCONNECT")
+    assert len(broker.of("PINGREQ")) == 1
+
+
+def test_pings_although_it_talks_when_nothing_comes_back() -> None:
+    """QoS 0 alone proves nothing: a client that only speaks asks after half a keepalive too."""
+    script = """
+c = client(keepalive=60)
+up(c)
+for _ in range(3):
+    Time.now += 10000
+    c.send("a", b"", 0)
+    idle(c, 3)
+go(c, lambda: c.ping_took_ms is not None)
+"""
+    with ScriptedBroker() as broker:
+        drive(broker, script)
+    assert len(broker.of("PINGREQ")) == 1
+
+
+@pytest.mark.parametrize(
+    ("lacking", "before", "cause"),
+    [
+        ("PINGREQ", "Time.now += 30000; idle(c)", "ping-timeout"),
+        ("PUBLISH", 'c.send("a", b"", 1); idle(c)', "puback-timeout"),
+        ("SUBSCRIBE", 'c.subscribe("a", 1); idle(c)', "suback-timeout"),
+    ],
+)
+def test_dead_link_is_noticed_by_what_stays_away(lacking: str, before: str, cause: str) -> None:
+    """20 s without the PINGRESP, PUBACK or SUBACK that is due end the connection, 19.999 do not."""
+    script = f"""
+c = client()
+up(c)
+{before}
+Time.now += 19999
+idle(c)
+print(c.state)
+Time.now += 1
+down(c)
+print(*seen)
+"""
+    with silent_on(lacking) as broker:
+        assert drive(broker, script) == ["up", f"up 0 down {cause}"]
+    assert len(broker.of(lacking)) == 1
+
+
+def test_subscribes_at_every_connect() -> None:
+    """SUBSCRIBE goes out at each connect, be the session present or not, with the QoS asked for."""
+    script = """
+c = client()
+c.subscribe("first", 1)
+c.subscribe("second", 2)
+for _ in range(3):
+    up(c)
+    answers(c)
+    c.abort()
+"""
+    with ScriptedBroker(
+        lambda packet: connack(present=packet.connection == 2) if packet.name == "CONNECT" else None
+    ) as broker:
+        drive(broker, script)
+    asked = [(p.connection, p.topic, p.qos) for p in broker.of("SUBSCRIBE")]
+    assert asked == [(n, *each) for n in range(3) for each in (("first", 1), ("second", 2))]
+
+
+def test_refused_subscription_is_counted_and_tried_again() -> None:
+    """SUBACK 0x80 ends nothing: it is counted, and asked again a minute later until granted."""
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "SUBSCRIBE" and len(broker.of("SUBSCRIBE")) < 3:
+            return suback(packet, 0x80)
+        return None
+
+    script = """
+c = client(keepalive=0)
+c.subscribe("commands", 1)
+up(c)
+answers(c)
+for _ in range(4):
+    print(c.refused_subscriptions, c.state)
+    Time.now += 59999
+    answers(c)
+    Time.now += 1
+    answers(c)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["1 up", "2 up", "2 up", "2 up"]
+    assert len(broker.of("SUBSCRIBE")) == 3
+
+
+@pytest.mark.parametrize(("qos", "answer"), [(0, None), (1, "PUBACK"), (2, "PUBREC")])
+def test_oversized_publish_is_skipped_and_the_connection_lives(
+    qos: int, answer: str | None
+) -> None:
+    """A PUBLISH over `max_packet` is acknowledged, counted and skipped, and the next one arrives."""
+    script = """
+c = client(max_packet=512)
+up(c)
+go(c, said("a small r0 d0"))
+print(c.oversized, seen, c.state)
+answers(c)
+"""
+    with after_connect(
+        publish("a", b"x" * 100_000, qos, 7),
+        publish("a", b"y" * 509, 0),  # 4 bytes of it in front: one too many
+        publish("a", b"small", 0),
+    ) as broker:
+        assert drive(broker, script) == ["2 ['up 0', 'a small r0 d0'] up"]
+    assert [(p.name, p.packet_id) for p in broker.of("PUBACK", "PUBREC")] == (
+        [(answer, 7)] if answer else []
+    )
+
+
+def test_publish_that_just_fits_is_taken() -> None:
+    """A PUBLISH of exactly `max_packet` bytes is delivered."""
+    script = """
+c = client(max_packet=512)
+up(c)
+go(c, lambda: len(seen) == 2)
+print(c.oversized, len(seen[1]))
+"""
+    with after_connect(publish("a", b"y" * 506)) as broker:
+        assert drive(broker, script) == [f"0 {len('a  r0 d0') + 506}"]
+
+
+def test_qos_2_is_received_once() -> None:
+    """A QoS 2 PUBLISH that comes again before its PUBREL, even over a reconnect, is one message."""
+    two = publish("a", b"two", 2, 5)
+    again = publish("a", b"two", 2, 5, flags=8)
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "CONNECT":
+            return greeted(two, again) if packet.connection == 0 else greeted(again, present=True)
+        if packet.name == "PUBREC" and packet.connection == 0:
+            return b""  # the PUBREL is left to the second connection
+        if packet.name == "PUBCOMP" and len(broker.of("PUBCOMP")) == 1:
+            return publish("a", b"new", 2, 5)
+        return None
+
+    script = """
+c = client()
+up(c)
+answers(c)
+print(seen)
+c.abort()
+up(c)
+go(c, said("a new r0 d0"))
+answers(c)
+print(seen)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["['up 0', 'a two r0 d0']", "['up 1', 'a new r0 d0']"]
+
+
+def test_qos_1_is_acknowledged_with_its_flags() -> None:
+    """A QoS 1 PUBLISH is acknowledged with its id, and the callback told of RETAIN and DUP."""
+    script = """
+c = client()
+up(c)
+go(c, lambda: len(seen) == 4)
+print(seen[1:])
+answers(c)
+"""
+    with after_connect(
+        publish("a", b"1", 1, 300), publish("b", b"2", 1, 301, flags=9), publish("c", b"3", flags=1)
+    ) as broker:
+        assert drive(broker, script) == ["['a 1 r0 d0', 'b 2 r1 d1', 'c 3 r1 d0']"]
+    assert [p.packet_id for p in broker.of("PUBACK")] == [300, 301]
+
+
+def test_text_beyond_ascii_goes_both_ways() -> None:
+    """Topics and payloads of str are sent as UTF-8 with their length in bytes, and arrive as such."""
+    script = """
+c = client()
+c.subscribe("grüße/#", 1)
+up(c)
+c.send("grüße/früh", "24,4 °C 🌡", 1)
+go(c, said("grüße/spät 20 °C r0 d0"))
+print(*seen)
+"""
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "PUBLISH":
+            return puback(packet) + publish("grüße/spät", "20 °C".encode())
+        return None
+
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["up 0 ack 2 grüße/spät 20 °C r0 d0"]
+    (sent,) = broker.of("PUBLISH")
+    assert (sent.topic, sent.payload.decode()) == ("grüße/früh", "24,4 °C 🌡")
+    assert broker.of("SUBSCRIBE")[0].topic == "grüße/#"
+
+
+def test_packets_that_come_in_pieces_are_put_together() -> None:
+    """However the bytes are cut, each packet is handled once and whole."""
+    stream = b"".join(publish("a", b"%d" % n, n % 2, n + 1) for n in range(40))
+    pieces = []
+    while stream:
+        size = 1 + len(pieces) % 11  # so that cuts fall on every byte of a packet
+        pieces.append(stream[:size])
+        stream = stream[size:]
+
+    def answer(packet: Packet) -> bytes | None:
+        return pieces[int(packet.payload)] if packet.name == "PUBLISH" else None
+
+    script = f"""
+c = client()
+up(c)
+for n in range({len(pieces)}):
+    while c.send("next", b"%d" % n, 0) is None:
+        idle(c, 1)
+    idle(c, 2)
+go(c, lambda: len(seen) == 41)
+print(seen[1:] == ["a %d r0 d0" % i for i in range(40)])
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["True"]
+
+
+def test_nothing_is_lost_under_a_slow_reader(tmp_path: Path) -> None:
+    """Payloads far larger than what TCP takes at once arrive whole, in order, over TLS too."""
+    authority = Authority.new()
+    (tmp_path / "ca.der").write_bytes(authority.identity.der())
+    script = (
+        tls_lines(tmp_path / "ca.der")
+        + """
+c = client(ssl=context)
+up(c)
+waits = 0
+write = c._transport.write
+def counting(data):
+    global waits
+    taken = write(data)
+    waits += taken is None
+    return taken
+c._transport.write = counting
+for each in range(6):
+    payload = bytes([each, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) * 160000
+    go(c, lambda: c.send("big", payload, 1) is not None)
+go(c, said("ack 6"))
+print(waits > 0)
+"""
+    )
+    context = server_context(tmp_path, authority)
+    with ScriptedBroker(context=context, read_size=2048) as broker:
+        assert drive(broker, script, heap="32m") == ["True"]
+    sent = [packet.payload for packet in broker.of("PUBLISH")]
+    assert sent == [bytes([n, *range(1, 11)]) * 160_000 for n in range(6)]
+
+
+def test_stop_disconnects_and_abort_does_not() -> None:
+    """`stop` says DISCONNECT, so that the will is dropped; `abort` closes without a word."""
+    script = """
+c = client()
+up(c)
+c.stop(Time.now)
+print(seen, c.state, c.send("a", b"", 1))
+up(c)
+c.abort()
+print(seen, c.state)
+up(c)
+answers(c)
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["['up 0'] down None", "['up 0'] down"]
+    assert [(p.connection, p.name) for p in broker.of("DISCONNECT")] == [(0, "DISCONNECT")]
+
+
+def test_close_by_the_broker_is_told_once() -> None:
+    """A connection that the broker closes ends with the cause `closed`, and `on_down` is called once."""
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "PUBLISH":
+            raise Closed
+        return None
+
+    script = """
+c = client()
+up(c)
+c.send("a", b"", 1)
+down(c)
+idle(c)
+print(seen)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["['up 0', 'down closed']"]
+
+
+def test_callback_may_stop_the_client() -> None:
+    """`stop` and `abort` from within a callback end the connection and leave nothing behind."""
+    script = """
+for how in ("stop", "abort"):
+    c = client()
+    c.on_message = lambda *_: c.stop(Time.now) if how == "stop" else c.abort()
+    up(c)
+    down(c)
+    idle(c)
+    print(seen, c.state)
+    c.on_message = lambda *_: seen.append("heard")
+    up(c)
+    go(c, lambda: seen.count("heard") == 2)
+    c.abort()
+"""
+    with after_connect(publish("a", b""), publish("a", b"")) as broker:
+        assert drive(broker, script) == ["['up 0'] down"] * 2
+
+
+def test_callback_that_fails_does_not_get_the_message_again() -> None:
+    """An exception of the caller's own leaves `step`, and the next step goes on behind the message."""
+    script = """
+c = client()
+def fail(topic, payload, retained, dup):
+    seen.append(str(payload, "utf-8"))
+    raise KeyError("a bug")
+c.on_message = fail
+c.start(Time.now)
+bugs = 0
+while bugs < 3:
+    try:
+        c.step(Time.now)
+        c.wait(10)
+    except KeyError:
+        bugs += 1
+print(seen, c.state)
+answers(c)
+"""
+    with after_connect(*(publish("a", b"%d" % n, 1, n) for n in (1, 2, 3))) as broker:
+        assert drive(broker, script) == ["['up 0', '1', '2', '3'] up"]
+    assert [p.packet_id for p in broker.of("PUBACK")] == [1, 2, 3]
+
+
+def test_default_answers_are_mqtt() -> None:
+    """The scripted broker itself: what it answers by default is what MQTT 3.1.1 lays down."""
+    packet = Packet(0, "PUBLISH", qos=1, packet_id=0x1234)
+    assert default_answer(packet) == struct.pack(">BBH", 0x40, 2, 0x1234)
+    assert publish("a", b"x" * 126, 1, 2)[:7] == b"\x32\x83\x01\x00\x01a\x00"
