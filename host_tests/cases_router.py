@@ -366,6 +366,24 @@ def case_failing_handler() -> None:
     assert "hunter2" not in "".join(rig.lines)
 
 
+def case_failing_import() -> None:
+    """A Command whose file cannot be loaded is `failed`, too, and the bug reported."""
+    rig = Rig()
+
+    def broken() -> None:
+        raise MemoryError("hunter2")
+
+    whole = TABLE["ping"]
+    TABLE["ping"] = broken
+    try:
+        response = rig.send("a", "ping")
+    finally:
+        TABLE["ping"] = whole
+    assert (response["status"], response["code"]) == ("failed", "internal")
+    assert len(rig.bugs) == 1
+    assert rig.send("b", "ping")["status"] == "executed"
+
+
 def case_failing_neighbour() -> None:
     """No exception leaves on_message: a bug anywhere below it is reported."""
     rig = Rig()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import cases_commands
+import cases_router
 import pytest
+import rig
 from both import INTERPRETERS, names, run
+from node.commands import response
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
@@ -12,3 +17,30 @@ from both import INTERPRETERS, names, run
 def test_commands(case: str, interpreter: str) -> None:
     """Each case holds under both Pythons."""
     run(cases_commands, case, interpreter)
+
+
+def test_codes_are_documented() -> None:
+    """Every code that a case meets is in the docstring of response.py, under its status."""
+    said: dict[str, set[str]] = {}
+    status = ""
+    for line in (response.__doc__ or "").splitlines():
+        words = line.split()
+        if line.startswith("    "):
+            status = status if line.startswith("     ") else words.pop(0)
+            said.setdefault(status, set()).update(words)
+    met: dict[str, set[str]] = {}
+
+    class Listening(rig.Rig):
+        def put(self, topic: str, payload: bytes) -> int:
+            message = json.loads(payload)
+            if message["status"] != "executed":
+                met.setdefault(message["status"], set()).add(message["code"])
+            return super().put(topic, payload)
+
+    for module in (cases_router, cases_commands):
+        for case in names(module):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "Rig", Listening)
+                vars(module)[case]()
+    met["failed"].remove("sensor")  # a handler's own
+    assert met == said

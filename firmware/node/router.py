@@ -20,6 +20,9 @@ OPEN_MAX = 4
 OPEN_TIMEOUT_MS = 10000
 IDLE_MS = 60000
 
+# Nothing of the exception: it may quote anything.
+_BUG = ("internal", "a bug: it is in the node's log")
+
 
 class Router:
     """The way from the topic `commands` to `commands/response`.
@@ -96,6 +99,9 @@ class Router:
                 handler, params = load(command.action, command.params)
             except CommandError as exc:
                 fault = (exc.code, exc.text)
+            except Exception as exc:  # noqa: BLE001 - a file that cannot be imported, no heap for it
+                self._on_bug(exc)
+                status, fault = FAILED, _BUG
         if fault:
             self._refuse(command, status, fault)
         else:
@@ -118,10 +124,9 @@ class Router:
         outcome = self._run(handler, params)
         if isinstance(outcome[0], Later):
             if len(self._open) < OPEN_MAX:
-                self._open.append([command, outcome[0], None])
-                return
+                return self._open.append([command, outcome[0], None])
             outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
-        self._finish(command, outcome)
+        return self._finish(command, outcome)
 
     def _run(self, handler, params):
         """Outcome of a handler: (result or Later, None, None) or (None, code, text)."""
@@ -131,18 +136,17 @@ class Router:
             return None, exc.code, exc.text
         except Exception as exc:  # noqa: BLE001 - a bug in one handler must not cost the Response
             self._on_bug(exc)
-            # Nothing of the exception: it may quote anything.
-            return None, "internal", "a bug: it is in the node's log"
+            return None, _BUG[0], _BUG[1]
 
     def _finish(self, command, outcome):
         """Answers a Command that was begun: on flash first, as a reset may follow."""
         result, code, text = outcome
         ts = self._unix()
-        status = FAILED if code else EXECUTED
         if code:
-            kept = payload = refused(command.id, FAILED, code, text, ts)
+            status, payload = FAILED, refused(command.id, FAILED, code, text, ts)
         else:
-            kept = payload = executed(command.id, result, ts)
+            status, payload = EXECUTED, executed(command.id, result, ts)
+        kept = payload
         if len(payload) > RESPONSE_MAX:
             kept = executed(command.id, {"kept": False}, ts)
         try:

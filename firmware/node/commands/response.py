@@ -1,5 +1,12 @@
 """A Response as JSON: the one answer to a Command.
 
+Codes, by status; a handler may add its own to `failed`:
+
+    rejected    too-long too-complex not-json duplicate-key unknown-key bad-version bad-action
+                bad-params bad-ts bad-ttl bad-reply-to unknown-action clock-not-set retained
+    expired     expired
+    failed      flash busy timeout interrupted internal
+
 It will not send or remember anything, nor shorten what does not fit.
 """
 
