@@ -200,7 +200,7 @@ except SensorError as error:
     "levels",
     [
         # The line goes quiet after eight ones and one low; nobody knows how long its high would be.
-        [20000, 44, 61, 81, *([54, 73] * 8), 54, 26],
+        [20000, 44, 61, 81, *([54, 73] * 8), 54, 73],
         # A whole frame, but for one high that is longer than the chip's driver waits.
         [20000, 44, 61, 81, *([54, 73] * 8), 54, 101, *([54, 26] * 31), 47],
     ],
