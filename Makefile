@@ -13,7 +13,7 @@ run: venv ## Run the node against the embedded broker: a live view until Ctrl-C,
 	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
-	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) $(ARGS)
+	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check
