@@ -69,11 +69,14 @@ def answers(c):
 
 
 def drive(broker: ScriptedBroker | int, script: str, heap: str | None = None) -> list[str]:
-    """Run `script` with the rig above against `broker` or a port; return what it printed, in lines."""
+    """Run `script` after the rig, against `broker` or a port; return the lines it printed."""
     port = broker if isinstance(broker, int) else broker.port
     return run(_RIG.format(port=port) + script, path=[umqtt_dir()], heap=heap).splitlines()
 
 
 def tls_lines(ca: Path) -> str:
     """Return the lines of a script that make `context`, trusting the CA in the DER file `ca`."""
-    return f"from transport import tls_context\ncontext = tls_context(open({str(ca)!r}, 'rb').read())\n"
+    return f"""
+from transport import tls_context
+context = tls_context(open({str(ca)!r}, "rb").read())
+"""

@@ -13,11 +13,12 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from limpet.authority import Authority
+from limpet.authority import SERVER_VALID, Authority
 
 NAMES = {
     1: "CONNECT",
@@ -270,9 +271,11 @@ def _string(body: bytes) -> tuple[bytes, bytes]:
     return body[2 : 2 + size], body[2 + size :]
 
 
-def server_context(folder: Path, authority: Authority, *names: str) -> ssl.SSLContext:
-    """Return a server's TLS context with a certificate for `names`; its files go to `folder`."""
-    identity = authority.server(names or ("localhost", "127.0.0.1"))
+def server_context(
+    folder: Path, authority: Authority, name: str = "127.0.0.1", valid: timedelta = SERVER_VALID
+) -> ssl.SSLContext:
+    """Return a server's TLS context with a certificate for `name`; its files go to `folder`."""
+    identity = authority.server([name], valid=valid)
     (folder / "server.crt").write_bytes(identity.pem())
     (folder / "server.key").write_bytes(identity.key_pem())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

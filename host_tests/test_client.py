@@ -359,7 +359,7 @@ for _ in range(4):
 def test_oversized_publish_is_skipped_and_the_connection_lives(
     qos: int, answer: str | None
 ) -> None:
-    """A PUBLISH over `max_packet` is acknowledged, counted and skipped, and the next one arrives."""
+    """A PUBLISH over `max_packet` is acknowledged, counted and skipped; the next one arrives."""
     script = """
 c = client(max_packet=512)
 up(c)
@@ -436,7 +436,7 @@ answers(c)
 
 
 def test_text_beyond_ascii_goes_both_ways() -> None:
-    """Topics and payloads of str are sent as UTF-8 with their length in bytes, and arrive as such."""
+    """Topics and payloads of str go out as UTF-8, lengths in bytes, and arrive as such."""
     script = """
 c = client()
 c.subscribe("grüße/#", 1)
@@ -461,7 +461,7 @@ print(*seen)
 def test_packets_that_come_in_pieces_are_put_together() -> None:
     """However the bytes are cut, each packet is handled once and whole."""
     stream = b"".join(publish("a", b"%d" % n, n % 2, n + 1) for n in range(40))
-    pieces = []
+    pieces: list[bytes] = []
     while stream:
         size = 1 + len(pieces) % 11  # so that cuts fall on every byte of a packet
         pieces.append(stream[:size])
@@ -534,7 +534,7 @@ answers(c)
 
 
 def test_close_by_the_broker_is_told_once() -> None:
-    """A connection that the broker closes ends with the cause `closed`, and `on_down` is called once."""
+    """A connection that the broker closes is told once, with the cause `closed`."""
 
     def answer(packet: Packet) -> bytes | None:
         if packet.name == "PUBLISH":
@@ -573,7 +573,7 @@ for how in ("stop", "abort"):
 
 
 def test_callback_that_fails_does_not_get_the_message_again() -> None:
-    """An exception of the caller's own leaves `step`, and the next step goes on behind the message."""
+    """An exception of the caller's own leaves `step`; the next one goes on behind the message."""
     script = """
 c = client()
 def fail(topic, payload, retained, dup):
