@@ -8,6 +8,11 @@ What it will not do: answer, count, raise anything but Malformed, or know about 
 any Python.
 """
 
+# First byte of what a broker may send to a client that subscribes to one topic at a time, and the
+# length of its body; any other flags must end the connection (section 2.2.2). PUBLISH is the rest.
+CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP = 0x20, 0x40, 0x62, 0x90, 0xD0
+_SIZES = {CONNACK: 2, PUBACK: 2, PUBREL: 2, SUBACK: 3, PINGRESP: 0}
+
 
 class Malformed(Exception):
     """The stream is not MQTT, and cannot be trusted from here on."""
@@ -48,15 +53,18 @@ class Reader:
         start = self._start
         size = self._length(start + 1)
         if size is not None:
+            first = self.buffer[start]
+            if first & 0xF0 != 0x30 and _SIZES.get(first) != size:
+                raise Malformed("packet")
             self.after = self.body + size
             if self.after <= self._end:
                 self._start = self.after
-                return self.buffer[start]
+                return first
             if start == 0 and self._end == len(self.buffer):
                 # What there is to know about a packet stands at its front.
                 self.missing = self._skip = self.after - self._end
                 self._start = self.after = self._end
-                return self.buffer[0]
+                return first
         self._to_front()
         return None
 

@@ -21,7 +21,7 @@ a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and
 `oversized`, whatever else is too long ends the connection."""
 
 from micropython import const
-from mqtt_reader import Malformed, Reader
+from mqtt_reader import CONNACK, PINGRESP, PUBACK, PUBREL, SUBACK, Malformed, Reader
 from transport import Transport, TransportError
 from umqtt import robust, simple
 
@@ -402,29 +402,24 @@ class MQTTClient(robust.MQTTClient):
 
     def _handle(self, first):
         reader = self._reader
-        kind = first & 0xF0
-        if self.state == GREETING:
-            if kind != 0x20 or reader.after - reader.body != 2:
-                raise Malformed("CONNACK")
+        if (self.state == GREETING) != (first == CONNACK):
+            raise Malformed("CONNACK")
+        if first == CONNACK:
             self._connack(reader.number(reader.body))
-        elif kind == 0x30:
-            self._publish(first)
-        elif reader.missing:
-            raise Malformed("too long")
-        elif kind == 0x40:
+        elif first == PUBACK:
             self._puback(reader.number(reader.body))
-        elif kind == 0x60:
+        elif first == PUBREL:
             packet_id = reader.number(reader.body)
             self._received.discard(packet_id)
             self._reply(0x70, packet_id)
-        elif kind == 0x90:
-            self._suback(reader.number(reader.body), reader.number(reader.after - 2) & 255)
-        elif kind == 0xD0:
+        elif first == SUBACK:
+            self._suback(reader.number(reader.body), reader.number(reader.body + 1) & 255)
+        elif first == PINGRESP:
             if self._ping_sent is not None:
                 self.ping_took_ms = self._now - self._ping_sent
                 self._ping_sent = None
         else:
-            raise Malformed("kind")
+            self._publish(first)
 
     def _connack(self, answer):
         code = answer & 255
