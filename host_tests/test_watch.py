@@ -75,7 +75,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "commands/response/a",
             b'{"v":1,"id":"req-1","status":"executed","result":{"seconds":30},"ts":1}',
-            ["req-1 executed seconds 30"],
+            ["req-1 executed seconds=30"],
         ),
         (
             "commands/response",
@@ -90,12 +90,12 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "health",
             b'{"v":1,"ts":null,"up":5,"connects":{"tcp":2}}',
-            ['up 5 connects {"tcp": 2}'],
+            ['up=5 connects={"tcp": 2}'],
         ),
         (
             "config/reported",
             b'{"version":12,"applied":false,"field":"interval_s","reason":"2 to 9"}',
-            ["version 12 applied false field interval_s reason 2 to 9"],
+            ["version=12 applied=false field=interval_s reason=2 to 9"],
         ),
         ("something/else", READING, []),
     ],

@@ -19,6 +19,9 @@ from limpet.view import LiveView, PlainView
 
 # How often the view looks for news and for Ctrl-C.
 TICK_S = 0.25
+# Log and Messages come on two ways: what is this close in time is sorted before it is shown.
+TOGETHER_S = 0.02
+NEWS = 100
 # After the node has ended: for its goodbye to come through the broker.
 GOODBYE_S = 2.0
 
@@ -65,21 +68,27 @@ class Run:
     def pump(self, until: Callable[[], bool]) -> None:
         """Show what happens until `until()`; asked after every piece of news and every tick."""
         while not until():
-            self._show(self._events(self.inbox.get(TICK_S)))
+            self._show(TICK_S)
 
-    def drain(self) -> None:
-        """Show what is there already."""
-        while (item := self.inbox.get(0)) is not None:
-            self._show(self._events(item))
+    def _show(self, timeout_s: float) -> bool:
+        """Show what comes within `timeout_s`, and right after it; False when nothing came."""
+        news: list[LogLine | Arrival | str] = []
+        while (item := self.inbox.get(timeout_s)) is not None and len(news) < NEWS:
+            news.append(item)
+            timeout_s = TOGETHER_S
+        # The log first: when a Reading was taken has to be known when it arrives.
+        news.sort(key=lambda item: not isinstance(item, LogLine))
+        self._draw([event for item in news for event in self._events(item)])
+        return bool(news)
 
-    def _events(self, item: LogLine | Arrival | str | None) -> list[Event]:
+    def _events(self, item: LogLine | Arrival | str) -> list[Event]:
         if isinstance(item, LogLine):
             return self.scene.on_log(item.text, item.at)
         if isinstance(item, Arrival):
             return self.scene.on_message(item)
-        return [] if item is None else [Event("broker", item, "bad")]
+        return [Event("broker", item, "bad")]
 
-    def _show(self, events: list[Event]) -> None:
+    def _draw(self, events: list[Event]) -> None:
         try:
             for event in events:
                 self.view.event(event)
@@ -97,4 +106,5 @@ class Run:
         self.pump(lambda: not ending.is_alive())
         limit = time.monotonic() + GOODBYE_S
         self.pump(lambda: self.scene.status == "offline" or time.monotonic() > limit)
-        self.drain()
+        while self._show(0):
+            pass

@@ -168,24 +168,27 @@ def response_text(message: dict[str, Any]) -> str:
     if "code" in message:
         parts.append(f"{word(message['code'])}: {word(message.get('text', ''))}")
     elif message.get("result"):
-        parts.append(pairs(message["result"]))
+        parts.append(result_text(message["result"]))
     return " ".join(parts)
 
 
+def result_text(result: Any) -> str:
+    """Return what a Command brought: a Reading in words, anything else as `key=value`."""
+    if isinstance(result, dict) and "temperature" in result and "humidity" in result:
+        return " ".join(reading_text(reading) for reading in readings(result))
+    return pairs(result)
+
+
 def pairs(values: Any) -> str:
-    """Return an object as `key value key value`, anything else as JSON."""
+    """Return an object as `key=value key=value`, anything else as JSON."""
     if not isinstance(values, dict):
         return word(values)
-    return " ".join(f"{safe(key)} {word(value)}" for key, value in values.items())
+    return " ".join(f"{safe(key)}={word(value)}" for key, value in values.items())
 
 
 def _command_text(message: dict[str, Any]) -> str:
     params = message.get("params")
-    rest = (
-        " ".join(f"{safe(k)}={word(v)}" for k, v in params.items())
-        if isinstance(params, dict)
-        else ""
-    )
+    rest = pairs(params) if isinstance(params, dict) else ""
     return f"{word(message.get('id', '?'))} {word(message.get('action', '?'))} {rest}".rstrip()
 
 

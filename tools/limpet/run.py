@@ -19,6 +19,7 @@ from cyclopts import Parameter
 
 from limpet import debian, payloads, private
 from limpet.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.firmware import errors
 from limpet.inbox import Inbox
 from limpet.layout import Layout, running_port
 from limpet.live import LogLine, Run, Stop
@@ -65,6 +66,11 @@ def _provisioned(directory: Path, device: str) -> Layout:
             "interval_s": INTERVAL_S,
         }
     )
+    try:
+        setup.config(device)
+    except errors.ConfigError as error:
+        path = setup.layout.device(device) / "config.json"
+        raise Problem(f"{path}: {error.field} {error.text}.", "Put that right.") from None
     return setup.layout
 
 
@@ -113,12 +119,10 @@ def _command_line(directory: Path, device: str, speed: float) -> str:
 def _introduce(
     view: PlainView | LiveView, scene: Scene, where: str, remark: str, hint: str
 ) -> None:
-    view.say(
-        "The firmware under MicroPython's unix port, its sensor a player of real DHT22 captures."
-    )
+    view.say("The firmware in MicroPython's unix port; its DHT22 plays real captures.")
     view.say(f"  broker   {where}, TLS, client certificates required{remark and f' ({remark})'}")
     view.say(f"  node     {scene.base}")
-    view.say(f"  try      {hint}   (in another terminal)")
+    view.say(f"  try      {hint}   in another terminal")
     view.say("")
 
 

@@ -70,7 +70,7 @@ def _report(response: dict[str, Any], took_ms: float) -> int:
     if "code" in response:
         print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
     elif response.get("result"):
-        print(payloads.pairs(response["result"]))
+        print(payloads.result_text(response["result"]))
     return CODES.get(status, FAILED)
 
 
@@ -125,7 +125,7 @@ def send(
         Id of the Command [default: random]. The same id again is answered from memory.
     """
     command: dict[str, Any] = {
-        "id": id or secrets.token_hex(8),
+        "id": id or secrets.token_hex(4),
         "action": action,
         "params": parse_params(params),
     }

@@ -5,6 +5,7 @@ are plain lines and no footer. It will NOT decide what is worth an Event: that i
 """
 
 import sys
+import textwrap
 import time
 
 from rich.console import Console
@@ -15,7 +16,13 @@ from rich.text import Text
 from limpet import payloads
 from limpet.scene import Event, Scene
 
-STYLES = {"plain": "", "good": "green", "bad": "red", "quiet": "dim"}
+# Time and kind before the text of an Event, both with a space after them.
+MARGIN = 9 + 9
+# The terminal writes ^C where the cursor is: at the edge that would begin a new line, and what is
+# drawn after it be one line off.
+ROOM = 6
+
+STYLES = {"plain": "none", "good": "green", "bad": "red", "quiet": "dim"}
 
 
 class PlainView:
@@ -58,9 +65,11 @@ class LiveView:
 
     def event(self, event: Event) -> None:
         """Print an Event above the footer."""
-        line = Text(f"{time.strftime('%H:%M:%S')} ", style="dim")
-        line.append(f"{event.kind:<8} ", style="bold")
-        line.append(event.text, style=STYLES[event.weight] or "none")
+        first, *rest = textwrap.wrap(event.text, max(20, self._console.width - MARGIN)) or [""]
+        line = Text().append(f"{time.strftime('%H:%M:%S')} ", style="dim")
+        line.append(f"{event.kind:<8} ", style="bold").append(first, style=STYLES[event.weight])
+        for more in rest:
+            line.append(f"\n{' ' * MARGIN}{more}", style=STYLES[event.weight])
         self._console.print(line, soft_wrap=True)
 
     def refresh(self, scene: Scene, since: float) -> None:
@@ -69,23 +78,23 @@ class LiveView:
 
     def _footer(self, scene: Scene, since: float) -> Text:
         colour = {"up": "green", "down": "red"}.get(scene.link, "yellow")
-        footer = Text(no_wrap=True, overflow="ellipsis")
-        footer.append("─" * min(78, self._console.width - 1) + "\n", style="dim")
-        footer.append(f" {self._device_id} ", style="bold")
-        footer.append(f"● {scene.link}", style=colour)
+        state = Text(f" {self._device_id} ", style="bold")
+        state.append(f"● {scene.link}", style=colour)
         if scene.last is not None:
-            values = (
-                payloads.tenths(scene.last.temperature, "°C"),
-                payloads.tenths(scene.last.humidity, "%"),
-            )
-            footer.append(f"   {values[0]}  {values[1]}", style="bold")
-        footer.append(f"   {scene.arrived} arrived, {scene.waiting} waiting")
+            state.append(f"   {payloads.tenths(scene.last.temperature, '°C')}")
+            state.append(f"  {payloads.tenths(scene.last.humidity, '%')}")
+        counts = f"   {scene.arrived} arrived, {scene.waiting} waiting"
         if scene.losses:
-            footer.append(f", link lost {scene.losses}x")
-        footer.append(f"   {_clock(since)}\n", style="dim")
-        footer.append(" Ctrl-C stops.  In another terminal: ", style="dim")
-        footer.append(self._hint, style="cyan")
-        return footer
+            counts += f", link lost {scene.losses}x"
+        state.append(f"{counts}   {_clock(since)}", style="not bold")
+        help_line = Text(" Ctrl-C stops.  In another terminal: ", style="dim")
+        if len(help_line) + len(self._hint) > self._console.width - ROOM:
+            help_line = Text(" ")
+        help_line.append(self._hint, style="not dim cyan")
+        lines = [Text("─" * (self._console.width - ROOM), style="dim"), state, help_line]
+        for line in lines:
+            line.truncate(self._console.width - ROOM, overflow="ellipsis")
+        return Text("\n").join(lines)
 
     def close(self) -> None:
         """Take the footer away; the log stays."""
