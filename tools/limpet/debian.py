@@ -52,7 +52,8 @@ Dir::Etc::preferencesparts "/dev/null";
 def available(arch: str = HOST) -> bool:
     """Whether packages of `arch` can be unpacked and run here."""
     fits = arch == HOST or (arch, HOST) == ("i386", "amd64")
-    return fits and arch in LOADERS and all(map(shutil.which, ("apt-get", "dpkg"))) and KEYRING.exists()
+    tools = all(map(shutil.which, ("apt-get", "dpkg")))
+    return fits and arch in LOADERS and tools and KEYRING.exists()
 
 
 def mirror() -> str:
