@@ -1,0 +1,6 @@
+"""Fixtures for every test."""
+
+from brokers import broker, foreign, setup
+from nodes import node
+
+__all__ = ["broker", "foreign", "node", "setup"]
