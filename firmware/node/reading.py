@@ -31,6 +31,11 @@ def unpack_from(buffer, offset):
     return Reading(boot, seq, ts or None, up, temperature, humidity)
 
 
+def taken_s(buffer, offset):
+    """`up` alone of the Reading that `pack_into` wrote there."""
+    return struct.unpack_from("<I", buffer, offset + 12)[0]
+
+
 def words(reading):
     """The Reading as a line of the log has it."""
     values = (reading.seq, tenths(reading.temperature), tenths(reading.humidity))

@@ -5,11 +5,13 @@ wire; no float is made."""
 
 from node import topics
 from node.message import Message
-from node.reading import tenths, unpack_from
+from node.reading import SIZE, tenths, unpack_from
+
+UNKNOWN = "null"
 
 
 class Telemetry:
-    """Makes the Message of a packed Reading."""
+    """Makes the Message of one packed Reading, or of several."""
 
     def __init__(self, base, qos, boot, unix):
         """`unix()` is Unix time in seconds, or None while the clock is not set."""
@@ -19,23 +21,65 @@ class Telemetry:
         self._unix = unix
 
     def message_at(self, buffer, offset, now):
-        """Message of the Reading packed at `offset`; None while its time may still become known.
-
-        A Reading of this boot that was taken before the clock was set is stamped now, from how long
-        ago it was taken."""
+        """Message of the Reading packed at `offset`; None while its time may still become known."""
         reading = unpack_from(buffer, offset)
-        ts = reading.ts
-        if ts is None and reading.boot == self._boot:
-            unix = self._unix()
-            if unix is None:
-                return None
-            ts = unix - (now // 1000 - reading.up)
-        stamp = "%d" % ts if ts is not None else 'null,"up":%d' % reading.up
-        payload = '{"v":1,"boot":%d,"seq":%d,"ts":%s,"temperature":%s,"humidity":%s}' % (
+        ts = self._time(reading, now)
+        if ts is None:
+            return None
+        return self._message(reading, ts, "", tenths(reading.temperature), tenths(reading.humidity))
+
+    def batch_at(self, buffer, count, now):
+        """(n, Message) of the first n of `count` packed Readings: those of one boot, without a gap
+        in seq. None while the first one's time may still become known.
+        """
+        first = unpack_from(buffer, 0)
+        start = self._time(first, now)
+        if start is None:
+            return None
+        temperatures, humidities, times = [], [], []
+        for index in range(count):
+            reading = unpack_from(buffer, index * SIZE)
+            ts = self._time(reading, now)
+            if reading.boot != first.boot or reading.seq != first.seq + index or ts is None:
+                break
+            if (ts is UNKNOWN) != (start is UNKNOWN):
+                break
+            temperatures.append(tenths(reading.temperature))
+            humidities.append(tenths(reading.humidity))
+            times.append(reading.up - first.up if ts is UNKNOWN else ts - start)
+        if len(times) == 1:
+            return 1, self._message(first, start, "", temperatures[0], humidities[0])
+        dt = '"dt":%s,' % _spacing(times)
+        lists = ["[" + ",".join(each) + "]" for each in (temperatures, humidities)]
+        return len(times), self._message(first, start, dt, *lists)
+
+    def _time(self, reading, now):
+        """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set; None
+        while one of this boot may still be stamped, from how long ago it was taken.
+        """
+        if reading.ts is not None:
+            return reading.ts
+        if reading.boot != self._boot:
+            return UNKNOWN
+        unix = self._unix()
+        return None if unix is None else unix - (now // 1000 - reading.up)
+
+    def _message(self, reading, ts, dt, temperature, humidity):
+        stamp = 'null,"up":%d' % reading.up if ts is UNKNOWN else ts
+        payload = '{"v":1,"boot":%d,"seq":%d,"ts":%s,%s"temperature":%s,"humidity":%s}' % (
             reading.boot,
             reading.seq,
             stamp,
-            tenths(reading.temperature),
-            tenths(reading.humidity),
+            dt,
+            temperature,
+            humidity,
         )
         return Message(self._topic, payload.encode(), self._qos, False)
+
+
+def _spacing(times):
+    """Reading i is at the first one's time + i * this number, or + this list's i-th."""
+    step = times[1]
+    if all(each == index * step for index, each in enumerate(times)):
+        return step
+    return "[" + ",".join([str(each) for each in times]) + "]"

@@ -5,7 +5,7 @@ of one small file for each Command. With an id whose Response is missing, a rese
 It will not judge: who asks decides what a missing Response means.
 """
 
-from binascii import crc32
+from node.pairs import Pairs
 
 ENTRIES = 8
 RESPONSE_MAX = 512
@@ -20,13 +20,9 @@ class Memory:
     """
 
     def __init__(self, path=None, read=None, replace=None):
-        self._path = path
-        self._replace = replace
-        self._entries = []
-        try:
-            self._load(read(path) if path else None)
-        except OSError:
-            pass  # flash that cannot be read remembers nothing
+        self._pairs = Pairs(path, read, replace, _FILE_MAX) if path else None
+        held = self._pairs.load() if path else ()
+        self._entries = [[id, response or None] for id, response in held]
 
     def __contains__(self, id):
         return self._find(id) is not None
@@ -63,25 +59,6 @@ class Memory:
         return None
 
     def _save(self):
-        """CRC-32; then per entry: length of id (1), of Response (2, 0 = none), id, Response."""
-        if self._path is None:
-            return
-        parts = []
-        for id, response in self._entries[-ENTRIES:]:
-            response = response or b""
-            head = bytes((len(id), len(response) >> 8, len(response) & 255))
-            parts.append(head + id.encode() + response)
-        body = b"".join(parts)
-        self._replace(self._path, crc32(body).to_bytes(4, "big") + body)
-
-    def _load(self, data):
-        if not data or not 4 <= len(data) <= _FILE_MAX:
-            return
-        if crc32(data[4:]) != int.from_bytes(data[:4], "big"):
-            return
-        at = 4
-        while at < len(data):
-            middle = at + 3 + data[at]
-            end = middle + (data[at + 1] << 8 | data[at + 2])
-            self._entries.append([str(data[at + 3 : middle], "ascii"), data[middle:end] or None])
-            at = end
+        if self._pairs:
+            held = self._entries[-ENTRIES:]
+            self._pairs.save([(id, response or b"") for id, response in held])

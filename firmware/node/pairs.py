@@ -1,0 +1,47 @@
+"""A few pairs of texts and bytes in one small file on flash, replaced as a whole.
+
+CRC-32, then for each pair: length of the text (1 byte), of the bytes (2), the text, the bytes.
+It will not append, or believe a file that is damaged: that one counts as empty.
+"""
+
+from binascii import crc32
+
+
+class Pairs:
+    """The file at `path`, of at most `size_max` bytes.
+
+    read(path) -> bytes or None; replace(path, bytes): atomic. Both raise OSError.
+    """
+
+    def __init__(self, path, read, replace, size_max):
+        self._path = path
+        self._read = read
+        self._replace = replace
+        self._size_max = size_max
+
+    def save(self, pairs):
+        """Write `pairs`: (str in ASCII of at most 255, bytes of at most 65535) each."""
+        parts = []
+        for text, data in pairs:
+            parts.append(bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode() + data)
+        body = b"".join(parts)
+        self._replace(self._path, crc32(body).to_bytes(4, "big") + body)
+
+    def load(self):
+        """What was saved last, or an empty list."""
+        try:
+            data = self._read(self._path)
+        except OSError:
+            return []  # flash that cannot be read remembers nothing
+        if not data or not 4 <= len(data) <= self._size_max:
+            return []
+        if crc32(data[4:]) != int.from_bytes(data[:4], "big"):
+            return []
+        pairs = []
+        at = 4
+        while at < len(data):
+            middle = at + 3 + data[at]
+            end = middle + (data[at + 1] << 8 | data[at + 2])
+            pairs.append((str(data[at + 3 : middle], "ascii"), data[middle:end]))
+            at = end
+        return pairs
