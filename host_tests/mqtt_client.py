@@ -150,10 +150,14 @@ class Client:
         self._paho.disconnect()
         self._paho.loop_stop()
 
+    def freeze(self) -> None:
+        """Leave the socket open and say nothing more, as a process that hangs does."""
+        self._paho.loop_stop()
+
     def drop(self) -> None:
         """Close the socket without DISCONNECT, as a killed process does: the will speaks."""
         raw = self._paho.socket()
-        assert raw is not None
+        assert isinstance(raw, socket.socket)
         raw.shutdown(socket.SHUT_RDWR)
         self._paho.loop_stop()
 
@@ -180,7 +184,7 @@ class Client:
     def _on_message(self, client: Any, data: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:
             self.messages.append(
-                Message(message.topic, message.payload, message.qos, message.retain)
+                Message(message.topic, bytes(message.payload), message.qos, message.retain)
             )
             self._changed.notify_all()
 

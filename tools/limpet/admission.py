@@ -22,7 +22,8 @@ from limpet.layout import Layout
 
 CONNECT_BYTES = 8192
 _CONNECT_PACKET = 0x10
-_MQTT_3_1_1 = b"\x00\x04MQTT\x04"
+_MQTT = b"\x00\x04MQTT"
+_LEVEL_3_1_1 = b"\x04"
 
 
 class Refused(Exception):
@@ -83,7 +84,9 @@ async def read_connect(reader: ReaderAdapter) -> bytes:
     if length > CONNECT_BYTES:
         raise MQTTError("the CONNECT is too long")
     body = await reader.read(length)
-    if not body.startswith(_MQTT_3_1_1):
+    if not body.startswith(_MQTT):
+        raise MQTTError("the first packet is no CONNECT of MQTT")
+    if body[len(_MQTT) : len(_MQTT) + 1] != _LEVEL_3_1_1:
         # [7] An MQTT 5 client would get no answer at all.
         raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "speaks another MQTT than 3.1.1")
     return raw + body

@@ -13,6 +13,7 @@ import logging
 import socket
 import ssl
 from functools import partial
+from math import ceil
 from typing import Any
 
 from amqtt.adapters import BufferReader, ReaderAdapter, WriterAdapter
@@ -136,7 +137,7 @@ class CertifiedBroker(Broker):
         # password.
         session.will_retain = connect.will_retain_flag
         session.password = None
-        session.keep_alive = connect.keep_alive * 3 // 2
+        session.keep_alive = ceil(connect.keep_alive * 1.5)
         return Connection(self.plugins_manager), session
 
     async def _take_over(self, name: str) -> None:
