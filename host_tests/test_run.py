@@ -167,6 +167,7 @@ def test_no_reading_is_a_failure(root: Path) -> None:
     with run(root, "--seconds", "0.5") as tool:
         assert tool.end() == 1
     assert re.search(r"limpet: the node took no Reading; the link is \w+\n$", tool.text), tool.text
+    assert re.search(r"The node's last lines:\n    \d+\.\d{3} node boot=\d+ ", tool.text)
 
 
 def test_config_that_is_refused(root: Path) -> None:
@@ -291,4 +292,6 @@ def test_scene_shows_what_is_no_log_line() -> None:
     """A traceback, or anything else that is not of the log's form, is shown, made harmless."""
     scene = Scene(base())
     assert scene.on_log("Traceback \x1b[2J", 1.0)[0].text == "Traceback \\x1b[2J"
+    assert scene.told_last
     assert scene.on_log("", 1.0) == []
+    assert not scene.told_last

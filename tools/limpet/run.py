@@ -136,9 +136,11 @@ def _verdict(scene: Scene, node: NodeProcess, died: bool, needed: bool) -> str:
 def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
     scene, view = run.scene, run.view
     if failure:
-        view.say("The node's last lines:")
-        for line in node.lines[-LAST_LINES:]:
-            view.say(f"    {payloads.safe(line)}")
+        # A traceback stands right above already.
+        if not (node.returncode and scene.told_last):
+            view.say("The node's last lines:")
+            for line in node.lines[-LAST_LINES:]:
+                view.say(f"    {payloads.safe(line)}")
         print(f"limpet: {failure}", file=sys.stderr)
         return 1
     first = (

@@ -43,6 +43,8 @@ class Scene:
         self.first_at: float | None = None
         self.taken = self.arrived = self.again = self.losses = self.errors = 0
         self.was_up = False
+        # Whether the last line of the log became an Event.
+        self.told_last = False
         self._boot = 0
         self._taken_at: OrderedDict[tuple[int, int], float] = OrderedDict()
         self._seen: OrderedDict[tuple[object, object], None] = OrderedDict()
@@ -54,6 +56,11 @@ class Scene:
 
     def on_log(self, line: str, at: float) -> list[Event]:
         """Take a line of the node's log, read at `at` (monotonic seconds)."""
+        events = self._log(line, at)
+        self.told_last = bool(events)
+        return events
+
+    def _log(self, line: str, at: float) -> list[Event]:
         match = _LOG_LINE.fullmatch(line)
         if match is None:
             # No line of the log's form: a traceback, or the interpreter itself speaking.
