@@ -168,6 +168,18 @@ def test_prints_topic_payload_and_meaning(broker: RunningBroker) -> None:
     ]
 
 
+def test_output_without_a_degree_sign(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the output's encoding lacks a character it is written as \\xNN, and nothing ends."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with ScriptedDevice(broker) as device, watch(broker) as tool:
+        device.says("status", b"{}", retain=True)
+        tool.wait_for("status {}")
+        device.says("telemetry", READING)
+        tool.wait_for("24.4 \\xb0C 46.3 %")
+
+
 @pytest.mark.parametrize("raw", [(), ("--raw",)])
 def test_terminal_gets_no_control_characters(broker: RunningBroker, raw: tuple[str, ...]) -> None:
     """On a terminal a hostile payload is shown and does nothing, with --raw too."""

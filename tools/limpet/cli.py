@@ -1,5 +1,6 @@
 """The `limpet` command: one table of subcommands, each imported only when it is used."""
 
+import io
 import sys
 
 from cyclopts import App
@@ -14,6 +15,10 @@ for name in ("setup", "node", "provision", "broker", "run", "watch", "send"):
 
 def main() -> None:
     """Entry point of the console script. A Problem becomes cause and remedy, and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every terminal has a degree sign; none is a reason to end.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Problem as problem:
