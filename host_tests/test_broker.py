@@ -197,6 +197,18 @@ def test_will_on_abrupt_close(broker: RunningBroker) -> None:
     assert broker.operator().wait_for(f"{base()}/status").retain is True
 
 
+def test_will_of_a_resumed_session(broker: RunningBroker) -> None:
+    """A session that goes on has the will of the last CONNECT, retained or not as said there."""
+    operator = broker.operator()
+    broker.client(clean_session=False).connect().close()
+    will = (f"{base()}/status", "gone", True)
+    device = broker.client(clean_session=False, will=will).connect()
+    assert device.session_present
+    device.drop()
+    operator.wait_for(f"{base()}/status")
+    assert broker.operator().wait_for(f"{base()}/status").retain is True
+
+
 def test_no_will_after_disconnect(broker: RunningBroker) -> None:
     """A clean DISCONNECT takes the will with it."""
     operator = broker.operator()

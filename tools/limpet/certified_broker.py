@@ -30,6 +30,7 @@ from limpet.layout import Layout
 # Set before anybody has a say: amqtt's warnings are about its own insides. `limpet broker
 # --verbose` undoes it.
 logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+# What a client chose is logged with %a: no control character gets to a terminal.
 log = logging.getLogger("limpet.broker")
 
 # Who is through the TLS handshake has this long for its CONNECT, and this much room.
@@ -165,7 +166,7 @@ class CertifiedBroker(Broker):
             return False
         allowed = grant.may_write(topic) if action == Action.PUBLISH else grant.may_read(topic)
         if not allowed and action != Action.RECEIVE:
-            log.info("refused %s: may not %s %s", session.client_id, action.value, topic)
+            log.info("refused %s: may not %s %a", session.client_id, action.value, topic)
         return allowed
 
     async def _handle_message_delivery(
@@ -178,7 +179,7 @@ class CertifiedBroker(Broker):
         if message and message.topic and message.topic.startswith("$"):
             # [5] amqtt would stop listening to this client and leave it connected. Dropped like any
             # other topic that is not the client's own.
-            log.info("refused %s: may not publish %s", client_session.client_id, message.topic)
+            log.info("refused %s: may not publish %a", client_session.client_id, message.topic)
         elif not await super()._handle_message_delivery(client_session, handler, wait_deliver):
             # A malformed topic: the same half-dead state, ended properly (section 4.8).
             await handler.handle_connection_closed()

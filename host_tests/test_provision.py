@@ -1,0 +1,397 @@
+"""`limpet provision`: what it makes, who may read it, what it leaves alone and what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import ssl
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from brokers import fields
+from cryptography import x509
+from limpet import authority, layout, operators, passwords, private
+from limpet.authority import Authority, Identity
+from limpet.debian import HOST
+from limpet.firmware import errors
+from limpet.layout import Layout
+from limpet.operators import operator_identity
+from limpet.problem import Problem
+from limpet.provision import Setup, provision
+from upy import run
+
+SECRET = "not-to-be-seen-anywhere"  # noqa: S105 - of a device that exists in tests alone
+
+LOADS = """
+import tls
+def read(name):
+    with open(name, "rb") as file:
+        return file.read()
+context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+context.load_verify_locations(read("ca.der"))
+context.load_cert_chain(read("cert.der"), read("key.der"))
+print("loaded")
+"""
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    """Return every file below `root` with what is in it."""
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def limpet(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, without a terminal."""
+    command = [sys.executable, "-c", "from limpet.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | env,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("arch", [HOST, "i386"])
+def test_device_files_load_in_micropython(setup: Setup, arch: str) -> None:
+    """CA, certificate and key of a device's folder are taken by the interpreter, 32-bit too."""
+    setup.device(fields("node-1"))
+    assert run(LOADS, arch=arch, cwd=setup.layout.device("node-1")).strip() == "loaded"
+
+
+def handshake(setup: Setup, server: Identity, client: Identity, folder: Path) -> None:
+    """Do a TLS handshake in memory, as strict as Python can be on both sides; raises SSLError."""
+    (here_in, here_out, there_in, there_out) = (ssl.MemoryBIO() for _ in range(4))
+    sides = []
+    for protocol, identity in (
+        (ssl.PROTOCOL_TLS_SERVER, server),
+        (ssl.PROTOCOL_TLS_CLIENT, client),
+    ):
+        context = ssl.SSLContext(protocol)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        context.load_verify_locations(setup.layout.ca_certificate)
+        private.write(folder / "pair.pem", identity.key_pem() + identity.pem())
+        context.load_cert_chain(folder / "pair.pem")
+        sides.append(context)
+    one = sides[0].wrap_bio(here_in, here_out, server_side=True)
+    two = sides[1].wrap_bio(there_in, there_out, server_hostname="localhost")
+    for _ in range(4):
+        for side in (two, one):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        here_in.write(there_out.read())
+        there_in.write(here_out.read())
+    assert one.getpeercert()
+    assert two.getpeercert()
+
+
+def test_certificates_stand_a_strict_check(setup: Setup, tmp_path: Path) -> None:
+    """OpenSSL at its strictest (default from Python 3.13) takes each certificate for its use."""
+    server = setup.authority.server(["localhost"])
+    client = setup.authority.client("node-1")
+    handshake(setup, server, client, tmp_path)
+    for wrong in ((client, client), (server, server)):
+        with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+            handshake(setup, *wrong, tmp_path)
+
+
+def test_device_certificate(setup: Setup) -> None:
+    """A device's certificate has its id as the only name, a P-256 key, and is for clients alone."""
+    certificate = authority.load_certificate(setup.layout.device("node-1") / "cert.der")
+    assert [name.value for name in certificate.subject] == ["node-1"]
+    assert authority.key_type(certificate) == "EC P-256"
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    certificate.verify_directly_issued_by(setup.authority.certificate)
+
+
+def test_server_names(tmp_path: Path) -> None:
+    """The broker's certificate is good for this machine's names and for those that were given."""
+    made = Setup(tmp_path / "dev", ["broker.example", "192.0.2.7"])
+    certificate = authority.load_certificate(made.layout.server_certificate)
+    assert authority.names(certificate) == [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "broker.example",
+        "192.0.2.7",
+    ]
+
+
+def test_server_certificate_grows(tmp_path: Path) -> None:
+    """A further name makes a new certificate with the old names too; a known one makes none."""
+    Setup(tmp_path / "dev", ["one.example"])
+    again = Setup(tmp_path / "dev", ["two.example"])
+    assert again.server_renewed
+    names = authority.names(authority.load_certificate(again.layout.server_certificate))
+    assert {"one.example", "two.example"} <= set(names)
+    assert not Setup(tmp_path / "dev", ["one.example"]).server_renewed
+
+
+def test_expired_server_certificate_is_renewed(tmp_path: Path) -> None:
+    """An expired certificate of the broker is replaced at the next run."""
+    made = Setup(tmp_path / "dev")
+    old = made.authority.server(["localhost", "127.0.0.1", "::1"], valid=timedelta(days=-1))
+    private.write(made.layout.server_certificate, old.pem())
+    private.write(made.layout.server_key, old.key_pem())
+    again = Setup(tmp_path / "dev")
+    assert again.server_renewed
+    assert authority.load_certificate(
+        again.layout.server_certificate
+    ).not_valid_after_utc > datetime.now(UTC)
+
+
+def test_modes(tmp_path: Path) -> None:
+    """Nothing in a set-up can be read by anybody but its owner."""
+    before = os.umask(0)
+    try:
+        Setup(tmp_path / "dev").device(fields("node-1"))
+        passwords.set_password(Layout(tmp_path / "dev"), "node-1", SECRET)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "dev", *(tmp_path / "dev").rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_keys_are_never_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mode is changed afterwards: the file is the owner's alone before a byte is in it."""
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("a mode was set after the file was made")
+
+    for name in ("chmod", "fchmod", "lchmod"):
+        monkeypatch.setattr(os, name, forbidden, raising=False)
+    made: list[int] = []
+    mkstemp = private.tempfile.mkstemp
+
+    def watched(**options: Any) -> tuple[int, str]:
+        descriptor, name = mkstemp(**options)
+        made.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor, name
+
+    monkeypatch.setattr(private.tempfile, "mkstemp", watched)
+    Setup(tmp_path / "dev").device(fields("node-1"))
+    assert made
+    assert set(made) == {0o600}
+
+
+def test_second_run_changes_nothing(tmp_path: Path) -> None:
+    """A second run finds everything there and leaves every byte alone."""
+    Setup(tmp_path / "dev").device(fields("node-1"))
+    before = contents(tmp_path / "dev")
+    assert Setup(tmp_path / "dev").device(fields("node-1") | {"site": "elsewhere"}) is False
+    assert contents(tmp_path / "dev") == before
+
+
+@pytest.mark.parametrize("damage", ["ca.key", "ca.crt", "other"])
+def test_damaged_ca_is_not_overwritten(tmp_path: Path, damage: str) -> None:
+    """A CA with a file lost, or a key that is not its own, is reported and left as it is."""
+    folder = Setup(tmp_path / "dev").layout.ca
+    if damage == "other":
+        private.write(folder / "ca.key", Authority.new().identity.key_pem())
+    else:
+        (folder / damage).unlink()
+    before = contents(folder)
+    with pytest.raises(Problem, match=re.escape(str(folder))):
+        Setup(tmp_path / "dev")
+    assert contents(folder) == before
+
+
+def test_renew(tmp_path: Path) -> None:
+    """--renew makes a new key and certificate; what else is on the node's flash stays."""
+    made = Setup(tmp_path / "dev")
+    made.device(fields("node-1"))
+    folder = made.layout.device("node-1")
+    (folder / "boot").write_bytes(b"7")
+    before = contents(folder)
+    made.renew("node-1")
+    changed = {path.name for path, data in contents(folder).items() if before[path] != data}
+    assert changed == {"cert.der", "key.der"}
+
+
+def test_interrupted_device_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends in the middle leaves no half device, and the next one makes it whole."""
+    made = Setup(tmp_path / "dev")
+
+    def interrupted(config: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("limpet.provision.encoded", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            made.device(fields("node-1"))
+    assert list(made.layout.devices.iterdir()) == []
+    assert made.device(fields("node-1")) is True
+
+
+@pytest.mark.parametrize("name", ["operator", "operator-2", "operator-8", "admin", "broker"])
+def test_reserved_names(tmp_path: Path, name: str) -> None:
+    """No device gets the name of an operator or of a server."""
+    with pytest.raises(errors.ConfigError) as caught:
+        Setup(tmp_path / "dev").device(fields(name))
+    assert caught.value.field == "device_id"
+    assert Layout(tmp_path / "dev").bases() == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("org", {"org": "/limpet"}),
+        ("zone", {"zone": "+"}),
+        ("site", {"site": "Home"}),
+        ("broker", {"broker": "test.mosquitto.org"}),
+        ("port", {"broker": "broker.example", "port": 1883}),
+        ("ca", {"broker": "broker.example", "ca": None}),
+        ("username", {"username": "node-2", "password": SECRET}),
+        ("colour", {"colour": "red"}),
+    ],
+)
+def test_config_is_refused_before_anything_is_written(
+    tmp_path: Path, field: str, change: dict[str, object]
+) -> None:
+    """A config that the node would refuse is refused here, with the field named, nothing made."""
+    made = Setup(tmp_path / "dev")
+    before = contents(tmp_path / "dev")
+    with pytest.raises(errors.ConfigError) as caught:
+        made.device(fields("node-1") | change)
+    assert caught.value.field == field
+    assert contents(tmp_path / "dev") == before
+
+
+def test_operators_are_leased(tmp_path: Path) -> None:
+    """Each tool gets another operator; when all are taken it is said; a lease comes back."""
+    root = Setup(tmp_path / "dev").layout.root
+    leases = [operator_identity(root) for _ in operators.NAMES]
+    assert sorted(lease.name for lease in leases) == sorted(operators.NAMES)
+    with pytest.raises(Problem, match="in use"):
+        operator_identity(root)
+    leases[3].release()
+    assert operator_identity(root).name == leases[3].name
+
+
+def test_operator_files_belong_together(setup: Setup) -> None:
+    """Key and certificate of a lease are one pair, named as the lease says."""
+    lease = operator_identity(setup.layout.root)
+    pair = authority.load(lease.key, lease.cert)
+    assert [name.value for name in pair.certificate.subject] == [lease.name]
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(lease.ca)
+    lease.release()
+
+
+def test_running_port(tmp_path: Path) -> None:
+    """The port of a running broker is known while it runs, and not from the file it leaves."""
+    made = Layout(tmp_path / "dev")
+    assert layout.running_port(made.root) is None
+    with layout.announced(made, 4711):
+        assert layout.running_port(made.root) == 4711
+        with layout.announced(made, 4712):
+            assert layout.running_port(made.root) == 4711
+        assert layout.running_port(made.root) == 4711
+    assert layout.running_port(made.root) is None
+
+
+def test_passwords(tmp_path: Path) -> None:
+    """A password is checked against its hash; it can be replaced, and is nowhere in the file."""
+    made = Layout(tmp_path / "dev")
+    private.folder(made.root)
+    assert not passwords.right(made, "node-1", "")
+    passwords.set_password(made, "node-1", SECRET)
+    passwords.set_password(made, "node-2", "another")
+    assert passwords.right(made, "node-1", SECRET)
+    assert not passwords.right(made, "node-1", "another")
+    assert not passwords.right(made, "node-3", SECRET)
+    passwords.set_password(made, "node-1", "new")
+    assert not passwords.right(made, "node-1", SECRET)
+    assert passwords.right(made, "node-1", "new")
+    assert SECRET not in made.passwords.read_text()
+
+
+def test_command(tmp_path: Path) -> None:
+    """The command says key type and expiry of each certificate, and where it is."""
+    done = limpet("provision", "node-7", "--out", tmp_path / "dev", "--server-name", "b.example")
+    assert done.returncode == 0, done.stderr
+    for name, where in (("CA", "ca"), ("broker", "broker"), ("node-7", "devices/node-7")):
+        line = rf"^{name} +EC P-256, expires \d{{4}}-\d\d-\d\d +{tmp_path}/dev/{where}$"
+        assert re.search(line, done.stdout, re.M), done.stdout
+    config = json.loads((tmp_path / "dev/devices/node-7/config.json").read_text())
+    assert config["server_hostname"] == "b.example"
+    assert "password" not in config
+    again = limpet("provision", "node-7", "--out", tmp_path / "dev")
+    assert "node-7: left alone" in again.stdout
+
+
+def test_command_with_password(tmp_path: Path) -> None:
+    """The password comes from a file or the environment, into the config, and is never printed."""
+    file = tmp_path / "password"
+    file.write_text(SECRET + "\n")
+    out = tmp_path / "dev"
+    ways: list[tuple[str, list[str | Path], dict[str, str]]] = [
+        ("node-1", ["--password-file", file], {}),
+        ("node-2", [], {"LIMPET_PASSWORD": SECRET}),
+    ]
+    for device, options, env in ways:
+        done = limpet("provision", device, "--out", out, "--username", device, *options, **env)
+        assert done.returncode == 0, done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        config = json.loads((out / "devices" / device / "config.json").read_text())
+        assert (config["username"], config["password"]) == (device, SECRET)
+        assert passwords.right(Layout(out), device, SECRET)
+    without = limpet("provision", "node-3", "--out", out, "--username", "node-3")
+    assert without.returncode == 1
+    assert "LIMPET_PASSWORD" in without.stderr
+
+
+def test_login_of_a_known_device(tmp_path: Path) -> None:
+    """A device that is there gets a password later; its key and certificate stay."""
+    made = Setup(tmp_path / "dev")
+    made.device(fields("node-1"))
+    before = contents(made.layout.device("node-1"))
+    made.set_login("node-1", SECRET)
+    after = contents(made.layout.device("node-1"))
+    assert {path.name for path in after if after[path] != before[path]} == {"config.json"}
+    assert made.config("node-1").password == SECRET
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["node-1", "--org", "Up"], "org: no upper case"),
+        (["operator-3"], "device_id: is a reserved name"),
+        (["node-1", "--broker", "broker.hivemq.com"], "allow_public_broker"),
+        (["node-1", "--password-file", "/nowhere", "--username", "node-1"], "/nowhere"),
+    ],
+)
+def test_command_refuses(tmp_path: Path, arguments: list[str], said: str) -> None:
+    """A refusal names the field and the rule, and makes nothing."""
+    done = limpet("provision", *arguments, "--out", tmp_path / "dev")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "dev").exists()
+
+
+def test_mosquitto_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The written files name what is there; logins are offered once there is a password."""
+    out = tmp_path / "dev"
+    provision("node-1", out=out, port=18883, broker_config="mosquitto")
+    conf = out / "broker" / "mosquitto.conf"
+    assert str(conf) in capsys.readouterr().out
+    text = conf.read_text()
+    for word in re.findall(rf"{tmp_path}\S+", text):
+        assert Path(word).exists(), word
+    assert re.findall(r"^listener .*", text, re.M) == ["listener 18883 127.0.0.1"]
+    passwords.set_password(Layout(out), "node-1", SECRET)
+    provision("node-1", out=out, port=18883, broker_config="mosquitto")
+    text = conf.read_text()
+    assert text.count("listener ") - text.count("a listener of") == 2
+    assert text.count("require_certificate true") == 2
+    assert "allow_anonymous false" in text
