@@ -14,7 +14,8 @@ of them.
 
 What it will not do: wait (but for `wait()`, as long as it is told, and `resolve()`, as long as DNS
 takes, because getaddrinfo offers nothing else), retry, verify by any rule but the certificate
-authority, the host name and the dates, or speak TLS without verifying."""
+authority, the host name and the dates, or speak TLS without verifying.
+"""
 
 import errno
 import select
@@ -54,7 +55,8 @@ def tls_context(cadata, cert=None, key=None):
     """Context that verifies the server against `cadata`, and shows `cert` to it if given.
 
     All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one
-    of them is not what it should be, or when the key is not the certificate's."""
+    of them is not what it should be, or when the key is not the certificate's.
+    """
     import tls  # `ssl` is a wrapper that the unix port of some distributions lacks
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)  # starts at CERT_REQUIRED
@@ -86,9 +88,11 @@ def cause_of(error, doing):
     if doing == "tls":
         return "tls-plaintext" if code == _INVALID_RECORD else "tls-closed"
     if doing == "tcp":
-        if code == errno.ECONNREFUSED:
+        if code in (errno.ECONNREFUSED, errno.ECONNRESET):  # lwIP does not tell them apart
             return "tcp-refused"
-        return "tcp-timeout" if code == errno.ETIMEDOUT else "tcp-unreachable"
+        # ECONNABORTED: lwIP has sent its last SYN in vain.
+        timeout = code in (errno.ETIMEDOUT, errno.ECONNABORTED)
+        return "tcp-timeout" if timeout else "tcp-unreachable"
     if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or (isinstance(code, int) and code > 0):
         return "closed"
     return "tls-broken"
@@ -111,9 +115,11 @@ class Transport:
         looking up.
         """
         try:
-            self._addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         except OSError:
-            self._addresses = []
+            found = []
+        # ESP32 finds IPv6 addresses and has no way to hand them over: None stands for one.
+        self._addresses = [each for each in found if each[4]]
         if not self._addresses:
             raise TransportError("dns")
 
@@ -125,7 +131,8 @@ class Transport:
         try:
             self._raw = self._io = socket.socket(family)
             self._raw.setblocking(False)
-            self._poll.register(self._raw, select.POLLOUT)
+            # ESP32 tells of a failure to connect by POLLHUP alone, and only if asked for it.
+            self._poll.register(self._raw, select.POLLOUT | select.POLLHUP)
             self._raw.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
