@@ -83,7 +83,7 @@ def test_from_nothing_to_readings(tmp_path: Path) -> None:
         r"reading  24\.4 °C 46\.4 % seq 0  <?\d+ m?s\n",
         r"reading  24\.5 °C 46\.4 % seq 1  <?\d+ m?s\n",
         r"status   offline reason shutdown ",
-        r"2 Readings arrived of 2 taken, the first after .* s\. Last status: offline shutdown\.\n$",
+        r"2 of 2 Readings arrived, first after .* s; last status: offline shutdown\.\n$",
     ]
     assert re.search(".*".join(shown), tool.text, re.DOTALL), tool.text
     assert "\x1b" not in tool.text
@@ -99,7 +99,7 @@ def test_ctrl_c_twice_is_a_clean_end(root: Path, broker: EmbeddedBroker) -> None
         tool.interrupt()
         assert tool.end() == 0, tool.text
     assert gone(node)
-    assert "Last status: offline shutdown." in tool.text
+    assert "last status: offline shutdown." in tool.text
     assert "Traceback" not in tool.text
     assert '"reason":"shutdown"' in retained_status(root).replace(" ", "")
 
@@ -145,7 +145,7 @@ def test_live_view_on_a_terminal(root: Path) -> None:
     assert states
     # Room for a ^C, which the terminal itself writes at the end of the last line.
     assert max(map(len, states)) <= COLUMNS - 6
-    assert plain.rstrip().endswith("Last status: offline shutdown.")
+    assert plain.rstrip().endswith("last status: offline shutdown.")
     # The cursor is shown again.
     assert tool.text.rfind("\x1b[?25h") > tool.text.rfind("\x1b[?25l")
 

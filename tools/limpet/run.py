@@ -143,15 +143,9 @@ def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
                 view.say(f"    {payloads.safe(line)}")
         print(f"limpet: {failure}", file=sys.stderr)
         return 1
-    first = (
-        ""
-        if scene.first_at is None
-        else f", the first after {span_text(scene.first_at - run.started)}"
-    )
-    last = f"{scene.status} {scene.reason}".strip() or "never said"
-    view.say(
-        f"{scene.arrived} Readings arrived of {scene.taken} taken{first}. Last status: {last}."
-    )
+    first = f", first after {span_text(scene.first_at - run.started)}" if scene.first_at else ""
+    last = f"{scene.status} {scene.reason}".strip() or "none"
+    view.say(f"{scene.arrived} of {scene.taken} Readings arrived{first}; last status: {last}.")
     return 0
 
 
