@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
@@ -48,6 +48,7 @@ class NodeProcess:
         speed: float = 1.0,
         umqtt: Path | None = None,
         firmware: Path = FIRMWARE,
+        ahead: Sequence[Path] = (),
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         if not root.is_dir():
@@ -56,7 +57,7 @@ class NodeProcess:
             raise Problem(f"A heap of {heap} is no size.", "Say it in bytes, k or m: 128k.")
         if speed <= 0:
             raise Problem(f"A clock cannot run at speed {speed:g}.", "Say 1, or 20 for faster.")
-        path = [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve(), ".frozen"]
+        path = [*ahead, firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve(), ".frozen"]
         self.lines: list[str] = []
         self.returncode: int | None = None
         self._root = root
