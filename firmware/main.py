@@ -9,22 +9,26 @@ from backoff import Backoff
 from device import flash, identity
 from node import config, reading, topics
 from node.alerts import Alerts
+from node.backlog import Backlog
 from node.commands.memory import Memory
 from node.controls import Controls
 from node.health import Health
 from node.link import FLOORS_MS, Link
 from node.log import logger
-from node.outbox import Messages, Readings
+from node.outbox import Live, Messages
+from node.pairs import Pairs
 from node.router import Router
 from node.sampler import Sampler
 from node.status import Status
 from node.supervisor import Supervisor
 from node.telemetry import Telemetry
 from node.version import VERSION
+from recordlog import RecordLog
 from ring import Ring
 from umqtt_tls import MQTTClient
 
 CONFIG = "config.json"
+RAM_READINGS = 64  # until they are sent or on flash, whichever comes first
 WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash commit together
 
 
@@ -44,22 +48,27 @@ def main():
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     board.network.join(cfg.wifi_ssid, cfg.wifi_password)
 
-    readings = Readings(Ring(reading.SIZE, cfg.outbox_readings), reading.pack_into,
-        Telemetry(base, cfg.telemetry_qos, boot, unix).message_at)  # fmt: skip
-    responses, warnings, downs = Messages(8), Messages(8), {}
+    telemetry = Telemetry(base, cfg.telemetry_qos, boot, unix)
+    records = RecordLog("readings", reading.SIZE, cfg.outbox_readings)
+    backlog = Backlog(records, telemetry.batch_at, cfg.backlog_rate)
+    ring = Ring(reading.SIZE, RAM_READINGS)
+    live = Live(ring, backlog, telemetry.message_at, cfg.commit_after_s)
+    kept = [Pairs(name, flash.read, flash.replace, 8192) for name in ("responses", "alerts")]
+    responses, warnings = [Messages(8, each, cfg.commit_after_s) for each in kept]
+    downs = {}
     status = Status(base, boot, VERSION, cause, clock.now)
     alerts = Alerts(base, warnings, unix, log)
     client = MQTTClient(ssl=tls, **config.client(cfg))
 
     def on_reading(taken):
         log("sampler", "reading", reading.words(taken))
-        for listener in (readings.put, alerts.read, controls.reading):
+        for listener in (live.put, alerts.read, controls.reading):
             listener(taken)
 
     supervisor, interval_ms = Supervisor(clock, log), cfg.interval_s * 1000
     sampler = Sampler(board.sensor().read, boot, interval_ms, on_reading, alerts.failed, unix)
-    health = Health(base, cfg.health_s, board, client, sampler, readings, supervisor, downs)
-    sources = (status, responses, warnings, readings, health)
+    health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
+    sources = (status, responses, warnings, live, backlog, health)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS)
     link = Link(client, board.network, sources, backoff, log, clock.sync, downs)
     keep = config.keeper(CONFIG, cfg, flash.replace)

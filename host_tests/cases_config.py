@@ -42,7 +42,7 @@ def case_defaults() -> None:
     assert cfg.username is None
     assert cfg.password is None
     assert (cfg.interval_s, cfg.keepalive_s, cfg.handshake_s, cfg.health_s) == (10, 60, 60, 300)
-    assert (cfg.window, cfg.telemetry_qos, cfg.command_qos, cfg.outbox_readings) == (8, 1, 1, 512)
+    assert (cfg.window, cfg.telemetry_qos, cfg.command_qos, cfg.outbox_readings) == (8, 1, 1, 20000)
     assert cfg.clean_session is False
     assert cfg.allow_public_broker is False
     assert cfg.refuse_retained_commands is False
@@ -106,7 +106,7 @@ def case_ranges() -> None:
         ("window", 1, 32),
         ("telemetry_qos", 0, 1),
         ("command_qos", 1, 2),
-        ("outbox_readings", 16, 4096),
+        ("outbox_readings", 256, 60000),
         ("health_s", 10, 86400),
     ):
         for good in (low, high):

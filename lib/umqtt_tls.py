@@ -18,7 +18,8 @@ umqtt.robust 1.0 to 1.0.3.
 What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
 again (only the caller knows whether it is still worth it; see `send`), publish with QoS 2, or take
 a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and counted in
-`oversized`, whatever else is too long ends the connection."""
+`oversized`, whatever else is too long ends the connection.
+"""
 
 from micropython import const
 from mqtt_reader import CONNACK, PINGRESP, PUBACK, PUBREL, SUBACK, Malformed, Reader
@@ -170,7 +171,8 @@ class MQTTClient(robust.MQTTClient):
 
         With QoS 1, `on_ack(packet_id)` tells when it has arrived. After `on_down` it is up to the
         caller to send again; where the next `on_up` says that the session was present, with the old
-        `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4)."""
+        `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4).
+        """
         if self.state != UP or self._out or (qos and len(self._in_flight) >= self.window):
             return None
         again = packet_id

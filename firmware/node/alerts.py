@@ -1,13 +1,13 @@
 """Alerts: what somebody should know, said when it begins and when it is over.
 
 What it will not do: repeat itself. An alert is published when its state changes, and at no other
-time."""
-
-import json
+time.
+"""
 
 from micropython import const
 
 from node import topics
+from node.message import encode
 
 _SILENT_AFTER = const(
     5
@@ -30,14 +30,14 @@ class Alerts:
         self._log("sampler", "error reason=" + reason)
         self._failures += 1
         if self._failures >= _SILENT_AFTER:
-            self.change("sensor-silent", True, reason=reason)
+            self.change("sensor-silent", True, ("reason", reason))
 
     def read(self, reading):
         """A read succeeded."""
         self._failures = 0
         self.change("sensor-silent", False)
 
-    def change(self, alert, raised, **more):
+    def change(self, alert, raised, *more):
         """`alert` is now raised, or cleared. Nothing is published if it was so before."""
         if raised == (alert in self._raised):
             return
@@ -45,11 +45,6 @@ class Alerts:
             self._raised.add(alert)
         else:
             self._raised.remove(alert)
-        said = {
-            "v": 1,
-            "ts": self._unix(),
-            "alert": alert,
-            "state": "raised" if raised else "cleared",
-        }
-        said.update(more)
-        self._messages.put(self._topic, json.dumps(said).encode())
+        state = "raised" if raised else "cleared"
+        said = encode(("v", 1), ("ts", self._unix()), ("alert", alert), ("state", state), *more)
+        self._messages.put(self._topic, said)

@@ -239,7 +239,11 @@ _KEYS = (
     ("clean_session", False, _flag),
     ("telemetry_qos", 1, _whole(0, 1)),
     ("command_qos", 1, _whole(1, 2)),
-    ("outbox_readings", 512, _whole(16, 4096)),
+    # Records of 24 bytes on flash: 480 KB, 55 hours at one Reading per 10 s.
+    ("outbox_readings", 20000, _whole(256, 60000)),
+    ("commit_after_s", 2, _whole(2, 60, True)),
+    # Readings per second at most, after an outage.
+    ("backlog_rate", 0, _whole(1, 10000, True)),
     ("health_s", 300, _whole(10, 86400, True)),
     # IEEE 802.11: an SSID has at most 32 bytes; a WPA passphrase 8 to 63, a key in hex 64.
     ("wifi_ssid", None, _text(1, 32)),

@@ -1,7 +1,8 @@
 """What Commands may do to the node, and nothing else: the handlers are given this object.
 
 What it will not do: reset. It says that a reset was asked for; main leaves first, so that the
-Response is through."""
+Response is through.
+"""
 
 from micropython import const
 

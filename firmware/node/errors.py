@@ -1,7 +1,8 @@
 """What can go wrong in the node, by name. Each class is caught in exactly one place.
 
 Not here: what the network does. The client reports that as a cause, `on_down(cause)`, and raises
-nothing."""
+nothing.
+"""
 
 
 class SensorError(Exception):

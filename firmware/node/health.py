@@ -3,23 +3,22 @@
 What it will not do: keep or repeat. Health is QoS 0: the next one is better than the last.
 """
 
-import json
-
 from node import topics
-from node.message import Message
+from node.message import Message, encode
 
 
 class Health:
     """The source of `health`, and the snapshot behind it. Counters are since boot."""
 
-    def __init__(self, base, every_s, board, client, sampler, outbox, supervisor, downs):
+    def __init__(self, base, every_s, board, client, sampler, live, backlog, supervisor, downs):
         self._topic = base + "/" + topics.HEALTH
         self._every_ms = every_s * 1000
         self._clock = board.clock
         self._board = board
         self._client = client
         self._sampler = sampler
-        self._outbox = outbox
+        self._live = live
+        self._backlog = backlog
         self._supervisor = supervisor
         self._downs = downs  # cause -> how often the Link went down for it
         self._due = 0
@@ -29,7 +28,8 @@ class Health:
         """What `health` says: a dict; times in the unit of their name, heap in bytes."""
         heap = self._board.heap_free()
         self._heap_min = heap if self._heap_min is None else min(self._heap_min, heap)
-        client, sampler, outbox = self._client, self._sampler, self._outbox
+        client, sampler = self._client, self._sampler
+        live, backlog = self._live, self._backlog
         return {
             "v": 1,
             "ts": self._clock.unix(),
@@ -40,8 +40,10 @@ class Health:
             "connects": self._downs,
             "handshake_ms": client.handshake_took_ms,
             "ping_ms": client.ping_took_ms,
-            "queued": outbox.queued,
-            "dropped": outbox.dropped,
+            "queued": live.queued + backlog.queued,
+            "dropped": live.dropped + backlog.dropped,
+            "commits": backlog.commits,
+            "flash_errors": live.errors + backlog.errors,
             "reads": sampler.reads,
             "read_errors": sampler.errors,
             "bugs": self._supervisor.bugs,
@@ -49,11 +51,15 @@ class Health:
             "interval_s": sampler.interval_ms // 1000,
         }
 
+    def step(self, now):
+        """Nothing to do but to be asked again when the next one is due."""
+        return max(self._due - now, 0) if self._every_ms else 60000
+
     def peek(self, now):
         """A snapshot, when one is due."""
         if not self._every_ms or now < self._due:
             return None
-        return self._due, Message(self._topic, json.dumps(self.snapshot()).encode(), 0, False)
+        return self._due, Message(self._topic, encode(*self.snapshot().items()), 0, False)
 
     def sent(self, key):
         """The next is due a period from now; what fell out while the Link was down stays out."""

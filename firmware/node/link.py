@@ -29,6 +29,7 @@ REFUSED = "refused"
 NETWORK = "network"
 FLOORS_MS = {REFUSED: 60000}  # least wait after a failure of that class, for lib/backoff.py
 
+_NETWORK_LOOK_MS = const(200)  # while there is none
 _DRAIN_MS = const(5000)
 _GOODBYE_MS = const(2000)
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
@@ -43,7 +44,8 @@ class Link:
 
     def __init__(self, client, network, sources, backoff, log, before_connect, downs):
         """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
-        of each try. `downs` counts failures by cause."""
+        of each try. `downs` counts failures by cause.
+        """
         self._client = client
         self._network = network
         self._sources = sources
@@ -77,12 +79,18 @@ class Link:
         at the latest.
         """
         self._now = now
+        wait = min([source.step(now) for source in self._sources])
+        return min(wait, self._step_client(now))
+
+    def _step_client(self, now):
         client = self._client
         if not self._network.step(now):
             if client.state != "down":
                 client.abort()
                 self._on_down(self._network.cause)
-            return self._left(now) or 200
+            if self._leaving is not None:
+                self._left(now)
+            return _NETWORK_LOOK_MS
         if client.state == "down" and now >= self._retry_at and self._leaving is None:
             self._connect(now)
         wait = client.step(now)
@@ -216,8 +224,6 @@ class Link:
 
     def _left(self, now):
         """One look at leaving. Returns when to look again, in ms."""
-        if self._leaving is None:
-            return 0
         client, status = self._client, self._status
         late = now >= self._leaving
         if not self.up:
@@ -239,7 +245,7 @@ class Link:
         elif late:
             client.abort()  # no DISCONNECT: the will says what the goodbye could not
             self._leave()
-        return max(self._leaving - now, 0)
+        return 0 if self.stopped else max(self._leaving - now, 0)
 
     def _leave(self):
         self._up_at = None

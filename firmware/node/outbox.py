@@ -1,100 +1,177 @@
-"""The Outbox: the bounded store between taking a Reading, or making a Message, and the broker's
-acknowledgement.
+"""The Outbox: the bounded store between taking a Reading and the broker's acknowledgement.
 
-Two kinds of source (see message.py). Readings are held packed, 20 bytes each, and encoded when they
-are sent; Messages (Responses, alerts) are held as they are. Both are bounded: when one is full the
-oldest go, and are counted in `dropped`.
+    put -> ring (RAM) -> in flight (RAM) -> done
+             |               |
+             +-- commit -----+--> log (flash) -> in flight, in batches -> done
 
-What it will not do: know about packet ids, connections or time. It holds in RAM; keeping over a
-reset has its own file."""
+`Live` has what was taken a moment ago and sends it one by one. What is not acknowledged within
+`commit_after` is on flash in the log, from where the Backlog (backlog.py) sends it in batches. What
+was in flight when a connection broke stays with `Live` beside its copy on flash, so that it can be
+sent again under its old packet id. `Messages` holds Responses and alerts. All are sources (see
+message.py).
+
+What it will not do: know about packet ids, connections or payloads, or write flash while the broker
+acknowledges in time. At least once is the promise: after a reset, what was acknowledged just before
+may be sent again. Consumers drop duplicates by (boot, seq).
+"""
+
+from micropython import const
 
 from node.message import Message
+from node.reading import SIZE, pack_into, taken_s
+
+_RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
 
 
-class Readings:
-    """The source of telemetry: a ring of packed Readings. Keys are positions in the ring since
-    boot.
+class Live:
+    """The Readings that are not on flash, or in flight though they are. Keys count up from 0.
+
+    ring: a ring of records of SIZE bytes: those not sent. message_at(buffer, offset, now): the
+    Message of one, or None while it cannot be made. backlog: where they are committed to.
     """
 
-    def __init__(self, ring, pack_into, message_at):
-        """`pack_into(buffer, offset, reading)` fills a record; `message_at(buffer, offset, now)`
-        makes the Message of one, or None while it cannot be made."""
+    def __init__(self, ring, backlog, message_at, commit_after_s):
         self._ring = ring
-        self._pack_into = pack_into
+        self._backlog = backlog
         self._message_at = message_at
-        self._next = 0  # the next to send
-        self._done = set()  # acknowledged before an older one was; at most the client's window
+        self._commit_after_ms = commit_after_s * 1000
+        self._flight = []  # [key, record, position in the log or None, sent again already]
+        self._not_before = 0
+        self.errors = 0
 
     @property
     def queued(self):
-        """Readings held and not yet acknowledged."""
-        return self._ring.next - self._ring.first - len(self._done)
+        """Readings not acknowledged that are not counted by the Backlog."""
+        return len(self._ring) + sum(1 for each in self._flight if each[2] is None)
 
     @property
     def dropped(self):
-        """Readings lost to the bound since boot."""
+        """Readings lost since boot because flash failed until the ring was full."""
         return self._ring.dropped
 
     def put(self, reading):
         """Take a Reading in."""
-        ring = self._ring
-        self._pack_into(ring.buffer, ring.push(), reading)
-        if ring.first > self._next:
-            self._next = ring.first
-        self._forget()  # what the bound has just taken may have been acknowledged before its elders
+        pack_into(self._ring.buffer, self._ring.push(), reading)
+
+    # -- a source ----------------------------------------------------------------------------------
 
     def peek(self, now):
-        """The oldest Reading that is neither sent nor acknowledged."""
+        """What was in flight when the connection broke, else the oldest that is not sent."""
+        for key, record, _, sent in self._flight:
+            if not sent:
+                return self._made(key, record, 0, now)
         ring = self._ring
-        while self._next in self._done:
-            self._next += 1
-        if self._next >= ring.next:
+        if not len(ring):
             return None
-        message = self._message_at(ring.buffer, ring.at(self._next), now)
-        return message and (self._next, message)
+        return self._made(ring.first, ring.buffer, ring.at(ring.first), now)
+
+    def _made(self, key, buffer, offset, now):
+        message = self._message_at(buffer, offset, now)
+        return message and (key, message)
 
     def sent(self, key):
-        """`key` is on its way."""
-        self._next = key + 1
+        """`key` is on its way: the client's window is the bound of what is held beside the ring."""
+        for each in self._flight:
+            if each[0] == key:
+                each[3] = True
+                return
+        ring = self._ring
+        offset = ring.at(key)
+        self._flight.append([key, bytes(ring.buffer[offset : offset + SIZE]), None, True])
+        ring.forget_until(key + 1)
 
     def done(self, key):
-        """`key` has arrived. Acknowledgements come in any order; the ring forgets from its front
-        only.
-        """
-        if key >= self._ring.first:  # else the bound has taken it in the meantime
-            self._done.add(key)
-        self._forget()
-
-    def _forget(self):
-        first = self._ring.first
-        for key in list(self._done):
-            if key < first:
-                self._done.remove(key)
-        while first in self._done:
-            self._done.remove(first)
-            first += 1
-        self._ring.forget_until(first)
+        """`key` has arrived."""
+        for index, each in enumerate(self._flight):
+            if each[0] == key:
+                self._flight.pop(index)
+                if each[2] is not None:
+                    self._backlog.release(each[2])
+                return
 
     def rewind(self):
-        """Send again what was sent and not acknowledged."""
-        self._next = self._ring.first
+        """What is in flight is to be sent again."""
+        for each in self._flight:
+            each[3] = False
 
     def save(self):
-        """Nothing to do: this Outbox lives in RAM."""
+        """A reset is near: all on flash that is not, whatever its age."""
+        self._commit()
+
+    # -- flash -------------------------------------------------------------------------------------
+
+    def step(self, now):
+        """Commit when the oldest is due. Returns when to be called again, in ms."""
+        due = self._due()
+        if due is None:
+            return 60000
+        if now >= max(due, self._not_before):
+            self._not_before = 0 if self._commit() else now + _RETRY_MS
+            due = self._due()
+            if due is None:
+                return 60000
+        return max(max(due, self._not_before) - now, 0)
+
+    def _due(self):
+        """When the oldest Reading that is not on flash has to be, in ms since boot; None: there is
+        none. Readings know the second they were taken in, so this is up to 1 s early, never late.
+        """
+        for _, record, position, _ in self._flight:
+            if position is None:
+                return taken_s(record, 0) * 1000 + self._commit_after_ms
+        ring = self._ring
+        if not len(ring):
+            return None
+        return taken_s(ring.buffer, ring.at(ring.first)) * 1000 + self._commit_after_ms
+
+    def _commit(self):
+        """One write for everything that is not on flash, oldest first. Returns whether it is there
+        now.
+        """
+        ring, backlog = self._ring, self._backlog
+        flying = [each for each in self._flight if each[2] is None]
+        records = b"".join([each[1] for each in flying])
+        for key in range(ring.first, ring.next):
+            offset = ring.at(key)
+            records += ring.buffer[offset : offset + SIZE]
+        if not records:
+            return True
+        try:
+            position = backlog.append(records, len(flying))
+        except OSError:
+            self.errors += 1
+            return False
+        for each in flying:
+            each[2] = position
+            position += 1
+        ring.forget_until(ring.next)
+        return True
 
 
 class Messages:
-    """A source of ready-made Messages with a quota of its own. Keys count up from 1."""
+    """A source of ready-made Messages with a quota of its own: Responses, alerts. Keys count up
+    from 1. When it is full the oldest goes, counted in `dropped`.
 
-    def __init__(self, quota):
+    store: what keeps them over a reset (node/pairs.py).
+    """
+
+    def __init__(self, quota, store, commit_after_s):
         self._quota = quota
+        self._store = store
+        self._commit_after_ms = commit_after_s * 1000
         self._held = []  # [key, Message, sent], oldest first
         self._last = 0
+        self._changed = None  # since when flash lags behind; None: it does not
+        self._clean = True  # flash holds none
+        self._now = 0
         self.dropped = 0
+        for topic, payload in store.load():
+            self.put(topic, payload)
+            self._clean = False
 
     @property
     def queued(self):
-        """Messages held and not yet acknowledged."""
+        """Messages not acknowledged."""
         return len(self._held)
 
     def put(self, topic, payload):
@@ -104,6 +181,13 @@ class Messages:
             self.dropped += 1
         self._last += 1
         self._held.append([self._last, Message(topic, payload, 1, False), False])
+        self._change()
+
+    def _change(self):
+        if self._changed is None:
+            self._changed = self._now
+
+    # -- a source ----------------------------------------------------------------------------------
 
     def peek(self, now):
         """The oldest Message that is not sent."""
@@ -121,11 +205,34 @@ class Messages:
     def done(self, key):
         """`key` has arrived."""
         self._held = [each for each in self._held if each[0] != key]
+        self._change()
 
     def rewind(self):
-        """Send again what was sent and not acknowledged."""
+        """What is in flight is to be sent again."""
         for each in self._held:
             each[2] = False
 
+    # -- flash -------------------------------------------------------------------------------------
+
+    def step(self, now):
+        """Commit what has waited for too long, forget what has arrived. Returns when to be called
+        again, in ms.
+        """
+        self._now = now
+        if self._changed is None:
+            return 60000
+        due = self._changed + self._commit_after_ms
+        if now < due:
+            return due - now
+        self.save()
+        return 60000
+
     def save(self):
-        """Nothing to do: this Outbox lives in RAM."""
+        """A reset is near, or a Message has waited for `commit_after`: write down what is held."""
+        self._changed = None
+        if self._held or not self._clean:
+            try:
+                self._store.save([(each[1].topic, each[1].payload) for each in self._held])
+                self._clean = not self._held
+            except OSError:
+                self._changed = self._now + _RETRY_MS

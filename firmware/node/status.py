@@ -9,12 +9,10 @@ birth that does not come back shows that the subscription is lost, although the 
 What it will not do: connect, or decide when to stop.
 """
 
-import json
-
 from micropython import const
 
 from node import topics
-from node.message import Message
+from node.message import Message, encode
 from node.strictjson import Shape
 
 _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
@@ -55,7 +53,7 @@ class Status:
     def will(self):
         """A new session begins: the will to hand over with its CONNECT."""
         self.session += 1
-        return self._message("offline", reason="lost")
+        return self._message("offline", ("reason", "lost"))
 
     def up(self, now, outage):
         """CONNACK has come: send the birth. `outage` is None or {"s": seconds, "cause": cause}."""
@@ -101,12 +99,17 @@ class Status:
         self._last_birth = now
         self._birth_at = now + _AGAIN_MS
 
-    def _message(self, status, **more):
-        said = {"v": 1, "status": status, "boot": self._boot, "session": self.session}
-        said.update(more)
-        return Message(self.topic, json.dumps(said).encode(), 1, True)
+    def _message(self, status, *more):
+        order = ("boot", self._boot), ("session", self.session)
+        said = encode(("v", 1), ("status", status), *order, *more)
+        return Message(self.topic, said, 1, True)
 
     # -- a source ----------------------------------------------------------------------------------
+
+    def step(self, now):
+        """Nothing to do but to be asked again when the birth or its echo is due."""
+        due = [each for each in (self._birth_at, self._echo_by) if each is not None]
+        return max(min(due) - now, 0) if due else 60000
 
     def peek(self, now):
         """The birth or the goodbye, whichever is due."""
@@ -115,11 +118,11 @@ class Status:
         if self._waiting is None:
             return None
         if self._waiting != "online":
-            return self._key + 1, self._message("offline", reason=self._waiting)
-        more = {"fw": self._fw, "reset": self._reset}
+            return self._key + 1, self._message("offline", ("reason", self._waiting))
+        more = [("fw", self._fw), ("reset", self._reset)]
         if self._outage:
-            more["outage"] = self._outage
-        return self._key + 1, self._message("online", **more)
+            more.append(("outage", self._outage))
+        return self._key + 1, self._message("online", *more)
 
     def sent(self, key):
         """It is on its way; only the newest counts."""

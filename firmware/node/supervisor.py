@@ -2,7 +2,8 @@
 node.
 
 What it will not do: catch what has a catcher of its own (see errors.py), or reset: it returns, and
-main does."""
+main does.
+"""
 
 import sys
 
@@ -30,7 +31,8 @@ class Supervisor:
         asked for.
 
         others: what is stepped beside the Link, before it, so that what they make goes out in the
-        same turn. watchdog.feed() is called at each turn. asked_to_leave(): a reason, or None."""
+        same turn. watchdog.feed() is called at each turn. asked_to_leave(): a reason, or None.
+        """
         reason = None
         leave_by = 0
         interrupted = False

@@ -1,7 +1,8 @@
 """Readings as JSON: the payload of `telemetry`.
 
 What it will not do: round, average or leave anything out. Values are tenths from the sensor to the
-wire; no float is made."""
+wire; no float is made.
+"""
 
 from node import topics
 from node.message import Message

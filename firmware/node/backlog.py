@@ -1,0 +1,170 @@
+"""The Readings on flash: what an outage or a reset has left, on its way to the broker in batches.
+
+The log holds them in the order in which they were taken. They are acknowledged in any order, but
+forgotten from the front only: what is acknowledged out of turn is remembered in RAM, and is sent
+again if a reset comes first.
+
+What it will not do: delay what is live (the Link asks Live first), or write flash to forget one
+Reading at a time.
+"""
+
+from micropython import const
+
+from node.reading import SIZE
+
+_NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
+_RETRY_MS = const(60000)  # after flash could not be read
+_SYNC_MS = const(10000)  # how often, at most, the log is told on flash what is acknowledged
+
+
+class Backlog:
+    """The Readings on flash, in a log of records (lib/recordlog.py). Keys are positions in it.
+
+    batch_at(buffer, count, now) -> (how many of the records make one Message, that Message), or
+    None while it cannot be made. rate: Readings per second at most; 0: as many as the window takes.
+    """
+
+    def __init__(self, log, batch_at, rate, batch_max=100):
+        self._log = log
+        self._batch_at = batch_at
+        self._batch_max = batch_max  # a payload of some 2 KB; larger ones gain little
+        self._rate = rate
+        self._buffer = None  # allocated when there is a backlog
+        self._next = log.first
+        self._flight = {}  # position -> how many records
+        self._done = {}  # the same, acknowledged before an older one was; below both bounded by
+        # the client's window
+        self._live = set()  # positions that Live has in flight
+        self._peeked = None  # (position, count, Message) of the last peek
+        self._not_before = 0
+        self._now = 0
+        self._synced = 0
+        self._unsynced = False
+        self.commits = self.errors = 0
+
+    @property
+    def queued(self):
+        """Readings on flash that are not acknowledged."""
+        return len(self._log) - sum(self._done.values())
+
+    @property
+    def dropped(self):
+        """Readings lost to the bound."""
+        return self._log.dropped
+
+    def append(self, records, in_flight):
+        """Commit records; the first `in_flight` stay with Live. Returns the position of the first.
+        Raises OSError.
+        """
+        log = self._log
+        position = log.next
+        count = len(records) // SIZE
+        try:
+            log.append(records, count)
+        except OSError as error:
+            if error.errno != _NO_SPACE or not log.drop_oldest():
+                raise
+            log.append(records, count)
+        self.commits += 1
+        self._live.update(range(position, position + in_flight))
+        return position
+
+    def release(self, position):
+        """Live has done with it."""
+        if position in self._live:
+            self._live.remove(position)
+            self._arrived(position, 1)
+
+    # -- a source ----------------------------------------------------------------------------------
+
+    def peek(self, now):
+        """The oldest batch that is not sent, when its time has come."""
+        self._now = now
+        position = max(self._next, self._log.first)
+        while True:
+            while position in self._done or position in self._live:
+                position += self._done.get(position, 1)
+            self._next = position
+            if position >= self._log.next or self._paced(position):
+                return None
+            if self._peeked is not None and self._peeked[0] == position:
+                return position, self._peeked[2]
+            start, made = self._read(position)
+            if start == position:
+                self._peeked = made and (position, made[0], made[1])
+                return made and (position, made[1])
+            self._arrived(position, start - position)  # damaged: nothing left to wait for
+
+    def _paced(self, position):
+        """Whether it is too early. What was in flight before is sent again at once."""
+        return self._now < self._not_before and position not in self._flight
+
+    def _read(self, position):
+        """(position of what was found, (count, Message) or None)."""
+        limit = self._flight.get(position, self._batch_max)  # sent before: the same batch again
+        for taken in self._live:
+            if taken > position:
+                limit = min(limit, taken - position)
+        if self._buffer is None:
+            self._buffer = bytearray(self._batch_max * SIZE)
+        try:
+            start, count = self._log.read(position, self._buffer, limit)
+        except OSError:
+            self.errors += 1
+            self._not_before = self._now + _RETRY_MS
+            return position, None
+        return start, self._batch_at(self._buffer, count, self._now) if start == position else None
+
+    def sent(self, key):
+        """The batch that begins at `key` is on its way."""
+        count = self._peeked[1]
+        self._flight[key] = count
+        self._next = key + count
+        self._peeked = None
+        if self._rate:
+            self._not_before = self._now + count * 1000 // self._rate
+
+    def done(self, key):
+        """The batch that begins at `key` has arrived."""
+        count = self._flight.pop(key, 0)
+        if count:
+            self._arrived(key, count)
+
+    def rewind(self):
+        """What is in flight is to be sent again."""
+        first = self._next = self._log.first
+        self._flight = {each: self._flight[each] for each in self._flight if each >= first}
+        self._peeked = None
+
+    def save(self):
+        """A reset is near: what is acknowledged is not to be sent again after it."""
+        if self._unsynced:
+            self._unsynced = False
+            try:
+                self._log.sync()
+            except OSError:
+                self.errors += 1  # the next acknowledgement tries again
+
+    def _arrived(self, position, count):
+        first = self._log.first
+        self._done[position] = count
+        for each in [each for each in self._done if each < first]:  # the bound has taken some
+            left = each + self._done.pop(each) - first
+            if left > 0:
+                self._done[first] = left
+        while first in self._done:
+            first += self._done.pop(first)
+        self._log.forget_until(first)
+        self._unsynced = True
+
+    # -- flash -------------------------------------------------------------------------------------
+
+    def step(self, now):
+        """Tell flash now and then what is acknowledged. Returns when to be called again, in ms."""
+        if not self._unsynced:
+            return 60000
+        if len(self._log) and now < self._synced + _SYNC_MS:
+            return self._synced + _SYNC_MS - now
+        self._synced = now
+        self.save()
+        return 60000
