@@ -140,18 +140,19 @@ class RecordLog:
         self._free()
 
     def drop_oldest(self):
-        """Give up the oldest segment's records, if any, and count them in `dropped`. 0.1 erases.
+        """Give up the oldest segment's records, counted in `dropped`; returns their number.
 
-        For a caller whose `append` was refused because the file system is full.
+        For a caller whose `append` was refused because the file system is full. 0.1 erases.
         """
-        end = self._end(self._index(self.first)) if len(self) else self.next
-        self.dropped += end - self.first
-        self.first = end
+        number = self._end(self._index(self.first)) - self.first if len(self) else 0
+        self.first += number
+        self.dropped += number
         self._dirty = True
         try:
             self.sync()
         except OSError:
             self._free()  # perhaps there was no room even for the state; this makes some
+        return number
 
     def _store(self, records, count):
         if self._bases and not self._sealed:
