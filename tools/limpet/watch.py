@@ -16,28 +16,39 @@ from limpet.inbox import Inbox
 from limpet.operator_client import Arrival, OperatorClient
 from limpet.where import Where
 
+# Faint, where a terminal can do that: the meaning is what the eye looks for.
+DIM = "\x1b[2m{}\x1b[0m"
 
-def lines(arrival: Arrival, columns: int) -> list[str]:
-    """Return a Message as `topic payload  meaning`; what does not fit goes below, indented."""
+
+def lines(arrival: Arrival, columns: int, style: str = "{}") -> list[str]:
+    """Return a Message as `topic payload  meaning`; what does not fit goes below, indented.
+
+    style: a format for what has its meaning beside it.
+    """
     first = f"{payloads.safe(arrival.topic)} {payloads.show(arrival.payload)}".rstrip()
     if arrival.retained:
         first += " (retained)"
     meaning = payloads.describe(arrival.topic, arrival.payload)
+    styled = style.format(first) if meaning else first
     if len(meaning) == 1 and len(first) + 2 + len(meaning[0]) <= columns:
-        return [f"{first}  {meaning[0]}"]
-    return [first, *("    " + text for text in meaning)]
+        return [f"{styled}  {meaning[0]}"]
+    return [styled, *("    " + text for text in meaning)]
 
 
 def _print(arrival: Arrival, raw: bool) -> None:
-    if raw and not sys.stdout.isatty():
+    terminal = sys.stdout.isatty()
+    if raw and not terminal:
         sys.stdout.buffer.write(arrival.topic.encode() + b" " + arrival.payload + b"\n")
         sys.stdout.buffer.flush()
     elif raw:
         print(payloads.safe(arrival.topic), payloads.show(arrival.payload), flush=True)
+    elif terminal:
+        plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        columns = shutil.get_terminal_size().columns
+        print("\n".join(lines(arrival, columns, "{}" if plain else DIM)), flush=True)
     else:
         # In a pipe a Message with one meaning stays on one line, whatever its length.
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-        print("\n".join(lines(arrival, columns)), flush=True)
+        print("\n".join(lines(arrival, sys.maxsize)), flush=True)
 
 
 def _filters(client: OperatorClient, wanted: tuple[str, ...]) -> list[str]:
@@ -85,5 +96,6 @@ def watch(
         # The reader of the pipe has gone, which is its right. Nothing may be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        pass
+        if sys.stdout.isatty():
+            print()  # after the terminal's ^C
     return 0
