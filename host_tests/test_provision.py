@@ -113,6 +113,14 @@ def test_device_certificate(setup: Setup) -> None:
     certificate.verify_directly_issued_by(setup.authority.certificate)
 
 
+def test_nothing_outlives_the_ca() -> None:
+    """No certificate is good for longer than the CA that vouches for it."""
+    old = datetime.now(UTC) - authority.CA_VALID + timedelta(days=100)
+    ca = Authority.new(now=old)
+    assert ca.client("node-1").expires == ca.identity.expires
+    assert ca.server(["localhost"]).expires == ca.identity.expires
+
+
 def test_server_names(tmp_path: Path) -> None:
     """The broker's certificate is good for this machine's names and for those that were given."""
     made = Setup(tmp_path / "dev", ["broker.example", "192.0.2.7"])
