@@ -191,9 +191,8 @@ def test_terminal_gets_no_control_characters(broker: RunningBroker, raw: tuple[s
         tool.wait_for("1042")
         tool.wait_for(lambda text: text.endswith("\n"))
     assert "\\x1b[2J\\x1b]0;title\\x07 \\u202e\\x9b\\x00\\xff" in tool.text
-    shown = re.sub(
-        "\x1b\\[[02]m|\r\n", "", tool.text
-    )  # faint and back is all that watch itself does
+    # Faint and back is all that watch itself says to the terminal.
+    shown = re.sub("\x1b\\[[02]m|\r\n", "", tool.text)
     assert shown.isprintable()
 
 

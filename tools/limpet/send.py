@@ -16,8 +16,9 @@ from limpet.operator_client import Arrival, OperatorClient
 from limpet.problem import Problem
 from limpet.where import Where
 
-EXECUTED, NOT_SENT, REJECTED, FAILED, EXPIRED, SILENCE = 0, 1, 3, 4, 5, 6
-CODES = {"executed": EXECUTED, "rejected": REJECTED, "failed": FAILED, "expired": EXPIRED}
+# 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
+CODES = {"executed": 0, "rejected": 3, "failed": 4, "expired": 5}
+SILENCE = 6
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _report(response: dict[str, Any], took_ms: float) -> int:
         print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
     elif response.get("result"):
         print(payloads.result_text(response["result"]))
-    return CODES.get(status, FAILED)
+    return CODES.get(status, CODES["failed"])
 
 
 def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -> int:
