@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from brokers import KIND, PASSWORD, RunningBroker, base
 from limpet.authority import Authority
-from mqtt_client import Client, Message, Refused
+from mqtt_client import TIMEOUT_S, Client, Message, Refused
 
 amqtt_only = pytest.mark.skipif(KIND != "amqtt", reason="the embedded broker's own answer")
 
@@ -339,6 +339,20 @@ def test_restart_on_the_same_port(broker: RunningBroker) -> None:
     operator = broker.operator()
     broker.client().connect().publish(f"{base()}/telemetry", "back")
     operator.wait_for(f"{base()}/telemetry")
+
+
+@amqtt_only
+def test_stop_cuts_everybody(broker: RunningBroker) -> None:
+    """A broker that stops ends every connection, one in its TLS handshake too, without waiting."""
+    silent = broker.client().connect()
+    silent.freeze()
+    with socket.create_connection((broker.host, broker.port)) as stalled:
+        broker.client("node-2").connect()  # so the stalled one was accepted before
+        broker.stop()
+        stalled.settimeout(TIMEOUT_S)
+        assert stalled.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((broker.host, broker.port))
 
 
 @amqtt_only

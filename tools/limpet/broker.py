@@ -11,7 +11,6 @@ import contextlib
 import errno
 import logging
 import signal
-import socket
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from limpet.layout import Layout, announced
+from limpet.listener import Listener
 from limpet.paths import DEV
 from limpet.problem import Problem
 
@@ -51,11 +51,11 @@ class EmbeddedBroker:
 
     def start(self) -> int:
         """Listen and return the port. Raises OSError (EADDRINUSE: taken) or what amqtt says."""
-        listeners = {"tls": _bind(self.host, self.port)}
-        self.port = listeners["tls"].getsockname()[1]
+        listeners = {"tls": Listener(self.host, self.port)}
+        self.port = listeners["tls"].port
         if self.plain_port is not None:
-            listeners["plain"] = _bind(LOOPBACK, self.plain_port)
-            self.plain_port = listeners["plain"].getsockname()[1]
+            listeners["plain"] = Listener(LOOPBACK, self.plain_port)
+            self.plain_port = listeners["plain"].port
         ready: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(listeners, ready), name="broker", daemon=True
@@ -84,7 +84,7 @@ class EmbeddedBroker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _run(self, listeners: dict[str, socket.socket], ready: Future[None]) -> None:
+    def _run(self, listeners: dict[str, Listener], ready: Future[None]) -> None:
         try:
             asyncio.run(self._serve(listeners, ready))
         except Exception as error:
@@ -95,7 +95,7 @@ class EmbeddedBroker:
             for listener in listeners.values():
                 listener.close()
 
-    async def _serve(self, listeners: dict[str, socket.socket], ready: Future[None]) -> None:
+    async def _serve(self, listeners: dict[str, Listener], ready: Future[None]) -> None:
         from limpet.certified_broker import CertifiedBroker
 
         self._loop = asyncio.get_running_loop()
@@ -108,15 +108,6 @@ class EmbeddedBroker:
             await self._stopping.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(broker.shutdown(), _STOP_S)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    # Inherited by every connection. asyncio would do it for sockets of its own making alone, and
-    # with Nagle's algorithm a Response reaches its reader 40 ms late.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def _unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ are private methods.
 import asyncio
 import contextlib
 import logging
-import socket
 import ssl
 from functools import partial
 from math import ceil
@@ -26,6 +25,7 @@ from amqtt.session import Session
 
 from limpet import admission, broker_rules
 from limpet.layout import Layout
+from limpet.listener import Listener
 
 # Set before anybody has a say: amqtt's warnings are about its own insides. `limpet broker
 # --verbose` undoes it.
@@ -51,21 +51,21 @@ class Connection(BrokerProtocolHandler):
 class CertifiedBroker(Broker):
     """A broker on sockets that are bound already: `tls`, and in tests `plain`."""
 
-    def __init__(self, layout: Layout, sockets: dict[str, socket.socket]) -> None:
+    def __init__(self, layout: Layout, listeners: dict[str, Listener]) -> None:
         self._layout = layout
-        self._sockets = sockets
+        self._listeners = listeners
         self._grants: dict[str, broker_rules.Grant] = {}
         # amqtt insists on a listener `default`, whose settings the others inherit: this one is
         # never bound.
-        listeners = {"default": ListenerConfig(bind=None)}
-        for name in sockets:
+        bound = {"default": ListenerConfig(bind=None)}
+        for name in listeners:
             # The address is a form to be filled in; _create_server_instance takes the socket.
-            listeners[name] = ListenerConfig(bind="127.0.0.1:0")
-        listeners["tls"].ssl = True
-        listeners["tls"].cafile = layout.ca_certificate
-        listeners["tls"].certfile = layout.server_certificate
-        listeners["tls"].keyfile = layout.server_key
-        super().__init__(BrokerConfig(listeners=listeners, plugins={}))
+            bound[name] = ListenerConfig(bind="127.0.0.1:0")
+        bound["tls"].ssl = True
+        bound["tls"].cafile = layout.ca_certificate
+        bound["tls"].certfile = layout.server_certificate
+        bound["tls"].keyfile = layout.server_key
+        super().__init__(BrokerConfig(listeners=bound, plugins={}))
 
     # Listening
 
@@ -91,19 +91,17 @@ class CertifiedBroker(Broker):
     ) -> asyncio.Server:
         return await asyncio.start_server(
             partial(self.stream_connected, listener_name=listener_name),
-            sock=self._sockets[listener_name],
+            sock=self._listeners[listener_name],
             ssl=ssl_context,
             ssl_shutdown_timeout=_CLOSE_S if ssl_context else None,
         )
 
     async def shutdown(self) -> None:
-        """Stop; connections still in their handshake are cut off."""
-        for server in self._servers.values():
-            server.instance.close()
-            # From Python 3.12 wait_closed() waits for every connection, and one that stalls in its
-            # handshake stays for a minute. 3.13 can cut them off.
-            with contextlib.suppress(AttributeError):
-                server.instance.close_clients()
+        """Stop as a process that ends: every connection is cut, whatever state it is in."""
+        for name, listener in self._listeners.items():
+            if name in self._servers:
+                self._servers[name].instance.close()
+            listener.cut()
         await super().shutdown()
 
     # Who may come in
