@@ -34,7 +34,7 @@ def offered(board: Path) -> dict[str, ast.stmt]:
             case ast.Assign(targets=[ast.Name(id=name)]):
                 names[name] = statement
     # Imported for the board's own use: classes, constants and what sets the clock.
-    inner = {"Sensor", "Wifi", "Clock", "ask_ntp", "BAD_SETTING"}
+    inner = {"Sensor", "Wifi", "Clock", "Ntp", "set_rtc", "BAD_SETTING"}
     return {name: made for name, made in names.items() if name[0] != "_" and name not in inner}
 
 

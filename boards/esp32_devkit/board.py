@@ -5,7 +5,8 @@ import os
 
 import machine
 import network as driver
-from device.clock import Clock, ask_ntp
+from device.clock import Clock, set_rtc
+from device.ntp import Ntp
 from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
 from device.sensor import Sensor
 from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
@@ -18,8 +19,8 @@ NAME = "esp32_devkit"
 SENSOR_GPIO = 27
 LED_GPIO = 26
 
-clock = Clock(fetch=ask_ntp)
 network = Wifi(driver)
+clock = Clock(ntp=Ntp(online=lambda: network.cause is None), set_system=set_rtc)
 
 
 def sensor():

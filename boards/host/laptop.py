@@ -9,6 +9,7 @@ import os
 import sys
 
 from device.clock import Clock
+from device.ntp import Ntp
 
 # How the process ends; `limpet node` starts it again after the first three.
 HARD_RESET = 64
@@ -45,7 +46,24 @@ def _speed():
     return speed
 
 
+def _ntp():
+    """Who to ask for the time instead of the operating system; None: nobody."""
+    text = os.getenv("LIMPET_NTP")
+    if not text:
+        return None
+    servers = []
+    for each in text.split(","):
+        host, _, port = each.rpartition(":")
+        if not (host and port.isdigit() and 0 < int(port) < 65536):
+            refuse("LIMPET_NTP=%s is no list of HOST:PORT" % text)
+        servers.append((host, int(port)))
+    check = os.getenv("LIMPET_NTP_CHECK") or "86400"
+    if not (check.isdigit() and int(check)):
+        refuse("LIMPET_NTP_CHECK=%s is no number of seconds" % check)
+    return Ntp(servers, check_s=int(check))
+
+
 speed = _speed()
-clock = Clock(speed)
+clock = Clock(speed, _ntp())
 capture = os.getenv("LIMPET_REPLAY") or __file__.rsplit("/", 1)[0] + "/" + _CAPTURE
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"

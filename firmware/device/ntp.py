@@ -1,0 +1,168 @@
+"""Asks time servers for the time, one at a time, and never waits for an answer.
+
+1. A server has 2 s. Then it is the next one's turn, on a new socket: what comes late comes to
+   nobody, as it could be off by more than a second.
+2. The socket is connected, so that the IP stack itself drops what another address or port sends,
+   and says at once when nobody listens.
+3. When all have failed there is a pause, 1 s and more, up to 10 minutes. It ends early when the
+   network was gone and is back. A server that does not want to be asked is left alone for a day.
+4. A look-up blocks for as long as DNS takes, as getaddrinfo knows nothing else; at most one in a
+   step. An address that answers is kept, so that the daily check looks nothing up.
+
+It will NOT keep the time, believe or disbelieve it (lib/sntp.py and the clock do), or ask several
+at once: Readings carry seconds, and certificates days.
+"""
+
+import errno
+import os
+import socket
+
+import sntp
+from backoff import Backoff
+from micropython import const
+
+# The last one asks products to apply for a zone of their own (ntppool.org), so it comes last.
+SERVERS = ("time.cloudflare.com", "time.google.com", "pool.ntp.org")
+
+_DEADLINE_MS = const(2000)
+_POLL_MS = const(20)  # also how wrong the time may be: half of it
+_OFFLINE_MS = const(500)
+_FIRST_MS = const(1000)
+_LONGEST_MS = const(600_000)
+_AGAIN_MS = const(16_000)  # RFC 4330 section 10: no answer is asked for twice within 15 s
+_DAY_MS = const(86_400_000)
+
+
+class Ntp:
+    """`on_time(unix_ms, now)` is called with each answer: true if it was taken, else the next
+    server is asked in a moment.
+
+    servers: (host, port) pairs that go before the config's; None: the config's, or SERVERS.
+    online(): whether there is a network. check_s: pause after an answer that was taken.
+    urandom(n): random bytes. net: the module `socket` or a stand-in.
+
+    `earliest`  no Unix time before it is believed
+    `began`     `now` of the first try, or None
+    """
+
+    def __init__(self, servers=None, online=None, check_s=86_400, urandom=os.urandom, net=socket):
+        self.earliest = 0
+        self.began = None
+        self.on_time = None
+        self.log = None
+        self._given = servers
+        self._check_ms = check_s * 1000
+        self._online = online
+        self._urandom = urandom
+        self._net = net
+        self._backoff = Backoff(
+            self._random, _FIRST_MS, _LONGEST_MS - _FIRST_MS, {"ntp": _FIRST_MS}
+        )
+        self._socket = None
+        self._asked_at = 0
+        self._ask_at = 0
+        self._pause_ms = None  # begins with the next step
+        self._use(servers or [(name, sntp.PORT) for name in SERVERS])
+
+    def choose(self, names):
+        """Ask these hosts (a list, or None) unless others were given from the start."""
+        if names and not self._given:
+            self._use([(name, sntp.PORT) for name in names])
+
+    def step(self, now):
+        """Do what can be done without waiting. Returns the ms after which to call again."""
+        if self._online and not self._online():
+            self._close()
+            if self._backoff.attempts:
+                self._backoff.attempts.clear()
+                self._pause_ms = None
+                self._ask_at = now
+            return _OFFLINE_MS
+        if self._pause_ms is not None:
+            self._ask_at = now + self._pause_ms
+            self._pause_ms = None
+        if self._socket:
+            return self._listen(now)
+        if now < self._ask_at:
+            return self._ask_at - now
+        if self.began is None:
+            self.began = now
+        return self._ask(now)
+
+    def _use(self, servers):
+        self._servers = servers
+        self._at = 0  # whose turn it is
+        self._failed = 0  # in a row
+        self._found = {}  # index of the server -> what getaddrinfo said
+        self._shunned = {}  # index of the server -> when it may be asked again
+
+    def _ask(self, now):
+        at = self._at
+        if now < self._shunned.get(at, 0):
+            return self._next()
+        if at not in self._found:
+            try:
+                found = self._net.getaddrinfo(*self._servers[at], 0, self._net.SOCK_DGRAM)
+            except OSError:
+                found = None
+            if not found:
+                return self._fail("dns")
+            self._found[at] = found[0]
+            return 0  # `now` is as old as DNS was slow
+        family, _, _, _, address = self._found[at]
+        self._nonce = self._urandom(sntp.NONCE_SIZE)
+        self._asked_at = now
+        try:
+            self._socket = self._net.socket(family, self._net.SOCK_DGRAM)
+            self._socket.setblocking(False)
+            self._socket.connect(address)
+            self._socket.send(sntp.request(self._nonce))
+        except OSError:
+            return self._fail("unreachable")
+        return _POLL_MS
+
+    def _listen(self, now):
+        took_ms = now - self._asked_at
+        if took_ms > _DEADLINE_MS:
+            return self._fail("silent")
+        try:
+            unix_ms = sntp.read(self._socket.recv(sntp.SIZE), self._nonce, self.earliest)
+        except OSError as error:
+            return _POLL_MS if error.errno == errno.EAGAIN else self._fail("unreachable")
+        except sntp.Refused as error:
+            if error.reason == "kiss":
+                self._shunned[self._at] = now + _DAY_MS
+            return self._fail(error.reason)
+        if unix_ms is None:
+            return 0  # not for us: what is behind it may be
+        self._close()
+        # The way back took half of the time, if both ways are alike.
+        if self.on_time(unix_ms + took_ms // 2, now):
+            self._backoff.attempts.clear()
+            self._ask_at = now + self._check_ms
+            self._failed = 0
+            return self._check_ms
+        self._at = (self._at + 1) % len(self._servers)
+        self._ask_at = now + _AGAIN_MS
+        return _AGAIN_MS
+
+    def _fail(self, cause):
+        if self.log:
+            self.log("clock", "no-answer server=%s cause=%s" % (self._servers[self._at][0], cause))
+        self._found.pop(self._at, None)  # it may have moved
+        return self._next()
+
+    def _next(self):
+        self._close()
+        self._at = (self._at + 1) % len(self._servers)
+        self._failed += 1
+        self._pause_ms = 0 if self._failed % len(self._servers) else self._backoff.next_ms("ntp")
+        return 0
+
+    def _close(self):
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+
+    def _random(self):
+        return int.from_bytes(self._urandom(2), "big") / 0x10000

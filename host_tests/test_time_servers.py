@@ -1,0 +1,295 @@
+"""device/ntp.py and the clock, under the real interpreter, against a real time server on loopback.
+
+Ticks are a stand-in's, so that 2 s of silence take no time; packets and sockets are real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+from ntp_server import NtpServer, reply
+from upy import run
+
+NOW = 1_900_000_000
+
+# `answered()` lets the node's time stand still until the log has a new line, `passes(ms)` lets it
+# pass in steps of 100 ms.
+SCRIPT = """
+import socket, time
+from device.clock import Clock
+from device.ntp import Ntp
+from sntp import request
+
+class Chip:
+    real = 0
+    def ticks_ms(self):
+        return self.real
+    def ticks_diff(self, a, b):
+        return a - b
+    def time(self):
+        return 0
+    def gmtime(self, s):
+        return (2000,)
+
+lines = []
+def log(area, words):
+    lines.append(words)
+
+def answered():
+    before = len(lines)
+    deadline = time.ticks_add(time.ticks_ms(), 10_000)
+    while len(lines) == before and time.ticks_diff(deadline, time.ticks_ms()) > 0:
+        clock.step(0)
+        time.sleep_ms(1)
+
+def passes(ms):
+    for _ in range(ms // 100):
+        clock.step(0)
+        chip.real += 100
+    clock.step(0)
+
+def asks():
+    clock.step(0)  # looks up
+    clock.step(0)  # sends
+
+chip = Chip()
+servers = [("127.0.0.1", port) for port in PORTS]
+clock = Clock(1, Ntp(servers), source=chip)
+clock.start(None, (), log)
+"""
+
+
+def ask(script: str, *servers: NtpServer) -> list[str]:
+    """Run a script that asks these servers; return its lines."""
+    ports = f"PORTS = {[server.port for server in servers]}\n"
+    return run(ports + SCRIPT + script).splitlines()
+
+
+@pytest.fixture
+def server() -> contextlib.AbstractContextManager[NtpServer]:
+    """Make a server at NOW, which a test starts."""
+    return NtpServer(lambda: NOW)
+
+
+def test_time_is_the_servers(server: NtpServer) -> None:
+    """The first step asks, and with the answer Unix time is the server's and goes on with `now`."""
+    script = """
+print(clock.unix(), clock.sync())
+answered()
+print(clock.unix(), clock.sync(), lines)
+chip.real += 90_500
+print(clock.unix(), clock.now())
+"""
+    with server:
+        assert ask(script, server) == [
+            "None False",
+            f"{NOW} True ['set unix={NOW} step_ms=0']",
+            f"{NOW + 90} 90500",
+        ]
+    assert len(server.requests) == 1
+
+
+def test_no_two_requests_are_alike(server: NtpServer) -> None:
+    """A request tells nothing of the node but a random number, a new one each time."""
+    with server:
+        ask("for _ in range(4):\n    answered()\n    chip.real += 86_400_000\n", server)
+    assert len(set(server.requests)) == len(server.requests) == 4
+    assert {(len(each), each[:40]) for each in server.requests} == {(48, b"\x23" + bytes(39))}
+
+
+def test_next_server_after_two_seconds_of_silence(server: NtpServer) -> None:
+    """A silent server has 2 s, not less; then the next one is asked and believed."""
+    script = """
+asks()
+chip.real = 2000
+clock.step(0)
+print(lines)
+chip.real = 2001
+clock.step(0)
+print(lines)
+answered()
+print(clock.unix())
+"""
+    with NtpServer(lambda: 0) as mute, server:
+        mute.silent = True
+        said = ask(script, mute, server)
+    assert said == ["[]", "['no-answer server=127.0.0.1 cause=silent']", str(NOW)]
+    assert len(mute.requests) == 1
+
+
+def test_server_that_is_not_there_costs_no_time(server: NtpServer) -> None:
+    """A closed port is known at once, and the next server is asked."""
+    with NtpServer(lambda: 0) as gone:
+        port = gone.port
+    gone.port = port
+    with server:
+        said = ask(
+            "answered()\nanswered()\nprint(lines[0], clock.now(), clock.unix())", gone, server
+        )
+    assert said == [f"no-answer server=127.0.0.1 cause=unreachable 0 {NOW}"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "spoil"),
+    [
+        ("kiss", lambda request: reply(request, NOW, stratum=0)),
+        ("unsynchronised", lambda request: reply(request, NOW, leap=3)),
+        ("unsynchronised", lambda request: reply(request, NOW, stratum=16)),
+        ("absurd", lambda request: reply(request, 1_500_000_000)),
+        ("absurd", lambda request: reply(request, 4_102_444_800)),
+    ],
+    ids=["kiss of death", "leap 3", "stratum 16", "before the floor", "after 2100"],
+)
+def test_answer_that_is_refused(
+    server: NtpServer, cause: str, spoil: Callable[[bytes], bytearray]
+) -> None:
+    """The answer sets nothing, is named in the log, and the next server is asked at once."""
+    with NtpServer(lambda: NOW) as bad, server:
+        bad.spoil = lambda packet: [spoil(bytes(40) + packet[24:32])]
+        server.unix = lambda: NOW + 5
+        said = ask(
+            "answered()\nprint(clock.unix(), lines)\nanswered()\nprint(clock.unix())", bad, server
+        )
+    assert said == [f"None ['no-answer server=127.0.0.1 cause={cause}']", str(NOW + 5)]
+
+
+def test_what_is_no_answer_is_passed_over(server: NtpServer) -> None:
+    """Short packets, other requests' answers, broadcasts and requests do not hide the answer."""
+
+    def noise(packet: bytearray) -> list[bytes | bytearray]:
+        other = bytearray(packet)
+        other[24] ^= 1
+        kiss = bytearray(other)
+        kiss[1] = 0
+        broadcast = bytearray(packet)
+        broadcast[0] = 0x25
+        return [b"", b"x", packet[:47], other, kiss, broadcast, b"y" * 600, packet]
+
+    with server:
+        server.spoil = noise
+        assert ask("answered()\nprint(clock.unix(), lines)", server) == [
+            f"{NOW} ['set unix={NOW} step_ms=0']"
+        ]
+
+
+def test_answer_from_elsewhere_is_not_heard(server: NtpServer) -> None:
+    """A right answer from another port counts as silence."""
+    with server:
+        server.elsewhere = True
+        script = """
+asks()
+for _ in range(100):
+    clock.step(0)
+    time.sleep_ms(1)
+passes(2100)
+print(clock.unix(), lines)
+"""
+        said = ask(script, server)
+    assert said == ["None ['no-answer server=127.0.0.1 cause=silent']"]
+
+
+def test_late_answer_is_not_taken_for_the_next(server: NtpServer) -> None:
+    """What a server sends after its 2 s, or again, sets nothing."""
+    held: list[bytearray] = []
+
+    def hold(packet: bytearray) -> list[bytes | bytearray]:
+        held.append(packet)
+        return [held[0]] if len(held) == 2 else []
+
+    with server:
+        server.spoil = hold
+        script = """
+passes(2100)
+while len(lines) < 2 and chip.real < 60_000:
+    passes(100)
+    time.sleep_ms(1)
+print(clock.unix(), set(lines))
+"""
+        said = ask(script, server)
+    assert said == ["None {'no-answer server=127.0.0.1 cause=silent'}"]
+
+
+def test_time_on_the_way_counts_half(server: NtpServer) -> None:
+    """An answer that took 1.4 s is taken for 0.7 s old."""
+    script = """
+asks()
+chip.real += 1400
+answered()
+chip.real += 299
+print(clock.unix())
+chip.real += 1
+print(clock.unix())
+"""
+    with server:
+        assert ask(script, server) == [str(NOW), str(NOW + 1)]
+
+
+def test_drift_is_checked_daily(server: NtpServer) -> None:
+    """A day after an answer, not before, the same server is asked, and the drift is corrected."""
+    script = """
+answered()
+chip.real += 86_399_900
+clock.step(0)
+print(len(lines), clock.unix())
+chip.real += 100
+answered()
+print(lines[1], clock.unix())
+"""
+    with server, NtpServer(lambda: 0) as other:
+        times = iter([NOW, NOW + 86_398])
+        server.unix = lambda: next(times)
+        said = ask(script, server, other)
+    assert said == [
+        f"1 {NOW + 86_399}",
+        f"set unix={NOW + 86_398} step_ms=-2000 {NOW + 86_398}",
+    ]
+    assert not other.requests
+
+
+@pytest.mark.parametrize("hours", [1, -1, 24 * 365])
+def test_step_of_the_servers_time_is_confirmed_first(server: NtpServer, hours: int) -> None:
+    """A step by hours is asked about again 16 s later, at the next server, and then taken; no step
+    moves `now`.
+    """
+    script = """
+answered()
+chip.real = 86_400_000
+answered()
+print(lines[1], clock.unix())
+passes(15_900)
+print(len(lines))
+passes(200)
+answered()
+print(lines[2], clock.now())
+"""
+    day, step_s = NOW + 86_400, 3600 * hours
+    with server, NtpServer(lambda: day + 16 + step_s) as other:
+        times = iter([NOW, day + step_s])
+        server.unix = lambda: next(times)
+        said = ask(script, server, other)
+    assert said == [
+        f"doubt step_ms={1000 * step_s} {day}",
+        "2",
+        f"set unix={day + 16 + step_s} step_ms={1000 * step_s - 100} 86416100",
+    ]
+
+
+def test_server_that_is_hours_off_is_outvoted(server: NtpServer) -> None:
+    """When the next server agrees with the clock, one that is hours off changes nothing."""
+    script = """
+answered()
+chip.real = 86_400_000
+answered()
+chip.real += 16_000
+answered()
+print(lines[1:], clock.unix())
+"""
+    with server, NtpServer(lambda: NOW + 86_416) as other:
+        times = iter([NOW, NOW])
+        server.unix = lambda: next(times)
+        said = ask(script, server, other)
+    assert said == [
+        f"['doubt step_ms=-86400000', 'set unix={NOW + 86_416} step_ms=0'] {NOW + 86_416}"
+    ]
