@@ -157,6 +157,20 @@ def case_broker() -> None:
         assert _refused(_text(server_hostname=bad))[0] == "server_hostname", bad
 
 
+def case_ntp_servers() -> None:
+    """Time servers are a list of one to four hosts, each by the rule of a host; or null."""
+    for good in (None, ["h"], ["10.1.2.3", "a-b.example", "::1", "ntp"]):
+        assert config.parse(_text(ntp_servers=good)).ntp_servers == good
+    assert _refused(_text(ntp_servers="h")) == ("ntp_servers", "must be a list")
+    for count in (0, 5):
+        field, rule = _refused(_text(ntp_servers=["h"] * count))
+        assert (field, rule) == ("ntp_servers", "must have 1 to 4 entries")
+    for bad in ("", "h:123", "h h", None, 1, ["h"], {}):
+        field, rule = _refused(_text(ntp_servers=["h", bad]))
+        assert field == "ntp_servers"
+        assert rule.startswith("each must "), rule
+
+
 def case_public_broker() -> None:
     """A public broker's name is refused however it is written, unless the config says so."""
     names = (
@@ -259,9 +273,10 @@ def case_longest_fits() -> None:
         "ca": '"' * 64,
         "cert": '"' * 64,
         "key": '"' * 64,
+        "ntp_servers": ["n" * 253] * 4,
     }
     cfg = config.parse(_text(**long))
-    assert config.parse(config.dump(cfg, 86400)).password == '"' * 128
+    assert config.parse(config.dump(cfg, 86400)) == config.parse(_text(interval_s=86400, **long))
 
 
 def case_load() -> None:

@@ -13,14 +13,18 @@ from node.errors import ConfigError
 from node.strictjson import Shape
 
 SIZE_MAX = 4096
-# The longest config has 26 members: 53 structural characters.
-STRUCTURAL_MAX = 64
+# The longest config has 29 members, one of them a list of four: 64 structural characters.
+# Counted before anything is built.
+STRUCTURAL_MAX = 80
 
 # A DHT22 needs 2 s between reads.
 INTERVAL_S = (2, 86400)
 
 # These names are people and servers in the broker's access rules.
 RESERVED_IDS = ("admin", "operator", "limpet", "monitor", "watch", "root", "broker")
+
+# A round of silent time servers takes 2 s each.
+HOSTS_MAX = 4
 
 # Brokers where anybody reads what anybody sends; the names below these domains count too.
 PUBLIC_BROKERS = (
@@ -214,6 +218,18 @@ def _host(value):
     return None
 
 
+def _hosts(value):
+    if not isinstance(value, list):
+        return "must be a list"
+    if not 1 <= len(value) <= HOSTS_MAX:
+        return "must have 1 to %d entries" % HOSTS_MAX
+    for each in value:
+        fault = _host(each)
+        if fault:
+            return "each " + fault
+    return None
+
+
 _HOST_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
 _LOOPBACK = "localhost, 127.0.0.0/8 or ::1"
 
@@ -245,6 +261,8 @@ _KEYS = (
     # Readings per second at most, after an outage.
     ("backlog_rate", 0, _whole(1, 10000, True)),
     ("health_s", 300, _whole(10, 86400, True)),
+    # None: the firmware's own list. Needed where only a time server of one's own can be reached.
+    ("ntp_servers", None, _hosts),
     # IEEE 802.11: an SSID has at most 32 bytes; a WPA passphrase 8 to 63, a key in hex 64.
     ("wifi_ssid", None, _text(1, 32)),
     ("wifi_password", None, _text(8, 64)),
