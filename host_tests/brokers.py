@@ -153,9 +153,7 @@ class Embedded(RunningBroker):
 
 
 class Mosquitto(RunningBroker):
-    """mosquitto, with the configuration that `limpet provision --broker-config mosquitto`
-    writes.
-    """
+    """mosquitto, configured by `limpet provision --broker-config mosquitto`."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)

@@ -1,5 +1,4 @@
-"""Admission: a client's name from its certificate, its CONNECT read whole, and whether it may come
-in.
+"""Admission: a client's name from its certificate, its CONNECT, and whether it may come in.
 
 It will NOT touch a session, or answer: what is refused is said by an exception.
 """
@@ -27,9 +26,7 @@ _LEVEL_3_1_1 = b"\x04"
 
 
 class Refused(Exception):
-    """A CONNECT that is not accepted: CONNACK `code` (MQTT 3.1.1 section 3.2.2.3) and why, for the
-    log.
-    """
+    """A CONNECT not accepted: CONNACK `code` (MQTT 3.1.1 section 3.2.2.3), and why."""
 
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)
@@ -66,9 +63,7 @@ def common_name(tls: ssl.SSLObject | None) -> str:
 
 
 async def read_connect(reader: ReaderAdapter) -> bytes:
-    """Return the first packet, whole; raises MQTTError when it is no CONNECT, EOFError when it ends
-    early.
-    """
+    """Return the first packet, whole; raises MQTTError if no CONNECT, EOFError if cut short."""
     raw = await reader.read(1)
     if raw[0] != _CONNECT_PACKET:
         raise MQTTError("the first packet is no CONNECT")

@@ -70,9 +70,7 @@ class Identity(NamedTuple):
 
 
 class Authority:
-    """A CA: `Authority.open(folder)` for the one kept there, `Authority.new()` for one in memory
-    alone.
-    """
+    """A CA: `Authority.open(folder)` is kept there, `Authority.new()` in memory alone."""
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
@@ -111,9 +109,7 @@ class Authority:
     def server(
         self, names: Iterable[str], now: datetime | None = None, valid: timedelta = SERVER_VALID
     ) -> Identity:
-        """Issue a broker's key and certificate for `names`: host names and IP addresses, the first
-        as CN.
-        """
+        """Issue a broker's identity for `names`: hosts and IP addresses, the first as CN."""
         alternatives = [_alternative(name) for name in names]
         cn = str(alternatives[0].value)
         san = x509.SubjectAlternativeName(alternatives)
@@ -122,9 +118,7 @@ class Authority:
     def client(
         self, name: str, now: datetime | None = None, valid: timedelta = CLIENT_VALID
     ) -> Identity:
-        """Issue a key and certificate for the client `name` (its CN). Past `now` or `valid`: for
-        tests.
-        """
+        """Issue an identity for the client `name` (its CN). A past `now` or `valid`: tests."""
         return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, now, valid, None)
 
     def _issue(

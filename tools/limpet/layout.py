@@ -37,9 +37,7 @@ class Layout:
         return self.devices / device_id
 
     def bases(self) -> dict[str, str]:
-        """Return the base topic of every device by its id, as provisioned; empty before the
-        first.
-        """
+        """Return the base topic of every device by its id, as provisioned."""
         try:
             found: dict[str, str] = json.loads(self.registry.read_text())
         except FileNotFoundError:
@@ -55,9 +53,7 @@ class Layout:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold off every other process that changes a file in `broker/`; that folder is made if
-        missing.
-        """
+        """Hold off every other process that changes a file in `broker/`, made if missing."""
         folder = os.open(private.folder(self.broker), os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)

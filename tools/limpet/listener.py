@@ -11,9 +11,7 @@ from typing import Any
 
 
 class Listener(socket.socket):
-    """A socket that listens on `host` and `port` (0: a free one). Raises OSError, EADDRINUSE if
-    taken.
-    """
+    """A socket that listens on `host` and `port` (0: a free one). Raises OSError if taken."""
 
     def __init__(self, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

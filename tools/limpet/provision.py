@@ -87,15 +87,11 @@ class Setup:
         return True
 
     def renew(self, device_id: str) -> None:
-        """Give a device a new key and certificate; its config and what the node keeps there
-        stay.
-        """
+        """Give a device a new key and certificate; all else in its folder stays."""
         self._identity(self.layout.device(device_id), device_id)
 
     def set_login(self, device_id: str, password: str) -> None:
-        """Give a device a username (its id) and a password, in its config and in the broker's
-        file.
-        """
+        """Give a device a username (its id) and a password, for itself and for the broker."""
         path = self.layout.device(device_id) / "config.json"
         fields = json.loads(path.read_text()) | {"username": device_id, "password": password}
         check(fields)
@@ -122,9 +118,7 @@ def _base(checked: Any) -> str:
 
 
 def check(fields: dict[str, Any]) -> Any:
-    """Return the config (a namedtuple) if the node would take it, else raise ConfigError(field,
-    text).
-    """
+    """Return the config (a namedtuple) that the node would take; else raises ConfigError."""
     checked = config.parse(json.dumps(fields))
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
