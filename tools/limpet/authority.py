@@ -1,5 +1,4 @@
-"""The project's own certificate authority: P-256 keys, one CA, certificates for the broker and its
-clients.
+"""The project's own certificate authority: one CA, P-256 keys, certificates for broker and clients.
 
 It will NOT revoke (a device is locked out by taking it out of the broker's registry), guard the
 CA's key with a passphrase, or ever overwrite a CA.
@@ -26,8 +25,7 @@ from limpet import private
 from limpet.problem import Problem
 
 CA_VALID = timedelta(days=20 * 365)
-# A node stays where it was screwed to the wall: its certificate has to outlive it, within the CA's
-# own life.
+# Nobody visits a node to renew its certificate: it has to outlive the node, within the CA's life.
 CLIENT_VALID = timedelta(days=10 * 365)
 # Some clients (Apple's) believe no longer one. A new one is made at the next `limpet provision`.
 SERVER_VALID = timedelta(days=825)

@@ -1,5 +1,4 @@
-"""The embedded broker: amqtt behind TLS, with client certificates required and a name that cannot
-be lied about.
+"""The embedded broker: amqtt behind TLS, where every client has a certificate and its name.
 
 A client is its certificate's CN: client id, username and topics follow from it. Sessions and
 retained Messages live in memory. It will NOT do MQTT 5, offer WebSockets, or let anybody in without
@@ -30,8 +29,7 @@ _STOP_S = 5
 
 
 class EmbeddedBroker:
-    """A broker for the set-up in `root`, in a thread with a loop of its own: start(), stop(),
-    start() again.
+    """A broker for the set-up in `root`, in a thread with a loop of its own.
 
     port: 0 takes a free one; after the first start it stays the same. plain: also a listener
     without TLS on loopback, for tests of clients that have to refuse it; nobody gets past CONNECT

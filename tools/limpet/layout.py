@@ -1,8 +1,9 @@
 """Where things lie in the directory that `limpet provision` makes, and the registry of its devices.
 
-    ca/                 ca.key ca.crt broker/             server.key server.crt, devices.json (the
-    registry), passwords, what brokers are told devices/<id>/       config.json ca.der cert.der
-    key.der: the node's flash image operator/           <name>.key <name>.crt for each operator
+    ca/              ca.key ca.crt
+    broker/          server.key server.crt, devices.json (the registry), passwords
+    devices/<id>/    config.json ca.der cert.der key.der: the node's flash image
+    operator/        <name>.key <name>.crt for each operator
 
 It will NOT make keys or certificates, or trust a device's own folder: the node writes there.
 """
