@@ -522,6 +522,7 @@ c = client()
 up(c)
 c.stop(Time.now)
 print(seen, c.state, c.send("a", b"", 1))
+down(c)
 up(c)
 c.abort()
 print(seen, c.state)
@@ -529,7 +530,7 @@ up(c)
 answers(c)
 """
     with ScriptedBroker() as broker:
-        assert drive(broker, script) == ["['up 0'] down None", "['up 0'] down"]
+        assert drive(broker, script) == ["['up 0'] leaving None", "['up 0'] down"]
     assert [(p.connection, p.name) for p in broker.of("DISCONNECT")] == [(0, "DISCONNECT")]
 
 

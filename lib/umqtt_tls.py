@@ -32,12 +32,14 @@ CONNECTING = "connecting"
 SECURING = "securing"
 GREETING = "greeting"
 UP = "up"
+LEAVING = "leaving"
 
 _IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
 _RETRY_SUBSCRIBE_MS = const(60000)
 _HANDSHAKE_LOOK_MS = const(
     1000
 )  # in case TLS wants to write: while securing, only what comes in is waited for
+_LEAVE_MS = const(1000)  # for the broker to close after DISCONNECT
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
@@ -158,12 +160,15 @@ class MQTTClient(robust.MQTTClient):
                 raise TransportError(_TIMEOUTS[self.state])
             return _STEPS[self.state](self)
         except TransportError as error:
-            self._down(error.cause)
+            if self.state == LEAVING:
+                self.abort()
+            else:
+                self._down(error.cause)
             return 0
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say."""
-        self._transport.wait(real_ms, self.state == UP and len(self._out) > 0)
+        self._transport.wait(real_ms, self.state in (UP, LEAVING) and len(self._out) > 0)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
         """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last
@@ -197,15 +202,21 @@ class MQTTClient(robust.MQTTClient):
         return self.state == UP and not self._out and len(self._in_flight) < self.window
 
     def stop(self, now):
-        """DISCONNECT, so that the broker drops the will, and close. `on_down` is not called."""
+        """DISCONNECT, so that the broker drops the will, and close once it has: state `down` tells.
+        `on_down` is not called.
+        """
         self._now = now
         if self.state == UP:
+            # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
+            # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
+            self._out.append(b"\xe0\0")
+            self._enter(LEAVING, _LEAVE_MS)
             try:
-                self._out.append(b"\xe0\0")
                 self._flush()
-            except TransportError:
-                pass  # it is closed in any case
-        self.abort()
+            except TransportError as error:
+                self._failure = error
+        else:
+            self.abort()
 
     def abort(self):
         """Close without DISCONNECT, so that the will speaks. `on_down` is not called."""
@@ -265,6 +276,13 @@ class MQTTClient(robust.MQTTClient):
         wake = self._watch()
         self._flush()
         return wake
+
+    def _leave(self):
+        if self._flush():
+            self._reader.clear()
+            while self._transport.readinto(self._reader.space()) is not None:
+                pass
+        return self._deadline - self._now
 
     # -- deadlines while up ------------------------------------------------------------------------
 
@@ -499,11 +517,17 @@ def _utf8(text):
     return text.encode() if isinstance(text, str) else text
 
 
-_TIMEOUTS = {CONNECTING: "tcp-timeout", SECURING: "tls-timeout", GREETING: "connack-timeout"}
+_TIMEOUTS = {
+    CONNECTING: "tcp-timeout",
+    SECURING: "tls-timeout",
+    GREETING: "connack-timeout",
+    LEAVING: "closed",
+}
 _STEPS = {
     RESOLVING: MQTTClient._resolve,
     CONNECTING: MQTTClient._connect,
     SECURING: MQTTClient._secure,
     GREETING: MQTTClient._greet,
     UP: MQTTClient._serve,
+    LEAVING: MQTTClient._leave,
 }

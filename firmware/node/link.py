@@ -31,6 +31,7 @@ FLOORS_MS = {REFUSED: 60000}  # least wait after a failure of that class, for li
 
 _NETWORK_LOOK_MS = const(200)  # while there is none
 _DRAIN_MS = const(5000)
+_CLOSE_LOOK_MS = const(50)  # while the broker closes
 _GOODBYE_MS = const(2000)
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
 _MANY_SHORT = const(3)
@@ -240,8 +241,11 @@ class Link:
                 self._leaving = now + _GOODBYE_MS
                 return 0
         elif status.goodbye_done:
-            client.stop(now)
-            self._leave()
+            if client.state == "up":
+                client.stop(now)
+            elif client.state == "down":
+                self._leave()
+            return _CLOSE_LOOK_MS
         elif late:
             client.abort()  # no DISCONNECT: the will says what the goodbye could not
             self._leave()
