@@ -30,6 +30,7 @@ NETWORK = "network"
 FLOORS_MS = {REFUSED: 60000}  # least wait after a failure of that class, for lib/backoff.py
 
 _NETWORK_LOOK_MS = const(200)  # while there is none
+_CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
 _DRAIN_MS = const(5000)
 _CLOSE_LOOK_MS = const(50)  # while the broker closes
 _GOODBYE_MS = const(2000)
@@ -45,7 +46,7 @@ class Link:
 
     def __init__(self, client, network, sources, backoff, log, before_connect, downs):
         """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
-        of each try. `downs` counts failures by cause.
+        of each try, and False puts it off a moment. `downs` counts failures by cause.
         """
         self._client = client
         self._network = network
@@ -119,7 +120,9 @@ class Link:
     # -- coming ------------------------------------------------------------------------------------
 
     def _connect(self, now):
-        self._before_connect()
+        if not self._before_connect():
+            self._retry_at = now + _CLOCK_LOOK_MS
+            return
         client = self._client
         client.clean_session = client.clean_session or self._short >= _MANY_SHORT
         will = self._status.will()
