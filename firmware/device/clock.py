@@ -85,7 +85,7 @@ class Clock:
         if self._set_system:
             unix = int(self._source.time()) + self._epoch
             if self._floor + _DAY_MS // 1000 <= unix < LATEST:
-                self._base_ms = unix * 1000 - self.now()
+                self._base_ms = (unix - self.now() // 1000) * 1000
 
     def now(self):
         """Milliseconds since boot, an int that never wraps.
@@ -149,7 +149,9 @@ class Clock:
 
     def _told(self, unix_ms, now):
         """A server said that it is `unix_ms`; whether that is taken."""
-        base_ms = unix_ms - now
+        # In whole seconds, so that unix() and now() // 1000 turn together: a Reading that is stamped
+        # afterwards then gets the same time each time it is sent.
+        base_ms = (unix_ms - now + 500) // 1000 * 1000
         step_ms = 0 if self._base_ms is None else base_ms - self._base_ms
         if abs(step_ms) > _STEP_MS:
             agreed = self._doubt_ms is not None and abs(base_ms - self._doubt_ms) <= _STEP_MS
