@@ -49,10 +49,10 @@ _REFUSALS = (None, "protocol-version", "client-id", "unavailable", "credentials"
 
 
 class _Whole(Exception):
-    """Leaves umqtt's encoder where it would begin to wait for an answer."""
+    """Leaves umqtt's encoder where it would begin to wait for an answer.
 
-
-_WHOLE = _Whole()
+    A new one each time: MicroPython lets the traceback of one that is raised again grow for ever.
+    """
 
 
 class _Packet(bytearray):
@@ -280,8 +280,9 @@ class MQTTClient(robust.MQTTClient):
     def _leave(self):
         if self._flush():
             self._reader.clear()
-            while self._transport.readinto(self._reader.space()) is not None:
-                pass
+            for _ in range(_MAX_READS):
+                if self._transport.readinto(self._reader.space()) is None:
+                    break
         return self._deadline - self._now
 
     # -- deadlines while up ------------------------------------------------------------------------
@@ -358,7 +359,7 @@ class MQTTClient(robust.MQTTClient):
         """umqtt's encoders call this when their packet is whole, to wait for the answer. `step`
         takes answers.
         """
-        raise _WHOLE
+        raise _Whole
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight (MQTT 3.1.1 section 2.3.1)."""
@@ -414,11 +415,13 @@ class MQTTClient(robust.MQTTClient):
         return True
 
     def _handle_all(self):
+        """Handle what is whole in the buffer, as long as the answers to it can be written."""
         try:
-            first = self._reader.packet()
-            while first is not None:
-                self._handle(first)
+            while len(self._out) < _MAX_REPLIES or self._flush():
                 first = self._reader.packet()
+                if first is None:
+                    break
+                self._handle(first)
         except Malformed:
             raise TransportError("protocol")
         self._flush()
