@@ -37,11 +37,18 @@ class Pairs:
             return []
         if crc32(data[4:]) != int.from_bytes(data[:4], "big"):
             return []
-        pairs = []
-        at = 4
-        while at < len(data):
-            middle = at + 3 + data[at]
-            end = middle + (data[at + 1] << 8 | data[at + 2])
-            pairs.append((str(data[at + 3 : middle], "ascii"), data[middle:end]))
-            at = end
-        return pairs
+        try:
+            return _taken_apart(data)
+        except (IndexError, UnicodeError):
+            return []  # a right CRC over what `save` has not written: another version's file
+
+
+def _taken_apart(data):
+    pairs = []
+    at = 4
+    while at < len(data):
+        middle = at + 3 + data[at]
+        end = middle + (data[at + 1] << 8 | data[at + 2])
+        pairs.append((str(data[at + 3 : middle], "ascii"), data[middle:end]))
+        at = end
+    return pairs
