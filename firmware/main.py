@@ -7,11 +7,12 @@ The only file that knows every part: nobody else makes one, and no part knows it
 import board
 from backoff import Backoff
 from device import flash, identity
-from node import config, reading, topics
+from node import reading, settings, topics
 from node.alerts import Alerts
 from node.backlog import Backlog
 from node.commands.memory import Memory
 from node.controls import Controls
+from node.errors import ConfigError
 from node.health import Health
 from node.link import FLOORS_MS, Link
 from node.log import logger
@@ -37,9 +38,9 @@ def main():
     clock, unix = board.clock, board.clock.unix
     log = logger(clock.now)
     try:
-        cfg = config.load(CONFIG)
+        cfg = settings.load(CONFIG)
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
-    except config.ConfigError as error:
+    except ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
         return board.halt()
     boot, cause = flash.next_boot("boot.bin", unix()), board.reset_cause()
@@ -58,7 +59,7 @@ def main():
     downs = {}
     status = Status(base, boot, VERSION, cause, clock.now)
     alerts = Alerts(base, warnings, unix, log)
-    client = MQTTClient(ssl=tls, **config.client(cfg))
+    client = MQTTClient(ssl=tls, **settings.client(cfg))
 
     def on_reading(taken):
         log("sampler", "reading", reading.words(taken))
@@ -71,7 +72,7 @@ def main():
     sources = (status, responses, warnings, live, backlog, health)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS)
     link = Link(client, board.network, sources, backoff, log, clock.sync, downs)
-    keep = config.keeper(CONFIG, cfg, flash.replace)
+    keep = settings.keeper(CONFIG, cfg, flash.replace)
     controls = Controls(clock, sampler, board.led, health.snapshot, keep)
     memory = Memory("commands.bin", flash.read, flash.replace)
     stale = cfg.refuse_retained_commands

@@ -58,4 +58,5 @@ def random():
 
 def heap_free():
     """Free bytes of the interpreter's heap."""
+    gc.collect()  # garbage is free too
     return gc.mem_free()

@@ -10,15 +10,13 @@ from collections import namedtuple
 
 from node import topics
 from node.errors import ConfigError
+from node.reading import INTERVAL_S
 from node.strictjson import Shape
 
 SIZE_MAX = 4096
 # The longest config has 29 members, one of them a list of four: 64 structural characters.
 # Counted before anything is built.
 STRUCTURAL_MAX = 80
-
-# A DHT22 needs 2 s between reads.
-INTERVAL_S = (2, 86400)
 
 # These names are people and servers in the broker's access rules.
 RESERVED_IDS = ("admin", "operator", "limpet", "monitor", "watch", "root", "broker")
@@ -73,24 +71,6 @@ def parse(text):
     return config
 
 
-def client(config):
-    """What the config says of the client: the keyword arguments (dict) of umqtt_tls.MQTTClient, but
-    for TLS.
-    """
-    return {
-        "client_id": config.device_id,
-        "server": config.broker,
-        "port": config.port,
-        "user": config.username,
-        "password": config.password,
-        "keepalive": config.keepalive_s,
-        "ssl_params": {"server_hostname": config.server_hostname or config.broker},
-        "window": config.window,
-        "handshake_ms": config.handshake_s * 1000,
-        "clean_session": config.clean_session,
-    }
-
-
 def dump(config, interval_s):
     """JSON (str) of the config with another `interval_s`. It holds the passwords."""
     lines = []
@@ -98,15 +78,6 @@ def dump(config, interval_s):
         value = interval_s if field == "interval_s" else value
         lines.append('"%s": %s' % (field, json.dumps(value)))
     return "{\n%s\n}\n" % ",\n".join(lines)
-
-
-def keeper(path, config, replace):
-    """`keep(interval_s)`, which writes the config with another interval by `replace`."""
-
-    def keep(interval_s):
-        replace(path, dump(config, interval_s).encode())
-
-    return keep
 
 
 def is_loopback(host):
@@ -248,7 +219,7 @@ _KEYS = (
     ("key", "key.der", _text(1, 64)),
     ("username", None, _part),
     ("password", None, _text(1, 128)),
-    ("interval_s", 10, _whole(INTERVAL_S[0], INTERVAL_S[1])),
+    ("interval_s", 10, _whole(*INTERVAL_S)),
     ("keepalive_s", 60, _whole(10, 3600)),
     ("handshake_s", 60, _whole(5, 300)),
     ("window", 8, _whole(1, 32)),

@@ -7,6 +7,9 @@ costs heap, and 24.4 has no exact one.
 import struct
 from collections import namedtuple
 
+# Seconds between Readings, least and most: a DHT22 needs 2 s between reads.
+INTERVAL_S = (2, 86400)
+
 # boot         boot counter, 1 or more; (boot, seq) names the Reading for ever
 # seq          counts the Readings of this boot from 0
 # ts           Unix seconds when it was taken, or None if the clock was not set

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from limpet import debian
+from limpet.bytecode import compiled
 from limpet.interpreter import micropython
 from limpet.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
 from limpet.problem import Problem
@@ -49,6 +50,7 @@ class NodeProcess:
         umqtt: Path | None = None,
         firmware: Path = FIRMWARE,
         ahead: Sequence[Path] = (),
+        bytecode: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         if not root.is_dir():
@@ -57,7 +59,10 @@ class NodeProcess:
             raise Problem(f"A heap of {heap} is no size.", "Say it in bytes, k or m: 128k.")
         if speed <= 0:
             raise Problem(f"A clock cannot run at speed {speed:g}.", "Say 1, or 20 for faster.")
-        path = [*ahead, firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve(), ".frozen"]
+        path = [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve()]
+        if bytecode:
+            path = compiled(*path)
+        path = [*ahead, *path]
         self.lines: list[str] = []
         self.returncode: int | None = None
         self._root = root
@@ -68,7 +73,7 @@ class NodeProcess:
         ]
         self._env = {
             **os.environ,
-            "MICROPYPATH": ":".join(map(str, path)),
+            "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
             "LIMPET_REPLAY": str(replay.resolve()),
             "LIMPET_SPEED": f"{speed:g}",
         }
@@ -207,6 +212,7 @@ def node(
     arch: str = debian.HOST,
     speed: float = 1.0,
     umqtt: Path | None = None,
+    bytecode: bool = False,
 ) -> None:
     """Run one node, and print what it says, until it ends or Ctrl-C ends it.
 
@@ -224,6 +230,8 @@ def node(
         How much faster than real time the node's clock runs: with 20 a day takes 72 minutes.
     umqtt
         A folder with another umqtt.
+    bytecode
+        Run what mpy-cross makes of the firmware, as a chip does: its heap is then the chip's.
     """
     # A service manager says SIGTERM; for the node it is the same clean end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -234,6 +242,7 @@ def node(
         arch=arch,
         speed=speed,
         umqtt=umqtt,
+        bytecode=bytecode,
         on_line=lambda line: print(line, flush=True),
     )
     try:
