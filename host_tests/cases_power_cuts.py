@@ -1,0 +1,210 @@
+"""What the node keeps on flash, with the power cut everywhere. Runs under MicroPython alone.
+
+Each function prints at how many points of its scenario the power was cut.
+"""
+
+import json
+import os
+
+from device.flash import next_boot, read, replace
+from flashes import ROOT, cut_everywhere, fresh
+from node import config
+from node.backlog import Backlog
+from node.commands.memory import ENTRIES, Memory
+from node.outbox import Live, Messages
+from node.pairs import Pairs
+from node.reading import SIZE, Reading
+from node.telemetry import Telemetry
+from recordlog import RecordLog
+from ring import Ring
+
+# MicroPython has no typing; it never looks at an annotation.
+if False:
+    from collections.abc import Iterator
+
+PATH = ROOT + "/file"
+
+
+def replaced(size: int) -> None:
+    """device/flash.py: a file is the old one or the new one, and nothing is left beside it."""
+
+    def scenario() -> "Iterator[bytes | None]":
+        yield None
+        for content in (b"a" * size, b"b" * (size // 2), b"", b"c" * size):
+            replace(PATH, content)
+            yield content
+
+    def check(before: bytes | None, after: bytes | None) -> None:
+        assert read(PATH) in (before, after)
+        replace(PATH, b"later")
+        assert read(PATH) == b"later"
+        assert os.listdir(ROOT) == ["file"]
+
+    print(cut_everywhere(fresh(), scenario(), check))
+
+
+def boot_counter() -> None:
+    """device/flash.py: no number of a boot is given twice."""
+
+    def scenario() -> "Iterator[int]":
+        used = 0
+        yield used
+        for unix in (1_800_000_000, 1_700_000_000, None, None, 1_900_000_000, None):
+            number = next_boot(PATH, unix)
+            assert number > used
+            used = number
+            yield used
+
+    def check(before: int, after: int) -> None:
+        number = next_boot(PATH, None)
+        assert number > before
+        assert next_boot(PATH, None) > number
+
+    print(cut_everywhere(fresh(), scenario(), check))
+
+
+def command_memory() -> None:
+    """commands/memory.py: what was begun is known, and so is the Response once it is kept."""
+    ids = [f"id-{number}" for number in range(ENTRIES + 3)]
+
+    def known(memory: Memory) -> "list[tuple[str, bytes | None]]":
+        return [(id, memory.response(id)) for id in ids if id in memory]
+
+    def scenario() -> "Iterator[list]":
+        memory = Memory(PATH, read, replace)
+        yield known(memory)
+        for number, id in enumerate(ids):
+            memory.begin(id)
+            yield known(memory)
+            memory.finish(id, b"r" * (number * 40 + 1))
+            yield known(memory)
+
+    def check(before: list, after: list) -> None:
+        memory = Memory(PATH, read, replace)
+        assert known(memory) in (before, after)
+        memory.begin("later")
+        assert "later" in Memory(PATH, read, replace)
+
+    print(cut_everywhere(fresh(), scenario(), check))
+
+
+def messages() -> None:
+    """The Outbox's Messages: each that is due on flash is there until it is acknowledged."""
+
+    def opened() -> Messages:
+        return Messages(4, Pairs(PATH, read, replace, 8192), 0)
+
+    def held(outbox: Messages) -> "list[tuple[str, bytes]]":
+        found = []
+        while (peeked := outbox.peek(0)) is not None:
+            outbox.sent(peeked[0])
+            found.append((peeked[1].topic, peeked[1].payload))
+        outbox.rewind()
+        return found
+
+    def scenario() -> "Iterator[list]":
+        outbox = opened()
+        yield held(outbox)
+        for number in range(9):
+            outbox.put("a/responses", b"%d" % number * 60)
+            outbox.step(0)
+            yield held(outbox)
+            if number % 3 == 2:
+                outbox.done(outbox.peek(0)[0])
+                outbox.step(0)
+                yield held(outbox)
+
+    def check(before: list, after: list) -> None:
+        assert held(opened()) in (before, after)
+
+    print(cut_everywhere(fresh(), scenario(), check))
+
+
+def configured() -> None:
+    """The config: an interval that was set is kept, and it can always be read."""
+    first = b'{"device_id": "node-1", "broker": "localhost", "username": "node-1", "password": "p",'
+    first += b'"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}'
+
+    def scenario() -> "Iterator[int]":
+        cfg = config.load(PATH)
+        yield cfg.interval_s
+        for interval_s in (60, 2, 86400):
+            replace(PATH, config.dump(cfg, interval_s).encode())
+            yield interval_s
+
+    def check(before: int, after: int) -> None:
+        cfg = config.load(PATH)
+        assert cfg.interval_s in (before, after)
+        assert config.dump(cfg, 10) == config.dump(config.parse(first), 10)
+
+    flash = fresh()
+    replace(PATH, first)
+    print(cut_everywhere(flash, scenario(), check))
+
+
+class Outbox:
+    """The Outbox of one boot, and a broker that hears what is sent."""
+
+    def __init__(self) -> None:
+        telemetry = Telemetry("a/b", 1, 1, lambda: None)
+        self.log = RecordLog(ROOT + "/readings", SIZE, 100, 12)
+        self.backlog = Backlog(self.log, telemetry.batch_at, 0, 5)
+        self.live = Live(Ring(SIZE, 16), self.backlog, telemetry.message_at, 2)
+
+    def take(self, seq: int, now: int) -> None:
+        """A Reading is taken."""
+        self.live.put(Reading(1, seq, 1_780_000_000 + seq * 10, now // 1000, 240 + seq, 500))
+
+    def step(self, now: int) -> None:
+        """What is due goes to flash."""
+        self.live.step(now)
+        self.backlog.step(now)
+
+    def deliver(self, now: int) -> "list[int]":
+        """Send and acknowledge one Message; the seqs in it."""
+        for source in (self.live, self.backlog):
+            peeked = source.peek(now)
+            if peeked is not None:
+                source.sent(peeked[0])
+                source.done(peeked[0])
+                said = json.loads(peeked[1].payload)
+                many = said["temperature"] if "dt" in said else [said["temperature"]]
+                assert many == [(240 + said["seq"] + i) / 10 for i in range(len(many))]
+                return [said["seq"] + i for i in range(len(many))]
+        return []
+
+
+def readings() -> None:
+    """The Outbox's Readings: committed ones are delivered, in order; none is made up."""
+    count = 60
+
+    def scenario() -> "Iterator[set]":
+        outbox = Outbox()
+        waiting: set[int] = set()
+        yield set(waiting)
+        for seq in range(count):
+            now = seq * 10_000
+            outbox.take(seq, now)
+            # Up for 10, down for 20, up for 15, down for the rest.
+            if seq < 10 or 30 <= seq < 45:
+                for _ in range(2):
+                    for arrived in outbox.deliver(now):
+                        waiting.discard(arrived)
+                    yield set(waiting)
+            else:
+                waiting.add(seq)
+            outbox.step(now + 3000)
+            yield set(waiting)
+        assert len(waiting) > 10
+
+    def check(before: set, after: set) -> None:
+        outbox = Outbox()
+        found: list[int] = []
+        while more := outbox.deliver(count * 10_000):
+            found += more
+        assert found == sorted(set(found))
+        assert not (before & after) - set(found), "lost"
+        assert not set(found) - set(range(count)), "made up"
+        assert not outbox.log.damaged
+
+    print(cut_everywhere(fresh(), scenario(), check))
