@@ -231,8 +231,7 @@ def test_drift_is_checked_daily(server: NtpServer) -> None:
     script = """
 answered()
 chip.real += 86_399_900
-clock.step(0)
-print(len(lines), clock.unix())
+print(clock.step(0), len(lines), clock.unix())
 chip.real += 100
 answered()
 print(lines[1], clock.unix())
@@ -242,7 +241,7 @@ print(lines[1], clock.unix())
         server.unix = lambda: next(times)
         said = ask(script, server, other)
     assert said == [
-        f"1 {NOW + 86_399}",
+        f"100 1 {NOW + 86_399}",
         f"set unix={NOW + 86_398} step_ms=-2000 {NOW + 86_398}",
     ]
     assert not other.requests
@@ -293,3 +292,22 @@ print(lines[1:], clock.unix())
     assert said == [
         f"['doubt step_ms=-86400000', 'set unix={NOW + 86_416} step_ms=0'] {NOW + 86_416}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("LIMPET_NTP", "127.0.0.1"),
+        ("LIMPET_NTP", "127.0.0.1:1,:2"),
+        ("LIMPET_NTP", "127.0.0.1:0"),
+        ("LIMPET_NTP", "127.0.0.1:65536"),
+        ("LIMPET_NTP_CHECK", "0"),
+        ("LIMPET_NTP_CHECK", "1.5"),
+    ],
+)
+def test_laptop_refuses_a_setting_that_names_no_server(setting: str, value: str) -> None:
+    """A bad list of servers, or a bad pause, is exit code 78 and a line that names the variable."""
+    settings = {"LIMPET_NTP": "127.0.0.1:123", setting: value}
+    said = run("import board", env=settings, exit_code=78)
+    assert said.startswith(f"{setting}={value} is no ")
+    assert said.count("\n") == 1
