@@ -81,7 +81,8 @@ def main():
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     watchdog = board.watchdog(WATCHDOG_MS)
-    reason = supervisor.run(link, (sampler, router, controls), watchdog, controls.asked_to_leave)
+    sleep, beside = board.interruptible(link.wait), (sampler, router, controls)
+    reason = supervisor.run(link, sleep, beside, watchdog, controls.asked_to_leave)
     log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
     if reason != "shutdown":
         board.reset()

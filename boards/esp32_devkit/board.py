@@ -37,6 +37,11 @@ def halt():
     """The node cannot run as it is set up: leave the console to whoever can mend that."""
 
 
+def interruptible(wait):
+    """`wait` itself: Ctrl-C on the console is for whoever works on the Board, at any moment."""
+    return wait
+
+
 def random():
     """A number in [0, 1) that another node does not draw as well: the chip's own noise."""
     return int.from_bytes(os.urandom(3), "big") / 0x1000000

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 
+import laptop
 import machine
 from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
 from device.sensor import Sensor
@@ -49,6 +50,13 @@ def led(on):
 def halt():
     """The node cannot run as it is set up: end, with the code that `limpet node` takes for that."""
     sys.exit(BAD_SETTING)
+
+
+def interruptible(wait):
+    """`wait(ms)` as the only place where Ctrl-C breaks in. In the middle of a TLS record it would
+    ruin the connection, and the goodbye would never arrive.
+    """
+    return laptop.interruptible(wait)
 
 
 def random():

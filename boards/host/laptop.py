@@ -17,6 +17,8 @@ WATCHDOG_RESET = 65
 SOFT_RESET = 66
 BAD_SETTING = 78
 
+_SIGINT = 1 << 1  # signal 2 in a mask
+
 _CAPTURE = "captures/am2302_1mhz_200s.jsonl"
 
 
@@ -33,6 +35,26 @@ def end(code):
     except ImportError:
         sys.exit(code)
     ffi.open(None).func("v", "_exit", "i")(code)
+
+
+def interruptible(wait):
+    """`wait(ms)` with SIGINT let through, which from now on is held back everywhere else."""
+    try:
+        import ffi
+    except ImportError:
+        return wait
+    # Of BSD, and still in every libc: an int, where sigprocmask takes what each system lays out.
+    mask = ffi.open(None).func("i", "sigsetmask", "i")
+    mask(_SIGINT)
+
+    def waiting(ms):
+        try:
+            mask(0)
+            wait(ms)
+        finally:
+            mask(_SIGINT)
+
+    return waiting
 
 
 def _speed():

@@ -26,11 +26,11 @@ class Supervisor:
         self.bugs = 0
         self.longest_ms = 0
 
-    def run(self, link, others, watchdog, asked_to_leave):
+    def run(self, link, sleep, others, watchdog, asked_to_leave):
         """Turn until the Link has left; returns the reason: shutdown (Ctrl-C), bugs, or what was
         asked for.
 
-        others: what is stepped beside the Link, before it, so that what they make goes out in the
+        sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it, so that what they make goes out in the
         same turn. watchdog.feed() is called at each turn. asked_to_leave(): a reason, or None.
         """
         reason = None
@@ -53,7 +53,7 @@ class Supervisor:
                 elif now >= leave_by:
                     break
                 watchdog.feed()
-                link.wait(self._clock.real_ms(wait))
+                sleep(self._clock.real_ms(wait))
             except KeyboardInterrupt:
                 if interrupted:
                     break  # asked twice: the will says the rest
