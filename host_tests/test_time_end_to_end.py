@@ -1,0 +1,93 @@
+"""A whole node that gets its time from a real time server, over TLS to a real broker."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+from brokers import RunningBroker
+from nodes import Node, StartNode, at, readings, value, wait_for_readings
+from ntp_server import NtpServer
+
+SPEED = 20
+START = 1_900_000_000
+
+
+class FastTime:
+    """Time of day that runs as fast as the node's, and steps by `offset_s`."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+        self._began = time.monotonic()
+
+    def __call__(self) -> float:
+        """Return Unix time."""
+        return START + self.offset_s + SPEED * (time.monotonic() - self._began)
+
+
+def taken(node: Node) -> list[float]:
+    """Return the seconds since boot at which the Readings so far were taken."""
+    return [at(line) for line in node.said(" sampler reading ")]
+
+
+def test_readings_from_before_the_time_was_known_arrive_with_theirs(
+    broker: RunningBroker, node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node without time takes Readings, connects after 20 s, and sends nothing that it cannot
+    stamp; when a server answers at last, every Reading arrives with the time at which it was taken.
+    """
+    operator = broker.operator()
+    clock = FastTime()
+    with NtpServer(clock) as server:
+        server.silent = True
+        monkeypatch.setenv("LIMPET_NTP", server.address)
+        before = clock()
+        running = node(broker, speed=SPEED, config={"interval_s": 2})
+        running.until(" node boot=")
+        after = clock()
+        up_s = at(running.until(" link up "))
+        assert 20 <= at(running.until(" clock floor ")) <= up_s
+        running.until(f"sampler reading seq={len(taken(running)) + 2} ")
+        assert not readings(operator)
+        server.silent = False
+        line = running.until(" clock set ")
+        late = len(taken(running))
+        arrived = wait_for_readings(operator, late + 3)
+    boot = int(value(line, "unix")) - at(line)
+    assert before - 2 <= boot <= after + 2
+    assert [each["seq"] for each in arrived] == list(range(late + 4))
+    for reading, up in zip(arrived, taken(running), strict=False):
+        assert abs(reading["ts"] - boot - up) <= 2
+    assert not running.said("link down")
+
+
+def test_step_of_the_time_moves_no_deadline(
+    broker: RunningBroker, node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the server's time goes an hour forward and two back, Readings stay 2 s apart and the
+    Link stays up; their times follow the server's.
+    """
+    operator = broker.operator()
+    clock = FastTime()
+    with NtpServer(clock) as server:
+        monkeypatch.setenv("LIMPET_NTP", server.address)
+        monkeypatch.setenv("LIMPET_NTP_CHECK", "5")
+        running = node(broker, speed=SPEED, config={"interval_s": 2})
+        running.until(" link up ")
+        for hours in (1, -1):
+            begun = len(running.lines)
+            clock.offset_s = 3600 * hours
+            running.until(
+                lambda line: "clock set" in line and len(value(line, "step_ms")) > 5, begun
+            )
+            running.until(f"sampler reading seq={len(taken(running)) + 2} ")
+        arrived = wait_for_readings(operator, len(taken(running)) - 2)
+    up = taken(running)
+    gaps = [b - a for a, b in pairwise(up)]
+    assert max(gaps) < 10
+    assert len(up) > (up[-1] - up[0]) / 2 * 0.8
+    steps = [b["ts"] - a["ts"] for a, b in pairwise(arrived)]
+    assert [round(step / 3600) for step in steps if abs(step) > 60] == [1, -2]
+    assert len(running.said(" link up ")) == 1
+    assert not running.said("link down")
