@@ -409,6 +409,22 @@ print(len(seen), seen[-1])
         assert drive(broker, script) == ["34 down protocol"]
 
 
+def test_alert_while_up_is_no_refusal(tmp_path: Path, authority: Authority, ca: Path) -> None:
+    """A fatal alert ends a connection as `tls-broken`; only before CONNACK is it `tls-refused`."""
+    script = (
+        tls_lines(ca)
+        + """
+c = client(ssl=context)
+up(c)
+c._transport._raw.write(b"\\x17\\x03\\x03\\x00\\x20" + b"?" * 32)  # no record of this connection
+down(c)
+print(*seen)
+"""
+    )
+    with ScriptedBroker(context=server_context(tmp_path, authority)) as broker:
+        assert drive(broker, script) == ["up 0 down tls-broken"]
+
+
 class NoTls(ScriptedBroker):
     """A server that answers a ClientHello with `words` and closes."""
 

@@ -163,7 +163,9 @@ class MQTTClient(robust.MQTTClient):
             if self.state == LEAVING:
                 self.abort()
             else:
-                self._down(error.cause)
+                # Whoever was let in is not refused: its connection broke.
+                refused = self.state == UP and error.cause == "tls-refused"
+                self._down("tls-broken" if refused else error.cause)
             return 0
 
     def wait(self, real_ms):
