@@ -6,6 +6,8 @@ a port: a broker's, a proxy's, a scripted broker's.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,9 +32,19 @@ class StartNode(Protocol):
     """What the fixture `node` gives."""
 
     def __call__(
-        self, where: Where, device_id: str = "node-1", *, config: dict[str, Any] = ..., **how: Any
+        self,
+        where: Where,
+        device_id: str = "node-1",
+        *,
+        config: dict[str, Any] | None = None,
+        files: dict[str, bytes] | None = None,
+        **how: Any,
     ) -> Node:
-        """Start a node that connects to `where`; `how` is NodeProcess's, `config` its config's."""
+        """Start a node that connects to `where`.
+
+        config: fields that differ from what was provisioned. files: what else differs on its flash.
+        how: NodeProcess's own.
+        """
 
 
 class Node(NodeProcess):
@@ -52,6 +64,10 @@ class Node(NodeProcess):
         """Return the lines so far that hold `wanted`."""
         return [line for line in self.lines if wanted in line]
 
+    def freeze(self) -> None:
+        """Stop its clock, its CPU and its network where they are, and close nothing (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
     def ended(self) -> int | None:
         """Wait until it has ended by itself; its exit code."""
         return self.wait(TIMEOUT_S)
@@ -67,10 +83,13 @@ def node(setup: Setup, tmp_path: Path) -> Iterator[StartNode]:
         device_id: str = "node-1",
         *,
         config: dict[str, Any] | None = None,
+        files: dict[str, bytes] | None = None,
         **how: Any,
     ) -> Node:
         root = tmp_path / f"flash-{len(started)}"
         RunningBroker(setup).image(root, device_id, **{"port": where.port, **(config or {})})
+        for name, data in (files or {}).items():
+            (root / name).write_bytes(data)
         started.append(Node(root, device_id, **how))
         started[-1].start()
         return started[-1]
@@ -90,18 +109,44 @@ def value(line: str, name: str) -> str:
     return line.partition(f" {name}=")[2].split(" ")[0]
 
 
+def expanded(message: Message) -> list[dict[str, Any]]:
+    """Return the Readings in one telemetry Message, a batch or not, each as if sent alone."""
+    said = message.json()
+    if not isinstance(said["temperature"], list):
+        return [said]
+    dt, count = said.pop("dt"), len(said["temperature"])
+    offsets = dt if isinstance(dt, list) else [n * dt for n in range(count)]
+    columns = zip(offsets, said["temperature"], said["humidity"], strict=True)
+    return [
+        said | {"seq": said["seq"] + n, "ts": said["ts"] + offset, "temperature": t, "humidity": h}
+        for n, (offset, t, h) in enumerate(columns)
+    ]
+
+
 def readings(operator: Client, device_id: str = "node-1") -> list[dict[str, Any]]:
     """Return the Readings that have arrived so far, in the order of their arrival."""
-    return [message.json() for message in operator.seen(f"{base(device_id)}/telemetry")]
+    messages = operator.seen(f"{base(device_id)}/telemetry")
+    return [each for message in messages for each in expanded(message)]
 
 
 def wait_for_readings(
-    operator: Client, seq: int, device_id: str = "node-1"
+    operator: Client, upto: int, since: int = 0, device_id: str = "node-1"
 ) -> list[dict[str, Any]]:
-    """Wait for the Reading `seq`, and return those that have arrived."""
+    """Wait for all Readings from `since` to `upto`, each once, and return them by number.
+
+    One that arrives twice has to say the same twice: (boot, seq) names it for ever.
+    """
     topic = f"{base(device_id)}/telemetry"
-    operator.wait_for(topic, lambda message: message.json()["seq"] >= seq, TIMEOUT_S)
-    return readings(operator, device_id)
+    wanted = range(since, upto + 1)
+    found: dict[int, dict[str, Any]] = {}
+
+    def complete(message: Message) -> bool:
+        for each in expanded(message):
+            assert found.setdefault(each["seq"], each) == each
+        return found.keys() >= set(wanted)
+
+    operator.wait_for(topic, complete, TIMEOUT_S)
+    return [found[seq] for seq in wanted]
 
 
 def wait_for_status(

@@ -17,8 +17,8 @@ _CHUNK = 16384
 class Proxy:
     """A way to the server on `target_port` of loopback. `with Proxy(port) as proxy:` opens it.
 
-    `speed` is the node's: all times are seconds of the node's clock. What is said holds for the
-    connections that there are and for those to come, until `restore()`.
+    What is said holds for the connections that there are and for those to come, until `restore()`.
+    `speed` is the node's: seconds are seconds of its clock.
     """
 
     def __init__(self, target_port: int, speed: float = 1.0) -> None:
@@ -42,13 +42,8 @@ class Proxy:
         """Pass on what was held, and what follows."""
         self._do(self._passing.set)
 
-    def stall(self, seconds: float) -> None:
-        """Hold now, and release by itself after `seconds` of the node's clock."""
-        self.hold()
-        self._do(lambda: self._loop.call_later(seconds / self._speed, self._passing.set))
-
     def drip(self, bytes_per_second: float) -> None:
-        """Pass on towards the node `bytes_per_second` of its clock, one at a time."""
+        """Pass on towards the node one byte at a time, `bytes_per_second` of its clock."""
         pause_s = 1 / bytes_per_second / self._speed
         self._do(lambda: setattr(self, "_pause_s", pause_s))
 
@@ -133,8 +128,8 @@ class Proxy:
         self._connections.add(connection)
         try:
             await self._join(connection, reader)
-        except OSError:
-            pass  # one end is gone: so is the other, below
+        except (OSError, asyncio.CancelledError):
+            pass  # one end is gone, or the proxy ends: so is the other, below
         finally:
             self._connections.discard(connection)
             connection.close()

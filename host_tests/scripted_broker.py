@@ -88,6 +88,7 @@ class ScriptedBroker:
         self._read_size = read_size
         self._changed = threading.Condition()
         self._clients: list[socket.socket] = []
+        self._fault: Exception | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         if read_size < 4096:
             # Else the kernel reads some megabytes on behalf of a slow reader.
@@ -131,6 +132,8 @@ class ScriptedBroker:
         for client in self._clients:
             _close(client)
         self._thread.join(5)
+        if self._fault:
+            raise self._fault
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -161,7 +164,12 @@ class ScriptedBroker:
         with self._changed:
             self.packets.append(packet)
             self._changed.notify_all()
-        answer = self.answer(packet)
+        try:
+            answer = self.answer(packet)
+        except Exception as fault:
+            if not isinstance(fault, Closed):
+                self._fault = fault  # of the test's own: it has to hear of it, in its own thread
+            raise
         client.sendall(default_answer(packet) if answer is None else answer)
 
 
