@@ -149,7 +149,7 @@ class Clock:
 
     def _told(self, unix_ms, now):
         """A server said that it is `unix_ms`; whether that is taken."""
-        # In whole seconds, so that unix() and now() // 1000 turn together: a Reading that is stamped
+        # In whole seconds, so that unix() and now() // 1000 turn together: a Reading stamped
         # afterwards then gets the same time each time it is sent.
         base_ms = (unix_ms - now + 500) // 1000 * 1000
         step_ms = 0 if self._base_ms is None else base_ms - self._base_ms
