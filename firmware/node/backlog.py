@@ -102,9 +102,10 @@ class Backlog:
     def _read(self, position):
         """(position of what was found, (count, Message) or None)."""
         limit = self._flight.get(position, self._batch_max)  # sent before: the same batch again
-        for taken in self._live:
-            if taken > position:
-                limit = min(limit, taken - position)
+        for others in (self._live, self._done):  # what they name is not for this batch
+            for other in others:
+                if other > position:
+                    limit = min(limit, other - position)
         if self._buffer is None:
             self._buffer = bytearray(self._batch_max * SIZE)
         try:
