@@ -99,6 +99,9 @@ class Model:
         # What the bound took is counted, or held again where flash did not hear of it any more.
         assert before[3] - max(before[1] - log.first, 0) <= log.dropped <= after[3], "dropped"
         self.read(log)
+        # What a cut kept from being deleted does not stay for ever.
+        bases = segments(FOLDER)
+        assert (not bases) if not len(log) else (bases[1:] or [log.next])[0] > log.first, "files"
 
     def adopt(self, log: RecordLog) -> None:
         """Go on from what a reset has left."""
@@ -110,27 +113,38 @@ class Model:
         self.written[: self.first] = [[]] * self.first
 
 
+def do(model: Model, log: RecordLog, word: str) -> RecordLog:
+    """7 appends as many at once, f5 forgets 5, s syncs, o opens again, r reads all."""
+    if word[0] == "f":
+        model.first = min(model.first + int(word[1:]), model.next)
+        log.forget_until(model.first)
+    elif word == "s":
+        log.sync()
+        model.synced = model.first
+    elif word == "o":
+        log = opened()
+        # What was not synced is held again.
+        assert model.synced <= log.first <= model.first
+        model.first = log.first
+    elif word == "r":
+        model.same(log)
+    else:
+        log.append(model.records(int(word)), int(word))
+        model.appended(log, int(word))
+    return log
+
+
 def run(model: Model, log: RecordLog, steps: str) -> "Iterator[tuple]":
-    """Words: 7 appends as many at once, f5 forgets 5, s syncs, o opens again, r reads all."""
+    """Do the words of `steps`, and yield after each what has to hold over a reset."""
     for word in steps.split():
-        if word[0] == "f":
-            model.first = min(model.first + int(word[1:]), model.next)
-            log.forget_until(model.first)
-        elif word == "s":
-            log.sync()
-            model.synced = model.first
-        elif word == "o":
-            log = opened()
-            # What was not synced is held again.
-            assert model.synced <= log.first <= model.first
-            model.first = log.first
-        elif word == "r":
-            model.same(log)
-        else:
-            log.append(model.records(int(word)), int(word))
-            model.appended(log, int(word))
+        log = do(model, log, word)
         yield model.promise()
     model.same(log)
+
+
+def segments(folder: str) -> "list[int]":
+    """The positions of the first records of all files."""
+    return sorted(int(name, 16) for name in os.listdir(folder) if len(name) == 8)
 
 
 def cuts(steps: str, block_size: int) -> None:
@@ -160,6 +174,35 @@ def cuts(steps: str, block_size: int) -> None:
         assert (len(opened()), opened().next) == (0, position + 2)
 
     print(cut_everywhere(flash, scenario(), check))
+
+
+def failures(steps: str, times: int) -> None:
+    """Let flash refuse `times` operations from each one on, go on, and boot. Prints how many.
+
+    Only append and sync may say so; the next try succeeds when flash does.
+    """
+    refused = point = 0
+    left = -1
+    while left < 0:
+        flash = fresh()
+        model = Model()
+        log = opened()
+        flash.fails(point, times)
+        for word in steps.split():
+            while True:
+                try:
+                    do(model, log, word)
+                    break
+                except OSError:
+                    assert word == "s" or word.isdigit()
+                    refused += 1
+                    model.same(log)
+        model.same(log)
+        left = flash.left()
+        mount(flash)
+        model.booted(opened(), (model.synced, model.first, model.next, 0), model.promise())
+        point += 1
+    print(point, refused)
 
 
 def step(model: Model, log: RecordLog) -> None:
@@ -253,18 +296,18 @@ def random_with_failures(seed: int, block_size: int, lives: int) -> None:
     print(refused)
 
 
-def spoiled(folder: str) -> None:
-    """A small log on whose files each bit is flipped, each byte is the last, each is missing.
+def spoiled(folder: str, steps: str) -> None:
+    """A small log on whose files each bit is flipped, and each byte is the last.
 
     Opening and reading never fail, and no record comes out that never was. Prints how many.
     """
     os.mkdir(folder)
     model = Model()
     log = opened(folder)
-    for _ in run(model, log, "1 1 1 1 1 1 8 4 f3 s 1 1 1"):
+    for _ in run(model, log, steps):
         pass
     tried = 0
-    for name in os.listdir(folder):
+    for name in sorted(os.listdir(folder)):
         path = folder + "/" + name
         with open(path, "rb") as file:
             whole = file.read()
@@ -317,18 +360,18 @@ def read_spoiled(folder: str, model: Model) -> int:
 
 
 def torn_tails(folder: str) -> None:
-    """Half a record at the end of the last file, small or big: what follows it is kept as well."""
+    """Half a record at the end of the last file, small, big or empty: what follows it is kept."""
     tried = 0
-    for steps in ("1 1", "8", "8 1 1", "10 10", "1 o"):
+    for steps in ("1 1", "8", "8 1 1", "10 10", "8 0"):
         for extra in range(1, SIZE + 4):
             name = f"{folder}/{tried}"
             os.mkdir(name)
             model = Model()
             log = opened(name)
-            for _ in run(model, log, steps.replace(" o", "")):
+            for _ in run(model, log, steps.replace(" 0", "")):
                 pass
-            last = sorted(each for each in os.listdir(name) if len(each) == 8)[-1]
-            with open(name + "/" + last, "ab") as file:
+            last = log.next if steps.endswith("0") else segments(name)[-1]
+            with open("%s/%08x" % (name, last), "ab") as file:  # noqa: UP031 (as the log has it)
                 file.write(b"\xa5" * extra)
             log = opened(name)
             for count in (1, 1, 7, 1, 1, 1, 1, 1, 1):
@@ -336,6 +379,10 @@ def torn_tails(folder: str) -> None:
                 model.appended(log, count)
                 model.same(log)
             model.same(opened(name))
+            # Without a sync: nothing of it is there any more, but the position.
+            log.forget_until(log.next)
+            assert os.listdir(name) == ["state"]
+            assert opened(name).next == model.next
             tried += 1
     print(tried)
 
@@ -361,31 +408,50 @@ def damage_is_counted(folder: str) -> None:
     print(log.read(0, buffer, 24), log.damaged, len(log))
 
 
-def full_flash() -> None:
+def full_flash(block_size: int) -> None:
     """A full file system refuses an append and nothing else; the log goes on when there is room."""
-    fresh()
+    fresh(16 * 4096 // block_size, block_size)
     log = RecordLog(FOLDER, 200, 1000, 20)
-    refused = 0
     new = bytes(200)
+    refused = 0
     while not refused:
         try:
             log.append(new)
         except OSError:
             refused += 1
     held = len(log)
-    log.forget_until(3)
-    log.sync()
-    log = RecordLog(FOLDER, 200, 1000, 20)
-    print(held > 200, len(log) == held - 3)
-    for _ in range(100):
+    for path in (ROOT + "/filler", ROOT + "/filler.2"):
         try:
-            log.append(new)
+            with open(path, "wb") as file:
+                while True:
+                    file.write(new[:16])
         except OSError:
-            refused += 1
-            print(log.drop_oldest(), end=" ")
-            log.append(new)
+            pass
+    log.forget_until(3)
     again = RecordLog(FOLDER, 200, 1000, 20)
-    print((again.first, again.next, again.dropped) == (log.first, log.next, log.dropped))
+    assert again.first in (0, 3)
+    assert again.next == held
+    given_up = 0
+    for _ in range(100):
+        while True:
+            try:
+                log.append(new)
+                break
+            except OSError:
+                refused += 1
+                assert log.drop_oldest()
+                given_up += 1
+    again = RecordLog(FOLDER, 200, 1000, 20)
+    assert (again.first, again.next, again.dropped) == (log.first, log.next, log.dropped)
+    print(held, refused, given_up)
+
+
+def files(folder: str, count: int) -> None:
+    """Prints how many files 600 records make that are appended `count` at a time."""
+    log = RecordLog(folder, SIZE, 1000, 100)
+    for _ in range(600 // count):
+        log.append(bytes(SIZE * count), count)
+    print(len(os.listdir(folder)))
 
 
 def wear(appends: int, count: int) -> None:

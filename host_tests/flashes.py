@@ -50,6 +50,10 @@ class Flash:
         self._good = after
         self._bad = times
 
+    def left(self) -> int:
+        """How many operations will succeed before the next failure; -1: all."""
+        return self._good
+
     def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> int:
         """Called by littlefs."""
         if not self._good and self._bad < 0:

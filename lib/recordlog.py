@@ -167,8 +167,7 @@ class RecordLog:
         self._sealed = True
         self._write(self.next, b"", records, count)
         self._sealed = False
-        if self._bases[-1:] != [self.next]:
-            self._bases.append(self.next)
+        self._bases.append(self.next)
 
     def _move(self, records, count):
         """Append the last, small segment and `records` to the one before it, and delete it."""
