@@ -14,15 +14,23 @@ class Backoff:
     start a storm.
     """
 
-    def __init__(self, random, first_ms=1000, cap_ms=60000, floors_ms=None):
+    def __init__(self, random, first_ms=1000, cap_ms=60000, floors_ms=None, attempts=None):
         """`random()` is evenly in [0, 1). `floors_ms` maps a class of failure to the least wait in
-        ms.
+        ms. `attempts` are those of an earlier life; what cannot be a count is left out.
         """
         self._random = random
         self._first_ms = first_ms
         self._cap_ms = cap_ms
         self._floors_ms = floors_ms or {}
         self.attempts = {}
+        for kind, count in (attempts or {}).items():
+            if type(count) is int and 0 <= count <= 20:
+                self.attempts[kind] = count
+
+    def resume_ms(self):
+        """Milliseconds to wait before the first try: none, unless `attempts` were put back."""
+        count = max(self.attempts.values()) if self.attempts else 0
+        return int(self._random() * min(self._cap_ms, self._first_ms << count)) if count else 0
 
     def next_ms(self, kind):
         """One more failure of class `kind`: milliseconds to wait, floor to floor + ceiling."""
