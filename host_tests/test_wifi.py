@@ -180,6 +180,43 @@ print(wifi.rssi())
     assert joined(script) == "driver\nTrue\nNone\n"
 
 
+def test_rejoin_starts_from_the_radio() -> None:
+    """A network that is there by the driver's word alone is left, and joined at the next step."""
+    script = """
+wifi.join("beach", "shells")
+go(400)
+air.lets_in()
+go(1000)
+wifi.rejoin(now)
+print(air.is_active, wifi.cause, wifi.rssi())
+print(go(1400), air.is_active, air.calls)
+air.lets_in()
+print(wifi.step(now), wifi.cause)
+"""
+    assert joined(script).splitlines() == [
+        "False rejoining None",
+        "False True [(0, 'beach', 'shells'), (1000, 'disconnect'), (1000, 'beach', 'shells')]",
+        "True None",
+    ]
+
+
+def test_rejoin_outlives_a_driver_that_raises() -> None:
+    """What leaving raises is nobody's; what joining raises is the cause."""
+    script = """
+wifi.join("beach", "shells")
+go(400)
+air.lets_in()
+go(1000)
+def raises(*_):
+    raise OSError("Wifi Internal Error")
+air.disconnect = air.active = raises
+wifi.rejoin(now)
+air.linked = False
+print(go(1400), wifi.cause)
+"""
+    assert joined(script) == "False driver\n"
+
+
 def test_password_is_shown_nowhere() -> None:
     """Neither the object's text nor anything printed holds the password."""
     script = """

@@ -8,7 +8,6 @@ import network as driver
 from device.clock import Clock, set_rtc
 from device.ntp import Ntp
 from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
-from device.sensor import Sensor
 from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 from device.wifi import Wifi
 
@@ -25,6 +24,8 @@ clock = Clock(ntp=Ntp(online=lambda: network.cause is None), set_system=set_rtc)
 
 def sensor():
     """The DHT22: an object with `read()`, see device/sensor.py."""
+    from device.sensor import Sensor  # safe mode has to do without: it may be what fails
+
     return Sensor(SENSOR_GPIO)
 
 

@@ -7,7 +7,6 @@ import sys
 import laptop
 import machine
 from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
-from device.sensor import Sensor
 from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 from laptop import BAD_SETTING, clock  # noqa: F401 (part of the Board)
 
@@ -25,6 +24,9 @@ class _Network:
     def join(self, ssid, password):
         """Nothing to join."""
 
+    def rejoin(self, now):
+        """Nothing to join again."""
+
     def step(self, now):
         """Always usable; whether the broker can be reached is for the Link to find out."""
         return True
@@ -39,6 +41,8 @@ network = _Network()
 
 def sensor():
     """The DHT22: an object with `read()`, see device/sensor.py."""
+    from device.sensor import Sensor  # safe mode has to do without: it may be what fails
+
     return Sensor(SENSOR_GPIO)
 
 

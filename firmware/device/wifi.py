@@ -32,8 +32,8 @@ _CAUSES = (
 class Wifi:
     """A station. `network` is the module of that name; nothing is done with it before `join`.
 
-    `cause` is None while there is a network, else one of no-ssid, starting, lost, no-ap, security,
-    wrong-password, timeout and driver.
+    `cause` is None while there is a network, else one of no-ssid, starting, lost, rejoining, no-ap,
+    security, wrong-password, timeout and driver.
     """
 
     def __init__(self, network):
@@ -77,6 +77,22 @@ class Wifi:
             else:
                 self._connect(now)
         return False
+
+    def rejoin(self, now):
+        """Leave the network, switch the radio off, and join from the start: for a network that is
+        there by the driver's word alone.
+        """
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass  # it is being left in any case
+        try:
+            self._wlan.active(False)
+        except OSError:
+            pass  # then joining again will raise too, and be the cause
+        self.cause = "rejoining"
+        self._joining = False
+        self._until = now
 
     def rssi(self):
         """Signal strength in dBm, or None while there is no network."""
