@@ -291,6 +291,27 @@ time.sleep_ms(60000)
     assert run(script, exit_code=65) == "alive\n"
 
 
+def test_laptop_rtc_memory_outlives_resets_only(tmp_path: Path) -> None:
+    """What is in RTC memory is there after any reset, and not after a power-on; 2048 bytes fit."""
+    script = """
+from device import rtc
+before = rtc.load()
+rtc.save(b"x" * 2048)
+print(before, len(rtc.load()))
+try:
+    rtc.save(b"x" * 2049)
+except ValueError as error:
+    print(error)
+rtc.save(b"kept")
+"""
+    for cause, before in (
+        *(("power-on", b""), ("soft", b"kept"), ("hard", b"kept"), ("watchdog", b"kept")),
+        *(("power-on", b""), ("watchdog", b"kept")),
+    ):
+        said = run(script, cwd=tmp_path, env={"LIMPET_RESET": cause})
+        assert said == f"{before!r} 2048\nbuffer too long\n"
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "text"),
     [

@@ -8,6 +8,7 @@ Kinder than the chip: a read takes no time, where the chip stands still for 270 
 """
 
 import errno
+import os
 from array import array
 
 import laptop
@@ -87,6 +88,37 @@ class _Sensor:
             self._replay.answer(frame)
         except ValueError as error:
             laptop.refuse("LIMPET_REPLAY: %s" % error)
+
+
+class RTC:
+    """Of the real one, the memory: a file in the node's folder, which a power-on finds empty."""
+
+    _FILE = "rtc.memory"
+    _SIZE = 2048
+
+    def __init__(self):
+        if reset_cause() == PWRON_RESET and not RTC._powered:
+            RTC._powered = True
+            try:
+                os.remove(self._FILE)
+            except OSError:
+                pass  # nothing was kept
+
+    _powered = False
+
+    def memory(self, data=None):
+        """What is kept (bytes), or keep `data`."""
+        if data is None:
+            try:
+                with open(self._FILE, "rb") as file:
+                    return file.read()
+            except OSError:
+                return b""
+        if len(data) > self._SIZE:
+            raise ValueError("buffer too long")
+        with open(self._FILE, "wb") as file:
+            file.write(data)
+        return None
 
 
 class WDT:
