@@ -1,0 +1,49 @@
+"""Runs main, and keeps what it dies of: an exception on the chip would leave the console, and
+nobody there to read it.
+
+It catches what nobody else has caught, from main's first import on, counts it (see
+node/crashes.py), and starts again. So it imports little, and what it imports must not fail.
+
+What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog: a node
+that ends at the console is not to be reset while somebody works there.
+"""
+
+import gc
+import sys
+import time
+
+from micropython import const
+from node.crashes import Crashes
+from node.handover import Handover
+
+from device import flash, power, rtc
+
+# For who comes by with a cable, and for the flash: a node that not even safe mode helps, or that
+# cannot count, starts 1,440 times a day instead of without pause.
+_PAUSE_S = const(60)
+
+
+def run(main):
+    """Call `main(handover, crashes)`, and do what it returns: a hard reset (True), a soft one
+    (False), or nothing (None). A crash is a hard reset.
+    """
+    cause = power.reset_cause()
+    handover = Handover(b"" if cause == "power-on" else rtc.load(), rtc.save)
+    crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
+    crashes.begin(cause)
+    try:
+        hard = main(handover, crashes)
+        handover.put("trial", None)
+        if hard is not None:
+            power.reset(hard)
+    except Exception as error:  # noqa: BLE001 - the last of all catchers
+        sys.print_exception(error)
+        gc.collect()
+        kept = crashes.crashed(error)
+        handover.put("why", "crash")
+        if crashes.safe or not kept:
+            time.sleep(_PAUSE_S)
+        handover.put("trial", None)
+        power.reset()
+    finally:
+        handover.put("trial", None)

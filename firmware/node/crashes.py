@@ -1,0 +1,94 @@
+"""How often in a row the node has died young, and what of. After the third time it boots into safe
+mode, in which what is left can still be asked.
+
+A boot is young for 120 s. It has died when an exception ended it, when it gave up for its bugs, or
+when it ended without a word: the watchdog, or a panic of the chip, which reports itself as a hard
+reset. A power cut is nobody's fault and changes nothing. Flash is written when the node dies and
+when it has recovered, and at no other time.
+
+What it will not do: reset, or keep what an exception quotes (see obituary.py).
+"""
+
+from node.handover import seal, unseal
+from node.version import VERSION
+
+DEATHS = 3
+SAFE_MODE = "safe-mode"  # the reason with which an hour in safe mode ends
+_YOUNG_MS = 120_000
+_SAFE_MS = 3_600_000
+_LOOK_MS = 60_000
+
+
+class Crashes:
+    """The count and the last text, in the file `path`: read(path) -> bytes or None, replace(path,
+    bytes) raising OSError. A file that is damaged counts as none.
+
+    `safe`: whether this boot is one in safe mode.
+    """
+
+    def __init__(self, path, read, replace, handover):
+        self._path = path
+        self._replace = replace
+        self._handover = handover
+        self._over = False
+        self.safe = False
+        self.stuck = False  # a young boot that is stuck does not come of age
+        self._read = read
+        self.count = self._kept()[0]
+
+    def begin(self, cause):
+        """A boot begins, after a reset of that cause (see device/power.py)."""
+        if self._handover.get("trial") and cause in ("watchdog", "hard"):
+            why = self._handover.get("why", "nothing known")
+            text = "limpet %s\n%s reset, no exception, stuck: %s" % (VERSION, cause, why)
+            self._keep(self.count + 1, text)
+        self._handover.put("trial", True)
+        self.safe = self.count >= DEATHS
+
+    def crashed(self, error):
+        """The node ends for an exception. Returns whether flash has taken that."""
+        from node.obituary import told  # on use: it is not, in a good life
+
+        return self._keep(self.count + self._handover.get("trial", False), told(error))
+
+    def ended(self, reason, error=None):
+        """The node ends by its own will; `error` is its last bug."""
+        if reason == "bugs":
+            self.crashed(error)
+        elif self.safe and reason in ("reboot", SAFE_MODE):
+            # One try: should the next boot die young as well, it is the third again.
+            self._keep(DEATHS - 1, self._kept()[1])
+        self._handover.put("trial", None)
+
+    def last(self):
+        """The count and the text of the last crash (dict), for the Command get_crash."""
+        return {"count": self.count, "crash": self._kept()[1] or None}
+
+    def step(self, now):
+        """Look whether the boot has come of age. Returns when to look again, in ms."""
+        if now >= _YOUNG_MS and not self.stuck and self._handover.get("trial"):
+            self._handover.put("trial", None)
+            if self.count and not self.safe:
+                self._keep(0, self._kept()[1])
+        self._over = self.safe and now >= _SAFE_MS
+        return _LOOK_MS
+
+    def asked_to_leave(self):
+        """SAFE_MODE after an hour of it, else None."""
+        return SAFE_MODE if self._over else None
+
+    def _kept(self):
+        """Count and text on flash; the text is not held in RAM, as hardly anybody asks for it."""
+        try:
+            body = unseal(self._read(self._path))
+            return (body[0], body[1:].decode()) if body else (0, "")
+        except (OSError, ValueError):  # UnicodeError is a ValueError
+            return 0, ""
+
+    def _keep(self, count, text):
+        self.count = min(count, DEATHS)
+        try:
+            self._replace(self._path, seal(bytes((self.count,)) + text.encode()))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,149 @@
+"""The ladder: resets only what is proven stuck, one rung at a time.
+
+    1. TCP         the Link does that by itself, each time
+    2. Wi-Fi       joined again when there seems to be a network, but for 10 minutes nothing in it
+                   answered; at most once an hour in the end
+    3. soft reset  of the interpreter, for what is wrong inside the node: `memory` (no TLS for want
+                   of it), `driver` (Wi-Fi raises), `bugs` (10 within an hour)
+    4. hard reset  when that did not help
+
+What goes on although a part is stuck is for the watchdog (see supervisor.py). A broker or an access
+point that is gone, for however long, is no proof against the node and never leads beyond rung 2. A
+node that no reset helps waits longer for each, up to 10 hours.
+
+What it will not do: reset. It says what for, and main does, so that everybody can leave in order.
+"""
+
+# From somewhere in the network somebody must have answered for any other cause.
+_SILENCE = ("dns", "tcp-unreachable", "tcp-timeout")
+_MEMORY = "memory"
+_DRIVER = "driver"
+_BUGS = "bugs"
+_PROOF_MS = 600_000
+_REJOIN_MAX_MS = 3_600_000
+_MEMORY_TRIES = 3
+_TOO_MANY = 10
+_BUGS_MS = 3_600_000
+_CURED_MS = 600_000  # up for so long, the Link needs neither rung nor counts any more
+_AT_ONCE = 3  # resets in a row before the first pause: three early ones lead to safe mode
+_PAUSES = 6  # 10 min << 6 is 10 h 40 min
+_LOOK_MS = 10_000
+
+
+class Ladder:
+    """Told by the Link how it fares (`up`, `down`), by the supervisor of bugs and stuck parts.
+
+    network: has `cause` and `rejoin(now)`. crashes: see crashes.py. attempts: the backoff's counts,
+    a dict that changes. `said`: what the birth tells of this boot, pairs of name and value.
+    `words`: the same for the log.
+    """
+
+    def __init__(self, network, handover, crashes, attempts, log):
+        self._network = network
+        self._handover = handover
+        self._crashes = crashes
+        self._attempts = attempts
+        self._log = log
+        self._rung = handover.get("rung", 0)
+        self._up_at = None
+        self._silent_from = self._memory_from = self._driver_from = None
+        self._rejoin_ms = _PROOF_MS
+        self._rejoins = self._memory_tries = 0
+        self._bugs = self._bugs_from = 0
+        self._wish = None
+        why = handover.take("why")
+        self.said = [("why", why)] if why else []
+        if crashes.safe:
+            self.said.append(("mode", "safe"))
+        self.words = ["%s=%s" % pair for pair in self.said]
+
+    def up(self, now, outage):
+        """The Link is up; `outage` (dict, or None) is told how often Wi-Fi was joined again."""
+        self._up_at = now
+        if outage and self._rejoins:
+            outage["rejoins"] = self._rejoins
+        self._rejoins = 0
+        self._answered()
+
+    def down(self, now, cause):
+        """The Link is down, or has tried in vain."""
+        self._up_at = None
+        if cause == _MEMORY:
+            if not self._memory_tries:
+                self._memory_from = now
+            self._memory_tries += 1
+        else:
+            self._memory_tries = 0
+        if cause not in _SILENCE:
+            self._answered()
+        elif self._silent_from is None:
+            self._silent_from = now
+        elif now - self._silent_from >= self._rejoin_ms:
+            self._log("node", "rejoin silent_s=%d" % ((now - self._silent_from) // 1000))
+            self._network.rejoin(now)
+            self._rejoins += 1
+            self._silent_from = None
+            self._rejoin_ms = min(2 * self._rejoin_ms, _REJOIN_MAX_MS)
+        self._handover.put("attempts", dict(self._attempts))
+
+    def _answered(self):
+        self._silent_from = None
+        self._rejoin_ms = _PROOF_MS
+
+    def bug(self, now):
+        """An exception that nobody expected; a single one now and then is forgiven."""
+        if now - self._bugs_from > _BUGS_MS:
+            self._bugs = 0
+        if not self._bugs:
+            self._bugs_from = now
+        self._bugs += 1
+
+    def stuck(self, part):
+        """`part` makes no progress, or None: all do again. Should the watchdog bite, it was it."""
+        self._log("node", "stuck part=%s" % part)
+        self._crashes.stuck = part is not None
+        self._handover.put("why", part)
+
+    def step(self, now):
+        """Look at the proofs. Returns when to look again, in ms."""
+        if self._up_at is not None and now - self._up_at >= _CURED_MS:
+            self._rung = 0
+            self._handover.put("rung", None)
+            self._handover.put("attempts", None)
+        if self._network.cause != _DRIVER:
+            self._driver_from = None
+        elif self._driver_from is None:
+            self._driver_from = now
+        self._wish = None
+        if self._rung < _AT_ONCE or now >= _PROOF_MS << min(self._rung - _AT_ONCE, _PAUSES):
+            self._wish = self._proof(now)
+        return _LOOK_MS
+
+    def _proof(self, now):
+        if self._bugs >= _TOO_MANY:
+            return _BUGS
+        if self._memory_tries >= _MEMORY_TRIES and now - self._memory_from >= _PROOF_MS:
+            return _MEMORY
+        if self._driver_from is not None and now - self._driver_from >= _PROOF_MS:
+            return _DRIVER
+        return None
+
+    def asked_to_leave(self):
+        """What the node has to be reset for, or None."""
+        return self._wish
+
+    def leave(self, reason, error=None):
+        """The node leaves for `reason`, whoever asked; `error` is its last bug.
+
+        Keeps that for the next birth. Returns whether the reset has to be a hard one; None: no
+        reset.
+        """
+        self._crashes.ended(reason, error)
+        if reason == "shutdown":
+            return None
+        self._handover.put("why", reason)
+        if reason not in (_BUGS, _MEMORY, _DRIVER):
+            return True
+        rung = self._rung
+        self._handover.put("rung", min(rung + 1, _AT_ONCE + _PAUSES))
+        return rung > 0

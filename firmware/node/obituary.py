@@ -1,0 +1,62 @@
+"""An exception as a text that may be kept and shown: where it was raised, and what kind it is.
+
+What it will not do: keep what an exception quotes. A payload or a password may be in there; the
+frames, the class and the words that MicroPython itself has chosen are not secret.
+"""
+
+import io
+import sys
+
+from node.version import VERSION
+
+_LINE_MAX = 140
+_FRAMES_MAX = 12  # with two more lines this stays below 2 KB
+
+# The message of these names a module, a name or a type; that of any other may quote a value.
+_PLAIN = (ImportError, NameError, AttributeError, TypeError, IndexError, MemoryError)
+
+
+class _Frames(io.IOBase):
+    """Takes in what sys.print_exception writes, bounded: the last frames, and nothing behind them.
+
+    A recursion writes more than a thousand frames, and a message may span lines that look like
+    frames: what counts are the lines that follow on each other from the top.
+    """
+
+    def __init__(self):
+        self.lines = []
+        self._line = b""
+        self._over = False
+
+    def write(self, data):
+        """Part of a line, or more than one."""
+        for byte in bytes(data):
+            if byte == 10:
+                self._end()
+            elif len(self._line) < _LINE_MAX:
+                self._line += bytes((byte,))
+        return len(data)
+
+    def _end(self):
+        line, self._line = self._line, b""
+        if line.startswith(b'  File "'):
+            if not self._over:
+                self.lines.append(line.decode())
+                del self.lines[:-_FRAMES_MAX]
+        elif not line.startswith(b"Traceback"):
+            self._over = True
+
+
+def told(error):
+    """An exception as text (str, below 2 KB) that holds no value: see above."""
+    frames = _Frames()
+    try:
+        sys.print_exception(error, frames)
+    except MemoryError:
+        pass  # then its class has to do
+    last = type(error).__name__
+    if isinstance(error, OSError) and error.args and type(error.args[0]) is int:
+        last += " %d" % error.args[0]
+    elif isinstance(error, _PLAIN) and error.args:
+        last += ": " + str(error.args[0])[:_LINE_MAX]
+    return "\n".join(["limpet " + VERSION] + frames.lines + [last])

@@ -1,0 +1,45 @@
+"""What stands in the place of the sampler and the Outbox of its Readings in safe mode, so that
+nobody else need know.
+"""
+
+from node.errors import CommandError
+
+
+class Resting:
+    """A sampler that takes no Readings, and a source that has none."""
+
+    queued = dropped = commits = reads = 0
+    last = None
+
+    def __init__(self, interval_ms):
+        self.interval_ms = interval_ms
+        self.errors = {}
+
+    def read_now(self, now):
+        """Not here. Raises CommandError."""
+        raise CommandError("safe-mode", "there is no sampler in safe mode")
+
+    def overdue(self, now):
+        """Nothing is due."""
+        return False
+
+    def step(self, now):
+        """Nothing to do."""
+        return 60_000
+
+    def peek(self, now):
+        """Nothing to send."""
+        return None
+
+    def rewind(self):
+        """Nothing was sent."""
+
+    save = rewind
+
+
+def resting(interval_s):
+    """Sampler, Live and Backlog for safe mode; the interval is what `set_interval` changes."""
+    sampler = Resting(interval_s * 1000)
+    source = Resting(0)
+    source.errors = 0  # a source counts those of flash
+    return sampler, source, source
