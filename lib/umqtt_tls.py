@@ -112,6 +112,7 @@ class MQTTClient(robust.MQTTClient):
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
         self._received = set()  # packet ids of QoS 2 messages handed over and not yet released
+        self._now = 0
         # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
         self._subscriptions = []
         self._reader = Reader(max_packet)
@@ -226,10 +227,17 @@ class MQTTClient(robust.MQTTClient):
         self._forget()
         self._enter(DOWN, None)
 
+    def overdue(self, now):
+        """Whether `step` has missed its own deadlines: a bug, as no network can bring it about."""
+        if self.state == UP:
+            return self.keepalive and now - self._heard > self.keepalive * 1000 + self.answer_ms
+        return self.state != DOWN and now - self._entered > self.handshake_ms + self.answer_ms
+
     # -- the states --------------------------------------------------------------------------------
 
     def _enter(self, state, allowed_ms):
         self.state = state
+        self._entered = self._now
         self._deadline = None if allowed_ms is None else self._now + allowed_ms
         self.on_state(state)
 

@@ -20,6 +20,9 @@ POWER_UP_MS = 1000
 # The odd half second keeps a late step from changing what happens at an interval of whole seconds.
 FRESH_MS = 20_500
 
+# A Reading may be late by a step of the Link that waits for DNS, but not by this.
+LATE_MS = 60_000
+
 
 class Sampler:
     """Reads the sensor by `read() -> (temperature, humidity)` in tenths, which raises SensorError.
@@ -72,6 +75,12 @@ class Sampler:
             else:
                 self._take(now)
         return self._wait(now)
+
+    def overdue(self, now):
+        """Whether a slot has long passed that `step` should have used. A read that fails has used
+        its own, so a dead sensor is no reason.
+        """
+        return now - (self._slot or 0) > LATE_MS
 
     def _wait(self, now):
         """Milliseconds until the sensor is to be asked: 0 is now."""
