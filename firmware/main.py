@@ -71,7 +71,7 @@ def main():
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS)
-    link = Link(client, board.network, sources, backoff, log, clock.sync, downs)
+    link = Link(client, board.network, sources, backoff, log, clock.sync, downs, alerts.change)
     keep = settings.keeper(CONFIG, cfg, flash.replace)
     controls = Controls(clock, sampler, board.led, health.snapshot, keep)
     memory = Memory("commands.bin", flash.read, flash.replace)

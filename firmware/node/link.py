@@ -27,7 +27,12 @@ _REFUSED = (
 )
 REFUSED = "refused"
 NETWORK = "network"
-FLOORS_MS = {REFUSED: 60000}  # least wait after a failure of that class, for lib/backoff.py
+RIVAL = "rival"
+_TAKEN = "client-id-taken"
+FLOORS_MS = {
+    REFUSED: 60000,
+    RIVAL: 300000,
+}  # least wait after a failure of that class, for lib/backoff.py
 
 _NETWORK_LOOK_MS = const(200)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
@@ -36,6 +41,9 @@ _CLOSE_LOOK_MS = const(50)  # while the broker closes
 _GOODBYE_MS = const(2000)
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
 _MANY_SHORT = const(3)
+# Another node with this id: each comes back within its back-off and throws the other out. By this
+# time up, nobody else wants the id any more.
+_FIGHT_MS = const(900000)
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
 
 
@@ -44,9 +52,10 @@ class Link:
     node/status.py).
     """
 
-    def __init__(self, client, network, sources, backoff, log, before_connect, downs):
+    def __init__(self, client, network, sources, backoff, log, before_connect, downs, alarm):
         """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
         of each try, and False puts it off a moment. `downs` counts failures by cause.
+        `alarm(alert, raised)` tells whom it concerns.
         """
         self._client = client
         self._network = network
@@ -62,7 +71,9 @@ class Link:
         self._now = self._down_since = self._retry_at = 0
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
-        self._short = 0
+        self._short = 0  # connections in a row that were up for a moment only
+        self._thrown = 0  # in a row that were closed by the broker before _FIGHT_MS
+        self._alarm = alarm
         self._leaving = None  # deadline of what the Link waits for before it goes
         self._reason = None
         self.stopped = False
@@ -102,6 +113,9 @@ class Link:
             client.clean_session = True  # SUBSCRIBE alone does not always bring it back
         if self.up and self._pump(now):
             wait = 0
+        if self._thrown and self.up and now - self._up_at >= _FIGHT_MS:
+            self._thrown = self._status.rivals = 0
+            self._alarm(_TAKEN, False)
         if self._leaving is not None:
             wait = min(wait, self._left(now))
         if client.state == "down":
@@ -156,6 +170,7 @@ class Link:
             self._backoff.rested(up_ms)
             self._up_at = None
             self._down_since = now
+            cause = self._thrown_out(cause, up_ms)
         if self._cause is None:
             self._cause = cause
         self._downs[cause] = self._downs.get(cause, 0) + 1
@@ -164,9 +179,22 @@ class Link:
         self._in_flight = []
         for source in self._sources:
             source.rewind()
-        retry_ms = self._backoff.next_ms(REFUSED if cause in _REFUSED else NETWORK)
+        retry_ms = self._backoff.next_ms(_kind(cause))
         self._retry_at = now + retry_ms
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
+
+    def _thrown_out(self, cause, up_ms):
+        """The cause, or `client-id-taken` where closes in a row and strange statuses tell of a
+        rival. The broker gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).
+        """
+        if cause != "closed" or up_ms >= _FIGHT_MS:
+            self._thrown = 0
+            return cause
+        self._thrown += 1
+        if self._thrown < _MANY_SHORT or self._status.rivals < 2:
+            return cause
+        self._alarm(_TAKEN, True)
+        return _TAKEN
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -257,3 +285,10 @@ class Link:
     def _leave(self):
         self._up_at = None
         self.stopped = True
+
+
+def _kind(cause):
+    """The class of failure that a cause belongs to."""
+    if cause == _TAKEN:
+        return RIVAL
+    return REFUSED if cause in _REFUSED else NETWORK

@@ -13,17 +13,14 @@ from micropython import const
 
 from node import topics
 from node.message import Message, encode
-from node.strictjson import Shape
 
 _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
 _ECHO_MS = const(10000)
-_AT_MOST_EVERY_MS = const(
-    10000
-)  # two nodes with one id must not answer each other as fast as they can
-_STRUCTURAL_MAX = const(32)  # the longest birth has 20
-_MAX_LOST = const(
-    3
-)  # a broker that never lets the node read its status is not worth a fourth reconnect
+# Two nodes with one id must not answer each other as fast as they can.
+_AT_MOST_EVERY_MS = const(10000)
+# A broker that never lets the node read its status is not worth a fourth reconnect.
+_MAX_LOST = const(3)
+_SIZE_MAX = const(512)  # bytes; the longest birth has half of that
 
 
 class Status:
@@ -35,6 +32,7 @@ class Status:
         self.session = 0
         self.goodbye_done = False
         self.births = 0
+        self.rivals = 0  # statuses by another node under this node's id
         self.topic = base + "/" + topics.STATUS
         self._boot = boot
         self._fw = fw
@@ -49,6 +47,8 @@ class Status:
         self._echoed = True
         self._echo_by = None
         self._lost = 0
+        self._birth_said = None
+        self._known = False  # whether a birth of this boot has come back
 
     def will(self):
         """A new session begins: the will to hand over with its CONNECT."""
@@ -67,22 +67,19 @@ class Status:
 
     def on_message(self, topic, payload, retained, dup):
         """Something was published on the node's own status."""
-        try:
-            said = Shape(payload, len(payload), _STRUCTURAL_MAX).load()
-            status, mine = (
-                said["status"],
-                (said["boot"], said["session"]) == (self._boot, self.session),
-            )
-        except (ValueError, KeyError, TypeError):
-            status, mine = (
-                "offline",
-                False,
-            )  # whoever wrote that, it is not what should be retained there
-        if status == "online" and mine:
-            self._echoed = True
+        if payload == self._birth_said:
+            self._echoed = self._known = True
             self._echo_by = None
             self._lost = 0
-        elif status == "offline" and self._echoed and self._birth_at is not None:
+            return
+        boot, session = _order(payload)
+        if boot == self._boot:
+            # Not even a clone whose counters agree: while it is up, a session's will is not said.
+            self.rivals += session >= self.session and self._birth_at is not None
+        elif boot is not None:
+            # Before the first echo, it is what an earlier boot has left there.
+            self.rivals += self._known
+        if self._echoed and self._birth_at is not None and b'"online"' not in payload:
             # Before the echo of our own birth, an `offline` is older than it.
             self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
 
@@ -122,7 +119,9 @@ class Status:
         more = [("fw", self._fw), ("reset", self._reset)]
         if self._outage:
             more.append(("outage", self._outage))
-        return self._key + 1, self._message("online", *more)
+        birth = self._message("online", *more)
+        self._birth_said = birth.payload
+        return self._key + 1, birth
 
     def sent(self, key):
         """It is on its way; only the newest counts."""
@@ -148,3 +147,12 @@ class Status:
 
     def save(self):
         """Nothing to do: a status is true only while it is said."""
+
+
+def _order(payload):
+    """(boot, session) of a status (bytes) as `encode` writes it, whoever sent it, else two None."""
+    parts = payload.split(b",", 4) if len(payload) <= _SIZE_MAX else ()
+    try:
+        return int(parts[2].split(b":")[1]), int(parts[3].split(b":")[1].rstrip(b"}"))
+    except (IndexError, ValueError):
+        return None, None
