@@ -43,6 +43,7 @@ def main():
     except ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
         return board.halt()
+    clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log)
     boot, cause = flash.next_boot("boot.bin", unix()), board.reset_cause()
     start = (boot, VERSION, cause, board.NAME, cfg.device_id)
     log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start)
@@ -81,7 +82,7 @@ def main():
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     watchdog = board.watchdog(WATCHDOG_MS)
-    sleep, beside = board.interruptible(link.wait), (sampler, router, controls)
+    sleep, beside = board.interruptible(link.wait), (sampler, router, controls, clock)
     reason = supervisor.run(link, sleep, beside, watchdog, controls.asked_to_leave)
     log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
     if reason != "shutdown":
