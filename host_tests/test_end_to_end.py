@@ -53,6 +53,7 @@ def test_readings_equal_the_capture(broker: RunningBroker, node: StartNode) -> N
 
 def assert_right_times(running: Node, arrived: list[dict[str, int]]) -> None:
     """Check that each Reading bears the time at which the node said that it took it."""
+    running.until(f"sampler reading seq={arrived[-1]['seq']} ")
     taken = {int(value(line, "seq")): at(line) for line in running.said("sampler reading")}
     # All lag behind one moment of boot, but for the second that `ts` is cut off to, and what a busy
     # machine takes between reading the clock and saying so: 50 real ms are a second.
