@@ -5,6 +5,7 @@ pip cannot build them: robust's archive holds a dangling link, simple's has no s
 
 import hashlib
 import os
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -58,10 +59,16 @@ def unpack(archive: Path, sha256: str, module: str, folder: Path) -> None:
 def _download(project: str, version: str, to: Path) -> None:
     # Imported here: most starts need neither, and they take 200 ms.
     from pypi_simple import PYPI_SIMPLE_ENDPOINT, PyPISimple
-    from requests import RequestException
+    from requests import RequestException, Session
 
+    session = Session()
+    # The system's authorities, as pip trusts them: an office's own proxy is known there, and not to
+    # requests, which brings its own list. Variables such as REQUESTS_CA_BUNDLE still come first.
+    paths = ssl.get_default_verify_paths()
+    if not any(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")):
+        session.verify = paths.cafile or paths.capath or True
     try:
-        with PyPISimple(_index() or PYPI_SIMPLE_ENDPOINT) as index:
+        with PyPISimple(_index() or PYPI_SIMPLE_ENDPOINT, session=session) as index:
             for package in index.get_project_page(project).packages:
                 if package.version == version and package.package_type == "sdist":
                     # The hash that counts is ours, and it is checked afterwards.
