@@ -297,7 +297,7 @@ def test_longest_step_keeps_its_budget(broker: RunningBroker, node: StartNode) -
 def test_heap_of_32_bit_keeps_its_budget(broker: RunningBroker, node: StartNode) -> None:
     """Up, with Readings and a Command of each kind behind it, the node uses at most 120 KB of heap.
 
-    110 KB were measured, on an interpreter whose objects have the ESP32's sizes. All byte code is
+    117 KB were measured, on an interpreter whose objects have the ESP32's sizes. All byte code is
     among them, the host Board's too: here nothing is frozen.
     """
     heap = 160 * 1024
@@ -310,5 +310,5 @@ def test_heap_of_32_bit_keeps_its_budget(broker: RunningBroker, node: StartNode)
     assert commander.ask("set_interval", params={"seconds": 2})["status"] == "executed"
     wait_for_readings(operator, 5)
     status = commander.ask("get_status")["result"]
-    assert heap - status["heap_min"] < 120_000
+    assert heap - status["heap_min"] < 120 * 1024
     assert status["bugs"] == 0

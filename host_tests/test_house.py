@@ -29,6 +29,7 @@ CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathli
 STAGES = {
     *("sampler", "telemetry", "outbox", "link", "router"),
     *("status", "health", "alerts", "supervisor", "controls"),
+    *("ladder", "crashes"),
 }
 
 

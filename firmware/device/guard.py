@@ -33,7 +33,6 @@ def run(main):
     crashes.begin(cause)
     try:
         hard = main(handover, crashes)
-        handover.put("trial", None)
         if hard is not None:
             power.reset(hard)
     except Exception as error:  # noqa: BLE001 - the last of all catchers

@@ -10,14 +10,15 @@ _BLINK_MS = const(250)
 
 
 class Controls:
-    """`save(interval_s)` keeps the interval over a reset; `status()` gives the health snapshot
-    (dict).
+    """`save(interval_s)` keeps the interval over a reset; `status()` gives the health snapshot,
+    `crash()` what the node died of last (dicts).
     """
 
-    def __init__(self, clock, sampler, led, status, save):
+    def __init__(self, clock, sampler, led, status, save, crash):
         self.clock = clock
         self.sampler = sampler
         self.status = status
+        self.crash = crash
         self._reboot = False
         self._led = led
         self._save = save

@@ -9,14 +9,16 @@ when it has recovered, and at no other time.
 What it will not do: reset, or keep what an exception quotes (see obituary.py).
 """
 
+from micropython import const
+
 from node.handover import seal, unseal
 from node.version import VERSION
 
 DEATHS = 3
 SAFE_MODE = "safe-mode"  # the reason with which an hour in safe mode ends
-_YOUNG_MS = 120_000
-_SAFE_MS = 3_600_000
-_LOOK_MS = 60_000
+_YOUNG_MS = const(120_000)
+_SAFE_MS = const(3_600_000)
+_LOOK_MS = const(60_000)
 
 
 class Crashes:

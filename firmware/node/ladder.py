@@ -14,20 +14,22 @@ node that no reset helps waits longer for each, up to 10 hours.
 What it will not do: reset. It says what for, and main does, so that everybody can leave in order.
 """
 
+from micropython import const
+
 # From somewhere in the network somebody must have answered for any other cause.
 _SILENCE = ("dns", "tcp-unreachable", "tcp-timeout")
 _MEMORY = "memory"
 _DRIVER = "driver"
 _BUGS = "bugs"
-_PROOF_MS = 600_000
-_REJOIN_MAX_MS = 3_600_000
-_MEMORY_TRIES = 3
-_TOO_MANY = 10
-_BUGS_MS = 3_600_000
-_CURED_MS = 600_000  # up for so long, the Link needs neither rung nor counts any more
-_AT_ONCE = 3  # resets in a row before the first pause: three early ones lead to safe mode
-_PAUSES = 6  # 10 min << 6 is 10 h 40 min
-_LOOK_MS = 10_000
+_PROOF_MS = const(600_000)
+_REJOIN_MAX_MS = const(3_600_000)
+_MEMORY_TRIES = const(3)
+_TOO_MANY = const(10)
+_BUGS_MS = const(3_600_000)
+_CURED_MS = const(600_000)  # up for so long, the Link needs neither rung nor counts any more
+_AT_ONCE = const(3)  # resets in a row before the first pause: three early ones lead to safe mode
+_PAUSES = const(6)  # 10 min << 6 is 10 h 40 min
+_LOOK_MS = const(10_000)
 
 
 class Ladder:

@@ -44,6 +44,7 @@ _MANY_SHORT = const(3)
 # Another node with this id: each comes back within its back-off and throws the other out. By this
 # time up, nobody else wants the id any more.
 _FIGHT_MS = const(900000)
+_LATE_MS = const(60000)  # the next step connects, whatever else it may have waited for
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
 
 
@@ -52,10 +53,12 @@ class Link:
     node/status.py).
     """
 
-    def __init__(self, client, network, sources, backoff, log, before_connect, downs, alarm):
+    def __init__(
+        self, client, network, sources, backoff, log, before_connect, downs, alarm, ladder
+    ):
         """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
         of each try, and False puts it off a moment. `downs` counts failures by cause.
-        `alarm(alert, raised)` tells whom it concerns.
+        `alarm(alert, raised)` tells whom it concerns, `ladder` is told of `up` and `down`.
         """
         self._client = client
         self._network = network
@@ -65,10 +68,12 @@ class Link:
         self._log = log
         self._before_connect = before_connect
         self._downs = downs
+        self._ladder = ladder
         self._keeps_session = not client.clean_session
         self._in_flight = []  # (packet id, source, key), in order of sending
         self._resume = []  # the same, from before the connection broke
-        self._now = self._down_since = self._retry_at = 0
+        self._now = self._down_since = self._offline_at = 0
+        self._retry_at = backoff.resume_ms()  # a reset starts no storm
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
         self._short = 0  # connections in a row that were up for a moment only
@@ -98,6 +103,7 @@ class Link:
     def _step_client(self, now):
         client = self._client
         if not self._network.step(now):
+            self._offline_at = now
             if client.state != "down":
                 client.abort()
                 self._on_down(self._network.cause)
@@ -121,6 +127,14 @@ class Link:
         if client.state == "down":
             wait = min(wait, max(self._retry_at - now, 0))
         return wait
+
+    def overdue(self, now):
+        """Whether a state has outlived its deadline, or a try that was due was not made. Right
+        after `step`, only a bug can bring that about.
+        """
+        if self._client.state != "down":
+            return self._client.overdue(now)
+        return now - max(self._retry_at, self._offline_at) > _LATE_MS
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say."""
@@ -160,6 +174,7 @@ class Link:
         if not session_present:
             self._resume = []
         client.clean_session = not self._keeps_session  # a clean start was for once
+        self._ladder.up(now, outage)
         self._status.up(now, outage)
 
     def _on_down(self, cause):
@@ -181,6 +196,7 @@ class Link:
             source.rewind()
         retry_ms = self._backoff.next_ms(_kind(cause))
         self._retry_at = now + retry_ms
+        self._ladder.down(now, cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
 
     def _thrown_out(self, cause, up_ms):

@@ -28,7 +28,8 @@ class Status:
     from 1.
     """
 
-    def __init__(self, base, boot, fw, reset, now):
+    def __init__(self, base, boot, fw, reset, now, more=()):
+        """`more`: what else the birth says of this boot, pairs of name and value."""
         self.session = 0
         self.goodbye_done = False
         self.births = 0
@@ -37,6 +38,7 @@ class Status:
         self._boot = boot
         self._fw = fw
         self._reset = reset
+        self._more = more
         self._clock = now
         self._outage = None
         self._waiting = None  # "online", or the reason of the goodbye
@@ -117,6 +119,7 @@ class Status:
         if self._waiting != "online":
             return self._key + 1, self._message("offline", ("reason", self._waiting))
         more = [("fw", self._fw), ("reset", self._reset)]
+        more.extend(self._more)
         if self._outage:
             more.append(("outage", self._outage))
         birth = self._message("online", *more)

@@ -1,5 +1,8 @@
-"""Runs the steps of the main loop: what it catches is a bug, by definition, and does not end the
-node.
+"""Runs the steps of the main loop, and feeds the watchdog while they make progress.
+
+What a step raises is a bug, by definition, and does not end the node. Progress is that each part
+has returned, and that none that is watched has left undone, by its own account, what was due: the
+watchdog gets what is stuck inside a step, and what only pretends to work.
 
 What it will not do: catch what has a catcher of its own (see errors.py), or reset: it returns, and
 main does.
@@ -9,7 +12,6 @@ import sys
 
 from micropython import const
 
-_TOO_MANY = const(10)
 _LONGEST_WAIT_MS = const(10000)  # so that the watchdog is fed
 _LEAVE_MS = const(10000)  # longer than a Link needs that works
 _PAUSE_MS = const(
@@ -18,20 +20,27 @@ _PAUSE_MS = const(
 
 
 class Supervisor:
-    """Counts bugs, and measures the longest step of each kind in real milliseconds."""
+    """Counts bugs, and measures the longest step of each kind in real milliseconds.
 
-    def __init__(self, clock, log):
+    `last_bug` is an exception. ladder: told of bugs and of what is stuck, see ladder.py.
+    """
+
+    def __init__(self, clock, log, ladder):
         self._clock = clock
         self._log = log
+        self._ladder = ladder
+        self._stuck = None
         self.bugs = 0
+        self.last_bug = None
         self.longest_ms = 0
 
-    def run(self, link, sleep, others, watchdog, asked_to_leave):
-        """Turn until the Link has left; returns the reason: shutdown (Ctrl-C), bugs, or what was
-        asked for.
+    def run(self, link, sleep, others, watched, watchdog, asked):
+        """Turn until the Link has left; returns the reason: shutdown (Ctrl-C), or what was asked.
 
-        sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it, so that what they make goes out in the
-        same turn. watchdog.feed() is called at each turn. asked_to_leave(): a reason, or None.
+        sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it,
+        so that what they make goes out in the same turn. watched: pairs of a name and a part that
+        has `overdue(now)`; watchdog.feed() is called in each turn in which none is. asked: parts
+        whose `asked_to_leave()` gives a reason, or None.
         """
         reason = None
         leave_by = 0
@@ -45,14 +54,15 @@ class Supervisor:
                         wait = min(wait, self.step(each, now))
                 wait = min(wait, self.step(link, now))
                 if reason is None:
-                    reason = "shutdown" if interrupted else self._too_many() or asked_to_leave()
+                    reason = "shutdown" if interrupted else _first(asked)
                     if reason is not None:
                         link.stop(now, reason)
                         leave_by = now + _LEAVE_MS
                         wait = 0
                 elif now >= leave_by:
                     break
-                watchdog.feed()
+                if reason is not None or self._progress(watched, now):
+                    watchdog.feed()
                 sleep(self._clock.real_ms(wait))
             except KeyboardInterrupt:
                 if interrupted:
@@ -60,8 +70,15 @@ class Supervisor:
                 interrupted = True
         return reason
 
-    def _too_many(self):
-        return "bugs" if self.bugs >= _TOO_MANY else None
+    def _progress(self, watched, now):
+        stuck = None
+        for name, part in watched:
+            if part.overdue(now):
+                stuck = name
+        if stuck != self._stuck:
+            self._stuck = stuck
+            self._ladder.stuck(stuck)
+        return stuck is None
 
     def step(self, what, now):
         """Step `what` once; returns the milliseconds it asks to sleep for."""
@@ -78,5 +95,15 @@ class Supervisor:
     def bug(self, error):
         """An exception that nobody expected."""
         self.bugs += 1
+        self.last_bug = error
+        self._ladder.bug(self._clock.now())
         self._log("node", "bug", self.bugs)
         sys.print_exception(error)
+
+
+def _first(asked):
+    for each in asked:
+        reason = each.asked_to_leave()
+        if reason is not None:
+            return reason
+    return None

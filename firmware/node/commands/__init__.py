@@ -42,6 +42,12 @@ def _reboot():
     return PARAMS, reboot
 
 
+def _get_crash():
+    from node.commands.get_crash import PARAMS, get_crash
+
+    return PARAMS, get_crash
+
+
 TABLE = {
     "ping": _ping,
     "get_status": _get_status,
@@ -49,6 +55,7 @@ TABLE = {
     "set_interval": _set_interval,
     "identify": _identify,
     "reboot": _reboot,
+    "get_crash": _get_crash,
 }
 
 
