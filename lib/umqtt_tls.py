@@ -42,6 +42,7 @@ _HANDSHAKE_LOOK_MS = const(
 _LEAVE_MS = const(1000)  # for the broker to close after DISCONNECT
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
+_MAX_RESUMABLE = const(64)  # packet ids; twice the largest window
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
 
 # CONNACK return codes, MQTT 3.1.1 section 3.2.2.3
@@ -116,13 +117,17 @@ class MQTTClient(robust.MQTTClient):
         # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
         self._subscriptions = []
         self._reader = Reader(max_packet)
+        self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
+        self._resumable = []  # packet ids of the session that its messages may be sent again under
         self._forget()
 
     def _forget(self):
-        """What is true of one connection only. QoS 2 ids outlive it, if the session does."""
+        """What is true of one connection only. Packet ids outlive it, if the session does."""
+        self._resumable = [each[0] for each in self._in_flight] + self._resumable
+        del self._resumable[_MAX_RESUMABLE:]
+        self._in_flight = []
         self._reader.clear()
         self._out = []  # packets to be written; the first may be known to TLS and must not change
-        self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
         self._failure = None
         self._deadline = None  # of the state
         self._ping_sent = None
@@ -191,6 +196,8 @@ class MQTTClient(robust.MQTTClient):
         )
         if again:
             packet[0] |= 0x08
+            if again in self._resumable:
+                self._resumable.remove(again)
         if qos:
             self._in_flight.append([packet_id, self._now + self.answer_ms])
         self._out.append(packet)
@@ -372,10 +379,12 @@ class MQTTClient(robust.MQTTClient):
         raise _Whole
 
     def _next_id(self):
-        """1 to 65535, wrapping, and none that is in flight (MQTT 3.1.1 section 2.3.1)."""
+        """1 to 65535, wrapping, and none that is in flight, be it since the last connection (MQTT
+        3.1.1 section 2.3.1).
+        """
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if (
+            if packet_id not in self._resumable and (
                 _find(self._in_flight, 0, packet_id) is None
                 and _find(self._subscriptions, 2, packet_id) is None
             ):
@@ -464,6 +473,7 @@ class MQTTClient(robust.MQTTClient):
         present = bool(answer & 0x100) and not self.clean_session
         if not present:
             self._received = set()
+            self._resumable = []
         for each in self._subscriptions:
             each[2] = each[3] = 0
         self._enter(UP, None)
