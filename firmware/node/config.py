@@ -46,7 +46,10 @@ def load(path):
     """Config in the file at `path` (str). Raises ConfigError."""
     try:
         with open(path, "rb") as file:
-            data = file.read(SIZE_MAX + 1)
+            # Room for what is there, instead of for what might be: it has to be in one piece.
+            size = file.seek(0, 2)
+            file.seek(0)
+            data = file.read(min(size, SIZE_MAX + 1))
     except OSError:
         raise ConfigError(path, "cannot be read")
     return parse(data)
