@@ -15,7 +15,7 @@ from upy import run
 # Stands in for the module `time`, wrapping where the ESP32's ticks do. The chip's epoch is 2000.
 CHIP = """
 from device.clock import Clock
-from device.dates import EARLIEST
+from node.version import EARLIEST
 
 PERIOD = 1 << 30
 FROM_2000 = 946684800

@@ -22,9 +22,8 @@ node counts in `now`. Where Unix time comes from:
 import time
 
 from micropython import const
-from sntp import LATEST
-
-from device.dates import EARLIEST, issued
+from node.loan import let_go
+from node.version import EARLIEST
 
 _SILENT_MS = const(20_000)
 _DAY_MS = const(86_400_000)
@@ -79,6 +78,10 @@ class Clock:
         """
         if self._ntp is None:
             return
+        from sntp import LATEST
+
+        from device.dates import issued
+
         self._log = self._ntp.log = log
         self._ntp.choose(servers)
         self._floor = self._ntp.earliest = max([EARLIEST] + [issued(each) for each in certificates])
@@ -86,6 +89,7 @@ class Clock:
             unix = int(self._source.time()) + self._epoch
             if self._floor + _DAY_MS // 1000 <= unix < LATEST:
                 self._base_ms = (unix - self.now() // 1000) * 1000
+        let_go("device.dates")
 
     def now(self):
         """Milliseconds since boot, an int that never wraps.

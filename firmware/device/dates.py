@@ -1,13 +1,10 @@
-"""The earliest that it can be: what a node knows of the time before anybody has told it.
+"""The earliest that it can be, as the node's own certificates tell: needed once, at boot.
 
 It will NOT verify or decode a certificate: it looks for its first date, which is the one from which
 on it is valid.
 """
 
 from micropython import const
-
-# Nobody runs this firmware before it was written. Brought forward with each release.
-EARLIEST = 1_767_225_600  # 2026-01-01
 
 _UTC_TIME = b"\x17\x0d"  # DER tag and length of yymmddhhmmssZ (RFC 5280 section 4.1.2.5.1)
 _TEXT_SIZE = const(13)

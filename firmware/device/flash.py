@@ -8,7 +8,7 @@ import errno
 import os
 import struct
 
-from device.clock import EARLIEST
+from node.version import EARLIEST
 
 _COUNTER = "<II"
 _2020 = 1_577_836_800
