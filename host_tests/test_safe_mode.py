@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from brokers import PASSWORD, RunningBroker
@@ -111,20 +110,13 @@ def test_hour_of_safe_mode_is_enough(node: StartNode, tmp_path: Path, nobody: No
 
 def test_crash_in_safe_mode_pauses(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """What safe mode needs as well crashes it as well: then the node starts once a minute."""
-    crash = ("node/router.py", "OPEN_MAX = 4\n", "OPEN_MAX = for_ever\n")
-    pause = ("device/guard.py", "const(60)", "const(1)")
-    firmware = patched(tmp_path / "firmware", crash, pause)
-    crashed_at: list[float] = []
-
-    def on_line(line: str) -> None:
-        if line.startswith("NameError: name 'for_ever'"):
-            crashed_at.append(monotonic())
-
-    running = node(nobody, firmware=firmware, on_line=on_line)
-    running.until(lambda _: len(crashed_at) >= 5)
-    # The first three boots were not yet in safe mode; the fourth was.
-    assert crashed_at[3] - crashed_at[0] < 2.7
-    assert crashed_at[4] - crashed_at[3] > 0.9
+    crash = ("node/link.py", 'RIVAL = "rival"\n', "RIVAL = for_ever\n")
+    pause = ("device/guard.py", "time.sleep(_PAUSE_S)", 'print("pause", _PAUSE_S)')
+    running = node(nobody, firmware=patched(tmp_path / "firmware", crash, pause))
+    running.until(lambda _: len(running.said("pause 60")) >= 2)
+    said = [line.split(":")[0] for line in running.lines if line.startswith(("NameError", "pause"))]
+    # The first three boots were not yet in safe mode.
+    assert said[:7] == [*["NameError"] * 4, "pause 60", "NameError", "pause 60"]
 
 
 def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path: Path) -> None:
