@@ -419,6 +419,29 @@ print(seen)
         assert drive(broker, script) == ["['up 0', 'a two r0 d0']", "['up 1', 'a new r0 d0']"]
 
 
+def test_qos_2_ids_are_forgotten_with_the_session() -> None:
+    """A broker without the session begins its ids anew: the same id is another message."""
+    script = """
+c = client()
+for _ in range(2):
+    up(c)
+    go(c, said("a two r0 d0"))
+    answers(c)
+    c.abort()
+print(*seen)
+"""
+    with ScriptedBroker(
+        lambda packet: (
+            greeted(publish("a", b"two", 2, 5))
+            if packet.name == "CONNECT"
+            else b""
+            if packet.name == "PUBREC"
+            else None
+        )
+    ) as broker:
+        assert drive(broker, script) == ["up 0 a two r0 d0"]
+
+
 def test_qos_1_is_acknowledged_with_its_flags() -> None:
     """A QoS 1 PUBLISH is acknowledged with its id, and the callback told of RETAIN and DUP."""
     script = """

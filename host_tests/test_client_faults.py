@@ -256,6 +256,7 @@ def _broken() -> dict[str, bytes]:
         "a topic longer than its packet": b"\x30\x05\x00\x09abc",
         "a PUBLISH without a topic": b"\x30\x00",
         "a QoS 1 PUBLISH without an id": b"\x32\x03\x00\x01a",
+        "a QoS 1 PUBLISH with the id 0": b"\x32\x05\x00\x01a\x00\x00",
         "a topic that is no UTF-8": b"\x30\x05\x00\x02\xc3\x28x",
         "a PUBACK without an id": b"\x40\x01\x00",
         "a PUBACK of 3000 bytes": b"\x40\xb8\x17" + bytes(3000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from time import monotonic
 
 from brokers import RunningBroker
@@ -104,10 +105,11 @@ def test_sampling_goes_on_while_the_link_is_down(broker: RunningBroker, node: St
         running.until("link securing")
         running.until("sampler reading seq=15 ")
         proxy.release()
-    # The first comes after 1 s, then every 2 s. What is late moves no other; and 1 s of the node is
-    # 50 real ms, which a busy machine may take from some of them.
-    late = sorted((at(line) - 1) % 2 for line in running.said("sampler reading"))
-    assert late[len(late) // 2] < 1
+    taken = [at(line) for line in running.said("sampler reading")]
+    # 1 s of the node is 50 real ms: a busy machine may delay any, and make it skip a slot.
+    assert abs(taken[-1] - taken[0] - 2 * (len(taken) - 1)) < 5
+    gaps = sorted(after - before for before, after in itertools.pairwise(taken))
+    assert 1 < gaps[len(gaps) // 2] < 3
 
 
 def test_outbox_keeps_the_newest_and_counts_the_rest(
