@@ -17,7 +17,6 @@ def main(handover, crashes):
     from device import flash, identity
     from node import settings, topics
     from node.alerts import Alerts
-    from node.commands.memory import Memory
     from node.controls import Controls
     from node.errors import ConfigError
     from node.health import Health
@@ -84,9 +83,8 @@ def main(handover, crashes):
     link = Link(client, net, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
     keep = settings.keeper(CONFIG, cfg, flash.replace)
     controls = Controls(clock, sampler, board.led, health.snapshot, keep, crashes.last)
-    memory = Memory("commands.bin", flash.read, flash.replace)
     stale = cfg.refuse_retained_commands
-    router = Router(base, controls, responses, memory, unix, log, supervisor.bug, stale)
+    router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

@@ -1,12 +1,14 @@
 """Cases of node/router.py: Command in, exactly one Response out."""
 
 import json
+import sys
 
 from node.commands import TABLE
+from node.commands.answers import OPEN_MAX, OPEN_TIMEOUT_MS
 from node.commands.memory import ENTRIES
 from node.errors import CommandError
+from node.loan import let_go
 from node.reading import Reading
-from node.router import OPEN_MAX, OPEN_TIMEOUT_MS
 from rig import BASE, HOME, NOW_S, TOPIC, Rig
 
 VALID = (
@@ -523,3 +525,58 @@ def case_mutated() -> None:
             assert json.loads(mutant)["action"] == "identify"
             assert rig.node.did[0] in [("identify", seconds) for seconds in range(1, 61)]
     assert 0 < executed < len(mutants) // 4
+
+
+class _Modules:
+    """Puts the modules back that a case lets go of: other cases hold what is in them."""
+
+    def __enter__(self) -> None:
+        self._kept = {name: sys.modules[name] for name in list(sys.modules)}
+
+    def __exit__(self, *_: object) -> None:
+        let_go("node.commands", "node.strictjson")
+        for name, module in self._kept.items():
+            sys.modules[name] = module
+
+
+def _loaded() -> bool:
+    return "node.commands" in sys.modules
+
+
+def case_idle_lets_go() -> None:
+    """A minute after the last Command what answers it is let go of; ids are remembered."""
+    rig = Rig()
+    assert rig.router.step(0) == 60_000
+    with _Modules():
+        rig.send("good", "reboot")
+        rig.send("bad", "no-such-action")
+        assert rig.router.step(1000) == 60_000
+        assert rig.router.step(60_999) == 1
+        assert _loaded()
+        rig.router.step(61_000)
+        assert not _loaded()
+        assert "node.strictjson" not in sys.modules
+        assert rig.send("good", "reboot")["status"] == "executed"
+        assert rig.send("bad", "reboot")["code"] == "unknown-action"
+        assert rig.node.did == ["reboot"]
+        assert _loaded()
+
+
+def case_open_ones_keep_it() -> None:
+    """Nothing is let go of while a result is to come, or while flash lacks a Response."""
+    rig = Rig()
+    with _Modules():
+        rig.send("a", "ping")
+        rig.router.step(0)
+        rig.send("b", "read_now")
+        rig.router.step(59_999)
+        rig.flash.full = True
+        rig.router.step(59_999 + OPEN_TIMEOUT_MS)
+        rig.router.step(59_999 + 60_000)
+        assert _loaded()
+        assert rig.send("b", "read_now")["code"] == "timeout"
+        rig.flash.full = False
+        rig.send("c", "ping")
+        rig.router.step(200_000)
+        rig.router.step(260_000)
+        assert not _loaded()

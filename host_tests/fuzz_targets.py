@@ -225,14 +225,14 @@ class Command:
     )
 
     def __init__(self) -> None:
-        from node.commands.memory import Memory
         from node.router import Router
 
         self._files: dict = {}
         self._bugs: list = []
         self._responses = 0
-        memory = Memory("commands.bin", self._files.get, self._files.__setitem__)
-        self._router = Router(BASE, self, self, memory, lambda: NOW_S, self._log, self._bugs.append)
+        self.read, self.replace = self._files.get, self._files.__setitem__
+        self._router = Router(BASE, self, self, self, lambda: NOW_S, self._log, self._bugs.append)
+        self._router.on_message(BASE, b"", False, False)  # imports what answers, once for all
 
     # What handlers ask for.
 
@@ -282,11 +282,11 @@ class Command:
     def feed(self, data: bytes) -> None:
         """Hear one Command, and let what is answered later run out of time."""
         if len(data) & 1:
-            self._router._memory._entries.clear()  # else most inputs are repeats
-            self._router._refused._entries.clear()
+            self._router._answers._memory._entries.clear()  # else most inputs are repeats
+            self._router._answers._refused._entries.clear()
         self.heard(BASE + "/commands", data, False, False)
         self._router.step(0)
-        self._router.step(60000)
+        self._router.step(10000)
         if self._bugs:
             raise self._bugs[0]
 

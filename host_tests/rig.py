@@ -6,7 +6,6 @@ has not exactly its members fails at once; so does a second one to the same mess
 
 import json
 
-from node.commands.memory import Memory
 from node.router import Router
 
 BASE = "limpet/home/desk/climate/node-1"
@@ -91,7 +90,7 @@ class Rig:
             BASE,
             self.node,
             self,
-            Memory("commands.bin", self.flash.read, self.flash.replace),
+            self.flash,
             lambda: self.now_s,
             self.log,
             self.bugs.append,

@@ -15,5 +15,5 @@ def let_go(*names):
             if each == name or each.startswith(name + "."):
                 del sys.modules[each]
                 parent, _, last = each.rpartition(".")
-                if parent in sys.modules:
+                if hasattr(sys.modules.get(parent), last):
                     delattr(sys.modules[parent], last)

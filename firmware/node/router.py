@@ -1,55 +1,37 @@
-"""Command in, exactly one Response out. The Response is made here and nowhere else.
+"""Where Commands come in. What answers them (commands/answers.py) takes 13 KB of heap: it is
+imported when one comes, and let go of when none has come for a minute.
 
-    payload -> parse -> known id? -> in time? -> known action, good params
-            -> id on flash -> handler -> Response on flash -> Response
-
-A fault found in the first line is `rejected` (or `expired`) and remembered in RAM; what comes after
-is `executed` or `failed` and remembered on flash too. Without a readable id: dropped and counted.
-It will not read a socket, a clock or flash, nor carry out a Command twice.
+It will not look into a payload, nor forget what is not on flash or still to be answered.
 """
 
+from micropython import const
+
 from node import topics
-from node.commands import TABLE, load
-from node.commands.later import Later
-from node.commands.memory import RESPONSE_MAX, Memory
-from node.commands.parse import parse
-from node.commands.response import EXECUTED, EXPIRED, FAILED, REJECTED, executed, refused
-from node.errors import CommandError
+from node.loan import let_go
 
-OPEN_MAX = 4
-OPEN_TIMEOUT_MS = 10000
-IDLE_MS = 60000
-
-# Nothing of the exception: it may quote anything.
-_BUG = ("internal", "a bug: it is in the node's log")
+_IDLE_MS = const(60_000)
 
 
 class Router:
     """The way from the topic `commands` to `commands/response`.
 
     base: the device's base topic (str). node: what handlers may ask for. responses.put(topic,
-    payload): takes a Response (str, bytes). memory: commands.memory.Memory on flash. unix() -> Unix
-    seconds or None. log(area, words). on_bug(exc): told of what a handler must not raise.
-    refuse_retained: off by default, as amqtt marks the Commands it had queued as retained.
+    payload): takes a Response (str, bytes). flash: has read(path) and replace(path, bytes), for the
+    memory of Commands. unix() -> Unix seconds or None. log(area, words). on_bug(exc): told of what
+    a handler must not raise. refuse_retained: off by default, as amqtt marks the Commands it had
+    queued as retained.
 
     topic: where Commands come in (str). dropped: reason -> how many payloads got no Response.
     """
 
-    def __init__(self, base, node, responses, memory, unix, log, on_bug, refuse_retained=False):
+    def __init__(self, base, node, responses, flash, unix, log, on_bug, refuse_retained=False):
         self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
-        self._base = base
-        self._node = node
-        self._responses = responses
-        self._memory = memory
-        # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
-        self._refused = Memory()
-        self._unix = unix
-        self._log = log
         self._on_bug = on_bug
-        self._refuse_retained = refuse_retained
-        # Commands whose result comes later: [command, later, deadline or None].
-        self._open = []
+        self._given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
+        self._given += (self.dropped, [])
+        self._answers = None
+        self._until = None  # when what answers is let go of; None: counted from the next step
 
     def on_message(self, topic, payload, retained, dup):
         """Takes what came down (str, bytes, bool, bool); puts at most one Response. Never raises.
@@ -57,123 +39,29 @@ class Router:
         dup is not looked at: the id alone tells a repeat, also over a new packet id.
         """
         try:
-            command = parse(payload, self._base) if topic == self.topic else None
-            if command is None:
-                self._drop("foreign-topic")
-            elif command.id is None:
-                self._drop(command.fault[0])
+            if self._answers is None:
+                from node.commands.answers import Answers
+
+                self._answers = Answers(*self._given)
+            self._until = None
+            if topic == self.topic:
+                self._answers.take(payload, retained)
             else:
-                self._take(command, retained)
+                self._answers.drop("foreign-topic")
         except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
 
     def step(self, now):
         """Answers what has its result or no time left; returns ms until it wants to be called."""
-        wait_ms = IDLE_MS
-        for entry in list(self._open):
-            command, later, deadline = entry
-            if deadline is None:
-                entry[2] = deadline = now + OPEN_TIMEOUT_MS
-            if now >= deadline:
-                later.failed("timeout", "no result within %d s" % (OPEN_TIMEOUT_MS // 1000))
-            if later.outcome is None:
-                wait_ms = min(wait_ms, deadline - now)
-            else:
-                self._open.remove(entry)
-                self._finish(command, later.outcome)
+        answers = self._answers
+        if answers is None:
+            return _IDLE_MS
+        wait_ms = answers.step(now)
+        if self._until is None:
+            self._until = now + _IDLE_MS
+        if now < self._until:
+            return min(wait_ms, self._until - now)
+        if answers.idle:
+            self._answers = None
+            let_go("node.commands", "node.strictjson")
         return wait_ms
-
-    def _take(self, command, retained):
-        if any(entry[0].id == command.id for entry in self._open):
-            return self._drop("pending")  # its one Response is still to come
-        for memory in (self._memory, self._refused):
-            if command.id in memory:
-                return self._repeat(command, memory.response(command.id))
-        status, fault = REJECTED, command.fault
-        if not fault and retained and self._refuse_retained:
-            fault = ("retained", "retained Commands are refused here")
-        if not fault and command.ttl is not None:
-            status, fault = self._in_time(command)
-        if not fault:
-            try:
-                handler, params = load(command.action, command.params)
-            except CommandError as exc:
-                fault = (exc.code, exc.text)
-            except Exception as exc:  # noqa: BLE001 - a file that cannot be imported, no heap for it
-                self._on_bug(exc)
-                status, fault = FAILED, _BUG
-        if fault:
-            self._refuse(command, status, fault)
-        else:
-            self._execute(command, handler, params)
-        return None
-
-    def _in_time(self, command):
-        now_s = self._unix()
-        if now_s is None:
-            return REJECTED, ("clock-not-set", "a ttl cannot be checked yet")
-        if now_s > command.ts + command.ttl:
-            return EXPIRED, ("expired", "too late by %d s" % (now_s - command.ts - command.ttl))
-        return REJECTED, None
-
-    def _execute(self, command, handler, params):
-        try:
-            self._memory.begin(command.id)
-        except OSError:
-            return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
-        outcome = self._run(handler, params)
-        if isinstance(outcome[0], Later):
-            if len(self._open) < OPEN_MAX:
-                return self._open.append([command, outcome[0], None])
-            outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
-        return self._finish(command, outcome)
-
-    def _run(self, handler, params):
-        """Outcome of a handler: (result or Later, None, None) or (None, code, text)."""
-        try:
-            return handler(params, self._node), None, None
-        except CommandError as exc:
-            return None, exc.code, exc.text
-        except Exception as exc:  # noqa: BLE001 - a bug in one handler must not cost the Response
-            self._on_bug(exc)
-            return None, _BUG[0], _BUG[1]
-
-    def _finish(self, command, outcome):
-        """Answers a Command that was begun: on flash first, as a reset may follow."""
-        result, code, text = outcome
-        ts = self._unix()
-        if code:
-            status, payload = FAILED, refused(command.id, FAILED, code, text, ts)
-        else:
-            status, payload = EXECUTED, executed(command.id, result, ts)
-        kept = payload
-        if len(payload) > RESPONSE_MAX:
-            kept = executed(command.id, {"kept": False}, ts)
-        try:
-            self._memory.finish(command.id, kept)
-        except OSError as exc:
-            # A repeat is answered from RAM; after a reset it would be `interrupted`.
-            self._log("command", "response not on flash errno=%s" % exc.errno)
-        self._put(command, payload, status)
-
-    def _refuse(self, command, status, fault):
-        payload = refused(command.id, status, fault[0], fault[1], self._unix())
-        self._refused.finish(command.id, payload)
-        self._put(command, payload, status)
-
-    def _repeat(self, command, response):
-        if response is None:
-            self._finish(command, (None, "interrupted", "a reset came before its Response"))
-        else:
-            self._put(command, response, "repeated")
-
-    def _put(self, command, payload, status):
-        self._responses.put(command.reply_to, payload)
-        # A space in an id could pass for the next field of the line.
-        id = command.id.replace(" ", "_")
-        action = command.action if command.action in TABLE else "?"
-        self._log("command", "id=%s action=%s status=%s" % (id, action, status))
-
-    def _drop(self, reason):
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
-        self._log("command", "dropped reason=%s" % reason)

@@ -16,13 +16,18 @@ class Memory:
     """At most ENTRIES ids (str, ASCII, up to 64) with Responses (bytes); the oldest goes first.
 
     path: the file; read(path) -> bytes or None; replace(path, bytes): atomic, raises OSError.
-    Without a path it lives in RAM alone. A file that is damaged or cannot be read counts as empty.
+    Without a path it lives in RAM alone, in the list `entries`. A file that is damaged or cannot be
+    read counts as empty.
+
+    kept: whether flash has all of it.
     """
 
-    def __init__(self, path=None, read=None, replace=None):
+    def __init__(self, path=None, read=None, replace=None, entries=None):
+        self.kept = True
         self._pairs = Pairs(path, read, replace, _FILE_MAX) if path else None
-        held = self._pairs.load() if path else ()
-        self._entries = [[id, response or None] for id, response in held]
+        self._entries = [] if entries is None else entries
+        for id, response in self._pairs.load() if path else ():
+            self._entries.append([id, response or None])
 
     def __contains__(self, id):
         return self._find(id) is not None
@@ -50,6 +55,7 @@ class Memory:
             self._entries.append(entry)
             del self._entries[:-ENTRIES]
         entry[1] = response
+        self.kept = False
         self._save()
 
     def _find(self, id):
@@ -62,3 +68,4 @@ class Memory:
         if self._pairs:
             held = self._entries[-ENTRIES:]
             self._pairs.save([(id, response or b"") for id, response in held])
+        self.kept = True

@@ -1,0 +1,174 @@
+"""Command in, exactly one Response out. The Response is made here and nowhere else.
+
+    payload -> parse -> known id? -> in time? -> known action, good params
+            -> id on flash -> handler -> Response on flash -> Response
+
+A fault found in the first line is `rejected` (or `expired`) and remembered in RAM; what comes after
+is `executed` or `failed` and remembered on flash too. Without a readable id: dropped and counted.
+It will not read a socket, a clock or flash, nor carry out a Command twice.
+"""
+
+from node.commands import TABLE, load
+from node.commands.later import Later
+from node.commands.memory import RESPONSE_MAX, Memory
+from node.commands.parse import parse
+from node.commands.response import EXECUTED, EXPIRED, FAILED, REJECTED, executed, refused
+from node.errors import CommandError
+
+OPEN_MAX = 4
+OPEN_TIMEOUT_MS = 10000
+IDLE_MS = 60000
+
+# Nothing of the exception: it may quote anything.
+_BUG = ("internal", "a bug: it is in the node's log")
+
+
+class Answers:
+    """What node/router.py imports when a Command comes, and lets go of again; its arguments are
+    the router's.
+
+    dropped: reason -> how many payloads got no Response. refused: the ids and Responses of refused
+    Commands, a list. Both outlive this object.
+    """
+
+    def __init__(
+        self, base, node, responses, flash, unix, log, on_bug, refuse_retained, dropped, refused
+    ):
+        self._base = base
+        self._node = node
+        self._responses = responses
+        self._memory = Memory("commands.bin", flash.read, flash.replace)
+        # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
+        self._refused = Memory(entries=refused)
+        self._unix = unix
+        self._log = log
+        self._on_bug = on_bug
+        self._refuse_retained = refuse_retained
+        self._dropped = dropped
+        # Commands whose result comes later: [command, later, deadline or None].
+        self._open = []
+
+    @property
+    def idle(self):
+        """Whether nothing here would be lost: no result is awaited, and flash has all Responses."""
+        return not self._open and self._memory.kept
+
+    def take(self, payload, retained):
+        """Answer a Command (bytes), at once or in a later `step`."""
+        command = parse(payload, self._base)
+        if command.id is None:
+            self.drop(command.fault[0])
+        else:
+            self._take(command, retained)
+
+    def drop(self, reason):
+        """Count and log a payload that gets no Response."""
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+        self._log("command", "dropped reason=%s" % reason)
+
+    def step(self, now):
+        """Answers what has its result or no time left; returns ms until it wants to be called."""
+        wait_ms = IDLE_MS
+        for entry in list(self._open):
+            command, later, deadline = entry
+            if deadline is None:
+                entry[2] = deadline = now + OPEN_TIMEOUT_MS
+            if now >= deadline:
+                later.failed("timeout", "no result within %d s" % (OPEN_TIMEOUT_MS // 1000))
+            if later.outcome is None:
+                wait_ms = min(wait_ms, deadline - now)
+            else:
+                self._open.remove(entry)
+                self._finish(command, later.outcome)
+        return wait_ms
+
+    def _take(self, command, retained):
+        if any(entry[0].id == command.id for entry in self._open):
+            return self.drop("pending")  # its one Response is still to come
+        for memory in (self._memory, self._refused):
+            if command.id in memory:
+                return self._repeat(command, memory.response(command.id))
+        status, fault = REJECTED, command.fault
+        if not fault and retained and self._refuse_retained:
+            fault = ("retained", "retained Commands are refused here")
+        if not fault and command.ttl is not None:
+            status, fault = self._in_time(command)
+        if not fault:
+            try:
+                handler, params = load(command.action, command.params)
+            except CommandError as exc:
+                fault = (exc.code, exc.text)
+            except Exception as exc:  # noqa: BLE001 - a file that cannot be imported, no heap for it
+                self._on_bug(exc)
+                status, fault = FAILED, _BUG
+        if fault:
+            self._refuse(command, status, fault)
+        else:
+            self._execute(command, handler, params)
+        return None
+
+    def _in_time(self, command):
+        now_s = self._unix()
+        if now_s is None:
+            return REJECTED, ("clock-not-set", "a ttl cannot be checked yet")
+        if now_s > command.ts + command.ttl:
+            return EXPIRED, ("expired", "too late by %d s" % (now_s - command.ts - command.ttl))
+        return REJECTED, None
+
+    def _execute(self, command, handler, params):
+        try:
+            self._memory.begin(command.id)
+        except OSError:
+            return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
+        outcome = self._run(handler, params)
+        if isinstance(outcome[0], Later):
+            if len(self._open) < OPEN_MAX:
+                return self._open.append([command, outcome[0], None])
+            outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
+        return self._finish(command, outcome)
+
+    def _run(self, handler, params):
+        """Outcome of a handler: (result or Later, None, None) or (None, code, text)."""
+        try:
+            return handler(params, self._node), None, None
+        except CommandError as exc:
+            return None, exc.code, exc.text
+        except Exception as exc:  # noqa: BLE001 - a bug in one handler must not cost the Response
+            self._on_bug(exc)
+            return None, _BUG[0], _BUG[1]
+
+    def _finish(self, command, outcome):
+        """Answers a Command that was begun: on flash first, as a reset may follow."""
+        result, code, text = outcome
+        ts = self._unix()
+        if code:
+            status, payload = FAILED, refused(command.id, FAILED, code, text, ts)
+        else:
+            status, payload = EXECUTED, executed(command.id, result, ts)
+        kept = payload
+        if len(payload) > RESPONSE_MAX:
+            kept = executed(command.id, {"kept": False}, ts)
+        try:
+            self._memory.finish(command.id, kept)
+        except OSError as exc:
+            # A repeat is answered from RAM; after a reset it would be `interrupted`.
+            self._log("command", "response not on flash errno=%s" % exc.errno)
+        self._put(command, payload, status)
+
+    def _refuse(self, command, status, fault):
+        payload = refused(command.id, status, fault[0], fault[1], self._unix())
+        self._refused.finish(command.id, payload)
+        self._put(command, payload, status)
+
+    def _repeat(self, command, response):
+        if response is None:
+            self._finish(command, (None, "interrupted", "a reset came before its Response"))
+        else:
+            self._put(command, response, "repeated")
+
+    def _put(self, command, payload, status):
+        self._responses.put(command.reply_to, payload)
+        # A space in an id could pass for the next field of the line.
+        id = command.id.replace(" ", "_")
+        action = command.action if command.action in TABLE else "?"
+        self._log("command", "id=%s action=%s status=%s" % (id, action, status))
