@@ -20,7 +20,7 @@ from cryptography import x509
 from limpet import authority, layout, operators, passwords, private
 from limpet.authority import Authority, Identity
 from limpet.debian import HOST
-from limpet.firmware import errors
+from limpet.firmware import config, errors
 from limpet.layout import Layout
 from limpet.operators import operator_identity
 from limpet.problem import Problem
@@ -273,6 +273,14 @@ def test_config_is_refused_before_anything_is_written(
         made.device(fields("node-1") | change)
     assert caught.value.field == field
     assert contents(tmp_path / "dev") == before
+
+
+def test_any_network_is_what_the_node_reads(tmp_path: Path) -> None:
+    """A Wi-Fi name with characters that JSON would escape in halves is read back by the node."""
+    made = Setup(tmp_path / "dev")
+    made.device(fields("node-1") | {"wifi_ssid": "Strand 🏖"})
+    written = (made.layout.device("node-1") / "config.json").read_bytes()
+    assert config.parse(written).wifi_ssid == "Strand 🏖"
 
 
 def test_operators_are_leased(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Setup:
     def set_login(self, device_id: str, password: str) -> None:
         """Give a device a username (its id) and a password, for itself and for the broker."""
         path = self.layout.device(device_id) / "config.json"
-        fields = json.loads(path.read_text()) | {"username": device_id, "password": password}
+        fields = json.loads(path.read_bytes()) | {"username": device_id, "password": password}
         check(fields)
         private.write(path, encoded(fields))
         passwords.set_password(self.layout, device_id, password)
@@ -119,15 +119,18 @@ def _base(checked: Any) -> str:
 
 def check(fields: dict[str, Any]) -> Any:
     """Return the config (a namedtuple) that the node would take; else raises ConfigError."""
-    checked = config.parse(json.dumps(fields))
+    checked = config.parse(json.dumps(fields, ensure_ascii=False))
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
     return checked
 
 
 def encoded(fields: dict[str, Any]) -> bytes:
-    """Return a config as the bytes of config.json."""
-    return (json.dumps(fields, indent=2) + "\n").encode()
+    """Return a config as the bytes of config.json.
+
+    Not escaped: the node refuses half a character, which is how JSON escapes the rarer ones.
+    """
+    return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def provision(

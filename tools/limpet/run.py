@@ -100,7 +100,7 @@ def _broker(directory: Path) -> Iterator[tuple[int, str]]:
 def _point_to(root: Path, port: int) -> None:
     """Tell the node where its broker listens this time."""
     path = root / "config.json"
-    fields = json.loads(path.read_text())
+    fields = json.loads(path.read_bytes())
     if fields.get("port") != port:
         private.write(path, encoded(fields | {"port": port}))
 
