@@ -20,6 +20,7 @@ from micropython import const
 from node.message import Message
 from node.reading import SIZE, pack_into, taken_s
 
+_MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
 
 
@@ -150,7 +151,7 @@ class Live:
 
 class Messages:
     """A source of ready-made Messages with a quota of its own: Responses, alerts. Keys count up
-    from 1. When it is full the oldest goes, counted in `dropped`.
+    from 1. When it is full, by number or by bytes, the oldest go, counted in `dropped`.
 
     store: what keeps them over a reset (node/pairs.py).
     """
@@ -176,8 +177,12 @@ class Messages:
 
     def put(self, topic, payload):
         """Take a Message in (str, bytes): QoS 1, not retained."""
-        if len(self._held) >= self._quota:
-            self._held.pop(0)
+        held = self._held
+        room = _MESSAGES_SIZE - len(payload)
+        while held and (
+            len(held) >= self._quota or sum(len(each[1].payload) for each in held) > room
+        ):
+            held.pop(0)
             self.dropped += 1
         self._last += 1
         self._held.append([self._last, Message(topic, payload, 1, False), False])
