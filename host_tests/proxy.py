@@ -6,6 +6,9 @@ It knows bytes and connections only: it will NOT read, change or reorder what it
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
+import struct
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -32,6 +35,9 @@ class Proxy:
         self._passing = asyncio.Event()
         self._swallows = False
         self._pause_s = 0.0  # after each byte towards the node
+        self._late_s = 0.0  # before each piece, either way,
+        self._jitter_s = 0.0  # and up to so much on top
+        self._left: int | None = None  # bytes that still come through, both ways together
         self._connections: set[_Connection] = set()
 
     def hold(self) -> None:
@@ -47,6 +53,21 @@ class Proxy:
         pause_s = 1 / bytes_per_second / self._speed
         self._do(lambda: setattr(self, "_pause_s", pause_s))
 
+    def delay(self, seconds: float, jitter: float = 0.0) -> None:
+        """Keep each piece, either way, for `seconds` of the node's clock and up to `jitter` on top.
+
+        Pieces stay in order, so the next one waits behind it.
+        """
+
+        def everything() -> None:
+            self._late_s, self._jitter_s = seconds / self._speed, jitter / self._speed
+
+        self._do(everything)
+
+    def close_after(self, count: int) -> None:
+        """Pass on `count` more bytes, both ways together; then close what carries the next one."""
+        self._do(lambda: setattr(self, "_left", count))
+
     def refuse(self) -> None:
         """Nobody listens any more; what is connected is cut."""
         self._run(self._close_listener())
@@ -58,6 +79,15 @@ class Proxy:
         def everything() -> None:
             for each in self._connections:
                 each.abort()
+
+        self._do(everything)
+
+    def reset(self) -> None:
+        """As `cut`, but with a TCP reset (RST), which overtakes what was sent before it."""
+
+        def everything() -> None:
+            for each in self._connections:
+                each.reset()
 
         self._do(everything)
 
@@ -76,7 +106,8 @@ class Proxy:
 
         def everything() -> None:
             self._swallows = False
-            self._pause_s = 0.0
+            self._pause_s = self._late_s = self._jitter_s = 0.0
+            self._left = None
             self._passing.set()
 
         self._do(everything)
@@ -143,23 +174,25 @@ class Proxy:
             asyncio.ensure_future(self._up(connection, from_node, to_broker)),
             asyncio.ensure_future(self._down(connection, from_broker, to_node)),
         ]
+        connection.tasks = [asyncio.current_task(), *ways]
         done, others = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in others:
             way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)  # else asyncio complains of the second
         for way in done:
             way.result()
 
     async def _up(
         self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        while await self._may_pass(connection, data := await reader.read(_CHUNK)):
+        while data := await self._passed(connection, await reader.read(_CHUNK)):
             writer.write(data)
             await writer.drain()
 
     async def _down(
         self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        while await self._may_pass(connection, data := await reader.read(_CHUNK)):
+        while data := await self._passed(connection, await reader.read(_CHUNK)):
             while data:
                 size = 1 if self._pause_s else len(data)
                 writer.write(data[:size])
@@ -167,13 +200,24 @@ class Proxy:
                 await writer.drain()
                 await asyncio.sleep(self._pause_s)
 
-    async def _may_pass(self, connection: _Connection, data: bytes) -> bool:
-        """Whether there is something to pass on, once it may; never comes back when it is lost."""
+    async def _passed(self, connection: _Connection, data: bytes) -> bytes:
+        """What of it is to be passed on, once it may; never comes back when it is lost."""
         await self._passing.wait()
         if connection.lost:
             # Half-open: neither what was sent nor the end of it gets to the other side.
             await asyncio.Event().wait()
-        return bool(data)
+        if self._late_s or self._jitter_s:
+            # What chance brings about differs from run to run; what is asked for does not.
+            await asyncio.sleep(self._late_s + random.random() * self._jitter_s)
+        if self._left is None:
+            return data
+        if len(data) >= self._left:
+            data = data[: self._left]
+            self._left = None
+            self._loop.call_soon(connection.close)  # which still writes what it was given
+        else:
+            self._left -= len(data)
+        return data
 
 
 class _Connection:
@@ -182,6 +226,8 @@ class _Connection:
     def __init__(self, near: asyncio.StreamWriter) -> None:
         self.writers = [near]
         self.lost = False
+        # asyncio holds tasks weakly: those of a black hole, which nothing will wake, would go.
+        self.tasks: list[asyncio.Task[Any] | None] = []
 
     def close(self) -> None:
         for writer in self.writers:
@@ -190,3 +236,12 @@ class _Connection:
     def abort(self) -> None:
         for writer in self.writers:
             writer.transport.abort()
+
+    def reset(self) -> None:
+        for writer in self.writers:
+            # Without it an end that has nothing unread says FIN instead.
+            linger = struct.pack("ii", 1, 0)
+            if not writer.is_closing():
+                end = writer.get_extra_info("socket")
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
