@@ -13,7 +13,7 @@ Bytes go over real sockets; what is the chip's is how they are handed over. Sour
 The file that LIMPET_DNS names tells the resolver, in words: `slow=3` (seconds), `fail` or
 `fail=-200`, `ipv6`. It is read anew at each look-up, and addresses need none.
 
-Not here, because nobody on the node uses it: datagrams, `setsockopt`, mDNS, `readline`.
+Not here, because nobody on the node uses it: `sendto`, `setsockopt`, mDNS, `readline`.
 """
 
 import errno
@@ -28,6 +28,7 @@ import usocket
 AF_INET = 2
 AF_INET6 = 10
 SOCK_STREAM = 1
+SOCK_DGRAM = 2
 
 _SLICE_MS = 100
 _SEND_BUFFER = 5744  # CONFIG_LWIP_TCP_SND_BUF_DEFAULT
