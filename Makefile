@@ -4,7 +4,7 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock setup venv clean
+.PHONY: help run test chaos lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -14,6 +14,10 @@ run: venv ## Run the node against the embedded broker: a live view until Ctrl-C,
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
 	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
+	@BROKER=$(BROKER) .venv/bin/python host_tests/chaos.py --broker $(BROKER) $(if $(SEED),--seed $(SEED)) \
+		$(if $(FAULTS),--faults $(FAULTS))
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check

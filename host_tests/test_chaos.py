@@ -1,0 +1,35 @@
+"""The short version of `make chaos`: one fault of almost every kind, the same ones each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokers import RunningBroker
+from chaos import Run, World
+from chaos_faults import KINDS, digest, draw
+
+SEED = 4
+FAULTS = 25
+
+
+def test_seed_makes_the_list() -> None:
+    """The same seed gives the same faults, whichever the broker, and another one others."""
+    assert digest(draw(SEED, 1000)) == digest(draw(SEED, 1000)) != digest(draw(SEED + 1, 1000))
+    assert {fault.kind for fault in draw(SEED, len(KINDS))} == set(KINDS)
+
+
+def test_short_chaos_loses_nothing(broker: RunningBroker, tmp_path: Path) -> None:
+    """After 25 faults every Reading taken is with the broker, but for those too young at a cut."""
+    faults = draw(SEED, FAULTS)
+    with open(tmp_path / "log", "w") as log, World(broker, tmp_path, log) as world:
+        run = Run(world)
+        run.go(faults)
+        world.end()
+    books = world.books
+    assert run.done == faults
+    assert not run.unmet
+    assert books.taken
+    assert not books.lost()
+    assert not books.unheard()
+    assert not books.wrong
+    assert not books.bugs
