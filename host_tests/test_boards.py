@@ -126,7 +126,7 @@ print(all(0 <= board.random() < 1 for _ in range(1000)), board.heap_free() > 0)
 
 @pytest.mark.parametrize("board", [path for path in BOARDS if path != HOST], ids=lambda p: p.name)
 def test_manifest_freezes_what_is_there(board: Path) -> None:
-    """A manifest freezes lib/, both packages and the board atop the port's own, and they exist."""
+    """A manifest freezes lib/, both packages, line and board atop the port's own; they exist."""
     frozen: list[str] = []
 
     def package(name: str, base_path: str) -> None:
@@ -137,13 +137,20 @@ def test_manifest_freezes_what_is_there(board: Path) -> None:
         assert (board / path).resolve() == REPO / "lib"
         frozen.append("lib")
 
-    def module(path: str) -> None:
-        assert (board / path).is_file()
+    def module(path: str, base_path: str = ".") -> None:
+        assert (board / base_path / path).is_file()
         frozen.append(path)
 
     names = {"include": frozen.append, "package": package, "freeze": freeze, "module": module}
     exec((board / "manifest.py").read_text(), names)  # noqa: S102 (a manifest is run, not imported)
-    assert frozen == ["$(PORT_DIR)/boards/manifest.py", "lib", "node", "device", "board.py"]
+    assert frozen == [
+        "$(PORT_DIR)/boards/manifest.py",
+        "lib",
+        "node",
+        "device",
+        "line.py",
+        "board.py",
+    ]
 
 
 # --- the laptop ---------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ SOCKETS = {"socket", "ssl", "tls", "select", "errno"}
 IMPURE = HARDWARE | SOCKETS | {"asyncio", "ffi", "os", "random", "board", "device"}
 # What MicroPython has not, or only as an extra package.
 CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathlib", "typing"}
-# The parts of the two flows. main.py joins them; none knows another.
+# The parts of the two flows. line.py joins them; none knows another.
 STAGES = {
     *("sampler", "telemetry", "outbox", "link", "router"),
     *("status", "health", "alerts", "supervisor", "controls"),
@@ -124,9 +124,9 @@ def test_lib_knows_no_product() -> None:
     assert not breaches(sources(LIB), {"node", "device", "board", "main"})
 
 
-def test_main_is_short() -> None:
+def test_line_is_short() -> None:
     """The composition root stays readable at a glance: 100 lines, a quarter of them imports."""
-    assert len((FIRMWARE / "main.py").read_text().splitlines()) <= 100
+    assert len((FIRMWARE / "line.py").read_text().splitlines()) <= 100
 
 
 def test_firmware_never_asserts() -> None:

@@ -1,7 +1,7 @@
-"""Runs main, and keeps what it dies of: an exception on the chip would leave the console, and
+"""Runs the node, and keeps what it dies of: an exception on the chip would leave the console, and
 nobody there to read it.
 
-It catches what nobody else has caught, from main's first import on, counts it (see
+It catches what nobody else has caught, from line.py's first import on, counts it (see
 node/crashes.py), and starts again. So it imports little, and what it imports must not fail.
 
 What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog: a node
@@ -23,8 +23,8 @@ from device import flash, power, rtc
 _PAUSE_S = const(60)
 
 
-def run(main):
-    """Call `main(handover, crashes)`, and do what it returns: a hard reset (True), a soft one
+def run():
+    """Have line.py join the node, run it, and do what that returns: a hard reset (True), a soft one
     (False), or nothing (None). A crash is a hard reset.
     """
     cause = power.reset_cause()
@@ -32,7 +32,11 @@ def run(main):
     crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
     crashes.begin(cause)
     try:
-        hard = main(handover, crashes)
+        import line
+
+        node = line.join(handover, crashes)
+        del line.join  # 4 KB of byte code that has done its work
+        hard = node() if node else None
         if hard is not None:
             power.reset(hard)
     except Exception as error:  # noqa: BLE001 - the last of all catchers

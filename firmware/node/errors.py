@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 class ConfigError(Exception):
     """A config that is refused: `field` is the key at fault, `text` the rule it breaks. Caught in
-    main.
+    line.py.
     """
 
     def __init__(self, field, text):

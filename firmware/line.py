@@ -1,0 +1,100 @@
+"""The whole line, joined: sensor -> sampler -> Outbox -> Link -> broker, and Commands back.
+
+The only file that knows every part. It is done when all is joined, and makes way for it: see
+device/guard.py.
+"""
+
+CONFIG = "config.json"
+RAM_READINGS = 64  # until they are sent or on flash, whichever comes first
+WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash commit together
+
+
+def join(handover, crashes):
+    """Make the node. Returns the function that runs it until asked to leave, and that returns
+    which reset that asks for: hard (bool), or None. Without a config to run by: None.
+    """
+    import board
+    from backoff import Backoff
+    from device import flash, identity
+    from node import settings, topics
+    from node.alerts import Alerts
+    from node.controls import Controls
+    from node.errors import ConfigError
+    from node.health import Health
+    from node.ladder import Ladder
+    from node.link import FLOORS_MS, Link
+    from node.log import logger
+    from node.outbox import Messages
+    from node.pairs import Pairs
+    from node.router import Router
+    from node.status import Status
+    from node.supervisor import Supervisor
+    from node.version import VERSION
+    from umqtt_tls import MQTTClient
+
+    def sampling():
+        """The sampler, Live and Backlog; or what stands in their place."""
+        if crashes.safe:
+            from node.safe import resting
+
+            return resting(cfg.interval_s)
+        from node import backlog, outbox, reading, sampler, telemetry
+        from recordlog import RecordLog
+        from ring import Ring
+
+        def on_reading(taken):
+            log("sampler", "reading", reading.words(taken))
+            for listener in (live.put, alerts.read, controls.reading):
+                listener(taken)
+
+        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, unix)
+        records = RecordLog("readings", reading.SIZE, cfg.outbox_readings)
+        stored = backlog.Backlog(records, encode.batch_at, cfg.backlog_rate)
+        ring = Ring(reading.SIZE, RAM_READINGS)
+        live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)
+        read, ms = board.sensor().read, cfg.interval_s * 1000
+        return sampler.Sampler(read, boot, ms, on_reading, alerts.failed, unix), live, stored
+
+    clock, unix, net = board.clock, board.clock.unix, board.network
+    log = logger(clock.now)
+    try:
+        cfg = settings.load(CONFIG)
+        tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
+    except ConfigError as error:
+        log("config", "refused field=%s rule=%s" % (error.field, error.text))
+        return board.halt()
+    clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log)
+    backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))
+    ladder = Ladder(net, handover, crashes, backoff.attempts, log)
+    boot, cause = flash.next_boot("boot.bin", unix()), board.reset_cause()
+    start = (boot, VERSION, cause, board.NAME, cfg.device_id)
+    log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *ladder.words)
+    watchdog = board.watchdog(WATCHDOG_MS)
+    base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
+    net.join(cfg.wifi_ssid, cfg.wifi_password)
+    kept = [Pairs(name, flash.read, flash.replace, 8192) for name in ("responses", "alerts")]
+    responses, warnings = [Messages(8, each, cfg.commit_after_s) for each in kept]
+    status = Status(base, boot, VERSION, cause, clock.now, ladder.said)
+    alerts = Alerts(base, warnings, unix, log)
+    client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
+    supervisor = Supervisor(clock, log, ladder)
+    sampler, live, backlog = sampling()
+    health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
+    sources = (status, responses, warnings, live, backlog, health)
+    link = Link(client, net, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
+    keep = settings.keeper(CONFIG, cfg, flash.replace)
+    controls = Controls(clock, sampler, board.led, health.snapshot, keep, crashes.last)
+    stale = cfg.refuse_retained_commands
+    router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
+    client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
+    client.subscribe(status.topic, 1)
+    client.subscribe(router.topic, cfg.command_qos)
+    asked, watched = (controls, crashes, ladder), (("sampler", sampler), ("link", link))
+    sleep, beside = board.interruptible(link.wait), (clock, sampler, router) + asked
+
+    def run():
+        reason = supervisor.run(link, sleep, beside, watched, watchdog, asked)
+        log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
+        return ladder.leave(reason, supervisor.last_bug)
+
+    return run
