@@ -72,7 +72,7 @@ class Reader:
         self.missing = 0
         rest = self._end - self._start
         if self._start and rest:
-            self.buffer[:rest] = self.buffer[self._start : self._end]
+            self._view[:rest] = self._view[self._start : self._end]  # moved, not copied
         self._start, self._end = 0, rest
 
     def _length(self, at):
