@@ -20,12 +20,16 @@ class Pairs:
         self._size_max = size_max
 
     def save(self, pairs):
-        """Write `pairs`: (str in ASCII of at most 255, bytes of at most 65535) each."""
-        parts = []
-        for text, data in pairs:
-            parts.append(bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode() + data)
-        body = b"".join(parts)
-        self._replace(self._path, crc32(body).to_bytes(4, "big") + body)
+        """Write `pairs`: (str in ASCII of at most 255, bytes of at most 65535) each.
+
+        OSError when flash does not take them, or the heap has no room for all of them in a row.
+        """
+        try:
+            body = _put_together(pairs)
+            body = crc32(body).to_bytes(4, "big") + body
+        except MemoryError:
+            raise OSError("memory")
+        self._replace(self._path, body)
 
     def load(self):
         """What was saved last, or an empty list."""
@@ -41,6 +45,13 @@ class Pairs:
             return _taken_apart(data)
         except (IndexError, UnicodeError):
             return []  # a right CRC over what `save` has not written: another version's file
+
+
+def _put_together(pairs):
+    parts = []
+    for text, data in pairs:
+        parts.append(bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode() + data)
+    return b"".join(parts)
 
 
 def _taken_apart(data):
