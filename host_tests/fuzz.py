@@ -132,7 +132,7 @@ def main(name: str, count: int, seed: int, every: int) -> None:
             if number % every == 0:
                 meter.give(data)
     rng = Random(seed)
-    for _ in range(count):
+    for _ in range(count // getattr(target, "dear", 1)):
         meter.give(mutated(rng, samples, tokens, target.size_max))
     kept = held() - before
     print(f"inputs={meter.inputs} heap={meter.heap} kept={kept} longest_us={meter.longest_us}")
