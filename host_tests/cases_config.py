@@ -2,7 +2,7 @@
 
 import json
 
-from node import config
+from node import config, settings
 from node.errors import ConfigError
 
 NEEDED = {
@@ -248,15 +248,16 @@ def case_no_value_is_told() -> None:
         assert HIDDEN not in field + rule
 
 
-def case_dump() -> None:
+def case_changed() -> None:
     """A config with another interval is written so that it reads the same but for that."""
-    cfg = config.parse(_text(wifi_ssid='"\u00e9\\', interval_s=10, username="node-1"))
-    text = config.dump(cfg, 30)
+    before = _text(wifi_ssid='"\u00e9\\', interval_s=10, username="node-1")
+    cfg = config.parse(before)
+    text = settings.changed(before, 30)
     again = config.parse(text)
     assert again.interval_s == 30
     for number, field in enumerate(config.FIELDS):
         assert cfg[number] == again[number] or field == "interval_s", field
-    assert config.dump(again, 30) == text
+    assert settings.changed(text, 30) == text
 
 
 def case_longest_fits() -> None:
@@ -275,8 +276,9 @@ def case_longest_fits() -> None:
         "key": '"' * 64,
         "ntp_servers": ["n" * 253] * 4,
     }
-    cfg = config.parse(_text(**long))
-    assert config.parse(config.dump(cfg, 86400)) == config.parse(_text(interval_s=86400, **long))
+    text = _text(**long)
+    wanted = config.parse(_text(interval_s=86400, **long))
+    assert config.parse(settings.changed(text, 86400)) == wanted
 
 
 def case_load() -> None:

@@ -8,7 +8,7 @@ import os
 
 from device.flash import next_boot, read, replace
 from flashes import ROOT, cut_everywhere, fresh
-from node import config
+from node import config, settings
 from node.backlog import Backlog
 from node.commands.memory import ENTRIES, Memory
 from node.outbox import Live, Messages
@@ -126,16 +126,16 @@ def configured() -> None:
     first += b'"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}'
 
     def scenario() -> "Iterator[int]":
-        cfg = config.load(PATH)
-        yield cfg.interval_s
+        keep = settings.keeper(PATH, read, replace)
+        yield config.load(PATH).interval_s
         for interval_s in (60, 2, 86400):
-            replace(PATH, config.dump(cfg, interval_s).encode())
+            keep(interval_s)
             yield interval_s
 
     def check(before: int, after: int) -> None:
         cfg = config.load(PATH)
         assert cfg.interval_s in (before, after)
-        assert config.dump(cfg, 10) == config.dump(config.parse(first), 10)
+        assert cfg == config.parse(settings.changed(first, cfg.interval_s))
 
     flash = fresh()
     replace(PATH, first)

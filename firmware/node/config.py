@@ -5,7 +5,6 @@ written. A refusal names the field and the rule, never the value: it may be a pa
 It will not fill in from elsewhere, guess, or keep what it does not know.
 """
 
-import json
 from collections import namedtuple
 
 from node import topics
@@ -72,15 +71,6 @@ def parse(text):
     config = Config(*[_value(values, key) for key in _KEYS])
     _check_together(config)
     return config
-
-
-def dump(config, interval_s):
-    """JSON (str) of the config with another `interval_s`. It holds the passwords."""
-    lines = []
-    for field, value in zip(FIELDS, config):
-        value = interval_s if field == "interval_s" else value
-        lines.append('"%s": %s' % (field, json.dumps(value)))
-    return "{\n%s\n}\n" % ",\n".join(lines)
 
 
 def is_loopback(host):

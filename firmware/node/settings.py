@@ -1,29 +1,41 @@
 """What the node does with its config: takes it from flash, and puts it back with another interval.
 
-The checker (config.py) is needed at boot and for a change, and takes 13 KB of heap: it is imported
-on use and let go of at once. It will not check anything itself.
+The checker (config.py) is needed at boot, and takes 13 KB of heap: it is imported on use and let go
+of at once. It will not check anything itself.
 """
+
+import json
 
 from node.loan import let_go
 
 
 def load(path):
     """The Config in the file at `path`. Raises ConfigError."""
-    with _Checker() as config:
+    from node import config
+
+    try:
         return config.load(path)
+    finally:
+        let_go("node.config", "node.strictjson")
 
 
-def keeper(path, settings, replace):
-    """`keep(interval_s)`: writes `settings` with another interval by `replace`, which may raise
-    OSError.
+def keeper(path, read, replace):
+    """`keep(interval_s)`: puts another interval into the file at `path`. `read` and `replace` may
+    raise OSError.
     """
 
     def keep(interval_s):
-        with _Checker() as config:
-            text = config.dump(settings, interval_s)
-        replace(path, text.encode())
+        replace(path, changed(read(path), interval_s))
 
     return keep
+
+
+def changed(text, interval_s):
+    """A config (JSON that `load` took) with another `interval_s`, as JSON (bytes)."""
+    values = json.loads(text)
+    values["interval_s"] = interval_s
+    lines = ['"%s": %s' % (name, json.dumps(values[name])) for name in sorted(values)]
+    return ("{\n%s\n}\n" % ",\n".join(lines)).encode()
 
 
 def client(settings):
@@ -42,13 +54,3 @@ def client(settings):
         "handshake_ms": settings.handshake_s * 1000,
         "clean_session": settings.clean_session,
     }
-
-
-class _Checker:
-    def __enter__(self):
-        from node import config
-
-        return config
-
-    def __exit__(self, *_):
-        let_go("node.config", "node.strictjson")
