@@ -25,6 +25,7 @@ _LOOPBACK = "127.0.0.1"
 _CHUNK = 16384
 # No packet begins like this: type 0 is forbidden (MQTT 3.1.1, table 2.1).
 GARBAGE = b"\0\xff\x80 limpets do not talk"
+_CLOSE_S = 0.02
 # Longer than all that a broker says while the node waits for one PUBACK.
 _CLAIMED = 200_000
 
@@ -327,8 +328,11 @@ class _Conversation:
             self.writers[0].write(data)
 
     def close(self) -> None:
+        loop = asyncio.get_running_loop()
         for writer in self.writers:
             writer.close()
+            # Else asyncio keeps TCP open until the other side has said goodbye too, up to 30 s.
+            loop.call_later(_CLOSE_S, writer.transport.abort)
 
 
 # Does something to a packet; returns whether it is to be passed on as well. May raise _Ended.

@@ -29,6 +29,9 @@ _FATAL_ALERT = const(-0x7780)
 _INVALID_RECORD = const(-0x7200)
 _CONN_EOF = const(-0x7280)
 _PEER_CLOSE_NOTIFY = const(-0x7880)
+# What the socket below TLS says comes through it with the sign turned. EPIPE has no name here, and
+# the same number everywhere.
+_GONE = (-32, -errno.ECONNRESET)
 _ALLOC_FAILED = (-0x7F00, -0x4290, -0x4320)  # ssl, and what RSA and big numbers make of it on ESP32
 
 # Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts:
@@ -94,6 +97,8 @@ def cause_of(error, doing):
         timeout = code in (errno.ETIMEDOUT, errno.ECONNABORTED)
         return "tcp-timeout" if timeout else "tcp-unreachable"
     if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or (isinstance(code, int) and code > 0):
+        return "closed"
+    if code in _GONE:
         return "closed"
     return "tls-broken"
 
