@@ -101,20 +101,27 @@ class Backlog:
 
     def _read(self, position):
         """(position of what was found, (count, Message) or None)."""
-        limit = self._flight.get(position, self._batch_max)  # sent before: the same batch again
+        # Sent before: the same batch again, unless there is no room for it any more.
+        limit = min(self._flight.get(position, self._batch_max), self._batch_max)
         for others in (self._live, self._done):  # what they name is not for this batch
             for other in others:
                 if other > position:
                     limit = min(limit, other - position)
-        if self._buffer is None:
-            self._buffer = bytearray(self._batch_max * SIZE)
         try:
+            if self._buffer is None:
+                self._buffer = bytearray(self._batch_max * SIZE)
             start, count = self._log.read(position, self._buffer, limit)
+            made = self._batch_at(self._buffer, count, self._now) if start == position else None
         except OSError:
             self.errors += 1
             self._not_before = self._now + _RETRY_MS
             return position, None
-        return start, self._batch_at(self._buffer, count, self._now) if start == position else None
+        except MemoryError:
+            # The heap has room, but not in a row: from now on in smaller batches.
+            self._batch_max = max(self._batch_max // 2, 1)
+            self._buffer = None
+            return position, None
+        return start, made
 
     def sent(self, key):
         """The batch that begins at `key` is on its way."""
