@@ -12,6 +12,7 @@ from pathlib import Path
 
 import both
 import pytest
+import upy
 from limpet.debian import HOST, available
 
 FULL = os.environ.get("FUZZ") == "full"
@@ -49,3 +50,32 @@ def test_publishing_leaves_nothing_on_the_heap(tmp_path: Path) -> None:
     """Heap in use after 300 publishes and after 3,000 is the same, within 512 bytes."""
     said = both.program("window", "steady", 3000, folder=tmp_path, arch=ARCH, heap="256k")
     assert int(said.partition("kept=")[2]) < 512
+
+
+def test_batches_shrink_when_the_heap_is_short() -> None:
+    """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
+    script = """
+from node.backlog import Backlog
+
+class Log:
+    first, next, dropped = 0, 40, 0
+    def __len__(self):
+        return 40
+    def read(self, position, buffer, count):
+        return position, min(count, len(buffer) // 20)
+
+def batch_at(buffer, count, now):
+    if count > 12:
+        raise MemoryError
+    return count, "message"
+
+backlog = Backlog(Log(), batch_at, 0, 100)
+sizes = []
+for _ in range(9):
+    found = backlog.peek(0)
+    if found:
+        backlog.sent(found[0])
+        sizes.append(found[0])
+print(sizes)
+"""
+    assert upy.run(script) == "[0, 12, 24, 36]\n"
