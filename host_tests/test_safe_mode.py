@@ -26,7 +26,11 @@ def nobody() -> Nobody:
 
 # Each crashes a boot at once: while it is imported, while main joins the parts, or in a step.
 CRASHES = {
-    "import": ("node/sampler.py", "PACE_MS = 2000\n", "PACE_MS = 2000\nimport no_such_module\n"),
+    "import": (
+        "node/sampler.py",
+        "\nfrom node.errors",
+        "\nimport no_such_module\nfrom node.errors",
+    ),
     "start": ("node/sampler.py", "        self._read = read\n", "        self._read = red\n"),
     "bugs": (
         "node/sampler.py",
@@ -148,7 +152,7 @@ def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody)
         "        self._read = read\n",
         "        raise ValueError('%s\\n  File \"%s\", line 1' % (SECRET, SECRET))\n",
     )
-    secret = ("node/sampler.py", "PACE_MS = 2000\n", f"PACE_MS = 2000\nSECRET = {PASSWORD!r}\n")
+    secret = ("node/sampler.py", "\n\n\nclass", f"\nSECRET = {PASSWORD!r}\n\n\nclass")
     firmware = patched(tmp_path / "firmware", secret, leaks)
     running = node(nobody, firmware=firmware)
     nth_boot(running, 2)

@@ -19,8 +19,10 @@ import os
 import struct
 from binascii import crc32
 
-_BLOCK = 4096  # of an ESP32's flash; a segment of one block frees one block
-_INLINE = 128  # littlefs keeps files up to its cache (4 * 32 in MicroPython) inside the folder
+from micropython import const
+
+_BLOCK = const(4096)  # of an ESP32's flash; a segment of one block frees one block
+_INLINE = const(128)  # littlefs keeps files up to its cache (4 * 32 here) inside the folder
 _STATE = "<II"  # first, dropped; their CRC-32 follows
 
 

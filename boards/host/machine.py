@@ -12,6 +12,7 @@ import os
 from array import array
 
 import laptop
+from micropython import const
 from replay import Replay
 
 PWRON_RESET = 1
@@ -29,13 +30,13 @@ _CAUSES = {
     "brownout": PWRON_RESET,  # the ESP32 does not tell them apart either
 }
 
-_PACE_MS = 2000
-_POWER_UP_MS = 1000
+_PACE_MS = const(2000)
+_POWER_UP_MS = const(1000)
 # Real milliseconds by which a request may be early: at a speed of 100 the laptop's own hiccups are
 # seconds of the node's time.
-_HICCUP_MS = 20
+_HICCUP_MS = const(20)
 
-_INPUT_ONLY = 34  # from here to 39
+_INPUT_ONLY = const(34)  # from here to 39
 _MISSING = (20, 24, 28, 29, 30, 31)
 _FLASH = (6, 7, 8, 9, 10, 11)
 

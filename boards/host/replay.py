@@ -10,15 +10,17 @@ It will NOT judge what was measured: a wrong checksum is passed on as it was cap
 import errno
 import json
 
+from micropython import const
+
 # Order of levels: the host's low, the line let go, the sensor's 80 us low and 80 us high, then 40
 # times about 50 us low and a high that is the bit.
-_FIRST_BIT = 5
-_BITS = 40
+_FIRST_BIT = const(5)
+_BITS = const(40)
 
 # Datasheet: 22 to 30 us is 0, 68 to 75 us is 1. The chip's driver parts them here as well, and
 # takes no high of more than 100 us for an answer.
-_ONE_US = 48
-_LONGEST_US = 100
+_ONE_US = const(48)
+_LONGEST_US = const(100)
 
 
 class Replay:

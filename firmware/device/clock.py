@@ -29,7 +29,7 @@ _SILENT_MS = const(20_000)
 _DAY_MS = const(86_400_000)
 _STEP_MS = const(60_000)  # more than any crystal is off after a month without a server
 _IDLE_MS = const(60_000)
-_FROM_2000_S = 946_684_800  # from 1970-01-01 to 2000-01-01
+_FROM_2000_S = const(946_684_800)  # from 1970-01-01 to 2000-01-01
 
 
 def set_rtc(unix_ms):

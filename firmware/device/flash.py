@@ -8,10 +8,11 @@ import errno
 import os
 import struct
 
+from micropython import const
 from node.version import EARLIEST
 
 _COUNTER = "<II"
-_2020 = 1_577_836_800
+_2020 = const(1_577_836_800)
 
 
 def read(path):

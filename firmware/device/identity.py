@@ -5,6 +5,7 @@ It will NOT look inside a certificate (TLS does, and names what is wrong), and i
 
 from collections import namedtuple
 
+from micropython import const
 from node.errors import ConfigError
 from transport import tls_context
 
@@ -12,7 +13,7 @@ from device.flash import read
 
 Identity = namedtuple("Identity", "ca cert key")
 
-_SEQUENCE = 0x30  # every DER certificate and key begins with this tag; PEM begins with a dash
+_SEQUENCE = const(0x30)  # DER certificates and keys begin with this tag; PEM with a dash
 
 
 def load(ca, cert, key):

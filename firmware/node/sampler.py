@@ -10,18 +10,20 @@ NOT store, send or log: a Reading goes to `on_reading`, the reason of a failure 
    once for nothing, 2 s ahead of the Reading.
 """
 
+from micropython import const
+
 from node.errors import SensorError
 from node.reading import Reading
 
-PACE_MS = 2000
-POWER_UP_MS = 1000
+_PACE_MS = const(2000)
+_POWER_UP_MS = const(1000)
 
 # Two time constants of the sensor's thermometer (datasheet: 10 s): an older value is thrown away.
 # The odd half second keeps a late step from changing what happens at an interval of whole seconds.
-FRESH_MS = 20_500
+_FRESH_MS = const(20_500)
 
 # A Reading may be late by a step of the Link that waits for DNS, but not by this.
-LATE_MS = 60_000
+_LATE_MS = const(60_000)
 
 
 class Sampler:
@@ -68,7 +70,7 @@ class Sampler:
     def step(self, now):
         """Ask the sensor if it is time. Returns the ms after which this has to be called again."""
         if self._slot is None:
-            self._slot = self._ready = now + POWER_UP_MS
+            self._slot = self._ready = now + _POWER_UP_MS
         if not self._wait(now):
             if self._stale(now):
                 self._refresh(now)
@@ -80,7 +82,7 @@ class Sampler:
         """Whether a slot has long passed that `step` should have used. A read that fails has used
         its own, so a dead sensor is no reason.
         """
-        return now - (self._slot or 0) > LATE_MS
+        return now - (self._slot or 0) > _LATE_MS
 
     def _wait(self, now):
         """Milliseconds until the sensor is to be asked: 0 is now."""
@@ -88,7 +90,7 @@ class Sampler:
             return 0
         due = now if self._wanted else self._slot
         if self._stale(now):
-            due -= PACE_MS
+            due -= _PACE_MS
         return max(due - now, self._ready - now, 0)
 
     def _stale(self, now):
@@ -96,7 +98,7 @@ class Sampler:
         if self._asked is None:
             return False
         due = now if self._wanted else max(self._slot, now)
-        return due - self._asked > FRESH_MS
+        return due - self._asked > _FRESH_MS
 
     def _refresh(self, now):
         self._pace(now)
@@ -127,4 +129,4 @@ class Sampler:
 
     def _pace(self, now):
         self._asked = now
-        self._ready = now + PACE_MS
+        self._ready = now + _PACE_MS
