@@ -555,7 +555,7 @@ class _Modules:
         self._kept = {name: sys.modules[name] for name in list(sys.modules)}
 
     def __exit__(self, *_: object) -> None:
-        let_go("node.commands", "node.strictjson")
+        let_go("node.commands", "node.strictjson", "node.levels")
         for name, module in self._kept.items():
             sys.modules[name] = module
 

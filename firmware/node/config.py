@@ -7,7 +7,7 @@ It will not fill in from elsewhere, guess, or keep what it does not know.
 
 from collections import namedtuple
 
-from node import topics
+from node import levels
 from node.errors import ConfigError
 from node.reading import INTERVAL_S
 from node.strictjson import Shape
@@ -159,7 +159,7 @@ def _flag(value):
 
 
 def _part(value):
-    return topics.fault(value) if isinstance(value, str) else "must be a string"
+    return levels.fault(value) if isinstance(value, str) else "must be a string"
 
 
 def _device_id(value):

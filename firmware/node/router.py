@@ -63,5 +63,5 @@ class Router:
             return min(wait_ms, self._until - now)
         if answers.idle:
             self._answers = None
-            let_go("node.commands", "node.strictjson")
+            let_go("node.commands", "node.strictjson", "node.levels")
         return wait_ms

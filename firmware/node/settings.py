@@ -16,7 +16,7 @@ def load(path):
     try:
         return config.load(path)
     finally:
-        let_go("node.config", "node.strictjson")
+        let_go("node.config", "node.strictjson", "node.levels")
 
 
 def keeper(path, read, replace):
