@@ -94,6 +94,7 @@ class Backlog:
                 self._peeked = made and (position, made[0], made[1])
                 return made and (position, made[1])
             self._arrived(position, start - position)  # damaged: nothing left to wait for
+            position = start
 
     def _paced(self, position):
         """Whether it is too early. What was in flight before is sent again at once."""
