@@ -21,7 +21,7 @@ from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import MQTTError
 from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
-from amqtt.session import Session
+from amqtt.session import ApplicationMessage, Session
 
 from limpet import admission, broker_rules
 from limpet.layout import Layout
@@ -43,9 +43,16 @@ _TAKE_OVER_S = 5
 class Connection(BrokerProtocolHandler):
     """amqtt's end of one connection, which also ends when the client falls silent [1]."""
 
+    undelivered: ApplicationMessage | None = None
+
     def handle_read_timeout(self) -> None:
         """Close: nothing came for one and a half keepalives (MQTT 3.1.1 section 3.1.2.10)."""
         self._closing = asyncio.ensure_future(self.handle_connection_closed())
+
+    async def mqtt_deliver_next_message(self) -> ApplicationMessage | None:
+        """Take the next Message to pass on, and keep it in `undelivered` until that is done."""
+        self.undelivered = await super().mqtt_deliver_next_message()
+        return self.undelivered
 
 
 class CertifiedBroker(Broker):
@@ -167,14 +174,35 @@ class CertifiedBroker(Broker):
             log.info("refused %s: may not %s %a", session.client_id, action.value, topic)
         return allowed
 
+    async def _handle_disconnect(
+        self,
+        client_session: Session,
+        handler: BrokerProtocolHandler,
+        disconnect_waiter: asyncio.Future[Any],
+    ) -> None:
+        # [10] What was acknowledged a moment before the end, amqtt would forget: Readings, and the
+        # goodbye. It goes out in its order, and ahead of the will.
+        assert isinstance(handler, Connection)
+        queue = client_session.delivered_message_queue
+        while handler.undelivered or not queue.empty():
+            handler.undelivered = handler.undelivered or queue.get_nowait()
+            ready: asyncio.Future[Any] = asyncio.Future()
+            ready.set_result(handler.undelivered)
+            await self._handle_message_delivery(client_session, handler, ready)
+        await super()._handle_disconnect(client_session, handler, disconnect_waiter)
+
     async def _handle_message_delivery(
         self,
         client_session: Session,
         handler: BrokerProtocolHandler,
         wait_deliver: asyncio.Future[Any],
     ) -> bool:
-        message = wait_deliver.result()
-        if message and message.topic and message.topic.startswith("$"):
+        assert isinstance(handler, Connection)
+        message: Any = wait_deliver.result()
+        if message is None or message is not handler.undelivered:
+            return True  # [10] was passed on ahead of the client's end
+        handler.undelivered = None
+        if message.topic and message.topic.startswith("$"):
             # [5] amqtt would stop listening to this client and leave it connected. Dropped like any
             # other topic that is not the client's own.
             log.info("refused %s: may not publish %a", client_session.client_id, message.topic)
