@@ -19,6 +19,7 @@ from scripted_broker import (
     puback,
     publish,
 )
+from upy import run
 
 BASE = base("node-1")
 STATUS = f"{BASE}/status"
@@ -428,3 +429,24 @@ def test_health_comes_at_its_own_pace(node: StartNode) -> None:
 
 def _healths(broker: ScriptedBroker) -> list[Packet]:
     return [p for p in broker.of("PUBLISH") if p.topic == f"{BASE}/health"]
+
+
+def test_ctrl_c_breaks_into_nothing_but_the_wait() -> None:
+    """SIGINT in the middle of a step waits for the next wait: a TLS record is never cut short."""
+    script = """
+import board, ffi
+libc = ffi.open(None)
+kill, me = libc.func("i", "kill", "ii"), libc.func("i", "getpid", "")()
+wait = board.interruptible(lambda ms: print("waited", ms))
+wait(1)
+kill(me, 2)
+print("step done")
+try:
+    wait(2)
+    print("not interrupted")
+except KeyboardInterrupt:
+    print("interrupted")
+kill(me, 2)
+print("held back again")
+"""
+    assert run(script).splitlines() == ["waited 1", "step done", "interrupted", "held back again"]
