@@ -198,8 +198,8 @@ class CertifiedBroker(Broker):
         wait_deliver: asyncio.Future[Any],
     ) -> bool:
         assert isinstance(handler, Connection)
-        message: Any = wait_deliver.result()
-        if message is None or message is not handler.undelivered:
+        message = handler.undelivered
+        if message is None or message is not wait_deliver.result():
             return True  # [10] was passed on ahead of the client's end
         handler.undelivered = None
         if message.topic and message.topic.startswith("$"):
