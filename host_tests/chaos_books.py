@@ -1,7 +1,8 @@
 """The books of a chaos run: what the node says that it took, what the broker says that it has.
 
-Taken is what the node has logged; delivered is what the broker has acknowledged to it. Both go by
-(boot, seq). It will NOT believe a counter of the node's for what can be counted outside.
+Taken is what the node has logged; delivered is what the broker has acknowledged to it; seen is what
+an operator got from the broker. All go by (boot, seq). It will NOT believe a counter of the node's
+for what can be counted outside.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Books:
     def __init__(self, speed: float, commit_after_s: float) -> None:
         self.taken: dict[Key, Taken] = {}
         self.delivered: Counter[Key] = Counter()
+        self.seen: set[Key] = set()
         self.cut: list[Cut] = []
         self.wrong: list[str] = []  # values that differ from what was logged, or from each other
         self.causes: Counter[str] = Counter()  # why the Link went down
@@ -116,6 +118,10 @@ class Books:
                     self._arrived(*each)
                 self._changed.notify_all()
 
+    def got(self, payload: bytes) -> None:
+        """Enter a telemetry Message that an operator got."""
+        self.seen |= {key for key, *_ in _expanded(json.loads(payload))}
+
     def _arrived(self, key: Key, *said: Any) -> None:
         self.delivered[key] += 1
         if self._payloads.setdefault(key, said) != said:
@@ -162,6 +168,11 @@ class Books:
     def duplicated(self) -> int:
         """Return how many Readings were delivered more than once."""
         return sum(count > 1 for count in self.delivered.values())
+
+    def unseen(self) -> list[Key]:
+        """Return what the broker has acknowledged and not passed on."""
+        with self._changed:
+            return [key for key in self.delivered if key not in self.seen]
 
     def unheard(self) -> list[Key]:
         """Return what was delivered although the node has never logged it."""

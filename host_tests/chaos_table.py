@@ -46,7 +46,7 @@ def _kinds(run: Run) -> Table:
 def _totals(run: Run) -> Table:
     books, speed = run.world.books, run.world.speed
     times = [seconds for _, seconds in run.times]
-    lost, young = books.lost(), books.young_lost()
+    lost, young, unseen = books.lost(), books.young_lost(), books.unseen()
     table = Table("what", "how much", title="Totals")
     alone = sum(len(kinds) == 1 for kinds, _ in run.times)
     table.add_row("faults", f"{len(run.done)}, {alone} of them alone, the others in groups")
@@ -56,6 +56,8 @@ def _totals(run: Run) -> Table:
     table.add_row("Readings taken", str(len(books.taken)))
     table.add_row("delivered", str(len(books.delivered)))
     table.add_row("delivered more than once", str(books.duplicated()))
+    text = f"{len(books.seen)}, all but {len(unseen)} {unseen[:5] if unseen else ''}".rstrip()
+    table.add_row("seen by an operator", text)
     table.add_row("lost", f"{len(lost)} {lost[:5] if lost else ''}".rstrip())
     oldest = f", the oldest {max(each.age_s for each in young):.1f} s old" if young else ""
     text = f"{len(books.cut)}, of which {len(young)} not delivered{oldest}"
@@ -70,11 +72,11 @@ def _totals(run: Run) -> Table:
     if healths:
         first, last = healths[0][0], healths[-1][-1]
         longest = max(healths, key=lambda each: each[-1]["up"])
-        for name, a, b in (
-            ("heap free, bytes", first, last),
-            ("in the longest boot", longest[0], longest[-1]),
+        for name, some in (
+            ("heap free, first and last boot", [first, last]),
+            ("in the longest boot", [longest[len(longest) * n // 6] for n in range(6)]),
         ):
-            text = f"start {a['heap']} (up {a['up']} s), end {b['heap']} (up {b['up']} s)"
+            text = ", ".join(f"{each['heap']} at {each['up']} s" for each in some)
             table.add_row(name, text)
         for name in ("commits", "flash_errors", "dropped"):
             table.add_row(name, str(sum(boot[-1][name] for boot in healths)))

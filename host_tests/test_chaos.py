@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokers import RunningBroker
-from chaos import Run, World
+from chaos import Run
 from chaos_faults import KINDS, digest, draw
+from chaos_world import World
 
 SEED = 4
 FAULTS = 25
