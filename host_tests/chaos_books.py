@@ -62,6 +62,7 @@ class Books:
         self.causes: Counter[str] = Counter()  # why the Link went down
         self.bugs: list[str] = []
         self.boots: list[Boot] = []
+        self.starts = 0  # of the firmware, those by itself among them
         self.dns_slow = False  # has been, since the last boot
         self.longest_ms = self.longest_dns_ms = 0
         self._payloads: dict[Key, tuple[Any, ...]] = {}
@@ -72,11 +73,11 @@ class Books:
 
     # -- what the node says ------------------------------------------------------------------------
 
-    def boot(self) -> Boot:
+    def boot(self, dns_slow: bool) -> Boot:
         """Open an account for a new boot."""
         with self._changed:
             self.boots.append(Boot())
-            self.dns_slow = False
+            self.dns_slow = dns_slow
         return self.boots[-1]
 
     def line(self, boot: Boot, line: str) -> None:
@@ -84,7 +85,9 @@ class Books:
         now = time.monotonic()
         with self._changed:
             if found := _BOOT.match(line):
-                boot.number = int(found[1])
+                # Again within one life: the node has reset itself.
+                boot.number, boot.began_s = int(found[1]), float("inf")
+                self.starts += 1
             if found := _READING.match(line):
                 at, seq, *values = found.groups()
                 assert boot.number is not None

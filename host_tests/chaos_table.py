@@ -52,7 +52,8 @@ def _totals(run: Run) -> Table:
     table.add_row("faults", f"{len(run.done)}, {alone} of them alone, the others in groups")
     table.add_row("that never happened", str(len(run.unmet)))
     table.add_row("real minutes", f"{(time.monotonic() - run.began) / 60:.1f}")
-    table.add_row("boots of the node", str(len(books.boots)))
+    text = f"{len(books.boots)}, and {books.starts - len(books.boots)} by itself"
+    table.add_row("boots of the node", text)
     table.add_row("Readings taken", str(len(books.taken)))
     table.add_row("delivered", str(len(books.delivered)))
     table.add_row("delivered more than once", str(books.duplicated()))

@@ -133,7 +133,7 @@ class World:
     _heard = 0  # Messages of this operator's that are entered
 
     def _start(self, reset: str) -> None:
-        boot = self.books.boot()
+        boot = self.books.boot("slow" in self._dns.read_text())
 
         def on_line(line: str) -> None:
             self._log.write(f"{time.monotonic() - self._began:8.3f} {line}\n")
