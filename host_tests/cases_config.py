@@ -165,7 +165,8 @@ def case_ntp_servers() -> None:
     for count in (0, 5):
         field, rule = _refused(_text(ntp_servers=["h"] * count))
         assert (field, rule) == ("ntp_servers", "must have 1 to 4 entries")
-    for bad in ("", "h:123", "h h", None, 1, ["h"], {}):
+    hosts: tuple[object, ...] = ("", "h:123", "h h", None, 1, ["h"], {})
+    for bad in hosts:
         field, rule = _refused(_text(ntp_servers=["h", bad]))
         assert field == "ntp_servers"
         assert rule.startswith("each must "), rule
