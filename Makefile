@@ -4,7 +4,7 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint lock setup venv clean
+.PHONY: help run test chaos fuzz lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto 
 chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
 	@BROKER=$(BROKER) .venv/bin/python host_tests/chaos.py --broker $(BROKER) $(if $(SEED),--seed $(SEED)) \
 		$(if $(FAULTS),--faults $(FAULTS))
+
+fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
+	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal host_tests/test_fuzz.py host_tests/test_window.py
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check
