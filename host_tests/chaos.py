@@ -130,6 +130,8 @@ def main() -> int:
                     console.print(f"STUCK: {stuck}", highlight=False)
                 except KeyboardInterrupt:
                     console.print("Interrupted. So far:")
+                    world.restore()
+                    world.packets.restore()
                     world.end()
                 good &= show(console, run)
         finally:
