@@ -1,4 +1,4 @@
-"""The short version of `make chaos`: one fault of almost every kind, the same ones each time."""
+"""The short version of `make chaos`: 25 faults, each of another kind, the same ones each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from chaos import Run
 from chaos_faults import KINDS, digest, draw
 from chaos_world import World
 
-SEED = 4
+# Of the faults that the node waits out for a minute it has the fewest; cuts and resets it has.
+SEED = 5305
 FAULTS = 25
 
 
