@@ -295,12 +295,13 @@ class Command:
 class Status:
     """node/status.py, which reads what anybody may have written on the node's own topic."""
 
-    heap, per_byte, kept = 8192, 4, 2048
+    heap, per_byte, kept = 1024, 4, 2048
     size_max = 1500
     samples = (
         b'{"v":1,"status":"online","boot":7,"session":0,"fw":"0.1.0","reset":"hard",'
         b'"outage":{"s":73,"cause":"tls-timeout"}}',
         b'{"v":1,"status":"offline","boot":7,"session":3,"reason":"lost"}',
+        b'{"v":1,"status":"online","boot":7,"session"' + b":" * 150 + b",",
         b"",
     )
     tokens = JSON_TOKENS + b'"boot":7 "session":0 online offline'.split()

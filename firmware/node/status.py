@@ -156,6 +156,6 @@ def _order(payload):
     """(boot, session) of a status (bytes) as `encode` writes it, whoever sent it, else two None."""
     parts = payload.split(b",", 4) if len(payload) <= _SIZE_MAX else ()
     try:
-        return int(parts[2].split(b":")[1]), int(parts[3].split(b":")[1].rstrip(b"}"))
+        return int(parts[2].split(b":", 1)[1]), int(parts[3].split(b":", 1)[1].rstrip(b"}"))
     except (IndexError, ValueError):
         return None, None
