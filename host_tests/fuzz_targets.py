@@ -135,7 +135,7 @@ class Wire:
 class Client:
     """lib/umqtt_tls.py whole, with the router and the status behind it as in main.py."""
 
-    heap, per_byte, kept = 16384, 48, 8192
+    heap, per_byte, kept = 16384, 64, 8192
     size_max = 4000
     tokens = MQTT_TOKENS + JSON_TOKENS[:4]
 
