@@ -15,6 +15,7 @@ import time
 from micropython import const
 from node.crashes import Crashes
 from node.handover import Handover
+from node.loan import let_go
 
 from device import flash, power, rtc
 
@@ -31,16 +32,19 @@ def run():
     handover = Handover(b"" if cause == "power-on" else rtc.load(), rtc.save)
     crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
     crashes.begin(cause)
+    node = None
     try:
         import line
 
         node = line.join(handover, crashes)
-        del line.join  # 4 KB of byte code that has done its work
+        del line.join  # it has done its work, and so has what made the TLS context
+        let_go("device.identity")
         hard = node() if node else None
         if hard is not None:
             power.reset(hard)
     except Exception as error:  # noqa: BLE001 - the last of all catchers
         sys.print_exception(error)
+        node = None  # its buffers are room for what is to be kept
         gc.collect()
         kept = crashes.crashed(error)
         handover.put("why", "crash")

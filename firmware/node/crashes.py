@@ -49,9 +49,13 @@ class Crashes:
 
     def crashed(self, error):
         """The node ends for an exception. Returns whether flash has taken that."""
-        from node.obituary import told  # on use: it is not, in a good life
+        try:
+            from node.obituary import told  # on use: it is not, in a good life
 
-        return self._keep(self.count + self._handover.get("trial", False), told(error))
+            text = told(error)
+        except MemoryError:  # that of which the node dies, or what it has left
+            text = type(error).__name__
+        return self._keep(self.count + self._handover.get("trial", False), text)
 
     def ended(self, reason, error=None):
         """The node ends by its own will; `error` is its last bug."""
