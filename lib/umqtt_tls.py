@@ -36,9 +36,8 @@ LEAVING = "leaving"
 
 _IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
 _RETRY_SUBSCRIBE_MS = const(60000)
-_HANDSHAKE_LOOK_MS = const(
-    1000
-)  # in case TLS wants to write: while securing, only what comes in is waited for
+# In case TLS wants to write: while securing, only what comes in is waited for.
+_HANDSHAKE_LOOK_MS = const(1000)
 _LEAVE_MS = const(1000)  # for the broker to close after DISCONNECT
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
@@ -254,9 +253,8 @@ class MQTTClient(robust.MQTTClient):
 
     def _resolve(self):
         self._transport.resolve(self.server, self.port)
-        self._enter(
-            CONNECTING, None
-        )  # DNS has taken its time: the budget starts with the next step
+        # DNS has taken its time: the budget starts with the next step.
+        self._enter(CONNECTING, None)
         return 0
 
     def _connect(self):
@@ -287,12 +285,13 @@ class MQTTClient(robust.MQTTClient):
 
     def _serve(self):
         self._flush()
-        if (len(self._out) < _MAX_REPLIES and self._read()) or self.state != UP:
-            return 0  # what came in may have given the caller something to do
+        heard = len(self._out) < _MAX_REPLIES and self._read()
+        if self.state != UP:
+            return 0
         self._subscribe_again()
         wake = self._watch()
         self._flush()
-        return wake
+        return 0 if heard else wake  # what came in may have given the caller something to do
 
     def _leave(self):
         if self._flush():
@@ -349,9 +348,8 @@ class MQTTClient(robust.MQTTClient):
                 return False
             self._spoke = self._now
             if taken < len(out[0]):
-                out[0] = out[0][
-                    taken:
-                ]  # a new buffer: the transport has none of it yet, so it may change
+                # A new buffer: the transport has none of it yet, so it may change.
+                out[0] = out[0][taken:]
             else:
                 out.pop(0)
         return True
@@ -359,9 +357,8 @@ class MQTTClient(robust.MQTTClient):
     def _encode(self, encoder, packet_id, *args):
         """The packet that umqtt's `encoder` makes with `packet_id`."""
         last = self.pid
-        self.pid = (
-            packet_id - 1
-        )  # umqtt counts one up before it uses an id, and would count past 65535
+        # umqtt counts one up before it uses an id, and would count past 65535.
+        self.pid = packet_id - 1
         packet = self.sock = _Packet()
         try:
             encoder(self, *args)

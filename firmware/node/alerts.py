@@ -9,9 +9,8 @@ from micropython import const
 from node import topics
 from node.message import encode
 
-_SILENT_AFTER = const(
-    5
-)  # failed reads in a row; the retries of one bad moment are no reason to wake anybody
+# Failed reads in a row; the retries of one bad moment are no reason to wake anybody.
+_SILENT_AFTER = const(5)
 
 
 class Alerts:

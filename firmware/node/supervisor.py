@@ -14,9 +14,8 @@ from micropython import const
 
 _LONGEST_WAIT_MS = const(10000)  # so that the watchdog is fed
 _LEAVE_MS = const(10000)  # longer than a Link needs that works
-_PAUSE_MS = const(
-    1000
-)  # after a bug, so that one that comes at every step does not fill the log at once
+# After a bug, so that one that comes at every step does not fill the log at once.
+_PAUSE_MS = const(1000)
 
 
 class Supervisor:
