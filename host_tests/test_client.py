@@ -311,6 +311,23 @@ print(*seen)
     assert len(broker.of(lacking)) == 1
 
 
+def test_flood_does_not_put_deadlines_off() -> None:
+    """A broker that sends without end, but no PUBACK, is left when the PUBACK is overdue."""
+    flood = publish("x", b"y" * 1000) * 200
+    script = """
+c = client()
+up(c)
+c.on_message = lambda *_: None
+c.send("a", b"", 1)
+c.wait(20000)
+Time.now += 20000
+c.step(Time.now)
+print(*seen)
+"""
+    with ScriptedBroker(lambda packet: flood if packet.name == "PUBLISH" else None) as broker:
+        assert drive(broker, script) == ["up 0 down puback-timeout"]
+
+
 def test_subscribes_at_every_connect() -> None:
     """SUBSCRIBE goes out at each connect, be the session present or not, with the QoS asked for."""
     script = """
