@@ -62,11 +62,12 @@ class Books:
         self.causes: Counter[str] = Counter()  # why the Link went down
         self.bugs: list[str] = []
         self.boots: list[Boot] = []
-        self.starts = 0  # of the firmware, those by itself among them
+        self.resets = 0  # that the node chose
         self.dns_slow = False  # has been, since the last boot
         self.longest_ms = self.longest_dns_ms = 0
         self._payloads: dict[Key, tuple[Any, ...]] = {}
         self._speed = speed
+        self.commit_after_s = commit_after_s
         # A Reading knows the second it was taken in, hence one more.
         self._young_s = commit_after_s + 1 + STEP_MS / 1000 * speed
         self._changed = threading.Condition()
@@ -85,9 +86,8 @@ class Books:
         now = time.monotonic()
         with self._changed:
             if found := _BOOT.match(line):
-                # Again within one life: the node has reset itself.
+                self.resets += boot.number is not None
                 boot.number, boot.began_s = int(found[1]), float("inf")
-                self.starts += 1
             if found := _READING.match(line):
                 at, seq, *values = found.groups()
                 assert boot.number is not None

@@ -52,7 +52,7 @@ def _totals(run: Run) -> Table:
     table.add_row("faults", f"{len(run.done)}, {alone} of them alone, the others in groups")
     table.add_row("that never happened", str(len(run.unmet)))
     table.add_row("real minutes", f"{(time.monotonic() - run.began) / 60:.1f}")
-    text = f"{len(books.boots)}, and {books.starts - len(books.boots)} by itself"
+    text = f"{len(books.boots)}, and {books.resets} that it chose"
     table.add_row("boots of the node", text)
     table.add_row("Readings taken", str(len(books.taken)))
     table.add_row("delivered", str(len(books.delivered)))
@@ -60,9 +60,11 @@ def _totals(run: Run) -> Table:
     text = f"{len(books.seen)}, all but {len(unseen)} {unseen[:5] if unseen else ''}".rstrip()
     table.add_row("seen by an operator", text)
     table.add_row("lost", f"{len(lost)} {lost[:5] if lost else ''}".rstrip())
-    oldest = f", the oldest {max(each.age_s for each in young):.1f} s old" if young else ""
-    text = f"{len(books.cut)}, of which {len(young)} not delivered{oldest}"
-    table.add_row("younger than commit_after at a cut", text)
+    late = sum(each.age_s > books.commit_after_s for each in young)
+    oldest = max((each.age_s for each in young), default=0.0)
+    ages = f" ({late} of them older, by a step; the oldest {oldest:.1f} s)"
+    text = f"{len(books.cut)}, of which {len(young)} not delivered{ages if young else ''}"
+    table.add_row(f"younger than {books.commit_after_s} s at a cut (commit_after)", text)
     table.add_row("other than logged, or than before", str(len(books.wrong)))
     table.add_row("longest step, ms", f"{books.longest_ms}; with slow DNS {books.longest_dns_ms}")
     for unit, factor in (("node", speed), ("real", 1.0)):
