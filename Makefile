@@ -4,7 +4,7 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos fuzz lint lock setup venv clean
+.PHONY: help run test chaos fuzz day lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
 	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal host_tests/test_fuzz.py host_tests/test_window.py
+
+day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
+	@DAY=full .venv/bin/pytest -n 2 -rP host_tests/test_memory.py
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check

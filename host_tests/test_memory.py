@@ -1,0 +1,175 @@
+"""What the node takes of a small heap: for a day, for whatever the network sends, and for its code.
+
+Measured on the 32-bit interpreter, whose objects have the ESP32's sizes. DAY=full makes the day a
+whole one: `make day`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import footprint
+import pytest
+import upy
+from brokers import RunningBroker, base
+from limpet.authority import load
+from limpet.debian import available
+from limpet.operators import operator_identity
+from limpet.umqtt import umqtt_dir
+from mqtt_client import Client, Message
+from nodes import TIMEOUT_S, Node, StartNode, at, expanded, value
+from patched import patched
+from proxy import Proxy
+
+pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
+
+FULL = os.environ.get("DAY") == "full"
+READINGS = 8640 if FULL else 360
+OUTAGE_EVERY = 60
+RESTART_EVERY = 1000 if FULL else 180
+SPEED = 400
+# A broker is not that fast: what waits for one gets a second, as the clock on the wall has it.
+PATIENT = (
+    ("line.py", "MQTTClient(", f"MQTTClient(answer_ms={SPEED * 1000}, "),
+    ("node/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({SPEED * 1000})"),
+)
+# Forms of the node, and the heap in which each has to get through the day.
+FORMS = {"frozen": 96, "bytecode": 112}
+FLAT = 2048
+
+# Bytes that one packet may take, whatever it is, garbage included; and all of them for good. What
+# answers Commands takes 17 KB besides, from the first Command until a minute after the last.
+PACKET = 20_000
+KEPT = 1024
+
+# Bytes of byte code and of heap after line.py has joined all; neither is to creep up.
+BOOT_MPY = 45_500
+JOINED = 89_000
+
+
+class Day:
+    """One node behind a proxy, and all that arrived from it."""
+
+    def __init__(self, broker: RunningBroker, proxy: Proxy, running: Node) -> None:
+        self.arrived: dict[int, dict[str, object]] = {}
+        self._broker = broker
+        self._proxy = proxy
+        self._node = running
+        self._lease = operator_identity(broker.setup.layout.root)
+        self._operator = self._operator_again()
+        self._looked = 0  # lines of the node
+
+    def until(self, seq: int) -> None:
+        """Wait until the node has taken the Reading of this number."""
+
+        def taken(line: str) -> bool:
+            return "sampler reading" in line and int(value(line, "seq")) >= seq
+
+        self._node.wait_for(taken, 2 * TIMEOUT_S, self._looked)
+        self._looked = len(self._node.lines)
+
+    def outage(self, restart: bool) -> int:
+        """No broker for three Readings; the free heap when everything has arrived after it."""
+        self._proxy.refuse()
+        if restart:
+            self._take_in()
+            self._restart()
+            self._operator.close()
+            self._operator = self._operator_again()
+        last = [line for line in self._node.lines[-50:] if "sampler reading" in line][-1]
+        self.until(int(value(last, "seq")) + 3)
+        since = at(self._node.lines[-1])
+        self._proxy.restore()
+
+        def drained(message: Message) -> bool:
+            health = message.json()
+            return bool(health["up"] > since and health["queued"] == 0)
+
+        topic = f"{self._node.base}/health"
+        health = self._operator.wait_for(topic, drained, TIMEOUT_S).json()
+        assert health["dropped"] == health["bugs"] == 0
+        return int(health["heap"])
+
+    def end(self, count: int) -> list[int]:
+        """Wait for the Readings up to that number; returns those that are lost."""
+        topic = f"{self._node.base}/telemetry"
+        self._operator.wait_for(topic, lambda m: expanded(m)[-1]["seq"] >= count, TIMEOUT_S)
+        self._take_in()
+        self._lease.release()
+        return [seq for seq in range(count) if seq not in self.arrived]
+
+    def _restart(self) -> None:
+        self._broker.stop()
+        for left in reversed(range(10)):
+            try:
+                return self._broker.start()
+            except OSError:
+                # The node's tries to connect take any free port for their own end: this one, too.
+                if not left:
+                    raise
+
+    def _operator_again(self) -> Client:
+        # One identity for all restarts: there are eight.
+        identity = load(self._lease.key, self._lease.cert)
+        operator = self._broker.client(self._lease.name, identity=identity).connect()
+        operator.subscribe("limpet/#")
+        return operator
+
+    def _take_in(self) -> None:
+        # What the broker has acknowledged is on its way to the operator, and this is behind it.
+        behind = f"{base('nobody')}/config/desired"
+        self._operator.publish(behind, b"{}")
+        self._operator.wait_for(behind)
+        for message in self._operator.seen(f"{self._node.base}/telemetry"):
+            for each in expanded(message):
+                assert self.arrived.setdefault(each["seq"], each) == each
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_day_in_a_small_heap(
+    broker: RunningBroker, node: StartNode, tmp_path: Path, form: str
+) -> None:
+    """With outages and broker restarts all day long the heap stays flat, and no Reading is lost."""
+    with Proxy(broker.port, SPEED) as proxy:
+        config = {"interval_s": 10, "health_s": 30, "handshake_s": 300}
+        how: dict[str, Any] = {"arch": "i386", "heap": f"{FORMS[form]}k", form: True}
+        firmware = patched(tmp_path / "firmware", *PATIENT)
+        running = node(proxy, speed=SPEED, config=config, firmware=firmware, **how)
+        day = Day(broker, proxy, running)
+        free = []
+        for seq in range(OUTAGE_EVERY, READINGS, OUTAGE_EVERY):
+            day.until(seq)
+            free.append(day.outage(restart=seq % RESTART_EVERY < OUTAGE_EVERY))
+        assert day.end(READINGS) == []
+    used = [heap(FORMS[form]) - each for each in free]
+    print(f"{form}, {FORMS[form]} KB: {len(used)} outages, {READINGS} Readings")
+    print(f"heap used after the first {used[0]}, min {min(used)}, max {max(used)}, last {used[-1]}")
+    assert max(used) - min(used) <= FLAT
+
+
+def heap(size_kb: int) -> int:
+    """Bytes of a heap of that size that can be used: the rest is the collector's own."""
+    script = "import gc; print(gc.mem_alloc() + gc.mem_free())"
+    return int(upy.run(script, arch="i386", heap=f"{size_kb}k"))
+
+
+def test_network_allocates_no_more_than_the_bound() -> None:
+    """The costliest packets there can be take less than the stated bound, and nothing for good."""
+    script = "import memory_bound; memory_bound.measure()"
+    path: list[Path | str] = [upy.REPO / "host_tests", umqtt_dir()]
+    said = upy.run(script, arch="i386", heap="2m", path=path)
+    print(said)
+    *worst, kept = [int(line.split()[0]) for line in said.splitlines()]
+    assert len(worst) == 9
+    assert max(worst) <= PACKET
+    assert kept <= KEPT
+
+
+def test_code_keeps_its_budget() -> None:
+    """What is loaded at boot, and the heap of a node that has been joined, do not creep up."""
+    modules, used = footprint.measure()
+    print(footprint.table(modules, used))
+    assert sum(each.mpy for each in modules) <= BOOT_MPY
+    assert used <= JOINED
