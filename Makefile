@@ -23,7 +23,7 @@ fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: 
 	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal host_tests/test_fuzz.py host_tests/test_window.py
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
-	@DAY=full .venv/bin/pytest -n 2 -rP host_tests/test_memory.py
+	@DAY=full .venv/bin/pytest -n 2 -rP -o faulthandler_timeout=600 host_tests/test_memory.py
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check

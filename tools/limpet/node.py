@@ -36,8 +36,8 @@ class NodeProcess:
     `root` is the node's flash (config.json, keys), `replay` the capture its sensor plays, `heap`
     what `-X heapsize=` takes ("128k"), `arch` the interpreter's, `speed` how much faster than real
     time its clock runs, `umqtt` another folder with umqtt, `firmware` another with boot.py and
-    main.py. `bytecode` and `frozen`: see `limpet.bytecode`. `on_line` is called, from a thread, with
-    every line the node says.
+    main.py. `bytecode` and `frozen`: see `limpet.bytecode`. `on_line` is called, from a thread,
+    with every line the node says.
     """
 
     def __init__(
