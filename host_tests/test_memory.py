@@ -7,6 +7,7 @@ whole one: `make day`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,15 @@ JOINED = 89_000
 
 
 class Day:
-    """One node behind a proxy, and all that arrived from it."""
+    """One node behind a proxy, and all that arrived from it since `start` has started it."""
 
-    def __init__(self, broker: RunningBroker, proxy: Proxy, running: Node) -> None:
+    def __init__(self, broker: RunningBroker, proxy: Proxy, start: Callable[[], Node]) -> None:
         self.arrived: dict[int, dict[str, object]] = {}
         self._broker = broker
         self._proxy = proxy
-        self._node = running
         self._lease = operator_identity(broker.setup.layout.root)
         self._operator = self._operator_again()
+        self._node = start()
         self._looked = 0  # lines of the node
 
     def until(self, seq: int) -> None:
@@ -136,8 +137,8 @@ def test_day_in_a_small_heap(
         config = {"interval_s": 10, "health_s": 30, "handshake_s": 300}
         how: dict[str, Any] = {"arch": "i386", "heap": f"{FORMS[form]}k", form: True}
         firmware = patched(tmp_path / "firmware", *PATIENT)
-        running = node(proxy, speed=SPEED, config=config, firmware=firmware, **how)
-        day = Day(broker, proxy, running)
+        how |= {"speed": SPEED, "firmware": firmware}
+        day = Day(broker, proxy, lambda: node(proxy, config=config, **how))
         free = []
         for seq in range(OUTAGE_EVERY, READINGS, OUTAGE_EVERY):
             day.until(seq)
