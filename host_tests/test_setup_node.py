@@ -84,11 +84,20 @@ def test_node_that_does_not_end_is_ended(make: Node) -> None:
 
 
 @pytest.mark.parametrize(("code", "reset"), [(64, "hard"), (65, "watchdog")])
-def test_reset_starts_it_again(make: Node, code: int, reset: str) -> None:
+def test_reset_starts_it_again(make: Node, tmp_path: Path, code: int, reset: str) -> None:
     """A node that resets itself comes back as another process, and is told what kind it was."""
-    main = f"import os, sys\nif os.getenv('LIMPET_RESET') == 'power-on': sys.exit({code})\n" + WAITS
+    resets = WAITS.replace(
+        "time.sleep(0.05)", f"time.sleep(0.01); 'go' in os.listdir() and end({code})"
+    )
+    main = f"""
+import os, sys
+def end(code):
+    if os.getenv("LIMPET_RESET") == "power-on":
+        sys.exit(code)
+{resets}"""
     with make(main) as node:
         first = node.pid
+        (tmp_path / "flash" / "go").touch()
         node.wait_for(f"node boot reset={reset}")
         assert node.pid != first
     assert gone(first)
