@@ -68,10 +68,15 @@ def answers(c):
 """
 
 
-def drive(broker: ScriptedBroker | int, script: str, heap: str | None = None) -> list[str]:
-    """Run `script` after the rig, against `broker` or a port; return the lines it printed."""
+def drive(
+    broker: ScriptedBroker | int, script: str, heap: str | None = None, umqtt: Path | None = None
+) -> list[str]:
+    """Run `script` after the rig, against `broker` or a port; return the lines it printed.
+
+    umqtt: another folder with umqtt.
+    """
     port = broker if isinstance(broker, int) else broker.port
-    return run(_RIG.format(port=port) + script, path=[umqtt_dir()], heap=heap).splitlines()
+    return run(_RIG.format(port=port) + script, path=[umqtt or umqtt_dir()], heap=heap).splitlines()
 
 
 def tls_lines(ca: Path) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
 import pytest
 from client_script import drive, tls_lines
 from limpet.authority import Authority
+from limpet.umqtt import umqtt_dir
 from scripted_broker import (
     Closed,
     Packet,
@@ -309,6 +311,29 @@ print(*seen)
     with silent_on(lacking) as broker:
         assert drive(broker, script) == ["up", f"up 0 down {cause}"]
     assert len(broker.of(lacking)) == 1
+
+
+def test_umqtt_without_ssl_params_will_do(tmp_path: Path) -> None:
+    """umqtt.simple 1.4 and 1.5 (firmware 1.23 and 1.24) take no ssl_params: the client keeps them.
+
+    A copy of the index's umqtt stands for them whose constructor ends before that argument.
+    """
+    old = {path.name: path.read_text() for path in (umqtt_dir() / "umqtt").glob("*.py")}
+    simple = re.sub(r",\s*ssl_params=\{\}", "", old["simple.py"])
+    simple = simple.replace("self.ssl_params = ssl_params", "pass")
+    assert simple.count("ssl_params") == 1  # in connect(), which is not called
+    (tmp_path / "umqtt").mkdir()
+    (tmp_path / "umqtt" / "simple.py").write_text(simple)
+    (tmp_path / "umqtt" / "robust.py").write_text(old["robust.py"])
+    script = """
+c = client(ssl_params={"server_hostname": "other"})
+print(c.ssl_params, c.port)
+up(c)
+print(*seen)
+"""
+    with ScriptedBroker() as broker:
+        said = drive(broker, script, umqtt=tmp_path)
+    assert said == [f"{{'server_hostname': 'other'}} {broker.port}", "up 0"]
 
 
 def test_flood_does_not_put_deadlines_off() -> None:

@@ -212,6 +212,16 @@ def test_umqtt_is_there_and_whole() -> None:
     assert found == ["robust.py", "simple.py"]
 
 
+def test_named_umqtt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """UMQTT=/path is taken where it holds umqtt, else refused."""
+    (tmp_path / "umqtt").mkdir()
+    monkeypatch.setenv("UMQTT", str(tmp_path))
+    with pytest.raises(Problem, match="UMQTT="):
+        umqtt.umqtt_dir()
+    (tmp_path / "umqtt" / "robust.py").touch()
+    assert umqtt.umqtt_dir() == tmp_path
+
+
 def interrupted(new: Path | None) -> None:
     """Fill half a folder."""
     assert new

@@ -100,7 +100,10 @@ class MQTTClient(robust.MQTTClient):
         max_packet=2048,
         clean_session=False,
     ):
-        super().__init__(client_id, server, port, user, password, keepalive, ssl, ssl_params)
+        port = port or (8883 if ssl else 1883)
+        super().__init__(client_id, server, port, user, password, keepalive)
+        self.ssl = ssl
+        self.ssl_params = ssl_params  # umqtt.simple 1.4 and 1.5 do not take it
         self.window = window
         self.handshake_ms = handshake_ms
         self.answer_ms = answer_ms

@@ -22,7 +22,16 @@ FILES = {
 
 
 def umqtt_dir() -> Path:
-    """The folder to put on the node's path so that it can `import umqtt.robust`; filled once."""
+    """The folder to put on the node's path so that it can `import umqtt.robust`; filled once.
+
+    UMQTT=/path names another one: firmware carries later versions than the package index has.
+    """
+    if told := os.environ.get("UMQTT"):
+        if not (Path(told) / "umqtt" / "robust.py").is_file():
+            raise Problem(
+                f"There is no umqtt/robust.py in UMQTT={told}.", "Name its parent folder."
+            )
+        return Path(told).resolve()
     folder = BUILD / "umqtt"
     with filled_once(folder) as new:
         if new:
