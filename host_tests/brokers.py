@@ -25,6 +25,7 @@ from limpet.broker import LOOPBACK, EmbeddedBroker
 from limpet.operators import Operator, operator_identity
 from limpet.provision import Setup, encoded
 from mqtt_client import TIMEOUT_S, Client
+from ports import Held
 
 KIND = os.environ.get("BROKER") or "amqtt"
 # There from the start, with a password; any other device is made when it is asked for.
@@ -66,6 +67,7 @@ class RunningBroker:
         self.authority = setup.authority
         self._clients: list[Client] = []
         self._leases: list[Operator] = []
+        self._held = Held()
 
     def start(self) -> None:
         """Start on the ports of last time, or on free ones."""
@@ -133,6 +135,7 @@ class RunningBroker:
         for lease in self._leases:
             lease.release()
         self.stop()
+        self._held.release()
 
 
 class Embedded(RunningBroker):
@@ -144,12 +147,14 @@ class Embedded(RunningBroker):
 
     def start(self) -> None:
         """Start on the port of last time, or on a free one."""
+        self._held.release()
         self.port = self.login_port = self.embedded.start()
         self.plain_port = self.embedded.plain_port or 0
 
     def stop(self) -> None:
         """Stop listening and close all connections."""
         self.embedded.stop()
+        self._held.hold(self.port, self.plain_port)
 
 
 class Mosquitto(RunningBroker):
@@ -167,6 +172,7 @@ class Mosquitto(RunningBroker):
         # Its ports are numbers in a file: what is free now may be taken in a moment, hence three
         # tries.
         tries = 1 if self.port else 3
+        self._held.release()
         for _ in range(tries):
             if not self.port:
                 self.port, self.plain_port = _free_ports()
@@ -201,6 +207,7 @@ class Mosquitto(RunningBroker):
         if self._process and self._drain:
             self._terminate(self._process)
             self._drain.join()
+            self._held.hold(self.port, self.plain_port, self.login_port)
         self._process = None
 
     def _terminate(self, process: subprocess.Popen[str]) -> None:

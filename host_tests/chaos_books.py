@@ -23,6 +23,9 @@ _BOOT = re.compile(r"^\S+ node boot=(\d+) ")
 _DOWN = re.compile(r" link down cause=(\S+)")
 # A step of the node's main loop, real milliseconds: so much late the commit of a Reading may be.
 STEP_MS = 50
+# What a machine with other work may keep the node waiting for that step. Beyond STEP_MS it is the
+# machine's doing or a commit that comes too late: `late` counts such Readings apart.
+BUSY_MS = 250
 
 
 class Taken(NamedTuple):
@@ -69,7 +72,8 @@ class Books:
         self._speed = speed
         self.commit_after_s = commit_after_s
         # A Reading knows the second it was taken in, hence one more.
-        self._young_s = commit_after_s + 1 + STEP_MS / 1000 * speed
+        self._late_s = commit_after_s + 1 + STEP_MS / 1000 * speed
+        self._young_s = commit_after_s + 1 + BUSY_MS / 1000 * speed
         self._changed = threading.Condition()
 
     # -- what the node says ------------------------------------------------------------------------
@@ -167,6 +171,10 @@ class Books:
     def young_lost(self) -> list[Cut]:
         """Return the Readings that a cut has taken: younger than what flash is promised."""
         return [each for each in self.cut if each.key not in self.delivered]
+
+    def late(self) -> list[Cut]:
+        """Return those of them that were older than a node with a machine of its own allows."""
+        return [each for each in self.young_lost() if each.age_s > self._late_s]
 
     def duplicated(self) -> int:
         """Return how many Readings were delivered more than once."""

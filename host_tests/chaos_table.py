@@ -60,9 +60,9 @@ def _totals(run: Run) -> Table:
     text = f"{len(books.seen)}, all but {len(unseen)} {unseen[:5] if unseen else ''}".rstrip()
     table.add_row("seen by an operator", text)
     table.add_row("lost", f"{len(lost)} {lost[:5] if lost else ''}".rstrip())
-    late = sum(each.age_s > books.commit_after_s for each in young)
+    late = len(books.late())
     oldest = max((each.age_s for each in young), default=0.0)
-    ages = f" ({late} of them older, by a step; the oldest {oldest:.1f} s)"
+    ages = f" ({late} of them by a busy machine; the oldest {oldest:.1f} s)"
     text = f"{len(books.cut)}, of which {len(young)} not delivered{ages if young else ''}"
     table.add_row(f"younger than {books.commit_after_s} s at a cut (commit_after)", text)
     table.add_row("other than logged, or than before", str(len(books.wrong)))

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ports import Held
+
 _LOOPBACK = "127.0.0.1"
 _CHUNK = 16384
 
@@ -26,6 +28,7 @@ class Proxy:
 
     def __init__(self, target_port: int, speed: float = 1.0) -> None:
         self.port = 0
+        self._held = Held()
         self.accepted = 0
         self.target_port = target_port
         self._speed = speed
@@ -122,6 +125,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self.refuse()
         self._run(self._finish())
+        self._held.release()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -138,6 +142,7 @@ class Proxy:
         self._run(once())
 
     async def _listen(self) -> None:
+        self._held.release()
         self._server = await asyncio.start_server(self._accept, _LOOPBACK, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -145,6 +150,7 @@ class Proxy:
         if self._server:
             self._server.close()
             self._server = None
+            self._held.hold(self.port)
 
     async def _finish(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

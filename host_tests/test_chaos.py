@@ -32,6 +32,7 @@ def test_short_chaos_loses_nothing(broker: RunningBroker, tmp_path: Path) -> Non
     assert not run.unmet
     assert books.taken
     assert not books.lost()
+    assert len(books.late()) <= 1  # a busy machine; a commit that is always late loses more
     assert not books.unheard()
     assert not books.wrong
     assert not books.bugs
