@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from brokers import RunningBroker
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from cryptography.x509 import load_der_x509_certificate
 from limpet.authority import Identity
+from looped import Looped
 from scripted_broker import Packet, parse, split
 
 _LOOPBACK = "127.0.0.1"
@@ -34,7 +35,7 @@ class Word:
         self.happened = threading.Event()
 
 
-class Relay:
+class Relay(Looped):
     """A way to `broker` for the device `device_id`. `with Relay(...) as relay:` opens it.
 
     The node is shown a server certificate of the set-up's own CA and has to show its own; the
@@ -50,12 +51,11 @@ class Relay:
         speed: float = 1.0,
         watch: Callable[[str, Packet], None] = lambda way, packet: None,
     ) -> None:
+        super().__init__("packets")
         self.port = 0
         self.watch = watch
         self._broker = broker
         self._speed = speed
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="packets", daemon=True)
         self._server: asyncio.Server | None = None
         self._words: list[Word] = []
         self._swallows = False
@@ -68,26 +68,13 @@ class Relay:
         self._as_client = _context(ssl.PROTOCOL_TLS_CLIENT, device, ca)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._start_loop()
         self._run(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._run(self._finish())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def _run(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
-
-    def _do(self, what: Callable[[], object]) -> None:
-        """Carry `what` out in the proxy's thread, and come back when it is done."""
-
-        async def once() -> None:
-            what()
-
-        self._run(once())
+        self._end_loop()
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(

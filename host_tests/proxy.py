@@ -9,17 +9,16 @@ import asyncio
 import random
 import socket
 import struct
-import threading
-from collections.abc import Callable, Coroutine
 from typing import Any
 
+from looped import Looped
 from ports import Held
 
 _LOOPBACK = "127.0.0.1"
 _CHUNK = 16384
 
 
-class Proxy:
+class Proxy(Looped):
     """A way to the server on `target_port` of loopback. `with Proxy(port) as proxy:` opens it.
 
     What is said holds for the connections that there are and for those to come, until `restore()`.
@@ -27,13 +26,12 @@ class Proxy:
     """
 
     def __init__(self, target_port: int, speed: float = 1.0) -> None:
+        super().__init__("proxy")
         self.port = 0
         self._held = Held()
         self.accepted = 0
         self.target_port = target_port
         self._speed = speed
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._passing = asyncio.Event()
         self._swallows = False
@@ -118,7 +116,7 @@ class Proxy:
             self._run(self._listen())
 
     def __enter__(self) -> Proxy:
-        self._thread.start()
+        self._start_loop()
         self.restore()
         return self
 
@@ -126,20 +124,7 @@ class Proxy:
         self.refuse()
         self._run(self._finish())
         self._held.release()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def _run(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
-
-    def _do(self, what: Callable[[], object]) -> None:
-        """Carry `what` out in the proxy's thread, and come back when it is done."""
-
-        async def once() -> None:
-            what()
-
-        self._run(once())
+        self._end_loop()
 
     async def _listen(self) -> None:
         self._held.release()

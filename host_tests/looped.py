@@ -1,0 +1,36 @@
+"""An event loop in a thread of its own, for what has to answer while a test waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+class Looped:
+    """Runs `_loop` in a thread named `name`, from `_start_loop()` to `_end_loop()`."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+
+    def _start_loop(self) -> None:
+        self._thread.start()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, what: Coroutine[Any, Any, None]) -> None:
+        """Wait until `what` is done in the loop's thread."""
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+
+    def _do(self, what: Callable[[], object]) -> None:
+        """Carry `what` out in the loop's thread, and come back when it is done."""
+
+        async def once() -> None:
+            what()
+
+        self._run(once())
