@@ -46,9 +46,6 @@ class Pin:
 
     IN = 1
     OUT = 3
-    OPEN_DRAIN = 7
-    PULL_DOWN = 1
-    PULL_UP = 2
 
     def __init__(self, gpio, mode=IN, pull=None, value=0):
         if not 0 <= gpio <= 39 or gpio in _MISSING or gpio in _FLASH:

@@ -32,7 +32,6 @@ class Status:
         """`more`: what else the birth says of this boot, pairs of name and value."""
         self.session = 0
         self.goodbye_done = False
-        self.births = 0
         self.rivals = 0  # statuses by another node under this node's id
         self.topic = base + "/" + topics.STATUS
         self._boot = boot
@@ -132,7 +131,6 @@ class Status:
         self._sent_goodbye = self._waiting != "online"
         self._waiting = None
         self._echoed = self._sent_goodbye
-        self.births += not self._sent_goodbye
 
     def done(self, key):
         """The broker has it: from now on its echo is due."""
