@@ -12,6 +12,10 @@ from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 from device.wifi import Wifi
 
 NAME = "esp32_devkit"
+CHIP = "esp32"
+FLASH_MB = 4
+OTA = False
+DEEP_SLEEP = True
 
 # Neither is a strapping pin, wired to the flash, or input only, and both are on the row that has
 # 3V3 and GND.

@@ -11,6 +11,10 @@ from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 from laptop import BAD_SETTING, clock  # noqa: F401 (part of the Board)
 
 NAME = "host"
+CHIP = "host"
+FLASH_MB = 0
+OTA = False
+DEEP_SLEEP = False
 
 SENSOR_GPIO = 27
 LED_GPIO = 26
