@@ -5,21 +5,57 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from limpet import board_facts
+from limpet.problem import Problem
 from upy import REPO, run
 
 BOARDS = sorted(path.parent for path in (REPO / "boards").glob("*/board.py"))
 HOST = REPO / "boards/host"
+ESP32_BOARDS = [path for path in BOARDS if path != HOST]
 
-# ESP32-WROOM-32 datasheet: pins wired to the flash, sampled at reset, without an output, missing.
-FLASH = set(range(6, 12))
-STRAPPING = {0, 2, 5, 12, 15}
-INPUT_ONLY = set(range(34, 40))
-SERIAL = {1, 3}
-USABLE = set(range(40)) - FLASH - STRAPPING - INPUT_ONLY - SERIAL - {20, 24, 28, 29, 30, 31}
+# What each chip, on the modules of these Boards, has for other duties.
+CHIPS = {
+    # ESP32 datasheet 2.2 and 3 (strapping), ESP-IDF's GPIO page. 16 and 17: a WROVER's PSRAM.
+    "esp32": {
+        "there": {*range(20), *range(21, 24), *range(25, 28), *range(32, 40)},
+        "strapping": {0, 2, 5, 12, 15},
+        "flash": set(range(6, 12)),
+        "psram": {16, 17},
+        "input only": set(range(34, 40)),
+        "usb": set(),
+        "serial": {1, 3},
+    },
+    # ESP32-S3 datasheet 2.3 and 3, ESP-IDF's GPIO page: 33 to 37 are octal flash or PSRAM. 47 and
+    # 48 have 1.8 V on WROOM-2 modules. 38 and 48 carry the WS2812, by the board's version.
+    "esp32s3": {
+        "there": {*range(22), *range(26, 49)},
+        "strapping": {0, 3, 45, 46},
+        "flash": set(range(26, 33)),
+        "psram": set(range(33, 38)) | {47, 48},
+        "input only": set(),
+        "usb": {19, 20},
+        "serial": {43, 44},
+        "on board": {38, 48},
+    },
+    # ESP32-C3 datasheet 2.3 and 3: 11 is VDD_SPI, which feeds the flash. 8 carries the WS2812.
+    "esp32c3": {
+        "there": set(range(22)),
+        "strapping": {2, 8, 9},
+        "flash": set(range(11, 18)),
+        "psram": set(),
+        "input only": set(),
+        "usb": {18, 19},
+        "serial": {20, 21},
+        "on board": {8},
+    },
+}
+CHIPS["host"] = CHIPS["esp32"]  # boards/host/machine.py is one
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.name)
+each_esp32 = pytest.mark.parametrize("board", ESP32_BOARDS, ids=lambda path: path.name)
 
 
 def offered(board: Path) -> dict[str, ast.stmt]:
@@ -33,18 +69,23 @@ def offered(board: Path) -> dict[str, ast.stmt]:
                 names.update((found.asname or found.name, statement) for found in statement.names)
             case ast.Assign(targets=[ast.Name(id=name)]):
                 names[name] = statement
-    # Imported for the board's own use: classes, constants and what sets the clock.
-    inner = {"Sensor", "Wifi", "Clock", "Ntp", "set_rtc", "BAD_SETTING"}
+            case ast.Assign(targets=[ast.Tuple(elts=elements)]):
+                names.update((ast.unparse(each), statement) for each in elements)
+    # Imported for the board's own use: what makes the parts, and a constant.
+    inner = {"Wifi", "clock_by", "wired", "BAD_SETTING"}
     return {name: made for name, made in names.items() if name[0] != "_" and name not in inner}
+
+
+def said(board: Path, name: str) -> Any:
+    """The constant that a board.py gives this name."""
+    statement = offered(board)[name]
+    assert isinstance(statement, ast.Assign)
+    return ast.literal_eval(statement.value)
 
 
 def gpios(board: Path) -> dict[str, int]:
     """The pins that a board.py names."""
-    return {
-        name: ast.literal_eval(statement.value)
-        for name, statement in offered(board).items()
-        if name.endswith("_GPIO") and isinstance(statement, ast.Assign)
-    }
+    return {name: said(board, name) for name in offered(board) if name.endswith("_GPIO")}
 
 
 def documented() -> set[str]:
@@ -62,6 +103,7 @@ def test_there_is_a_laptop_and_a_chip() -> None:
     )
     assert [(path.name, path.name) for path in BOARDS] == sorted(listed)
     assert {"host", "esp32_devkit"} <= {path.name for path in BOARDS}
+    assert {said(path, "CHIP") for path in BOARDS} == set(CHIPS)
 
 
 @each_board
@@ -70,40 +112,78 @@ def test_board_offers_what_the_readme_says(board: Path) -> None:
     assert set(offered(board)) == documented()
 
 
-@each_board
-def test_board_functions_take_the_same_parameters(board: Path) -> None:
-    """What a Board defines itself is called the same way on every Board."""
+def test_boards_functions_take_the_same_parameters() -> None:
+    """What the ESP32 Boards have in common is called in the same way as on the laptop."""
 
     def parameters(path: Path) -> dict[str, str]:
-        made = offered(path).items()
-        return {name: ast.unparse(f.args) for name, f in made if isinstance(f, ast.FunctionDef)}
+        functions = [f for f in ast.walk(ast.parse(path.read_text())) if type(f) is ast.FunctionDef]
+        return {f.name: ast.unparse(f.args) for f in functions if f.name in documented()}
 
-    assert parameters(board) == parameters(HOST)
+    shared = parameters(REPO / "firmware/device/esp32_board.py")
+    assert shared == parameters(HOST / "board.py")
+    assert len(shared) == 6
+
+
+@each_esp32
+def test_esp32_board_is_facts_alone(board: Path) -> None:
+    """Nothing is defined in an ESP32's board.py: what all three would repeat is in one place."""
+    tree = ast.parse((board / "board.py").read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
 
 
 @each_board
 def test_board_uses_no_pin_twice_and_none_that_is_taken(board: Path) -> None:
-    """No GPIO is used twice or has another duty, and none is a bare number in the code."""
+    """No GPIO is used twice or has another duty on that chip, or is missing there; and none is a
+    bare number in the code.
+    """
     pins = gpios(board)
     assert len(pins) >= 2
     assert len(set(pins.values())) == len(pins)
-    assert set(pins.values()) <= USABLE
-    bare = re.findall(r"(?:Pin|Sensor)\(\d+", (board / "board.py").read_text())
+    duties = CHIPS[said(board, "CHIP")]
+    for name, gpio in pins.items():
+        assert gpio in duties["there"], f"{name} is not there"
+        taken = [duty for duty, taken in duties.items() if duty != "there" and gpio in taken]
+        assert not taken, f"{name} is taken: {taken}"
+    bare = re.findall(r"(?:Pin|Sensor|wired)\(\d+", (board / "board.py").read_text())
     assert not bare
 
 
+@each_esp32
+def test_readme_warns_of_the_pins_that_are_taken(board: Path) -> None:
+    """Whoever chooses another pin reads beside the wiring which ones are taken on this chip."""
+    text = (board / "README.md").read_text()
+    named = {int(number) for number in re.findall(r"(?<![-\w])(?:GPIO)?(\d+)(?![-\w.])", text)}
+    for low, high in re.findall(r"(\d+) to (\d+)", text):
+        named |= set(range(int(low), int(high) + 1))
+    duties = CHIPS[said(board, "CHIP")]
+    for duty, taken in duties.items():
+        assert duty == "there" or taken <= named, f"{duty}: {taken - named}"
+
+
 @each_board
-def test_board_knows_its_name_and_shows_its_wiring(board: Path) -> None:
-    """NAME is the folder's, and a Board with hardware has each GPIO in its README."""
-    name = offered(board)["NAME"]
-    assert isinstance(name, ast.Assign)
-    assert ast.literal_eval(name.value) == board.name
-    if board != HOST:
-        readme = (board / "README.md").read_text()
-        assert all(f"GPIO{gpio} " in readme for gpio in gpios(board).values())
+def test_board_knows_its_name(board: Path) -> None:
+    """NAME is the folder's."""
+    assert said(board, "NAME") == board.name
 
 
-def test_import_of_the_devkit_touches_no_hardware() -> None:
+@each_esp32
+def test_readme_shows_the_wiring(board: Path) -> None:
+    """Each GPIO has a line in the table of its README: the header's pin, and what is on it."""
+    lines = (board / "README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| " in line]
+    found = {}
+    for pin, to, through in rows[2:]:
+        assert re.fullmatch(r"\w+ \(J\d-\d+(, marked IO\d+)?\)", pin), pin
+        if pin.startswith("GPIO"):
+            found[to, through] = int(pin[4:].split()[0])
+    assert found == {
+        ("DHT22 pin 2 (data)", ""): said(board, "SENSOR_GPIO"),
+        ("LED anode", "330 Ohm"): said(board, "LED_GPIO"),
+    }
+
+
+@each_esp32
+def test_import_of_a_board_touches_no_hardware(board: Path) -> None:
     """board.py imports with a `machine` and a `network` that cannot do anything yet."""
     script = """
 import sys
@@ -119,30 +199,98 @@ sys.modules["network"] = network
 import board
 print(board.NAME, board.network.step(0), board.network.cause, board.reset_cause())
 print(all(0 <= board.random() < 1 for _ in range(1000)), board.heap_free() > 0)
+print(board.interruptible(len) is len, board.halt())
 """
-    said = run(script, path=[REPO / "boards/esp32_devkit"])
-    assert said == "esp32_devkit False no-ssid watchdog\nTrue True\n"
+    printed = run(script, path=[board])
+    assert printed == f"{board.name} False no-ssid watchdog\nTrue True\nTrue None\n"
 
 
-@pytest.mark.parametrize("board", [path for path in BOARDS if path != HOST], ids=lambda p: p.name)
+@each_esp32
+def test_board_drives_the_pins_it_names(board: Path) -> None:
+    """`led` drives LED_GPIO and nothing else, `sensor` reads from SENSOR_GPIO."""
+    script = """
+import sys
+class Pin:
+    OUT = 3
+    def __init__(self, gpio, mode=None, value=None):
+        self.gpio = gpio
+        print(gpio, mode, value)
+class machine:
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+    @staticmethod
+    def dht_readinto(pin, buffer):
+        print("read", pin.gpio)
+        buffer[:] = bytes((1, 208, 0, 244, 197))
+machine.Pin = Pin
+sys.modules["machine"] = machine
+sys.modules["network"] = machine
+import board
+board.led(True)
+board.led(False)
+print(board.sensor().read())
+"""
+    led, sensor = said(board, "LED_GPIO"), said(board, "SENSOR_GPIO")
+    printed = run(script, path=[board]).splitlines()
+    lights = [f"{led} 3 True", f"{led} 3 False"]
+    assert printed == [*lights, f"{sensor} None None", f"read {sensor}", "(244, 464)"]
+
+
+@each_esp32
+def test_clock_of_a_board_waits_for_its_network(board: Path) -> None:
+    """No time server is looked up while the Board's network is down."""
+    script = """
+import sys
+class machine:
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+sys.modules["machine"] = machine
+sys.modules["network"] = machine
+import board
+asked = []
+class Net:
+    SOCK_DGRAM = 2
+    def getaddrinfo(self, *name):
+        asked.append(name[0])
+        raise OSError(2)
+board.clock._ntp._net = Net()
+board.clock._set_system = None
+board.clock.step(0)
+print(asked)
+board.network.cause = None
+board.clock.step(0)
+print(len(asked))
+"""
+    assert run(script, path=[board]) == "[]\n1\n"
+
+
+@each_esp32
 def test_manifest_freezes_what_is_there(board: Path) -> None:
     """A manifest freezes lib/, both packages, line and board atop the port's own; they exist."""
     frozen: list[str] = []
+    folders = [board]  # paths are relative to the manifest that is being read, as in MicroPython's
+
+    def include(path: str) -> None:
+        if "$" in path:
+            frozen.append(path)
+            return
+        manifest = (folders[-1] / path).resolve()
+        folders.append(manifest.parent)
+        exec(manifest.read_text(), names)  # noqa: S102 (a manifest is run, not imported)
+        folders.pop()
 
     def package(name: str, base_path: str) -> None:
-        assert (board / base_path / name / "__init__.py").is_file()
+        assert (folders[-1] / base_path / name / "__init__.py").is_file()
         frozen.append(name)
 
     def freeze(path: str) -> None:
-        assert (board / path).resolve() == REPO / "lib"
+        assert (folders[-1] / path).resolve() == REPO / "lib"
         frozen.append("lib")
 
     def module(path: str, base_path: str = ".") -> None:
-        assert (board / base_path / path).is_file()
+        assert (folders[-1] / base_path / path).is_file()
         frozen.append(path)
 
-    names = {"include": frozen.append, "package": package, "freeze": freeze, "module": module}
-    exec((board / "manifest.py").read_text(), names)  # noqa: S102 (a manifest is run, not imported)
+    names = {"include": include, "package": package, "freeze": freeze, "module": module}
+    include("manifest.py")
     assert frozen == [
         "$(PORT_DIR)/boards/manifest.py",
         "lib",
@@ -151,6 +299,50 @@ def test_manifest_freezes_what_is_there(board: Path) -> None:
         "line.py",
         "board.py",
     ]
+
+
+# --- what the tools read of a Board ---------------------------------------------------------------
+
+
+@each_esp32
+def test_tools_read_the_facts_of_a_board(board: Path) -> None:
+    """board_facts has the same chip and flash as board.py, and finds the Board's folder."""
+    facts = board_facts.facts(board.name)
+    assert facts.folder == board
+    assert (facts.name, facts.chip, facts.flash_mb, facts.ota) == tuple(
+        said(board, name) for name in ("NAME", "CHIP", "FLASH_MB", "OTA")
+    )
+    assert board_facts.names() == [path.name for path in ESP32_BOARDS]
+
+
+@pytest.mark.parametrize(
+    ("name", "flash_mb", "layout"),
+    [
+        ("esp32_devkit", None, (0x1000, 0x200000, 512)),
+        ("esp32s3_devkitc", None, (0x0, 0x200000, 1536)),
+        ("esp32s3_devkitc", 16, (0x0, 0x200000, 3584)),
+        ("esp32c3_devkitm", None, (0x0, 0x200000, 512)),
+    ],
+)
+def test_layout_of_the_flash(name: str, flash_mb: int | None, layout: tuple[int, ...]) -> None:
+    """Image and file system lie where the chip's ROM and MicroPython look for them."""
+    facts = board_facts.facts(name, flash_mb)
+    assert (facts.image_offset, facts.files_offset, facts.files_blocks) == layout
+
+
+@pytest.mark.parametrize(
+    ("name", "flash_mb", "cause"),
+    [
+        ("esp8266", None, "There is no board esp8266."),
+        ("host", None, "There is no board host."),
+        ("esp32_devkit", 2, "A flash of 2 MB is none of these boards'."),
+    ],
+)
+def test_board_that_there_is_not(name: str, flash_mb: int | None, cause: str) -> None:
+    """An unknown name, the laptop, and a size of flash that MicroPython has no image for."""
+    with pytest.raises(Problem) as raised:
+        board_facts.facts(name, flash_mb)
+    assert raised.value.cause == cause
 
 
 # --- the laptop ---------------------------------------------------------------------------------

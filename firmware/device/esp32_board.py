@@ -1,0 +1,55 @@
+"""What every Board with an ESP32 offers beside its facts: a board.py imports it from here.
+
+It will NOT know a pin or a network: those are what a board.py is for.
+"""
+
+import gc
+import os
+
+import machine
+
+from device.clock import Clock, set_rtc
+from device.ntp import Ntp
+from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
+from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
+
+
+def clock_by(network):
+    """The Board's clock: asks time servers while there is a network, and sets the chip's own."""
+    return Clock(ntp=Ntp(online=lambda: network.cause is None), set_system=set_rtc)
+
+
+def wired(sensor_gpio, led_gpio):
+    """The Board's functions `sensor` and `led`, for what is wired to these pins."""
+
+    def sensor():
+        """The DHT22: an object with `read()`, see device/sensor.py."""
+        from device.sensor import Sensor  # safe mode has to do without: it may be what fails
+
+        return Sensor(sensor_gpio)
+
+    def led(on):
+        """Light the LED or not."""
+        machine.Pin(led_gpio, machine.Pin.OUT, value=on)
+
+    return sensor, led
+
+
+def halt():
+    """The node cannot run as it is set up: leave the console to whoever can mend that."""
+
+
+def interruptible(wait):
+    """`wait` itself: Ctrl-C on the console is for whoever works on the Board, at any moment."""
+    return wait
+
+
+def random():
+    """A number in [0, 1) that another node does not draw as well: the chip's own noise."""
+    return int.from_bytes(os.urandom(3), "big") / 0x1000000
+
+
+def heap_free():
+    """Free bytes of the interpreter's heap, without what it could still grow by."""
+    gc.collect()  # garbage is free too
+    return gc.mem_free()
