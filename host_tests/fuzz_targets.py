@@ -92,6 +92,47 @@ class Packets:
                 raise AssertionError("beyond its packet")
 
 
+class Improv:
+    """lib/improv.py: what comes over a serial line, with the packets' own parsers behind it."""
+
+    heap, per_byte, kept = 4096, 16, 1024
+    size_max = 1200
+    tokens = (
+        b"IMPROV\x01 IMPROV IMPROV\x01\x03 \x03 \x01 \x02\x00 \xff \x00 \r\n { I xxxxxxxxxxxxxxxx"
+    ).split(b" ")
+
+    def __init__(self) -> None:
+        import improv
+
+        self._improv = improv
+        self._reader = improv.Reader()
+        self.samples = (
+            improv.wifi_settings("MyWirelessAP", "mysecurepassword"),
+            b"text\r\n" + improv.rpc(2) + improv.rpc(3) + b"more text IMPROV",
+            improv.result(3, ("Name", "1.0", "esp32", "caf\u00e9")) + improv.state(4),
+            improv.packet(9, bytes(range(120))),
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Read all of it: each byte is a packet's or text, and each packet adds up."""
+        improv, reader = self._improv, self._reader
+        reader.clear()
+        text = 0
+        for byte in data:
+            inside = reader.inside
+            kind = reader.feed(byte)
+            text += (kind == improv.TEXT) - 6 * (kind == improv.START)
+            if inside != (kind not in (improv.TEXT, improv.START)) or text < 0:
+                raise AssertionError("neither text nor packet")
+            if kind == improv.WHOLE:
+                try:
+                    number, own = improv.command(reader.data)
+                    if not (0 <= number <= 255 and len(improv.texts(own)) <= len(own)):
+                        raise AssertionError("more texts than bytes")
+                except ValueError:
+                    pass
+
+
 class Wire:
     """A transport whose peer has said `data` already, in pieces, and then says no more."""
 
@@ -601,6 +642,7 @@ class Records:
 
 TARGETS: dict = {
     "packets": Packets,
+    "improv": Improv,
     "client": Client,
     "command": Command,
     "status": Status,
