@@ -4,13 +4,17 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos fuzz day lint lock setup venv clean
+.PHONY: help run image test chaos fuzz day lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
+
+image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
+	@.venv/bin/limpet image $(BOARD) $(if $(DEVICE),--device $(DEVICE)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+		$(if $(FLASH),--flash $(FLASH))
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
 	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)

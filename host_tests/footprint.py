@@ -6,42 +6,17 @@
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from brokers import fields
-from limpet.bytecode import ROM, compiled
-from limpet.interpreter import micropython
-from limpet.paths import FIRMWARE, HOST_BOARD, LIB
-from limpet.provision import Setup
-from limpet.umqtt import umqtt_dir
+from limpet import heap
+from limpet.bytecode import compiled
 
-FOLDERS = (FIRMWARE, LIB, HOST_BOARD, umqtt_dir().resolve())
+FOLDERS = heap.folders()
 
-MOUNT = """
-import ffi, gc, os, sys, uctypes, vfs
-size = os.stat(sys.argv[1])[6]
-rom = uctypes.bytearray_at(ffi.open(None).func("p", "malloc", "L")(size), size)
-open(sys.argv[1], "rb").readinto(rom)
-vfs.mount(vfs.VfsRom(rom), "/rom")
-"""
-# As device/guard.py does it.
-JOIN = """
-from device import guard
-handover = guard.Handover(b"", lambda data: None)
-crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
-import line
-node = line.join(handover, crashes)
-del line.join
-print(*sys.modules)
-gc.collect()
-print(gc.mem_alloc())
-"""
 IMPORT = """
 for name in sys.argv[2:]:
     gc.collect()
@@ -62,36 +37,19 @@ class Module(NamedTuple):
 
 def measure() -> tuple[list[Module], int]:
     """Return the modules of a node that has been joined, and the heap that it uses then."""
+    loaded, used = heap.joined()
+    names = _in_order(set(loaded))
     with tempfile.TemporaryDirectory() as scratch:
-        setup = Setup(Path(scratch) / "dev")
-        setup.device(fields("node-1"))
-        flash = setup.layout.device("node-1")
-        *_, loaded, used = _run(JOIN, flash)
-        names = _in_order(set(loaded.split()))
-        heaps = _run(IMPORT, flash, *names)
+        heaps = heap.run(IMPORT, heap.provisioned(Path(scratch)), *names)
     folders, _ = compiled(*FOLDERS)
     modules = []
-    for name, heap in zip(names, heaps, strict=True):
+    for name, size in zip(names, heaps, strict=True):
         found = _source(name)
         assert found
         number, source = found
         path = (folders[number] / source.relative_to(FOLDERS[number])).with_suffix(".mpy")
-        modules.append(Module(name, path.stat().st_size if path.exists() else 0, int(heap)))
-    return modules, int(used)
-
-
-def _run(script: str, flash: Path, *arguments: str) -> list[str]:
-    folders, rom = compiled(*FOLDERS)
-    (flash / "script.py").write_text(MOUNT + script)
-    done = subprocess.run(
-        [*micropython("i386"), "-X", "heapsize=1m", "script.py", str(rom), *arguments],
-        cwd=flash,
-        env={**os.environ, "MICROPYPATH": ":".join(map(str, [*folders, ROM, ".frozen"]))},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.splitlines()
+        modules.append(Module(name, path.stat().st_size if path.exists() else 0, int(size)))
+    return modules, used
 
 
 def _source(name: str) -> tuple[int, Path] | None:

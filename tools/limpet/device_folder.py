@@ -36,6 +36,7 @@ class DeviceFolder:
     `expires` is when the certificate, or the CA, is no longer good; None without certificates.
     """
 
+    folder: Path
     device_id: str
     expires: datetime | None
     # Not in the repr, which tracebacks and test reports print: there are a key and passwords in it.
@@ -76,7 +77,7 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
     names = {name: f"{name}-{sha256(der).hexdigest()[:8]}.der" for name, der in ders.items()}
     text = encoded(json.loads(data) | names)
     files = {CONFIG: text} | {names[name]: der for name, der in ders.items()}
-    return DeviceFolder(found.device_id, expires, _config(text, path), files)
+    return DeviceFolder(folder, found.device_id, expires, _config(text, path), files)
 
 
 def _config(data: bytes, path: Path) -> Any:
