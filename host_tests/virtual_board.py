@@ -1,0 +1,360 @@
+"""A board on the laptop: what a tool finds at `port` (a pty) or `url` (socket://) is a MicroPython
+with a flash of its own, a raw REPL, resets, boot.py and main.py. The chip is esp32/chip.py.
+
+Stricter than a real one: the flash file is written through, so a cut finds whatever was programmed;
+a power cut tears the operation it meets. Kinder: a soft reset ends the watchdog, code and files on
+flash take no time, and nothing that is sent to a chip that is busy gets lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Condition
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import pytest
+from limpet.debian import HOST
+from limpet.interpreter import micropython
+from littlefs import LittleFS
+from virtual_cable import Cable
+from virtual_rom import DNS, ESP32, rom
+
+BLOCK = 4096
+TIMEOUT_S = 30.0
+AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
+_RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
+_POWER_CUT = 67
+
+
+class VirtualBoard:
+    """One board, with its files in `folder`. `with VirtualBoard(folder) as board:` gives it power.
+
+    chip: as `sys.implementation` says it. blocks: of flash for files. files: what is on them, by
+    absolute path; None for a flash as it comes from the factory. release: of MicroPython, if it is
+    to say another ("1.22.0"). haste: by how much sooner than asked for its watchdog bites.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        chip: str = "ESP32",
+        blocks: int = 512,
+        files: dict[str, bytes] | None = None,
+        arch: str = HOST,
+        heap: str | None = None,
+        air: str = AIR,
+        release: str = "",
+        haste: int = 1,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._flash = folder / "flash.img"
+        self._rtc = folder / "rtc"
+        self._blocks = blocks
+        self._flash.write_bytes(b"\xff" * (blocks * BLOCK) + bytes(8))
+        if files is not None:
+            self.put(files)
+        self._command = [
+            *micropython(arch),
+            *(["-X", f"heapsize={heap}"] if heap else []),
+            str(ESP32 / "chip.py"),
+        ]
+        self._env = {
+            "PATH": os.environ.get("PATH", ""),
+            "LIMPET_DNS": DNS,
+            "LIMPET_ROM": str(rom()),
+            "VIRTUAL_AIR": air,
+            "VIRTUAL_CHIP": chip,
+            "VIRTUAL_FLASH": str(self._flash),
+            "VIRTUAL_HASTE": str(haste),
+            "VIRTUAL_RELEASE": release,
+            "VIRTUAL_RTC": str(self._rtc),
+        }
+        self.lines: list[str] = []
+        self.starts: list[str] = []
+        self.died: int | None = None
+        self._changed = Condition()
+        self._cable = Cable(folder / "port", self._heard)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said = _Said()
+        self._line = b""
+        self._cut = -1
+
+    @property
+    def port(self) -> str:
+        """Where a tool finds it as a serial port; the same after it was unplugged."""
+        return str(self._cable.path)
+
+    @property
+    def url(self) -> str:
+        """Where a tool finds it over the network."""
+        return f"socket://127.0.0.1:{self._cable.tcp_port}"
+
+    # -- power -------------------------------------------------------------------------------------
+
+    def power_on(self) -> VirtualBoard:
+        """Give it power."""
+        self._rtc.write_bytes(b"")
+        self.died = None
+        self._cable.call(lambda: self._start("power-on"))
+        return self
+
+    def power_cut(self) -> None:
+        """Take the power away."""
+        self._cable.call(self._stop)
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back; the button on a board is no less."""
+        self.power_cut()
+        self.power_on()
+
+    def cut_after(self, operations: int) -> None:
+        """From the next start on, let the power go when so many programs and erases are done."""
+        self._cut = operations
+
+    def cut_now_after(self, operations: int) -> None:
+        """The same from a start now: a power cycle before it."""
+        self.cut_after(operations)
+        self.power_cycle()
+
+    @property
+    def powered(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None
+
+    # -- the cable ---------------------------------------------------------------------------------
+
+    def unplug_after(self, count: int) -> None:
+        """Pull the cable when the tool has sent `count` more bytes. The board keeps its power."""
+        self._cable.call(lambda: self._cable.unplug_after(count))
+
+    def unplug(self) -> None:
+        """Pull the cable."""
+        self._cable.call(self._cable.unplug)
+
+    def plug(self) -> None:
+        """Put the cable back."""
+        self._cable.call(self._cable.plug)
+
+    # -- what it says and holds --------------------------------------------------------------------
+
+    def wait_for(self, wanted: str, since: int = 0, timeout_s: float = TIMEOUT_S) -> str:
+        """Wait for a line that holds `wanted`, from line `since` on, and return it."""
+        deadline = monotonic() + timeout_s
+        with self._changed:
+            while True:
+                while since < len(self.lines):
+                    since += 1
+                    if wanted in self.lines[since - 1]:
+                        return self.lines[since - 1]
+                left_s = deadline - monotonic()
+                if left_s <= 0 or self.died is not None:
+                    break
+                self._changed.wait(left_s)
+        how = f"for {timeout_s:g} s" if self.died is None else f"before it died ({self.died})"
+        raise TimeoutError(f"no line {wanted!r} {how}:\n" + "\n".join(self.lines[-40:]))
+
+    def wait(self, fits: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until `fits()`, which is tried when the board says a line, starts or ends."""
+        with self._changed:
+            if not self._changed.wait_for(fits, timeout_s):
+                raise TimeoutError("\n".join(self.lines[-40:]))
+
+    def counters(self) -> tuple[int, int]:
+        """How many programs and erases the flash has seen."""
+        with open(self._flash, "rb") as file:
+            file.seek(self._blocks * BLOCK)
+            programs, erases = struct.unpack("<II", file.read(8))
+        return programs, erases
+
+    def files(self) -> dict[str, bytes]:
+        """What is on the flash, by absolute path. Whole only while nothing is written."""
+        found = {}
+        fs = self._mounted()
+        for folder, _, names in fs.walk("/"):
+            for name in names:
+                path = f"{folder.rstrip('/')}/{name}"
+                with fs.open(path, "rb") as file:
+                    found[path] = file.read()
+        return found
+
+    def put(self, files: dict[str, bytes]) -> None:
+        """Put files on the flash, by absolute path, while the board has no power."""
+        fs = self._mounted()
+        for path, data in files.items():
+            fs.makedirs(path.rsplit("/", 1)[0] or "/", exist_ok=True)
+            with fs.open(path, "wb") as file:
+                file.write(data)
+        with open(self._flash, "r+b") as image:
+            image.write(fs.context.buffer)
+
+    def remove(self, *paths: str) -> None:
+        """Remove files from the flash while the board has no power."""
+        fs = self._mounted()
+        for path in paths:
+            fs.remove(path)
+        with open(self._flash, "r+b") as image:
+            image.write(fs.context.buffer)
+
+    def _mounted(self) -> LittleFS:
+        fs = LittleFS(block_size=BLOCK, block_count=self._blocks, mount=False)
+        data = self._flash.read_bytes()[: self._blocks * BLOCK]
+        if data[:BLOCK] == b"\xff" * BLOCK:
+            fs.format()
+        else:
+            fs.context.buffer[:] = data
+        fs.mount()
+        return fs
+
+    # -- inside, on the cable's thread -------------------------------------------------------------
+
+    def _start(self, cause: str) -> None:
+        env = {**self._env, "LIMPET_RESET": cause}
+        if self._cut >= 0:
+            env["VIRTUAL_CUT"], self._cut = str(self._cut), -1
+        if cause == "soft" and self._said.raw:
+            env["VIRTUAL_RAW"] = "1"
+        self._said = _Said()
+        self._process = subprocess.Popen(
+            self._command,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._process.stdin
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._cable.listen(self._process.stdout, self._from_chip)
+        with self._changed:
+            self.starts.append(cause)
+            self._changed.notify_all()
+
+    def _stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._ended(restart=False)
+
+    def _from_chip(self) -> None:
+        assert self._process
+        assert self._process.stdout
+        data = os.read(self._process.stdout.fileno(), 65536)
+        if not data:
+            self._ended(restart=True)
+            return
+        text = self._said.heard(data)
+        self._cable.send(text)
+        if self._said.owed and self._said.interrupts is not None:
+            self._said.owed = False
+            self._interrupt()
+        *lines, self._line = (self._line + text).split(b"\n")
+        if lines:
+            with self._changed:
+                self.lines += [line.rstrip(b"\r").decode(errors="replace") for line in lines]
+                self._changed.notify_all()
+
+    def _ended(self, restart: bool) -> None:
+        assert self._process
+        process, self._process = self._process, None
+        self._cable.forget(process.stdout)
+        code = process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+        if restart and code in _RESETS:
+            self._start(_RESETS[code])
+            return
+        with self._changed:
+            self.died = code if restart and code != _POWER_CUT else self.died
+            self._changed.notify_all()
+
+    def _heard(self, data: bytes) -> None:
+        """Bytes from the tool."""
+        first, *others = data.split(b"\x03")
+        self._type(first)
+        for other in others:
+            self._interrupt()
+            self._type(other)
+
+    def _type(self, data: bytes) -> None:
+        if self._process and self._process.stdin and data:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                self._process.stdin.write(data)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: what it does is decided when it arrives, as on the chip."""
+        if self._said.interrupts is None:
+            self._said.owed = True  # before the chip has begun to listen
+        elif self._said.interrupts and self._process:
+            self._process.send_signal(signal.SIGINT)
+        else:
+            self._type(b"\x03")
+
+    def __enter__(self) -> VirtualBoard:
+        return self.power_on()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and give back what it holds."""
+        self.power_cut()
+        self._cable.close()
+
+
+class _Said:
+    """What the chip marks in what it says: see esp32/chip.py."""
+
+    def __init__(self) -> None:
+        self.interrupts: bool | None = None
+        self.raw = False
+        self.owed = False
+        self._marked = False
+
+    def heard(self, data: bytes) -> bytes:
+        """Return the bytes that go onto the cable."""
+        out = bytearray()
+        for byte in data:
+            if self._marked:
+                self._marked = False
+                if byte in b"Ii":
+                    self.interrupts = byte == ord("I")
+                elif byte in b"RF":
+                    self.raw = byte == ord("R")
+                else:
+                    out.append(byte)
+            elif byte == 255:
+                self._marked = True
+            elif byte == 10:
+                out += b"\r\n"
+            else:
+                out.append(byte)
+        return bytes(out)
+
+
+@pytest.fixture
+def virtual_board(tmp_path: Path) -> Iterator[Callable[..., VirtualBoard]]:
+    """Make virtual boards, powered, each in a folder of its own; end them."""
+    made: list[VirtualBoard] = []
+
+    def make(**how: Any) -> VirtualBoard:
+        made.append(VirtualBoard(tmp_path / f"board-{len(made)}", **how))
+        return made[-1].power_on()
+
+    yield make
+    for each in made:
+        each.close()
