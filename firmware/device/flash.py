@@ -26,6 +26,15 @@ def read(path):
         return None
 
 
+def missing(path):
+    """Whether there is no such file, for certain: one that cannot be read is there."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return False
+
+
 def replace(path, data):
     """Make `data` (bytes) the content of the file. OSError without room: the old one stays.
 

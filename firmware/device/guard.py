@@ -34,6 +34,11 @@ def run():
     crashes.begin(cause)
     node = None
     try:
+        if flash.missing("config.json"):
+            from device.console import provisioned
+
+            if provisioned("config.json", handover):
+                power.reset()
         import line
 
         node = line.join(handover, crashes)

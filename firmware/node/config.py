@@ -73,6 +73,15 @@ def parse(text):
     return config
 
 
+def fault(name, value):
+    """The rule that `value` breaks as the field `name` (str) by itself, or None."""
+    try:
+        _value({name: value}, _KEYS[FIELDS.index(name)])
+    except ConfigError as error:
+        return error.text
+    return None
+
+
 def is_loopback(host):
     """True for localhost, 127.0.0.0/8 and ::1 (str) as written: 127.1 or 0177.0.0.1 are not."""
     if host.lower() == "localhost" or host == "::1":

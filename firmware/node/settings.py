@@ -34,6 +34,11 @@ def changed(text, interval_s):
     """A config (JSON that `load` took) with another `interval_s`, as JSON (bytes)."""
     values = json.loads(text)
     values["interval_s"] = interval_s
+    return encoded(values)
+
+
+def encoded(values):
+    """The values of a config (dict) as the JSON of its file (bytes)."""
     lines = ['"%s": %s' % (name, json.dumps(values[name])) for name in sorted(values)]
     return ("{\n%s\n}\n" % ",\n".join(lines)).encode()
 

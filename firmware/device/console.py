@@ -1,0 +1,93 @@
+"""The console of a node without a config: bytes in, and what they tell onto flash.
+
+Loaded only then. It will NOT echo, or look at a node that has a config, even one that is refused:
+only erasing config.json opens the door again.
+"""
+
+import gc
+import os
+import select
+import sys
+import time
+
+from micropython import const, kbd_intr
+from node.log import logger
+from node.version import VERSION
+
+from device.flash import replace
+
+_CTRL_C = const(3)
+# What a reset would cut off: 128 bytes of a UART's buffer at 115,200 baud take 11 ms.
+_SENT_MS = const(100)
+
+
+def provisioned(path, handover):
+    """Listen until there is a config at `path`: True. False when nobody is there to say anything
+    (a laptop's closed stdin). KeyboardInterrupt.
+    """
+    import board
+    from node.provisioning import Provisioning
+
+    def keep(text, files):
+        store(path, text, files)
+
+    log = logger(board.clock.now)
+    device = "Limpet", VERSION, board.CHIP, board.NAME
+    session = Provisioning(device, board.network, _loads, keep, sys.stdout.buffer.write, log)
+    gc.collect()  # now rather than in the middle of a line: the UART holds 22 ms of it
+    kbd_intr(-1)
+    try:
+        heard = _listen(session, board.clock.now, handover)
+    finally:
+        kbd_intr(_CTRL_C)
+    time.sleep_ms(_SENT_MS)
+    return heard
+
+
+def _listen(session, now, handover):
+    """Whether the session came to its end; else the console did."""
+    stdin = sys.stdin.buffer  # sys.stdin makes a newline of \r, and both are bytes of packets
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    byte = bytearray(1)
+    wait_ms = 0
+    while not session.done:
+        # ipoll and readinto: nothing is allocated for a byte. One at a time, because on a chip a
+        # read waits until it has all that was asked for.
+        for _ in poll.ipoll(wait_ms):
+            wait_ms = 0
+            try:
+                if not stdin.readinto(byte):
+                    return False
+            except OSError:
+                return False
+            session.heard(byte[0], now())
+            break
+        else:
+            wait_ms = session.step(now())
+            handover.put("trial", None)  # a node that listens well has not died young
+    return True
+
+
+def store(path, text, files):
+    """Put credentials (dict of name and bytes) and the config that names them on flash.
+
+    The config comes last, and by its rename: until then the node has none. What another attempt
+    left is removed first, as there is a key in it. OSError.
+    """
+    for name in os.listdir():
+        if name.startswith(("ca-", "cert-", "key-")) and ".der" in name:
+            os.remove(name)
+    for name, data in files.items():
+        replace(name, data)
+    replace(path, text)
+
+
+def _loads(ca, cert, key):
+    from transport import tls_context
+
+    try:
+        tls_context(ca, cert, key)
+    except ValueError:
+        return False
+    return True
