@@ -4,7 +4,7 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run image test chaos fuzz day lint lock setup venv clean
+.PHONY: help run image flash test chaos fuzz day lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ run: venv ## Run the node against the embedded broker: a live view until Ctrl-C,
 image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
 	@.venv/bin/limpet image $(BOARD) $(if $(DEVICE),--device $(DEVICE)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
 		$(if $(FLASH),--flash $(FLASH))
+
+flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
+	@.venv/bin/limpet flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
 	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)

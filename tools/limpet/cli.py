@@ -9,7 +9,7 @@ from limpet.problem import Problem
 
 app = App(name="limpet", help="Sensor-node firmware that holds on: run it, watch it, command it.")
 
-for name in ("setup", "node", "provision", "image", "broker", "run", "watch", "send"):
+for name in ("setup", "node", "provision", "image", "flash", "broker", "run", "watch", "send"):
     app.command(f"limpet.{name}:{name}", name=name)
 
 
