@@ -1,6 +1,6 @@
 """What a PC has to know of a Board before it touches one: read from its board.py, never imported.
 
-It will NOT know pins: those are for the Board itself.
+It will NOT say what the pins are for: that is the Board's.
 """
 
 import ast
@@ -59,6 +59,17 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in BOARDS.glob("esp32*/board.py"))
 
 
+def constants(name: str) -> dict[str, Any]:
+    """Return the constants in the board.py of the Board `name`, its GPIOs included."""
+    return {
+        statement.targets[0].id: statement.value.value
+        for statement in ast.parse((BOARDS / name / "board.py").read_text()).body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and isinstance(statement.value, ast.Constant)
+    }
+
+
 def facts(name: str, flash_mb: int | None = None) -> BoardFacts:
     """Return the facts of the Board `name`, with its own size of flash or another one.
 
@@ -66,13 +77,7 @@ def facts(name: str, flash_mb: int | None = None) -> BoardFacts:
     """
     if name not in names():
         raise Problem(f"There is no board {name}.", "Say one of: " + ", ".join(names()) + ".")
-    said: dict[str, Any] = {
-        statement.targets[0].id: statement.value.value
-        for statement in ast.parse((BOARDS / name / "board.py").read_text()).body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-        and isinstance(statement.value, ast.Constant)
-    }
+    said = constants(name)
     size = said["FLASH_MB"] if flash_mb is None else flash_mb
     if size not in (4, 8, 16):
         raise Problem(f"A flash of {size} MB is none of these boards'.", "Say 4, 8 or 16.")
