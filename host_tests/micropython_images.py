@@ -25,6 +25,7 @@ FORMATS = {
     "esp32s3": ESP32S3FirmwareImage,
     "esp32c3": ESP32C3FirmwareImage,
 }
+Table = tuple[tuple[str, int, int, int, int], ...]
 # The partition tables of MicroPython 1.26 and later, as partitions-4MiBplus.csv and its -ota
 # sisters have them: name, type, subtype, offset, size.
 PLAIN = (
@@ -47,7 +48,7 @@ OTA_8MB = (
 BANNER = b"MicroPython v%s on 2026-08-29; a synthetic module with nothing in it\0"
 
 
-def with_vfs(size: int) -> tuple[tuple[str, int, int, int, int], ...]:
+def with_vfs(size: int) -> Table:
     """The partition table of 1.25 and earlier: with a file system of `size` bytes."""
     return (*PLAIN, ("vfs", 1, 0x81, 0x200000, size))
 
@@ -56,26 +57,31 @@ def image(
     board: BoardFacts,
     *,
     header_mb: int = 4,
-    partitions: tuple[tuple[str, int, int, int, int], ...] = PLAIN,
+    partitions: Table = PLAIN,
     version: bytes = b"1.29.0",
     app_size: int = 20_000,
 ) -> bytes:
     """Return an image for a Board's chip, whose header says a flash of `header_mb`."""
-    table = b"".join(
-        struct.pack("<2sBBII16sI", b"\xaa\x50", kind, subtype, offset, size, name.encode(), 0)
-        for name, kind, subtype, offset, size in partitions
-    )
-    table += b"\xeb\xeb" + b"\xff" * 14 + md5(table, usedforsecurity=False).digest()
     first_app = next(offset for _, kind, _, offset, _ in partitions if kind == 0)
     whole = bytearray()
     for offset, part in (
         (board.image_offset, esp_image(board.chip, header_mb, b"", 3_000)),
-        (0x8000, table.ljust(0xC00, b"\xff")),
+        (0x8000, table(partitions)),
         (first_app, esp_image(board.chip, header_mb, BANNER % version, app_size)),
     ):
         whole += b"\xff" * (offset - board.image_offset - len(whole))
         whole += part
     return bytes(whole)
+
+
+def table(partitions: Table) -> bytes:
+    """Return a partition table, as long as its place."""
+    made = b"".join(
+        struct.pack("<2sBBII16sI", b"\xaa\x50", kind, subtype, offset, size, name.encode(), 0)
+        for name, kind, subtype, offset, size in partitions
+    )
+    made += b"\xeb\xeb" + b"\xff" * 14 + md5(made, usedforsecurity=False).digest()
+    return made.ljust(0xC00, b"\xff")
 
 
 def esp_image(chip: str, header_mb: int, begin: bytes, size: int) -> bytes:

@@ -114,6 +114,8 @@ def _esp_image(data: bytes, name: str, rom: Any) -> Any:
 
 
 def _partitions(table: bytes) -> tuple[Partition, ...]:
+    if 0 < len(table) < _TABLE_SIZE:
+        raise ValueError("its partition table is truncated")
     found = []
     for start in range(0, len(table), 32):
         entry = table[start : start + 32]
@@ -121,7 +123,7 @@ def _partitions(table: bytes) -> tuple[Partition, ...]:
             if entry[16:] != md5(table[:start], usedforsecurity=False).digest():
                 raise ValueError("its partition table is damaged")
             break
-        if entry[:2] != b"\xaa\x50" or len(entry) < 32:
+        if entry[:2] != b"\xaa\x50":
             break
         _, kind, subtype, offset, size, name, _ = struct.unpack("<2sBBII16sI", entry)
         label = name.rstrip(b"\0").decode("ascii", "replace")
