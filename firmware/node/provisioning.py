@@ -150,10 +150,12 @@ class Provisioning:
 
     def _packet(self, now):
         if self._reader.type != improv.RPC:
-            return  # our own, echoed
+            self._deaf = True  # our own, echoed; or one that lost a byte, and adds up by chance
+            return
         try:
             number, data = improv.command(self._reader.data)
         except ValueError:
+            self._deaf = True
             self._send(improv.error(improv.INVALID_RPC))
             return
         self._send(improv.error(improv.NO_ERROR))
