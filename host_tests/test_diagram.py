@@ -6,8 +6,9 @@ import json
 import socket
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -374,7 +375,8 @@ def frame(temperature: float, humidity: float) -> list[int]:
     return [*levels, 47]
 
 
-class Nobody(NamedTuple):
+@dataclass
+class Nobody:
     """A port that nobody listens on."""
 
     port: int

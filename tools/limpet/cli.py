@@ -9,7 +9,12 @@ from limpet.problem import Problem
 
 app = App(name="limpet", help="Sensor-node firmware that holds on: run it, watch it, command it.")
 
-for name in ("setup", "node", "provision", "image", "flash", "broker", "run", "watch", "send"):
+NAMES = (
+    *("run", "watch", "send"),
+    *("setup", "provision", "node", "broker"),
+    *("image", "flash", "wokwi"),
+)
+for name in NAMES:
     app.command(f"limpet.{name}:{name}", name=name)
 
 
