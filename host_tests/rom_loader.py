@@ -41,9 +41,10 @@ class RomLoader:
 
     `flash` is its content; `journal` what was done to it, as (address, bytes): an erased block, or
     a page. `unplug_at` pulls the cable before that many of them are done; `plug_in()` gives it
-    another chance. `spoil` is an address of a bit that cannot be written. `locks` are the eFuses
-    that are burnt: "secure-boot", "encryption", "secure-download". `flash_id` is the third byte of
-    the flash's id: the power of two that its size is.
+    another chance. `spoil` is the address of a byte that cannot be written. A `deaf` chip answers
+    nothing, and the commands in `failing` with an error. `locks` are the eFuses that are burnt:
+    "secure-boot", "encryption", "secure-download". `flash_id` is the third byte of the flash's id:
+    the power of two that its size is.
     """
 
     def __init__(self, name: str = "esp32", flash_mb: int = 4, *locks: str) -> None:
@@ -55,10 +56,12 @@ class RomLoader:
         self.unplug_at: int | None = None
         self.spoil: int | None = None
         self.deaf = False
+        self.failing: set[str] = set()
         self.on_write: Callable[[], object] = lambda: None
         self._locks = locks
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
+        self.address: tuple[str, int] = self._server.getsockname()
+        self.url = f"socket://127.0.0.1:{self.address[1]}"
         self._thread = threading.Thread(target=self._serve, name="chip", daemon=True)
         self._client: socket.socket | None = None
         self.power_on()
@@ -66,6 +69,7 @@ class RomLoader:
     def power_on(self) -> None:
         """Start again in the ROM: what was in RAM is gone."""
         self.stub = False
+        self.baud = 115200
         self._memory: dict[str, int] | None = None
         self._write: _Write | None = None
         self._registers = self._efuses()
@@ -147,6 +151,9 @@ class RomLoader:
         try:
             if handler is None:
                 raise Refused
+            if name in self.failing:
+                self._answer(number, 0, b"", b"\x01\x06")
+                return
             value, data = handler(body) or (0, b"")
         except Refused:
             # The ROM does not say whom it answers.
@@ -207,6 +214,11 @@ class RomLoader:
         self._registers[base] &= ~_SPI_START
         answers = {0x9F: self.flash_id << 16 | 0x4020, 0x5A: 0x50444653}
         self._registers[base + self.rom.SPI_W0_OFFS] = answers.get(command, 0)
+
+    def _change_baudrate(self, body: bytes) -> None:
+        self._only_stub()
+        self.baud, before = struct.unpack("<II", body)
+        self._expect(before == 115200, f"was not at {before} baud")
 
     def _mem_begin(self, body: bytes) -> None:
         self._expect(not self.stub, "the stub is loaded twice")

@@ -175,6 +175,6 @@ def _problem(port: str, doing: str, fault: Exception) -> Problem:
     if "requires chip revision" in said:
         return Problem(f"This MicroPython is not for the chip on {port}: {said}", "Take another.")
     return Problem(
-        f"The board on {port} stopped answering while {doing} ({said.rstrip('.')}).",
+        f"The chip on {port} failed while {doing} ({said.rstrip('.')}).",
         "Start again with --baud 115200, and another cable if there is one.",
     )

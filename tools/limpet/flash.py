@@ -141,7 +141,7 @@ def _write(chip: Chip, image: ImageFolder, console: Console, keep: bool, erase: 
     if not keep:
         blocks = board.files_blocks if erase else 2
         if erase:
-            console.print("Erasing the node's files: up to a minute for 4 MB ...")
+            console.print("Erasing the node's files: up to a minute for each 4 MB of flash")
         chip.erase(board.files_offset, blocks * BLOCK)
     if image.micropython is not None:
         name = f"MicroPython {image.version}".rstrip()

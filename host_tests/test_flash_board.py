@@ -1,0 +1,423 @@
+"""`limpet flash`, with esptool's own code, against a stand-in for a chip in download mode."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import image_folders
+import pytest
+from esp_pylib.logger import EspLog
+from image_folders import FILES, files_in
+from limpet import image
+from limpet.board_facts import BLOCK, BoardFacts, facts, names
+from limpet.flash import flash
+from limpet.micropython_image import opened
+from limpet.problem import Problem
+from littlefs import LittleFSError
+from rom_loader import RomLoader
+from serial_cable import Cable
+from tool import Tool
+
+DEVKIT = facts("esp32_devkit")
+OTHER_NODE = {
+    "/boot.py": b"import slots\n",
+    "/slot": b"b\n",
+    "/config.json": json.dumps({"device_id": "node-7"}).encode(),
+    "/b/line.mpy": b"old" * 4000,
+    "/key-76543210.der": b"OLDKEY" * 300,
+    **{f"/readings/{number:08}": b"Reading" * 900 for number in range(9)},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image for the DevKit with a node called node-1."""
+    return image_folders.folder(tmp_path_factory.mktemp("image"), DEVKIT)
+
+
+def files_of(chip: RomLoader, board: BoardFacts = DEVKIT) -> bytes:
+    """The part of the flash that is the file system."""
+    return bytes(chip.flash[board.files_offset :])
+
+
+def put(chip: RomLoader, files: dict[str, bytes], board: BoardFacts = DEVKIT) -> bytes:
+    """Have `files` on the chip already, and return the file system that they are in."""
+    made = image_folders.file_system(tuple(files.items()), board.files_blocks)
+    chip.flash[board.files_offset :] = made
+    return made
+
+
+def refusal(chip: RomLoader, **options: object) -> Problem:
+    """What `limpet flash esp32_devkit` says is wrong; nothing has been erased or written."""
+    before = bytes(chip.flash)
+    with pytest.raises(Problem) as problem:
+        flash("esp32_devkit", port=chip.url, **options)  # type: ignore[arg-type]
+    assert chip.journal == []
+    assert chip.flash == before
+    return problem.value
+
+
+def holds(chip: RomLoader, folder: Path, board: BoardFacts = DEVKIT) -> None:
+    """Assert that the chip has the image in `folder`: MicroPython, and the very files."""
+    wanted = (folder / "micropython.bin").read_bytes()
+    start = board.image_offset
+    assert chip.flash[start : start + len(wanted)] == wanted
+    assert files_in(files_of(chip, board)) == files_in((folder / "vfs.bin").read_bytes())
+
+
+@pytest.mark.parametrize("name", names())
+def test_fresh_board(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On each Board's chip MicroPython and the files are where they belong, to the last byte."""
+    board = facts(name)
+    image_folders.folder(tmp_path, board)
+    before = EspLog.instance
+    with RomLoader(board.chip, board.flash_mb) as chip:
+        flash(name, port=chip.url, image=tmp_path)
+        holds(chip, tmp_path, board)
+        assert files_of(chip, board) == (tmp_path / "vfs.bin").read_bytes()
+    assert EspLog.instance is before, "esptool's logger was left replaced"
+    said = capsys.readouterr().out
+    assert f"{chip.rom.CHIP_NAME}, {board.flash_mb} MB of flash" in said
+    assert re.search(r"^MicroPython 1\.29\.0: \d+ KB written and verified", said, re.MULTILINE)
+    assert said.endswith("It starts as node-1.\n")
+
+
+def test_image_of_limpet_image(tmp_path: Path) -> None:
+    """What `limpet image` makes is what `limpet flash` takes."""
+    (tmp_path / "given.bin").write_bytes(image_folders.micropython_bin(DEVKIT))
+    made = tmp_path / "image"
+    image.build(DEVKIT, None, opened(tmp_path / "given.bin", DEVKIT), made)
+    with RomLoader() as chip:
+        flash("esp32_devkit", port=chip.url, image=made)
+        holds(chip, made)
+
+
+@pytest.mark.parametrize("baud", [115200, 921600])
+def test_serial_port(folder: Path, baud: int) -> None:
+    """A device is what a URL is; the chip is told of another speed before the port takes it."""
+    with RomLoader() as chip, Cable(chip) as cable:
+        flash("esp32_devkit", port=cable.port, image=folder, baud=baud)
+        assert (chip.baud, cable.baud) == (baud, baud)
+        holds(chip, folder)
+
+
+# What is refused before anything is written.
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda it: (it / "flasher_args.json").unlink(), "There is no image for esp32_devkit"),
+        (lambda it: (it / "flasher_args.json").write_text("{}"), "cannot be understood"),
+        (lambda it: change(it, "flash_files", {}), "has no file system"),
+        (lambda it: change(it, "flash_files", {"0x3000": "x"}), "has parts at 0x3000"),
+        (lambda it: change(it, "extra_esptool_args", {"chip": "esp32s3"}), "is for the esp32s3"),
+        (lambda it: change(it, "flash_settings", {"flash_size": "8MB"}), "for another flash"),
+        (lambda it: cut(it / "vfs.bin", 1), "it is truncated, or for another flash"),
+        (lambda it: blank(it / "vfs.bin"), "is no file system of 512 blocks"),
+        (lambda it: cut(it / "micropython.bin", 1), "truncated"),
+        (lambda it: cut(it / "micropython.bin", 0x1000), "truncated"),
+        (lambda it: (it / "micropython.bin").unlink(), "cannot be read"),
+        (lambda it: another(it, "esp32c3_devkitm"), "for the ESP32-C3"),
+    ],
+)
+def test_bad_image(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
+    """An image that is not whole, or not for this board, is named before a port is opened."""
+    spoil(image_folders.folder(tmp_path, DEVKIT))
+    with pytest.raises(Problem, match=words):
+        flash("esp32_devkit", port="/dev/there/is/none", image=tmp_path)
+
+
+def change(folder: Path, key: str, value: object) -> None:
+    """Say something else in the listing."""
+    path = folder / "flasher_args.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+
+def cut(path: Path, size: int) -> None:
+    """Take the last `size` bytes off a file."""
+    path.write_bytes(path.read_bytes()[:-size])
+
+
+def blank(path: Path) -> None:
+    """Make a file as long as it was, with nothing in it."""
+    path.write_bytes(b"\xff" * path.stat().st_size)
+
+
+def another(folder: Path, board: str) -> None:
+    """Put another board's MicroPython into the image."""
+    (folder / "micropython.bin").write_bytes(image_folders.micropython_bin(facts(board)))
+
+
+def test_wrong_chip(folder: Path) -> None:
+    """A chip that is not the board's is named, with the board to say instead."""
+    with RomLoader("esp32s3", 8) as chip:
+        problem = refusal(chip, image=folder)
+    assert problem.cause == (
+        f"The chip on {chip.url} is an ESP32-S3, and esp32_devkit has an esp32."
+    )
+    assert problem.remedy == "Say BOARD=esp32s3_devkitc."
+
+
+def test_chip_of_no_board(folder: Path) -> None:
+    """A chip that Limpet has no board for is said to be one."""
+    with RomLoader("esp32c6") as chip:
+        assert refusal(chip, image=folder).remedy == "Limpet has no such board."
+
+
+def test_wrong_flash_size(folder: Path) -> None:
+    """The file system would not mount on another size of flash: the right image is asked for."""
+    with RomLoader(flash_mb=8) as chip:
+        problem = refusal(chip, image=folder)
+    assert "has 8 MB of flash, and the image is for 4 MB" in problem.cause
+    assert problem.remedy == "Make one: make image BOARD=esp32_devkit FLASH=8."
+
+
+def test_flash_that_says_nothing(folder: Path) -> None:
+    """A flash whose size cannot be read is not guessed at."""
+    with RomLoader() as chip:
+        chip.flash_id = 0x77
+        assert "does not say how large it is" in refusal(chip, image=folder).cause
+
+
+@pytest.mark.parametrize(
+    ("name", "lock", "word"),
+    [
+        ("esp32", "secure-boot", "secure boot"),
+        ("esp32", "encryption", "flash encryption"),
+        ("esp32c3", "secure-boot", "secure boot"),
+        ("esp32c3", "encryption", "flash encryption"),
+        ("esp32c3", "secure-download", "secure download mode"),
+    ],
+)
+def test_locked_chip(name: str, lock: str, word: str, tmp_path: Path) -> None:
+    """A chip that its owner has locked is left alone."""
+    board = next(facts(board) for board in names() if facts(board).chip == name)
+    image_folders.folder(tmp_path, board)
+    with RomLoader(name, 4, lock) as chip:
+        with pytest.raises(Problem, match=f"has {word} enabled"):
+            flash(board.name, port=chip.url, image=tmp_path)
+        assert chip.journal == []
+
+
+def test_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chip that runs its program does not answer: the buttons to press are named."""
+    monkeypatch.setattr("limpet.chip.CONNECT_ATTEMPTS", 1)
+    with RomLoader() as chip:
+        chip.deaf = True
+        problem = refusal(chip, image=folder)
+    assert "answers as an ESP32 in download mode" in problem.cause
+    assert problem.remedy.startswith("Hold BOOT")
+
+
+# What a board holds already.
+
+
+@pytest.mark.parametrize("baud", [115200, 921600])
+def test_node_keeps_its_files(folder: Path, baud: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second flash brings another MicroPython, and touches nothing of the node's."""
+    with RomLoader() as chip:
+        before = put(chip, OTHER_NODE)
+        flash("esp32_devkit", port=chip.url, image=folder)
+        assert files_of(chip) == before
+        assert max(address for address, _ in chip.journal) < DEVKIT.files_offset
+        assert chip.flash[0x1000:0x1004] == (folder / "micropython.bin").read_bytes()[:4]
+    said = capsys.readouterr().out
+    assert "It is node-7; its files are kept." in said
+    assert f"make deploy BOARD=esp32_devkit PORT={chip.url}" in said
+
+
+def test_erase_takes_all(folder: Path) -> None:
+    """With --erase nothing is left of the node before, its key neither."""
+    with RomLoader() as chip:
+        put(chip, OTHER_NODE)
+        assert b"OLDKEYOLDKEY" in chip.flash
+        flash("esp32_devkit", port=chip.url, image=folder, erase=True)
+        holds(chip, folder)
+        assert b"OLDKEYOLDKEY" not in chip.flash
+        assert files_of(chip) == (folder / "vfs.bin").read_bytes()
+
+
+def test_files_of_somebody(folder: Path) -> None:
+    """Files that are not a node's are somebody's: they go when the user says so."""
+    with RomLoader() as chip:
+        put(chip, {"/boot.py": b"", "/main.py": b"print(1)", "/lib/x.py": b""})
+        problem = refusal(chip, image=folder)
+        assert "holds files that are not a node's: boot.py, lib, main.py." in problem.cause
+        assert "--erase" in problem.remedy
+        flash("esp32_devkit", port=chip.url, image=folder, erase=True)
+        holds(chip, folder)
+
+
+@pytest.mark.parametrize("before", ["MicroPython's own", "a damaged one", "something else"])
+def test_nothing_to_keep(folder: Path, before: str) -> None:
+    """What MicroPython makes by itself, and what nothing could mount, is written over."""
+    with RomLoader() as chip:
+        if before == "MicroPython's own":
+            put(chip, {"/boot.py": b"# This file is executed on every boot\n"})
+        elif before == "a damaged one":
+            put(chip, OTHER_NODE)
+            for block in (0, 1):
+                at = DEVKIT.files_offset + block * BLOCK
+                chip.flash[at + 40 : at + 60] = bytes(20)
+        else:
+            chip.flash[DEVKIT.files_offset :] = bytes(range(256)) * 2 * 4096
+        flash("esp32_devkit", port=chip.url, image=folder)
+        holds(chip, folder)
+
+
+def test_files_of_another_size(folder: Path) -> None:
+    """A file system that the new MicroPython would not mount is not kept in silence."""
+    with RomLoader() as chip:
+        made = image_folders.file_system(tuple(OTHER_NODE.items()), 256)
+        chip.flash[DEVKIT.files_offset : DEVKIT.files_offset + len(made)] = made
+        problem = refusal(chip, image=folder)
+    assert "in 256 blocks of flash" in problem.cause
+    assert "look for 512" in problem.cause
+
+
+def test_files_without_micropython(tmp_path: Path) -> None:
+    """An image of files alone goes onto an empty board, and to a node by `make deploy`."""
+    image_folders.folder(tmp_path, DEVKIT, micropython=False)
+    with RomLoader() as chip:
+        flash("esp32_devkit", port=chip.url, image=tmp_path)
+        assert files_in(files_of(chip)) == FILES
+        chip.journal.clear()
+        assert "make deploy" in refusal(chip, image=tmp_path).remedy
+
+
+# What happens while writing.
+
+
+def boots(files: bytes) -> bool:
+    """Whether stock MicroPython starts with such a file system, rather than complain for ever.
+
+    Its inisetup.py makes a new one where the first block is blank, and mounts any littlefs that
+    littlefs itself mounts.
+    """
+    if files[:BLOCK] == b"\xff" * BLOCK:
+        return True
+    try:
+        files_in(files)
+    except LittleFSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("erase", [False, True])
+def test_pulled_cable_leaves_what_boots(folder: Path, erase: bool) -> None:
+    """After each erased block and each page, and amid each, the file system is one or is blank."""
+    with RomLoader() as chip:
+        old = OTHER_NODE if erase else {"/boot.py": b""}
+        files = bytearray(put(chip, old))
+        flash("esp32_devkit", port=chip.url, image=folder, erase=erase)
+    tried = 0
+    for address, data in chip.journal:
+        at = address - DEVKIT.files_offset
+        # Half of a page, and half of an erased block, as far as a test can say what that is.
+        for part in (data[: len(data) // 2], data) if at >= 0 else ():
+            files[at : at + len(part)] = part
+            # What lies behind does not change whether it mounts; what it holds is looked at too.
+            assert boots(bytes(files)), f"{len(part)} of {len(data)} bytes at {at:#x}"
+            tried += 1
+    assert files_in(bytes(files)) == FILES
+    assert tried > 100
+
+
+@pytest.mark.parametrize("part", ["MicroPython", "the files"])
+def test_unplugged(folder: Path, part: str) -> None:
+    """A cable pulled while writing is said to be that; the same command again puts it right."""
+    with RomLoader() as chip:
+        put(chip, {"/boot.py": b""})
+        chip.unplug_at = 60 if part == "MicroPython" else 400
+        with pytest.raises(Problem, match="went away while the chip was writing") as problem:
+            flash("esp32_devkit", port=chip.url, image=folder)
+        assert "start again" in problem.value.remedy
+        assert files_of(chip)[: 2 * BLOCK] == b"\xff" * 2 * BLOCK
+        chip.plug_in()
+        flash("esp32_devkit", port=chip.url, image=folder)
+        holds(chip, folder)
+
+
+@pytest.mark.parametrize("part", ["MicroPython", "the files"])
+def test_flash_that_does_not_hold(folder: Path, part: str) -> None:
+    """A byte that reads back otherwise is found, and the superblocks are not written after it."""
+    files = (folder / "vfs.bin").read_bytes()
+    with RomLoader() as chip:
+        chip.spoil = DEVKIT.files_offset + files.index(b"linklink")
+        if part == "MicroPython":
+            chip.spoil = 0x11000
+        with pytest.raises(Problem, match="does not hold what was written") as problem:
+            flash("esp32_devkit", port=chip.url, image=folder)
+        assert "--baud 115200" in problem.value.remedy
+        assert files_of(chip)[: 2 * BLOCK] == b"\xff" * 2 * BLOCK
+
+
+def test_chip_that_fails(folder: Path) -> None:
+    """A chip that answers by an error is quoted."""
+    with RomLoader() as chip:
+        chip.failing = {"FLASH_DEFL_DATA"}
+        with pytest.raises(Problem, match=r"failed while writing its flash .*compressed data"):
+            flash("esp32_devkit", port=chip.url, image=folder)
+
+
+# As a user has it.
+
+
+def test_command_into_a_pipe(folder: Path) -> None:
+    """Into a pipe go a few plain lines; esptool says nothing."""
+    with RomLoader() as chip, Tool(*words(chip, folder)) as tool:
+        assert tool.end() == 0
+        assert len(tool.text.splitlines()) == 5
+        assert "\x1b" not in tool.text
+        assert "Stub" not in tool.text
+
+
+def test_command_on_a_terminal(folder: Path) -> None:
+    """On a terminal there is a bar for each part, with how much is done."""
+    with RomLoader() as chip, Tool(*words(chip, folder), terminal=True) as tool:
+        assert tool.end() == 0
+        assert re.search(r"MicroPython 1\.29\.0 .*━.* 100%", tool.text)
+        assert re.search(r"The node's files .*━", tool.text)
+
+
+def test_problem_is_two_lines(folder: Path) -> None:
+    """What is wrong is said in two sentences, by exit code 1, and without a traceback."""
+    with RomLoader("esp32c3") as chip, Tool(*words(chip, folder)) as tool:
+        assert tool.end() == 1
+        assert len(tool.text.splitlines()) == 2
+        assert "esp32c3_devkitm" in tool.text
+
+
+def test_interrupted(folder: Path) -> None:
+    """Ctrl-C ends it with a word on what the board is now; the same command puts it right."""
+    reached, go_on = threading.Event(), threading.Event()
+    with RomLoader() as chip:
+
+        def hold() -> None:
+            if len(chip.journal) == 100:
+                reached.set()
+                assert go_on.wait(30)
+
+        chip.on_write = hold
+        with Tool(*words(chip, folder)) as tool:
+            assert reached.wait(30)
+            tool.interrupt()
+            assert tool.end() == 1
+            assert "Stopped while writing" in tool.text
+            assert "Traceback" not in tool.text
+        go_on.set()
+        chip.on_write = lambda: None
+        # Nobody has reset the chip: the stub that was loaded is found, and used.
+        assert chip.stub
+        flash("esp32_devkit", port=chip.url, image=folder)
+        holds(chip, folder)
+
+
+def words(chip: RomLoader, folder: Path) -> tuple[str | Path, ...]:
+    """The command line."""
+    return ("flash", "esp32_devkit", "--port", chip.url, "--image", folder)
