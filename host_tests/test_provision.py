@@ -366,6 +366,27 @@ def test_command_with_password(tmp_path: Path) -> None:
     assert "LIMPET_PASSWORD" in without.stderr
 
 
+def test_command_with_wifi(tmp_path: Path) -> None:
+    """The network's password comes from the environment; a known device is told another network."""
+    out = tmp_path / "dev"
+
+    def wifi(*words: str, **env: str) -> list[str | None]:
+        done = limpet("provision", "node-1", "--out", out, *words, **env)
+        assert done.returncode == 0, done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        config = json.loads((out / "devices/node-1/config.json").read_text())
+        return [config.get("wifi_ssid"), config.get("wifi_password")]
+
+    assert wifi("--wifi-ssid", "café", WIFI_PASSWORD=SECRET) == ["café", SECRET]
+    assert wifi("--wifi-ssid", "open", WIFI_PASSWORD="") == ["open", None]
+    assert wifi() == ["open", None]
+    for env, said in (({}, "WIFI_PASSWORD"), ({"WIFI_PASSWORD": "short"}, "wifi_password")):
+        done = limpet("provision", "node-1", "--out", out, "--wifi-ssid", "café", **env)
+        assert done.returncode == 1
+        assert said in done.stderr
+    assert wifi() == ["open", None]
+
+
 def test_login_of_a_known_device(tmp_path: Path) -> None:
     """A device that is there gets a password later; its key and certificate stay."""
     made = Setup(tmp_path / "dev")

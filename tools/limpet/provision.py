@@ -5,9 +5,8 @@ What is there stays: a CA for ever, a device until --renew. It will NOT put anyt
 take a password from the command line, where every process could read it.
 """
 
-import getpass
+import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal
 from cryptography import x509
 from cyclopts import Parameter
 
-from limpet import authority, mosquitto_config, operators, passwords, private
+from limpet import asked, authority, mosquitto_config, operators, passwords, private
 from limpet.authority import Authority
 from limpet.firmware import config, errors, topics
 from limpet.layout import Layout
@@ -27,6 +26,7 @@ from limpet.problem import Problem
 # Names under which a broker on this machine is reached.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 PASSWORD_VARIABLE = "LIMPET_PASSWORD"  # noqa: S105 - the variable's name, not what is in it
+WIFI_VARIABLE = "WIFI_PASSWORD"
 FIRST_DEVICE = "node-1"
 
 
@@ -92,11 +92,15 @@ class Setup:
 
     def set_login(self, device_id: str, password: str) -> None:
         """Give a device a username (its id) and a password, for itself and for the broker."""
-        path = self.layout.device(device_id) / "config.json"
-        fields = json.loads(path.read_bytes()) | {"username": device_id, "password": password}
-        check(fields)
-        private.write(path, encoded(fields))
+        self.change(device_id, {"username": device_id, "password": password})
         passwords.set_password(self.layout, device_id, password)
+
+    def change(self, device_id: str, fields: dict[str, Any]) -> None:
+        """Put other `fields` into a device's config; raises config's ConfigError before that."""
+        path = self.layout.device(device_id) / "config.json"
+        changed = json.loads(path.read_bytes()) | fields
+        check(changed)
+        private.write(path, encoded(changed))
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
@@ -146,8 +150,10 @@ def provision(
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     username: str | None = None,
     password_file: Path | None = None,
+    wifi_ssid: str | None = None,
     allow_public_broker: bool = False,
     renew: bool = False,
+    line: bool = False,
     broker_config: Literal["mosquitto"] | None = None,
 ) -> int:
     """Make the CA if there is none, the broker's certificate, and a device's key, certificate and
@@ -173,10 +179,15 @@ def provision(
     password_file
         File with the password in its first line. Without it: the variable LIMPET_PASSWORD, or a
         prompt.
+    wifi_ssid
+        Network of the device. Its password is asked for, or the variable WIFI_PASSWORD has it; an
+        empty one is for an open network.
     allow_public_broker
         Let the device publish to a broker that anybody can read.
     renew
         Give a device that is there already a new key and certificate.
+    line
+        Print the one line that a node without a config takes on its console. The key is in it.
     broker_config
         Also write a broker's configuration: mosquitto.conf and acl.
     """
@@ -194,40 +205,53 @@ def provision(
     if allow_public_broker:
         fields["allow_public_broker"] = True
     if username is not None:
-        fields |= {"username": username, "password": _password(password_file)}
+        remedy = f"Set {PASSWORD_VARIABLE}, or give --password-file."
+        password = asked.secret("password", PASSWORD_VARIABLE, password_file, remedy)
+        fields |= {"username": username, "password": password}
+    wifi = {} if wifi_ssid is None else _wifi(wifi_ssid)
     try:
-        check(fields)
+        check(fields | wifi)
         setup = Setup(out, [broker, *(server_name or ())])
-        known = not setup.device(fields)
+        known = not setup.device(fields | wifi)
         if known and renew:
             setup.renew(device)
         if known and username is not None:
             setup.set_login(device, fields["password"])
+        if known and wifi:
+            setup.change(device, wifi)
     except errors.ConfigError as error:
         raise Problem(
             f"{error.field}: {error.text}.", "Nothing was changed; give another."
         ) from None
-    _report(setup, device, known, renew)
-    if known and username is not None:
-        print(f"{device}: username and password were set")
-    if broker_config:
-        print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', port)}")
-        if setup.layout.passwords.exists():
-            print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(port)}")
+    with contextlib.redirect_stdout(sys.stderr if line else sys.stdout):
+        _report(setup, device, known, renew)
+        if known and username is not None:
+            print(f"{device}: username and password were set")
+        if known and wifi:
+            print(f"{device}: the Wi-Fi was set")
+        if broker_config:
+            print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', port)}")
+            if setup.layout.passwords.exists():
+                print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(port)}")
+        if line:
+            print(f"{device}: the line holds its key; whoever has the line is {device}")
+    if line:
+        _print_line(setup.layout.device(device))
     return 0
 
 
-def _password(path: Path | None) -> str:
-    if path:
-        try:
-            return path.read_text().partition("\n")[0]
-        except (OSError, UnicodeDecodeError):
-            raise Problem(f"{path} cannot be read.", "Name a file with the password.") from None
-    if PASSWORD_VARIABLE in os.environ:
-        return os.environ[PASSWORD_VARIABLE]
-    if sys.stdin.isatty():
-        return getpass.getpass("password: ")
-    raise Problem("There is no password.", f"Set {PASSWORD_VARIABLE}, or give --password-file.")
+def _print_line(folder: Path) -> None:
+    from limpet.provision_line import provision_line  # which needs what this module has
+
+    sys.stdout.flush()
+    sys.stdout.buffer.write(provision_line(folder))
+    sys.stdout.buffer.flush()
+
+
+def _wifi(ssid: str) -> dict[str, Any]:
+    remedy = f"Set {WIFI_VARIABLE}, to nothing for an open network."
+    password = asked.secret("password of the Wi-Fi", WIFI_VARIABLE, None, remedy)
+    return {"wifi_ssid": ssid, "wifi_password": password or None}
 
 
 def _report(setup: Setup, device: str, known: bool, renewed: bool) -> None:
