@@ -13,7 +13,7 @@ import signal
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -21,6 +21,10 @@ from limpet.layout import Layout, announced
 from limpet.listener import Listener
 from limpet.paths import DEV
 from limpet.problem import Problem
+
+if TYPE_CHECKING:
+    # amqtt takes a second to import, which only who starts a broker should wait for.
+    from limpet.certified_broker import CertifiedBroker
 
 LOOPBACK = "127.0.0.1"
 TLS_PORT = 8883
@@ -46,6 +50,7 @@ class EmbeddedBroker:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
+        self._broker: CertifiedBroker | None = None
 
     def start(self) -> int:
         """Listen and return the port. Raises OSError (EADDRINUSE: taken) or what amqtt says."""
@@ -75,6 +80,12 @@ class EmbeddedBroker:
         self.stop()
         self.start()
 
+    def throw_out(self, client_id: str) -> None:
+        """End a client's connection as if it had broken: what it left as its will is said."""
+        if self._broker and self._loop:
+            ending = asyncio.run_coroutine_threadsafe(self._broker.end(client_id), self._loop)
+            ending.result(_STOP_S)
+
     def __enter__(self) -> "EmbeddedBroker":
         self.start()
         return self
@@ -99,7 +110,7 @@ class EmbeddedBroker:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_unexpected)
         self._stopping = asyncio.Event()
-        broker = CertifiedBroker(self.layout, listeners)
+        self._broker = broker = CertifiedBroker(self.layout, listeners)
         await broker.start()
         with announced(self.layout, self.port):
             ready.set_result(None)

@@ -146,15 +146,19 @@ class CertifiedBroker(Broker):
         session.keep_alive = ceil(connect.keep_alive * 1.5)
         return Connection(self.plugins_manager), session
 
-    async def _take_over(self, name: str) -> None:
-        # [9] The old connection ends, with its will, before the new one is greeted (section 3.1.4).
-        # amqtt does both at once: the old will arrives after the new birth, or the new connection
-        # is killed. This does suspend.
+    async def end(self, name: str) -> None:
+        """End the connection of the client `name`, if there is one, with its will."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAKE_OVER_S):
                 while (old := self._sessions.get(name)) and old[0].transitions.is_connected():
                     await old[1].handle_connection_closed()
                     await asyncio.sleep(0.01)
+
+    async def _take_over(self, name: str) -> None:
+        # [9] The old connection ends, with its will, before the new one is greeted (section 3.1.4).
+        # amqtt does both at once: the old will arrives after the new birth, or the new connection
+        # is killed. This does suspend.
+        await self.end(name)
         if (old := self._sessions.get(name)) and old[0].clean_session:
             # Swept up once a second only; until then amqtt would tell the client that its session
             # is present.
