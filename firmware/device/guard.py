@@ -52,6 +52,10 @@ def run():
         node = None  # its buffers are room for what is to be kept
         gc.collect()
         kept = crashes.crashed(error)
+        if crashes.safe and isinstance(error, ImportError):
+            # No reset brings back a file.
+            print("limpet: not even safe mode is complete, copy the code again: limpet deploy")
+            return
         handover.put("why", "crash")
         if crashes.safe or not kept:
             time.sleep(_PAUSE_S)
