@@ -176,10 +176,9 @@ def test_readme_shows_the_wiring(board: Path) -> None:
         assert re.fullmatch(r"\w+ \(J\d-\d+(, marked IO\d+)?\)", pin), pin
         if pin.startswith("GPIO"):
             found[to, through] = int(pin[4:].split()[0])
-    assert found == {
-        ("DHT22 pin 2 (data)", ""): said(board, "SENSOR_GPIO"),
-        ("LED anode", "330 Ohm"): said(board, "LED_GPIO"),
-    }
+    assert set(found.values()) == set(gpios(board).values())
+    assert found["DHT22 pin 2 (data)", ""] == said(board, "SENSOR_GPIO")
+    assert found["LED anode", "330 Ohm"] == said(board, "LED_GPIO")
 
 
 @each_esp32

@@ -20,7 +20,8 @@ from limpet.wokwi_parts import PARTS
 from nodes import StartNode
 from upy import REPO
 
-NAMES = board_facts.names()
+# A Board needs no diagram, but one that has it needs a good one.
+NAMES = sorted(path.parent.name for path in (REPO / "boards").glob("*/diagram.json"))
 SCENARIO = REPO / "boards/reading.test.yaml"
 
 Diagram = dict[str, Any]
@@ -66,7 +67,8 @@ def test_wokwi_toml_of_a_board_has_no_fault(name: str) -> None:
 def test_simulators_offer_their_consoles_on_different_ports() -> None:
     """Two Boards can be simulated beside each other."""
     ports = [settings(name)["wokwi"]["rfc2217ServerPort"] for name in NAMES]
-    assert len(set(ports)) == len(NAMES) == 3
+    assert len(set(ports)) == len(NAMES)
+    assert {"esp32_devkit", "esp32s3_devkitc", "esp32c3_devkitm"} <= set(NAMES)
 
 
 # --- each rule, on a diagram that breaks it -------------------------------------------------------
@@ -257,14 +259,14 @@ def test_linter_finds_what_is_broken(rule: str) -> None:
     assert fault in lint(found)
 
 
-@each_board
-@pytest.mark.parametrize("other", NAMES)
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("esp32_devkit", "esp32s3_devkitc"), ("esp32c3_devkitm", "esp32_devkit")],
+)
 def test_diagram_of_another_board_is_found(name: str, other: str) -> None:
     """The chips have to be the same: a diagram copied from another Board's folder is a fault."""
-    if name == other:
-        return
     chip, wanted = (board_facts.facts(each).chip for each in (other, name))
-    assert lint(diagram(other), name)[0] == f"esp has {chip}, {name} has {wanted}."
+    assert f"esp has {chip}, {name} has {wanted}." in lint(diagram(other), name)
 
 
 def test_console_on_the_chips_own_usb_needs_no_wires() -> None:

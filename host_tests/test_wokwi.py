@@ -62,7 +62,7 @@ def config(layout: Layout, device: str = "wokwi-esp32") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("board", board_facts.names())
+@pytest.mark.parametrize("board", ["esp32_devkit", "esp32s3_devkitc", "esp32c3_devkitm"])
 def test_image_is_where_wokwi_looks_for_it(
     place: Path, board: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
