@@ -9,9 +9,9 @@ any Python.
 """
 
 # First byte of what a broker may send to a client that subscribes to one topic at a time, and the
-# length of its body; any other flags must end the connection (section 2.2.2). PUBLISH is the rest.
-CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP = 0x20, 0x40, 0x62, 0x90, 0xD0
-_SIZES = {CONNACK: 2, PUBACK: 2, PUBREL: 2, SUBACK: 3, PINGRESP: 0}
+# length of its body: CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP. Any other flags must end the
+# connection (section 2.2.2). PUBLISH is the rest.
+_SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0}
 
 
 class Malformed(Exception):
@@ -51,7 +51,7 @@ class Reader:
         The packet counts as taken, whatever its handling comes to. Raises Malformed.
         """
         start = self._start
-        size = self._length(start + 1)
+        size = self._length(start + 1) if start < self._end else None
         if size is not None:
             first = self.buffer[start]
             if first & 0xF0 != 0x30 and _SIZES.get(first) != size:

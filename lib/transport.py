@@ -113,6 +113,7 @@ class Transport:
         self._raw = None
         self._io = None
         self._doing = "tcp"
+        self._to_write = False  # what the poll is told to look for besides what comes in
         self._poll = select.poll()
 
     def resolve(self, host, port):
@@ -156,6 +157,7 @@ class Transport:
                     self._failed_to_open(error)
                 return False
             self._poll.modify(self._raw, select.POLLIN)
+            self._to_write = False
             self._doing = "mqtt"
             return True
         return False
@@ -202,7 +204,8 @@ class Transport:
         """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can
         take something).
         """
-        if self._raw and self._doing != "tcp":
+        if to_write != self._to_write and self._raw and self._doing != "tcp":
+            self._to_write = to_write
             self._poll.modify(
                 self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN
             )

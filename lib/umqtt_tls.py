@@ -10,10 +10,9 @@ does not wrap:
     while True:
         client.wait(client.step(now()))
 
-What umqtt does right is inherited (its constructor, its will, its PUBLISH and SUBSCRIBE encoders)
-and costs nothing on firmware that has umqtt frozen. They write into a packet instead of a socket,
-and a packet is one write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and
-umqtt.robust 1.0 to 1.0.3.
+What umqtt does right is inherited (its constructor, its will) and costs nothing on firmware that
+has umqtt frozen. Its encoders write to a socket, piece by piece: mqtt_writer.py makes a packet one
+write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robust 1.0 to 1.0.3.
 
 What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
 again (only the caller knows whether it is still worth it; see `send`), publish with QoS 2, or take
@@ -22,17 +21,32 @@ a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and
 """
 
 from micropython import const
-from mqtt_reader import CONNACK, PINGRESP, PUBACK, PUBREL, SUBACK, Malformed, Reader
+from mqtt_reader import Malformed, Reader
+from mqtt_writer import connect, encoded, number, packet, text
 from transport import Transport, TransportError
-from umqtt import robust, simple
+from umqtt import robust
 
-DOWN = "down"
-RESOLVING = "resolving"
-CONNECTING = "connecting"
-SECURING = "securing"
-GREETING = "greeting"
-UP = "up"
-LEAVING = "leaving"
+# As the caller sees them in `state`.
+_DOWN = const("down")
+_RESOLVING = const("resolving")
+_CONNECTING = const("connecting")
+_SECURING = const("securing")
+_GREETING = const("greeting")
+_UP = const("up")
+_LEAVING = const("leaving")
+
+# First bytes of packets: section 2.2 of MQTT 3.1.1.
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
+_PUBACK = const(0x40)
+_PUBREC = const(0x50)
+_PUBREL = const(0x62)
+_PUBCOMP = const(0x70)
+_SUBSCRIBE = const(0x82)
+_SUBACK = const(0x90)
+_PINGREQ = const(0xC0)
+_PINGRESP = const(0xD0)
+_DISCONNECT = const(0xE0)
 
 _IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
 _RETRY_SUBSCRIBE_MS = const(60000)
@@ -46,20 +60,6 @@ _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the bro
 
 # CONNACK return codes, MQTT 3.1.1 section 3.2.2.3
 _REFUSALS = (None, "protocol-version", "client-id", "unavailable", "credentials", "not-authorized")
-
-
-class _Whole(Exception):
-    """Leaves umqtt's encoder where it would begin to wait for an answer.
-
-    A new one each time: MicroPython lets the traceback of one that is raised again grow for ever.
-    """
-
-
-class _Packet(bytearray):
-    """Stands where umqtt expects a socket, and gathers what umqtt writes."""
-
-    def write(self, data, length=None):
-        self.extend(data if length is None else data[:length])
 
 
 def _ignore(*_):
@@ -108,9 +108,8 @@ class MQTTClient(robust.MQTTClient):
         self.handshake_ms = handshake_ms
         self.answer_ms = answer_ms
         self.clean_session = clean_session
-        self.cb = _ignore  # umqtt's encoder of SUBSCRIBE insists on one
         self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
-        self.state = DOWN
+        self.state = _DOWN
         self.oversized = self.refused_subscriptions = 0  # counters, since boot
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
@@ -119,15 +118,16 @@ class MQTTClient(robust.MQTTClient):
         # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
         self._subscriptions = []
         self._reader = Reader(max_packet)
-        self._in_flight = []  # [packet id, deadline for its PUBACK], in order of sending
+        self._in_flight = []  # packet ids, in order of sending
+        self._due = []  # deadlines for their PUBACKs
         self._resumable = []  # packet ids of the session that its messages may be sent again under
         self._forget()
 
     def _forget(self):
         """What is true of one connection only. Packet ids outlive it, if the session does."""
-        self._resumable = [each[0] for each in self._in_flight] + self._resumable
-        del self._resumable[_MAX_RESUMABLE:]
+        self._resumable = (self._in_flight + self._resumable)[:_MAX_RESUMABLE]
         self._in_flight = []
+        self._due = []
         self._reader.clear()
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._failure = None
@@ -140,26 +140,21 @@ class MQTTClient(robust.MQTTClient):
     def subscribe(self, topic, qos=0):
         """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted
         and retried.
-
-        `topic` has at most 120 bytes: umqtt writes the length of SUBSCRIBE in one byte.
         """
-        topic = _utf8(topic)
-        if len(topic) > 120:
-            raise ValueError("topic too long")
-        self._subscriptions.append([topic, qos, 0, 0])
+        self._subscriptions.append([text(topic), qos, 0, 0])
 
     def start(self, now):
         """Begin to connect. `will` and `clean_session` are taken as they are set now."""
         self._forget()
         self._now = now
-        self._enter(RESOLVING, None)
+        self._enter(_RESOLVING, None)
 
     def step(self, now):
         """Do what can be done without waiting. Returns the milliseconds after which to call again,
         at the latest.
         """
         self._now = now
-        if self.state == DOWN:
+        if self.state == _DOWN:
             return _IDLE_MS
         try:
             if self._failure:
@@ -168,17 +163,17 @@ class MQTTClient(robust.MQTTClient):
                 raise TransportError(_TIMEOUTS[self.state])
             return _STEPS[self.state](self)
         except TransportError as error:
-            if self.state == LEAVING:
+            if self.state == _LEAVING:
                 self.abort()
             else:
                 # Whoever was let in is not refused: its connection broke.
-                refused = self.state == UP and error.cause == "tls-refused"
+                refused = self.state == _UP and error.cause == "tls-refused"
                 self._down("tls-broken" if refused else error.cause)
             return 0
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say."""
-        self._transport.wait(real_ms, self.state in (UP, LEAVING) and len(self._out) > 0)
+        self._transport.wait(real_ms, self.state in (_UP, _LEAVING) and len(self._out) > 0)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
         """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last
@@ -188,45 +183,37 @@ class MQTTClient(robust.MQTTClient):
         caller to send again; where the next `on_up` says that the session was present, with the old
         `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4).
         """
-        if self.state != UP or self._out or (qos and len(self._in_flight) >= self.window):
+        if self.state != _UP or self._out or (qos and len(self._in_flight) >= self.window):
             return None
-        again = packet_id
-        if qos and not again:
-            packet_id = self._next_id()
-        packet = self._encode(
-            simple.MQTTClient.publish, packet_id, _utf8(topic), _utf8(payload), retain, qos
-        )
-        if again:
-            packet[0] |= 0x08
-            if again in self._resumable:
-                self._resumable.remove(again)
+        first = _PUBLISH | qos << 1 | retain
+        parts = text(topic), encoded(payload)
         if qos:
-            self._in_flight.append([packet_id, self._now + self.answer_ms])
-        self._out.append(packet)
-        try:
-            self._flush()
-        except TransportError as error:
-            self._failure = error  # the next step says so: no callback is called from here
+            if packet_id:
+                first |= 0x08
+                if packet_id in self._resumable:
+                    self._resumable.remove(packet_id)
+            else:
+                packet_id = self._next_id()
+            self._in_flight.append(packet_id)
+            self._due.append(self._now + self.answer_ms)
+            parts = parts[0], number(packet_id), parts[1]
+        self._write(packet(first, *parts))
         return packet_id
 
     def room(self):
         """Whether `send` would take a QoS 1 message now."""
-        return self.state == UP and not self._out and len(self._in_flight) < self.window
+        return self.state == _UP and not self._out and len(self._in_flight) < self.window
 
     def stop(self, now):
         """DISCONNECT, so that the broker drops the will, and close once it has: state `down` tells.
         `on_down` is not called.
         """
         self._now = now
-        if self.state == UP:
+        if self.state == _UP:
             # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
             # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
-            self._out.append(b"\xe0\0")
-            self._enter(LEAVING, _LEAVE_MS)
-            try:
-                self._flush()
-            except TransportError as error:
-                self._failure = error
+            self._enter(_LEAVING, _LEAVE_MS)
+            self._write(packet(_DISCONNECT))
         else:
             self.abort()
 
@@ -234,13 +221,13 @@ class MQTTClient(robust.MQTTClient):
         """Close without DISCONNECT, so that the will speaks. `on_down` is not called."""
         self._transport.close()
         self._forget()
-        self._enter(DOWN, None)
+        self._enter(_DOWN, None)
 
     def overdue(self, now):
         """Whether `step` has missed its own deadlines: a bug, as no network can bring it about."""
-        if self.state == UP:
+        if self.state == _UP:
             return self.keepalive and now - self._heard > self.keepalive * 1000 + self.answer_ms
-        return self.state != DOWN and now - self._entered > self.handshake_ms + self.answer_ms
+        return self.state != _DOWN and now - self._entered > self.handshake_ms + self.answer_ms
 
     # -- the states --------------------------------------------------------------------------------
 
@@ -257,7 +244,7 @@ class MQTTClient(robust.MQTTClient):
     def _resolve(self):
         self._transport.resolve(self.server, self.port)
         # DNS has taken its time: the budget starts with the next step.
-        self._enter(CONNECTING, None)
+        self._enter(_CONNECTING, None)
         return 0
 
     def _connect(self):
@@ -266,9 +253,11 @@ class MQTTClient(robust.MQTTClient):
             self._transport.open()
         if not self._transport.opened():
             return self._deadline - self._now
-        self._out.append(self._connect_packet())
+        will = self.lw_topic and (self.lw_topic, self.lw_msg, self.lw_qos, self.lw_retain)
+        login = self.user, self.pswd
+        self._out.append(connect(self.client_id, self.keepalive, self.clean_session, will, login))
         self._secured_from = self._now
-        self._enter(SECURING, self.handshake_ms)
+        self._enter(_SECURING, self.handshake_ms)
         if self.ssl:
             self._transport.secure(self.ssl, self.ssl_params.get("server_hostname", self.server))
         return 0
@@ -276,7 +265,7 @@ class MQTTClient(robust.MQTTClient):
     def _secure(self):
         if not self._flush():
             return min(self._deadline - self._now, _HANDSHAKE_LOOK_MS)
-        self._enter(GREETING, self.answer_ms)
+        self._enter(_GREETING, self.answer_ms)
         return 0
 
     def _greet(self):
@@ -289,7 +278,7 @@ class MQTTClient(robust.MQTTClient):
     def _serve(self):
         self._flush()
         heard = len(self._out) < _MAX_REPLIES and self._read()
-        if self.state != UP:
+        if self.state != _UP:
             return 0
         self._subscribe_again()
         wake = self._watch()
@@ -313,7 +302,7 @@ class MQTTClient(robust.MQTTClient):
         now = self._now
         wake = now + _IDLE_MS
         if self._in_flight:
-            wake = self._until(self._in_flight[0][1], "puback-timeout", wake)
+            wake = self._until(self._due[0], "puback-timeout", wake)
         for _, _, packet_id, at in self._subscriptions:
             wake = self._until(at, "suback-timeout", wake) if packet_id else min(at or wake, wake)
         if self._ping_sent is not None:
@@ -322,7 +311,7 @@ class MQTTClient(robust.MQTTClient):
             due = min(self._heard, self._spoke) + self.keepalive * 500
             if now >= due:
                 self._ping_sent = now
-                self._out.append(b"\xc0\0")
+                self._out.append(packet(_PINGREQ))
                 due = now + self.answer_ms
             wake = min(wake, due)
         return max(wake - now, 0)
@@ -337,8 +326,8 @@ class MQTTClient(robust.MQTTClient):
             topic, qos, packet_id, at = each
             if not packet_id and at is not None and self._now >= at:
                 each[2] = self._next_id()
-                self._out.append(self._encode(simple.MQTTClient.subscribe, each[2], topic, qos))
                 each[3] = self._now + self.answer_ms
+                self._out.append(packet(_SUBSCRIBE, number(each[2]), topic, bytes((qos,))))
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -357,26 +346,15 @@ class MQTTClient(robust.MQTTClient):
                 out.pop(0)
         return True
 
-    def _encode(self, encoder, packet_id, *args):
-        """The packet that umqtt's `encoder` makes with `packet_id`."""
-        last = self.pid
-        # umqtt counts one up before it uses an id, and would count past 65535.
-        self.pid = packet_id - 1
-        packet = self.sock = _Packet()
-        try:
-            encoder(self, *args)
-        except _Whole:
-            pass
-        finally:
-            self.sock = None
-            self.pid = last
-        return packet
-
-    def wait_msg(self):
-        """umqtt's encoders call this when their packet is whole, to wait for the answer. `step`
-        takes answers.
+    def _write(self, packet):
+        """A packet of the caller's: it is told of a failure by the next step, and in no callback
+        from here.
         """
-        raise _Whole
+        self._out.append(packet)
+        try:
+            self._flush()
+        except TransportError as error:
+            self._failure = error
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight, be it since the last connection (MQTT
@@ -384,53 +362,34 @@ class MQTTClient(robust.MQTTClient):
         """
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if packet_id not in self._resumable and (
-                _find(self._in_flight, 0, packet_id) is None
-                and _find(self._subscriptions, 2, packet_id) is None
+            if (
+                packet_id not in self._in_flight
+                and packet_id not in self._resumable
+                and self._subscription(packet_id) is None
             ):
                 return packet_id
 
-    def _connect_packet(self):
-        """CONNECT, MQTT 3.1.1 section 3.1. umqtt's own comes with a blocking socket."""
-        flags = self.clean_session << 1
-        fields = [self.client_id]
-        if self.lw_topic:
-            flags |= 0x04 | self.lw_qos << 3 | self.lw_retain << 5
-            fields += (self.lw_topic, self.lw_msg)
-        if self.user is not None:
-            flags |= 0x80
-            fields.append(self.user)
-            if self.pswd is not None:
-                flags |= 0x40
-                fields.append(self.pswd)
-        fields = [_utf8(field) for field in fields]
-        size = 10 + sum(2 + len(field) for field in fields)
-        packet = self.sock = _Packet(b"\x10")
-        while size > 127:
-            packet.append(size & 127 | 128)
-            size >>= 7
-        packet.append(size)
-        packet.extend(b"\0\x04MQTT\x04")
-        packet.extend(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
-        for field in fields:
-            self._send_str(field)
-        self.sock = None
-        return packet
+    def _subscription(self, packet_id):
+        for each in self._subscriptions:
+            if each[2] == packet_id:
+                return each
+        return None
 
     # -- reading -----------------------------------------------------------------------------------
 
     def _read(self):
         """Take in what has come, up to a step's share of it. Returns whether anything has."""
         reader = self._reader
+        self._handle_all()  # what a callback that failed has left over comes first
         for done in range(_MAX_READS):
-            self._handle_all()  # what a callback that failed has left over comes first
-            if self.state == DOWN or len(self._out) >= _MAX_REPLIES:
+            if self.state == _DOWN or len(self._out) >= _MAX_REPLIES:
                 break
             count = self._transport.readinto(reader.space())
             if count is None:
                 return done > 0
             self._heard = self._now
             reader.filled(count)
+            self._handle_all()
         return True
 
     def _handle_all(self):
@@ -447,19 +406,19 @@ class MQTTClient(robust.MQTTClient):
 
     def _handle(self, first):
         reader = self._reader
-        if (self.state == GREETING) != (first == CONNACK):
+        if (self.state == _GREETING) != (first == _CONNACK):
             raise Malformed("CONNACK")
-        if first == CONNACK:
+        if first == _CONNACK:
             self._connack(reader.number(reader.body))
-        elif first == PUBACK:
+        elif first == _PUBACK:
             self._puback(reader.number(reader.body))
-        elif first == PUBREL:
+        elif first == _PUBREL:
             packet_id = reader.number(reader.body)
             self._received.discard(packet_id)
-            self._reply(0x70, packet_id)
-        elif first == SUBACK:
+            self._reply(_PUBCOMP, packet_id)
+        elif first == _SUBACK:
             self._suback(reader.number(reader.body), reader.number(reader.body + 1) & 255)
-        elif first == PINGRESP:
+        elif first == _PINGRESP:
             if self._ping_sent is not None:
                 self.ping_took_ms = self._now - self._ping_sent
                 self._ping_sent = None
@@ -476,22 +435,21 @@ class MQTTClient(robust.MQTTClient):
             self._resumable = []
         for each in self._subscriptions:
             each[2] = each[3] = 0
-        self._enter(UP, None)
+        self._enter(_UP, None)
         self._subscribe_again()
         self._flush()
         self.on_up(present)
 
     def _puback(self, packet_id):
-        index = _find(self._in_flight, 0, packet_id)
-        if index is not None:  # late, twice or never asked for: nothing to do
-            self._in_flight.pop(index)
+        if packet_id in self._in_flight:  # else late, twice or never asked for: nothing to do
+            self._due.pop(self._in_flight.index(packet_id))
+            self._in_flight.remove(packet_id)
             self.on_ack(packet_id)
 
     def _suback(self, packet_id, code):
-        index = _find(self._subscriptions, 2, packet_id)
-        if index is None:
+        each = self._subscription(packet_id)
+        if each is None:
             return
-        each = self._subscriptions[index]
         each[2] = 0
         each[3] = None
         if code == 0x80:
@@ -505,7 +463,7 @@ class MQTTClient(robust.MQTTClient):
         topic, packet_id, payload = self._reader.publish(first)
         qos = first >> 1 & 3
         if qos == 1:
-            self._reply(0x40, packet_id)
+            self._reply(_PUBACK, packet_id)
         elif qos == 2 and not self._receive_once(packet_id):
             return
         if payload is None:
@@ -522,35 +480,24 @@ class MQTTClient(robust.MQTTClient):
             if len(self._received) >= _MAX_QOS2:
                 raise Malformed("QoS 2")  # a broker that never releases what it sends
             self._received.add(packet_id)
-        self._reply(0x50, packet_id)
+        self._reply(_PUBREC, packet_id)
         return new
 
     def _reply(self, kind, packet_id):
-        self._out.append(bytes((kind, 2, packet_id >> 8, packet_id & 255)))
-
-
-def _find(entries, column, packet_id):
-    for index, entry in enumerate(entries):
-        if entry[column] == packet_id:
-            return index
-    return None
-
-
-def _utf8(text):
-    return text.encode() if isinstance(text, str) else text
+        self._out.append(packet(kind, number(packet_id)))
 
 
 _TIMEOUTS = {
-    CONNECTING: "tcp-timeout",
-    SECURING: "tls-timeout",
-    GREETING: "connack-timeout",
-    LEAVING: "closed",
+    _CONNECTING: "tcp-timeout",
+    _SECURING: "tls-timeout",
+    _GREETING: "connack-timeout",
+    _LEAVING: "closed",
 }
 _STEPS = {
-    RESOLVING: MQTTClient._resolve,
-    CONNECTING: MQTTClient._connect,
-    SECURING: MQTTClient._secure,
-    GREETING: MQTTClient._greet,
-    UP: MQTTClient._serve,
-    LEAVING: MQTTClient._leave,
+    _RESOLVING: MQTTClient._resolve,
+    _CONNECTING: MQTTClient._connect,
+    _SECURING: MQTTClient._secure,
+    _GREETING: MQTTClient._greet,
+    _UP: MQTTClient._serve,
+    _LEAVING: MQTTClient._leave,
 }
