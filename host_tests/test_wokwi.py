@@ -146,6 +146,16 @@ def test_without_a_broker_it_is_this_machine(
     assert note not in capsys.readouterr().out
 
 
+def test_broker_that_runs_is_to_be_started_again(
+    simulate: Wokwi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broker has its certificate from when it started: a name that is new to it needs another."""
+    simulate(broker="broker.example")
+    assert "new certificate for broker.example; one that runs: start" in capsys.readouterr().out
+    simulate(broker="broker.example")
+    assert "new certificate" not in capsys.readouterr().out
+
+
 def test_another_device_can_be_simulated(simulate: Wokwi) -> None:
     """--device takes a name, and the image is made of that device's folder."""
     layout = simulate(device="node-7")

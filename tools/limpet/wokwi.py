@@ -55,7 +55,7 @@ def wokwi(
     port
         The broker's port.
     device
-        The device's id; made if there is none, wokwi-<chip> by default.
+        The device's id; made if there is none. By default wokwi- and the chip.
     out
         Directory of the set-up that the device belongs to, as for `limpet provision`.
     allow_public_broker
@@ -114,6 +114,8 @@ def _device(out: Path, name: str, fields: dict[str, Any]) -> Path:
         folder = setup.layout.device(name)
         if not setup.device(everything):
             _change(folder, fields)
+        if setup.server_renewed:
+            print(f"broker: new certificate for {fields['broker']}; one that runs: start it again")
     except errors.ConfigError as error:
         raise Problem(
             f"{error.field}: {error.text}.", "Nothing was changed; give another."
