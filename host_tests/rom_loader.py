@@ -55,6 +55,7 @@ class RomLoader:
         self.wrong: list[str] = []
         self.unplug_at: int | None = None
         self.spoil: int | None = None
+        self.connections = 0
         self.deaf = False
         self.failing: set[str] = set()
         self.on_write: Callable[[], object] = lambda: None
@@ -117,6 +118,7 @@ class RomLoader:
             while True:
                 client, _ = self._server.accept()
                 self._client = client
+                self.connections += 1
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._write = None
                 with client, contextlib.suppress(Unplugged, OSError):

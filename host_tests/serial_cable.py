@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import termios
 import threading
@@ -21,8 +22,7 @@ class Cable:
         tty.setraw(self._far)
         self.port = os.ttyname(self._far)
         self._chip = socket.create_connection(chip.address)
-        ways = ((self._near, self._chip.fileno()), (self._chip.fileno(), self._near))
-        self._threads = [threading.Thread(target=_pass_on, args=way, daemon=True) for way in ways]
+        self._thread = threading.Thread(target=self._pass_on, name="cable", daemon=True)
 
     @property
     def baud(self) -> int:
@@ -35,22 +35,29 @@ class Cable:
         )
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._chip.shutdown(socket.SHUT_RDWR)
-        os.close(self._far)
-        for thread in self._threads:
-            thread.join(10)
+        self.pull()
+        self._thread.join(10)
         self._chip.close()
+        os.close(self._far)
+
+    def pull(self) -> None:
+        """Pull it: the port is hung up, as one whose USB device has gone."""
+        with contextlib.suppress(OSError):
+            self._chip.shutdown(socket.SHUT_RDWR)
+
+    def _pass_on(self) -> None:
+        chip = self._chip.fileno()
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                for source in select.select([self._near, chip], [], [])[0]:
+                    data = os.read(source, 4096)
+                    if not data:
+                        raise EOFError
+                    while data:
+                        target = chip if source == self._near else self._near
+                        data = data[os.write(target, data) :]
         os.close(self._near)
-
-
-def _pass_on(source: int, target: int) -> None:
-    # A terminal whose other end is closed is an error to read from.
-    with contextlib.suppress(OSError):
-        while data := os.read(source, 4096):
-            while data:
-                data = data[os.write(target, data) :]

@@ -9,12 +9,12 @@ import struct
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from esp_pylib.logger import EspLog
 from esptool import cmds
 from esptool.logger import TemplateLogger, log
-from serial import SerialException
 
 from limpet.board_facts import BLOCK
 from limpet.port import open_port
@@ -157,7 +157,12 @@ def _words(port: str, doing: str) -> Iterator[None]:
 
 def _problem(port: str, doing: str, fault: Exception) -> Problem:
     said = str(fault).partition("\n")[0]
-    if isinstance(fault, (SerialException, OSError, termios.error)):
+    if "multiple access" in said and Path(port).exists():
+        return Problem(
+            f"Another program reads from {port}.",
+            "End it (a serial monitor, mpremote, limpet console), then start again.",
+        )
+    if isinstance(fault, (OSError, termios.error)):  # pyserial's own exception is an OSError
         return Problem(
             f"{port} went away while the chip was {doing}.",
             "Plug the board in again (another cable, no hub) and start again.",

@@ -121,6 +121,11 @@ def _kept(found: Files | None, wanted: ImageFolder, port: str) -> bool:
     if not found.of_node:
         some = ", ".join(sorted(found.names)[:5])
         raise Problem(f"The board on {port} holds files that are not a node's: {some}.", erase)
+    if None not in (found.device_id, wanted.device_id) and found.device_id != wanted.device_id:
+        raise Problem(
+            f"The board on {port} is {found.device_id}, and the image is for {wanted.device_id}.",
+            f"Make an image for {found.device_id}. {erase}",
+        )
     if found.blocks != wanted.facts.files_blocks:
         raise Problem(
             f"The node on {port} has its files in {found.blocks} blocks of flash, and this "
