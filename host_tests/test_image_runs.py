@@ -1,0 +1,74 @@
+"""A node runs from what `limpet image` made: the bytes of flash.bin, in the flash of a board."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import micropython_images as images
+import pytest
+from brokers import RunningBroker
+from limpet import image
+from limpet.board_facts import BLOCK, facts
+from limpet.micropython_image import opened
+from mpremote.transport_serial import SerialTransport
+from nodes import readings, wait_for_readings, wait_for_status
+from virtual_board import VirtualBoard
+
+SET_CLOCK = "import machine; machine.RTC().datetime(%s); machine.reset()"
+AIR = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
+
+
+@pytest.mark.parametrize(
+    ("name", "flash_mb"), [("esp32_devkit", 4), ("esp32s3_devkitc", 8), ("esp32c3_devkitm", 16)]
+)
+def test_node_runs_from_its_image(
+    broker: RunningBroker, tmp_path: Path, name: str, flash_mb: int
+) -> None:
+    """With each size of flash the node starts, joins Wi-Fi, connects over TLS and delivers Readings
+    that it has stored on that very file system.
+    """
+    board = facts(name, flash_mb)
+    (tmp_path / "downloaded.bin").write_bytes(images.image(board))
+    device = broker.image(tmp_path / "device", **AIR, interval_s=2, commit_after_s=0)
+    micropython = opened(tmp_path / "downloaded.bin", board)
+    made = image.build(board, device, micropython, tmp_path / "image")
+    files = (made.folder / "flash.bin").read_bytes()[board.files_offset :]
+    operator = broker.operator()
+    folder = tmp_path / "board"
+    virtual = VirtualBoard(folder, chip=board.chip.upper(), blocks=board.files_blocks)
+    # As it is, behind it the 8 bytes in which the board counts.
+    (folder / "flash.img").write_bytes(files + bytes(8))
+    with virtual:
+        assert f" board={name} device=node-1" in virtual.wait_for(" node boot=")
+        set_clock(virtual)
+        wait_for_status(operator, lambda said: said["status"] == "online")
+        wait_for_readings(operator, 0)
+        assert all(abs(each["ts"] - time.time()) < 60 for each in readings(operator))
+        virtual.power_cut()
+    assert len(files) == board.files_blocks * BLOCK
+    assert any(path.startswith("/readings") for path in virtual.files())
+
+
+def set_clock(board: VirtualBoard) -> None:
+    """Do what `limpet deploy` does: the chip's clock is set, and the chip reset."""
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime()
+    now = (year, month, day, weekday, hour, minute, second, 0)
+    repl = SerialTransport(board.port, timeout=10)
+    with closing(repl):
+        repl.enter_raw_repl(soft_reset=False)
+        repl.exec_raw_no_follow(SET_CLOCK % (now,))
+
+
+def test_image_for_nobody_waits_for_being_provisioned(tmp_path: Path) -> None:
+    """Without a device there is no config: the node says so on its console, and stays there."""
+    board = facts("esp32c3_devkitm")
+    made = image.build(board, None, None, tmp_path / "image")
+    virtual = VirtualBoard(tmp_path / "board", chip="ESP32C3", blocks=board.files_blocks)
+    (tmp_path / "board" / "flash.img").write_bytes(
+        (made.folder / image.FILES).read_bytes() + bytes(8)
+    )
+    with virtual:
+        virtual.wait_for(" config missing, waits for Wi-Fi by Improv")
+        assert virtual.powered
