@@ -139,13 +139,15 @@ class _Micropython:
 
     def __init__(self, real):
         self._real = real
-
-    def kbd_intr(self, key):
-        """Which byte interrupts; -1: none."""
-        _tell(b"I" if key == 3 else b"i")
+        self.kbd_intr = _kbd_intr  # no method: `from micropython import` takes none
 
     def __getattr__(self, name):
         return getattr(self._real, name)
+
+
+def _kbd_intr(key):
+    """Which byte interrupts; -1: none."""
+    _tell(b"I" if key == 3 else b"i")
 
 
 _stdin, _stdout = sys.stdin.buffer, sys.stdout.buffer
