@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import micropython_images as images
 import pytest
@@ -17,7 +18,7 @@ from nodes import readings, wait_for_readings, wait_for_status
 from virtual_board import VirtualBoard
 
 SET_CLOCK = "import machine; machine.RTC().datetime(%s); machine.reset()"
-AIR = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
+AIR: dict[str, Any] = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
 
 
 @pytest.mark.parametrize(
