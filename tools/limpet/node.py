@@ -36,7 +36,8 @@ class NodeProcess:
     `root` is the node's flash (config.json, keys), `replay` the capture its sensor plays, `heap`
     what `-X heapsize=` takes ("128k"), `arch` the interpreter's, `speed` how much faster than real
     time its clock runs, `umqtt` another folder with umqtt, `firmware` another with boot.py and
-    main.py. `bytecode` and `frozen`: see `limpet.bytecode`. `on_line` is called, from a thread,
+    main.py. `bytecode` and `frozen`: see `limpet.bytecode`. `stdin` is its console's other way, as
+    Popen takes it: None for this process's own. `on_line` is called, from a thread,
     with every line the node says.
     """
 
@@ -53,6 +54,7 @@ class NodeProcess:
         ahead: Sequence[Path] = (),
         bytecode: bool = False,
         frozen: bool = False,
+        stdin: int | None = subprocess.DEVNULL,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         if not root.is_dir():
@@ -84,6 +86,7 @@ class NodeProcess:
             "LIMPET_SPEED": f"{speed:g}",
             "LIMPET_ROM": str(rom or ""),
         }
+        self._stdin = stdin
         self._on_line = on_line
         self._changed = Condition()
         self._process: subprocess.Popen[str] | None = None
@@ -159,7 +162,7 @@ class NodeProcess:
             self._command,
             cwd=self._root,
             env={**self._env, "LIMPET_RESET": reset},
-            stdin=subprocess.DEVNULL,
+            stdin=self._stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -254,6 +257,7 @@ def node(
         umqtt=umqtt,
         bytecode=bytecode,
         frozen=frozen,
+        stdin=None,
         on_line=lambda line: print(line, flush=True),
     )
     try:
@@ -264,4 +268,5 @@ def node(
     except KeyboardInterrupt:
         # Twice: whoever is asking does not want to wait for the goodbye.
         code = process.kill()
-    sys.exit(code)
+    # By a signal, while it waited for its config: as a shell counts that.
+    sys.exit(code if code is None or code >= 0 else 128 - code)
