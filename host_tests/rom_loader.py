@@ -1,8 +1,8 @@
 """A stand-in for a chip in download mode: its ROM loader, the stub that esptool loads, its flash.
 
 It speaks esptool's serial protocol on a TCP port, so that esptool's own code runs from end to end.
-It is stricter than a chip: what a chip would garble or wave through is written down in `wrong`. It
-does NOT run the stub's code (it answers as the stub once that is loaded whole), reset, or boot.
+It is stricter than a chip, as its flash is. It does NOT run the stub's code (it answers as the stub
+once that is loaded whole), reset, or boot.
 """
 
 from __future__ import annotations
@@ -12,53 +12,41 @@ import socket
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 from hashlib import md5
 from operator import xor
 from types import TracebackType
 from typing import Any, Self
 
+from chip_flash import BLOCK, PAGE, ChipFlash, Unplugged
 from esptool.targets import CHIP_DEFS
 
-BLOCK = 4096
-PAGE = 256
 _END, _ESC = b"\xc0", b"\xdb"
 _SPI_START = 1 << 18
 _INVALID = b"\x01\x05"  # an unknown command
-
-
-class Unplugged(Exception):
-    """The cable was pulled."""
 
 
 class Refused(Exception):
     """The command is answered by an error."""
 
 
-class RomLoader:
+class RomLoader(ChipFlash):
     """A chip of 4 MB behind `url`. `with RomLoader() as chip:` plugs it in.
 
-    `flash` is its content; `journal` what was done to it, as (address, bytes): an erased block, or
-    a page. `unplug_at` pulls the cable before that many of them are done; `plug_in()` gives it
-    another chance. `spoil` is the address of a byte that cannot be written. A `deaf` chip answers
-    nothing, and the commands in `failing` with an error. `locks` are the eFuses that are burnt:
+    `plug_in()` gives it another chance after the cable was pulled. A `deaf` chip answers nothing,
+    and the commands in `failing` with an error. `locks` are the eFuses that are burnt:
     "secure-boot", "encryption", "secure-download". `flash_id` is the third byte of the flash's id:
     the power of two that its size is.
     """
 
     def __init__(self, name: str = "esp32", flash_mb: int = 4, *locks: str) -> None:
+        super().__init__(flash_mb << 20)
         self.rom: Any = CHIP_DEFS[name]
-        self.flash = bytearray(b"\xff" * (flash_mb << 20))
         self.flash_id = (flash_mb << 20).bit_length() - 1
-        self.journal: list[tuple[int, bytes]] = []
-        self.wrong: list[str] = []
-        self.unplug_at: int | None = None
-        self.spoil: int | None = None
         self.connections = 0
         self.deaf = False
         self.failing: set[str] = set()
-        self.on_write: Callable[[], object] = lambda: None
         self._locks = locks
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._server.getsockname()
@@ -146,9 +134,9 @@ class RomLoader:
         way, number, size, check = struct.unpack("<BBHI", packet[:8])
         body = packet[8:]
         name = {code: name for name, code in self.rom.ESP_CMDS.items()}.get(number, "")
-        self._expect(way == 0 and size == len(body), f"{name}: a bad header")
+        self.expect(way == 0 and size == len(body), f"{name}: a bad header")
         if name in ("MEM_DATA", "FLASH_DATA", "FLASH_DEFL_DATA"):
-            self._expect(check == reduce(xor, body[16:], 0xEF), f"{name}: a bad checksum")
+            self.expect(check == reduce(xor, body[16:], 0xEF), f"{name}: a bad checksum")
         handler = getattr(self, "_" + name.lower(), None)
         try:
             if handler is None:
@@ -178,10 +166,6 @@ class RomLoader:
         status += b"" if self.stub else b"\0\0"
         length = len(data) + len(status)
         self._send(struct.pack("<BBHI", 1, number, length, value) + data + status)
-
-    def _expect(self, fine: bool, what: str) -> None:
-        if not fine:
-            self.wrong.append(what)
 
     # The commands: each gets its parameters and returns (value, data), or None for (0, nothing).
 
@@ -220,42 +204,42 @@ class RomLoader:
     def _change_baudrate(self, body: bytes) -> None:
         self._only_stub()
         self.baud, before = struct.unpack("<II", body)
-        self._expect(before == 115200, f"was not at {before} baud")
+        self.expect(before == 115200, f"was not at {before} baud")
 
     def _mem_begin(self, body: bytes) -> None:
-        self._expect(not self.stub, "the stub is loaded twice")
+        self.expect(not self.stub, "the stub is loaded twice")
         size, blocks, _, _ = struct.unpack("<IIII", body)
         self._memory = {"left": size, "blocks": blocks, "next": 0}
 
     def _mem_data(self, body: bytes) -> None:
         size, number = struct.unpack("<II", body[:8])
         memory = self._memory or {}
-        self._expect(memory.get("next") == number, "MEM_DATA out of order")
+        self.expect(memory.get("next") == number, "MEM_DATA out of order")
         self._memory = memory | {"left": memory.get("left", 0) - size, "next": number + 1}
 
     def _mem_end(self, body: bytes) -> None:
         memory = self._memory or {}
         whole = memory.get("left") == 0 and memory.get("next") == memory.get("blocks")
-        self._expect(whole, "the stub is not whole")
-        self._expect(struct.unpack("<II", body)[0] == 0, "the stub is not started")
+        self.expect(whole, "the stub is not whole")
+        self.expect(struct.unpack("<II", body)[0] == 0, "the stub is not started")
 
     def _spi_set_params(self, body: bytes) -> None:
         size = struct.unpack("<IIIIII", body)[1]
-        self._expect(size == len(self.flash), f"set to {size} bytes of flash")
+        self.expect(size == len(self.flash), f"set to {size} bytes of flash")
 
     def _erase_region(self, body: bytes) -> None:
         self._only_stub()
         start, size = struct.unpack("<II", body)
-        self._expect(not (start | size) % BLOCK, f"erases {size:#x} at {start:#x}")
+        self.expect(not (start | size) % BLOCK, f"erases {size:#x} at {start:#x}")
         for address in range(start, start + size, BLOCK):
-            self._erase(address)
+            self.erase(address)
 
     def _flash_begin(self, body: bytes) -> None:
         self._only_stub()
         size, blocks, _, start, _ = struct.unpack("<IIIII", body)
         self._write = _Write(start, size, blocks, None)
-        self._expect(not start % BLOCK, f"writes at {start:#x}")
-        self._expect(start + size <= len(self.flash), "writes beyond the flash")
+        self.expect(not start % BLOCK, f"writes at {start:#x}")
+        self.expect(start + size <= len(self.flash), "writes beyond the flash")
 
     def _flash_defl_begin(self, body: bytes) -> None:
         self._flash_begin(body)
@@ -268,19 +252,19 @@ class RomLoader:
             raise Refused
         size, number = struct.unpack("<II", body[:8])
         data = body[16:]
-        self._expect(size == len(data), "FLASH_DATA has another length than it says")
-        self._expect(number == write.number, f"FLASH_DATA {number} out of order")
+        self.expect(size == len(data), "FLASH_DATA has another length than it says")
+        self.expect(number == write.number, f"FLASH_DATA {number} out of order")
         write.number += 1
         if write.unpack:
             data = write.unpack.decompress(data)
-            self._expect(len(data) <= write.left, "unpacks to more than was begun")
+            self.expect(len(data) <= write.left, "unpacks to more than was begun")
         # Uncompressed, the last packet is padded, and the stub writes what it was told of.
         data = data[: write.left]
         while data:
             if not write.at % BLOCK:
-                self._erase(write.at)
+                self.erase(write.at)
             page = data[: PAGE - write.at % PAGE]
-            self._program(write.at, page)
+            self.program(write.at, page)
             data = data[len(page) :]
             write.at += len(page)
             write.left -= len(page)
@@ -289,9 +273,9 @@ class RomLoader:
 
     def _flash_end(self, body: bytes) -> None:
         write = self._write
-        self._expect(bool(write and not write.left), "the write is not whole")
-        self._expect(bool(write and write.number == write.packets), "packets are missing")
-        self._expect(struct.unpack("<I", body)[0] == 1, "the stub is left")
+        self.expect(bool(write and not write.left), "the write is not whole")
+        self.expect(bool(write and write.number == write.packets), "packets are missing")
+        self.expect(struct.unpack("<I", body)[0] == 1, "the stub is left")
         self._write = None
 
     _flash_defl_end = _flash_end
@@ -299,39 +283,18 @@ class RomLoader:
     def _spi_flash_md5(self, body: bytes) -> tuple[int, bytes]:
         self._only_stub()
         start, size, _, _ = struct.unpack("<IIII", body)
-        self._expect(start + size <= len(self.flash), "sums beyond the flash")
+        self.expect(start + size <= len(self.flash), "sums beyond the flash")
         found = self.flash[start : start + size]
         return 0, md5(found, usedforsecurity=False).digest()
 
     def _read_flash(self, body: bytes) -> None:
         self._only_stub()
         start, size, _, _ = struct.unpack("<IIII", body)
-        self._expect(start + size <= len(self.flash), "reads beyond the flash")
+        self.expect(start + size <= len(self.flash), "reads beyond the flash")
 
     def _only_stub(self) -> None:
         if not self.stub:
             raise Refused
-
-    # The flash.
-
-    def _erase(self, address: int) -> None:
-        self._did(address, b"\xff" * BLOCK)
-        self.flash[address : address + BLOCK] = b"\xff" * BLOCK
-
-    def _program(self, address: int, page: bytes) -> None:
-        old = self.flash[address : address + len(page)]
-        fine = all(new == was & new for was, new in zip(old, page, strict=True))
-        self._expect(fine, f"writes at {address:#x} to what is not erased")
-        self._did(address, page)
-        self.flash[address : address + len(page)] = page
-        if self.spoil is not None and address <= self.spoil < address + len(page):
-            self.flash[self.spoil] ^= 1
-
-    def _did(self, address: int, data: bytes) -> None:
-        if self.unplug_at is not None and len(self.journal) >= self.unplug_at:
-            raise Unplugged
-        self.on_write()
-        self.journal.append((address, data))
 
 
 class _Write:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import image_folders
 import pytest
 import upy
 from esp_pylib.logger import EspLog
+from flashed import DEVKIT, OLD_NODE, files_of, folder, holds, put, refusal, words
 from image_folders import FILES, files_in
 from limpet import image
-from limpet.board_facts import BLOCK, BoardFacts, facts, names
+from limpet.board_facts import BLOCK, facts, names
 from limpet.flash import flash
 from limpet.image_folder import ImageFolder
 from limpet.micropython_image import opened
@@ -25,51 +24,7 @@ from serial import SerialException
 from serial_cable import Cable
 from tool import Tool
 
-DEVKIT = facts("esp32_devkit")
-OLD_NODE = {
-    "/boot.py": b"import slots\n",
-    "/slot": b"b\n",
-    "/config.json": json.dumps({"device_id": "node-1"}).encode(),
-    "/b/line.mpy": b"old" * 4000,
-    "/key-76543210.der": b"OLDKEY" * 300,
-    **{f"/readings/{number:08}": b"Reading" * 900 for number in range(9)},
-}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image for the DevKit with a node called node-1."""
-    return image_folders.folder(tmp_path_factory.mktemp("image"), DEVKIT)
-
-
-def files_of(chip: RomLoader, board: BoardFacts = DEVKIT) -> bytes:
-    """The part of the flash that is the file system."""
-    return bytes(chip.flash[board.files_offset :])
-
-
-def put(chip: RomLoader, files: dict[str, bytes], board: BoardFacts = DEVKIT) -> bytes:
-    """Have `files` on the chip already, and return the file system that they are in."""
-    made = image_folders.file_system(tuple(files.items()), board.files_blocks)
-    chip.flash[board.files_offset :] = made
-    return made
-
-
-def refusal(chip: RomLoader, **options: object) -> Problem:
-    """What `limpet flash esp32_devkit` says is wrong; nothing has been erased or written."""
-    before = bytes(chip.flash)
-    with pytest.raises(Problem) as problem:
-        flash("esp32_devkit", port=chip.url, **options)  # type: ignore[arg-type]
-    assert chip.journal == []
-    assert chip.flash == before
-    return problem.value
-
-
-def holds(chip: RomLoader, folder: Path, board: BoardFacts = DEVKIT) -> None:
-    """Assert that the chip has the image in `folder`: MicroPython, and the very files."""
-    wanted = (folder / "micropython.bin").read_bytes()
-    start = board.image_offset
-    assert chip.flash[start : start + len(wanted)] == wanted
-    assert files_in(files_of(chip, board)) == files_in((folder / "vfs.bin").read_bytes())
+__all__ = ["folder"]
 
 
 @pytest.mark.parametrize("name", names())
@@ -122,115 +77,6 @@ def test_runs() -> None:
         assert files[start : start + len(data)] == data
         files[start : start + len(data)] = b"\xff" * len(data)
     assert set(files) == {0xFF}
-
-
-# What is refused before anything is written.
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda it: (it / "flasher_args.json").unlink(), "There is no image for esp32_devkit"),
-        (lambda it: (it / "flasher_args.json").write_text("{}"), "cannot be understood"),
-        (lambda it: change(it, "flash_files", {}), "has no file system"),
-        (lambda it: change(it, "flash_files", {"0x3000": "x"}), "has parts at 0x3000"),
-        (lambda it: change(it, "extra_esptool_args", {"chip": "esp32s3"}), "is for the esp32s3"),
-        (lambda it: change(it, "flash_settings", {"flash_size": "8MB"}), "for another flash"),
-        (lambda it: cut(it / "vfs.bin", 1), "it is truncated, or for another flash"),
-        (lambda it: blank(it / "vfs.bin"), "is no file system of 512 blocks"),
-        (lambda it: cut(it / "micropython.bin", 1), "truncated"),
-        (lambda it: cut(it / "micropython.bin", 0x1000), "truncated"),
-        (lambda it: (it / "micropython.bin").unlink(), "cannot be read"),
-        (lambda it: another(it, "esp32c3_devkitm"), "for the ESP32-C3"),
-    ],
-)
-def test_bad_image(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
-    """An image that is not whole, or not for this board, is named before a port is opened."""
-    spoil(image_folders.folder(tmp_path, DEVKIT))
-    with pytest.raises(Problem, match=words):
-        flash("esp32_devkit", port="/dev/there/is/none", image=tmp_path)
-
-
-def change(folder: Path, key: str, value: object) -> None:
-    """Say something else in the listing."""
-    path = folder / "flasher_args.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-
-
-def cut(path: Path, size: int) -> None:
-    """Take the last `size` bytes off a file."""
-    path.write_bytes(path.read_bytes()[:-size])
-
-
-def blank(path: Path) -> None:
-    """Make a file as long as it was, with nothing in it."""
-    path.write_bytes(b"\xff" * path.stat().st_size)
-
-
-def another(folder: Path, board: str) -> None:
-    """Put another board's MicroPython into the image."""
-    (folder / "micropython.bin").write_bytes(image_folders.micropython_bin(facts(board)))
-
-
-def test_wrong_chip(folder: Path) -> None:
-    """A chip that is not the board's is named, with the board to say instead."""
-    with RomLoader("esp32s3", 8) as chip:
-        problem = refusal(chip, image=folder)
-    assert problem.cause == (
-        f"The chip on {chip.url} is an ESP32-S3, and esp32_devkit has an esp32."
-    )
-    assert problem.remedy == "Say BOARD=esp32s3_devkitc."
-
-
-def test_chip_of_no_board(folder: Path) -> None:
-    """A chip that Limpet has no board for is said to be one."""
-    with RomLoader("esp32c6") as chip:
-        assert refusal(chip, image=folder).remedy == "Limpet has no such board."
-
-
-def test_wrong_flash_size(folder: Path) -> None:
-    """The file system would not mount on another size of flash: the right image is asked for."""
-    with RomLoader(flash_mb=8) as chip:
-        problem = refusal(chip, image=folder)
-    assert "has 8 MB of flash, and the image is for 4 MB" in problem.cause
-    assert problem.remedy == "Make one: make image BOARD=esp32_devkit FLASH=8."
-
-
-def test_flash_that_says_nothing(folder: Path) -> None:
-    """A flash whose size cannot be read is not guessed at."""
-    with RomLoader() as chip:
-        chip.flash_id = 0x77
-        assert "does not say how large it is" in refusal(chip, image=folder).cause
-
-
-@pytest.mark.parametrize(
-    ("name", "lock", "word"),
-    [
-        ("esp32", "secure-boot", "secure boot"),
-        ("esp32", "encryption", "flash encryption"),
-        ("esp32c3", "secure-boot", "secure boot"),
-        ("esp32c3", "encryption", "flash encryption"),
-        ("esp32c3", "secure-download", "secure download mode"),
-    ],
-)
-def test_locked_chip(name: str, lock: str, word: str, tmp_path: Path) -> None:
-    """A chip that its owner has locked is left alone."""
-    board = next(facts(board) for board in names() if facts(board).chip == name)
-    image_folders.folder(tmp_path, board)
-    with RomLoader(name, 4, lock) as chip:
-        with pytest.raises(Problem, match=f"has {word} enabled"):
-            flash(board.name, port=chip.url, image=tmp_path)
-        assert chip.journal == []
-
-
-def test_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chip that runs its program does not answer: the buttons to press are named."""
-    monkeypatch.setattr("limpet.chip.CONNECT_ATTEMPTS", 1)
-    with RomLoader() as chip:
-        chip.deaf = True
-        problem = refusal(chip, image=folder)
-    assert "answers as an ESP32 in download mode" in problem.cause
-    assert problem.remedy.startswith("Hold BOOT")
 
 
 # What a board holds already.
@@ -513,8 +359,3 @@ def test_interrupted(folder: Path) -> None:
         assert chip.stub
         flash("esp32_devkit", port=chip.url, image=folder)
         holds(chip, folder)
-
-
-def words(chip: RomLoader, folder: Path) -> tuple[str | Path, ...]:
-    """The command line."""
-    return ("flash", "esp32_devkit", "--port", chip.url, "--image", folder)

@@ -72,8 +72,7 @@ def look(fetch: Callable[[int], bytes]) -> Files | None:
 
 def _look(blocks: UserContext) -> Files:
     # No number of blocks: it is taken from the superblock.
-    # A cache of a block: a small file lies inside its directory, and is read in one piece.
-    files = LittleFS(blocks, mount=False, block_size=BLOCK, block_count=0, cache_size=BLOCK)
+    files = LittleFS(blocks, mount=False, block_size=BLOCK, block_count=0)
     files.mount()
     device_id = None
     names = frozenset(files.listdir("/"))

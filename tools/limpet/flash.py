@@ -64,9 +64,9 @@ def flash(
         with connected(where) as chip:
             _check(chip, wanted.facts, where, baud)
             console.print(f"{where}: {chip.title}, {wanted.facts.flash_mb} MB of flash")
-            found = _files_there(chip, wanted.facts)
-            keep = not erase and _kept(found, wanted, where)
-            if keep and found:
+            found = None if erase else _files_there(chip, wanted.facts)
+            keep = found is not None and _kept(found, wanted, where)
+            if found and keep:
                 console.print(f"It is {found.device_id or 'a node'}; its files are kept.")
             writing = True
             _write(chip, wanted, console, keep, erase)
@@ -113,9 +113,9 @@ def _files_there(chip: Chip, board: BoardFacts) -> Files | None:
     return files_on_chip.look(lambda block: chip.read(board.files_offset + block * BLOCK, BLOCK))
 
 
-def _kept(found: Files | None, wanted: ImageFolder, port: str) -> bool:
+def _kept(found: Files, wanted: ImageFolder, port: str) -> bool:
     """Whether the files on the board stay. Raises Problem when that is for the user to say."""
-    if found is None or not found.of_somebody:
+    if not found.of_somebody:
         return False
     erase = "To erase them, with all that was not delivered: --erase (ERASE=1)."
     if not found.of_node:

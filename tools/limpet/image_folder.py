@@ -53,9 +53,10 @@ class ImageFolder:
 def opened(folder: Path, board: str) -> ImageFolder:
     """Return the image in `folder`, which is for `board`.
 
-    Raises Problem, each with words of its own, for: no image; one for another board's chip; a part
-    that is missing, truncated, too long or for another size of flash.
+    Raises Problem, each with words of its own, for: no such board; no image; one for another
+    board's chip; a part that is missing, truncated, too long or for another size of flash.
     """
+    facts(board)  # a mistyped name first, or what is asked for would be its image
     again = f"Make it: make image BOARD={board}."
     try:
         said = json.loads((folder / LISTING).read_bytes())
