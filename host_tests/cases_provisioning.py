@@ -33,9 +33,11 @@ def name(text: str, tag: int = 0x0C) -> bytes:
     return b"\x06\x03\x55\x04\x03" + bytes((tag, len(text))) + text.encode()
 
 
+POINT = b"\x03\x42\x00\x04" + b"p" * 64
 CA = der(der(name("Limpet CA"), b"\x02" * 300))
-CERT = der(der(name("Limpet CA"), name("node-1"), b"\x02" * 320))
-KEY = der(b"\x02\x01\x01\x04" + b"k" * 110)
+CERT = der(der(name("Limpet CA"), name("node-1"), POINT, b"\x02" * 250))
+KEY = der(b"\x02\x01\x01\x04" + b"k" * 32, POINT)
+OTHER_KEY = KEY[:-1] + b"q"
 
 
 def values(**more: object) -> dict:
@@ -367,6 +369,7 @@ def case_refused() -> None:
         (line(key_der=values()["key_der"] + "=="), "key_der"),
         (line(key_der=values()["ca_der"]), "key_der"),
         (line(key_der=b2a_base64(KEY + b"x")[:-1].decode()), "key_der"),
+        (line(key_der=b2a_base64(OTHER_KEY)[:-1].decode()), "key_der"),
         (line(cert_der=values()["key_der"]), "cert_der"),
         (line(ca_der=b2a_base64(b"-----BEGIN")[:-1].decode()), "ca_der"),
         (line(device_id="node-2", username=None, password=None), "cert_der"),
