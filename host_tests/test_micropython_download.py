@@ -13,6 +13,7 @@ import pytest
 from limpet import micropython_download
 from limpet.board_facts import BoardFacts, facts, names
 from limpet.micropython_download import LOCK, VERSION, downloaded
+from limpet.paths import REPO
 from limpet.problem import Problem
 
 STAND_IN = Path(__file__).with_name("mpflash_stand_in.py")
@@ -162,4 +163,7 @@ def test_lock_holds_mpflash() -> None:
     entries = re.split(r"\n(?=\S)", lock.strip())
     assert all(re.match(r"[\w.-]+==[\w.]+ ", entry) for entry in entries)
     assert all("--hash=sha256:" in entry for entry in entries)
-    assert "\nmpflash==1.29.0 " in lock
+    pins = re.findall(r"^[\w-]+==.*", LOCK.with_suffix(".in").read_text(), re.MULTILINE)
+    assert len(pins) == 2
+    assert all(f"\n{pin} " in lock for pin in pins)
+    assert pins[1] in (REPO / "pyproject.toml").read_text()

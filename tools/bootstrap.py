@@ -18,6 +18,8 @@ VENV = REPO / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = REPO / "requirements.lock"
 PROJECT = REPO / "pyproject.toml"
+# What limpet/micropython_download.py installs, in an environment of its own.
+MPFLASH = REPO / "tools" / "mpflash.lock"
 OLDEST = (3, 11)
 BACKEND = "setuptools"
 UV = "uv==0.9.30"
@@ -121,18 +123,21 @@ def make() -> None:
 
 
 def relock() -> None:
-    """Write requirements.lock from pyproject.toml, for every platform and Python from 3.11 on."""
+    """Write requirements.lock from pyproject.toml, and tools/mpflash.lock from the .in beside it,
+    for every platform and Python from 3.11 on.
+    """
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
     folder = REPO / "build" / "uv"
     run("Making build/uv", sys.executable, "-m", "venv", folder)
     run("Installing uv", folder / "bin" / "pip", "install", "--quiet", UV)
     # No index in the output: a lock names files by hash, wherever they come from.
     options = (
-        "--quiet --universal --generate-hashes --python-version 3.11 --group dev "
+        "--quiet --universal --generate-hashes --python-version 3.11 "
         "--no-annotate --no-header --no-emit-index-url --no-emit-find-links"
     )
     uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
-    run("Writing requirements.lock", *uv, PROJECT, "-o", LOCK)
+    run("Writing requirements.lock", *uv, "--group", "dev", PROJECT, "-o", LOCK)
+    run("Writing tools/mpflash.lock", *uv, MPFLASH.with_suffix(".in"), "-o", MPFLASH)
 
 
 if __name__ == "__main__":
