@@ -6,7 +6,8 @@ Each function prints at how many points of its scenario the power was cut.
 import json
 import os
 
-from device.flash import next_boot, read, replace
+from device.console import store
+from device.flash import missing, next_boot, read, replace
 from flashes import ROOT, cut_everywhere, fresh
 from node import config, settings
 from node.backlog import Backlog
@@ -59,6 +60,40 @@ def boot_counter() -> None:
         number = next_boot(PATH, None)
         assert number > before
         assert next_boot(PATH, None) > number
+
+    print(cut_everywhere(fresh(), scenario(), check))
+
+
+def provisioned() -> None:
+    """device/console.py: no config, or all of it; a try that was cut leaves nothing to a later."""
+
+    def told(number: int) -> "tuple[bytes, dict]":
+        size = 400 + number
+        names = [f"{name}-0000000{number}.der" for name in ("ca", "cert", "key")]
+        return json.dumps(names).encode(), {name: name.encode() * size for name in names}
+
+    def whole(text: bytes, files: dict) -> bool:
+        return read("config.json") == text and all(
+            read(name) == data for name, data in files.items()
+        )
+
+    def scenario() -> "Iterator[int]":
+        os.chdir(ROOT)
+        yield 0
+        store("config.json", *told(1))
+        yield 1
+
+    def check(before: int, after: int) -> None:
+        os.chdir(ROOT)
+        if missing("config.json"):
+            assert not before
+            store("config.json", *told(2))
+            assert whole(*told(2))
+            assert len(os.listdir()) == 4
+        else:
+            assert after
+            assert whole(*told(1))
+        os.chdir("/")
 
     print(cut_everywhere(fresh(), scenario(), check))
 

@@ -51,7 +51,7 @@ def test_log_of_larger_records_keeps_what_it_promised(size: int) -> None:
     "call",
     [
         *("replaced(8)", "replaced(3000)", "boot_counter()", "command_memory()"),
-        *("messages()", "configured()", "readings()"),
+        *("messages()", "configured()", "readings()", "provisioned()"),
     ],
 )
 def test_node_keeps_what_it_promised(call: str) -> None:
