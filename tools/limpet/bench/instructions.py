@@ -1,0 +1,114 @@
+"""Instructions of the processor per Reading and per idle second, counted by valgrind's callgrind.
+
+A count is the same on a busy machine and on an idle one, or nearly: what another process does
+changes at most how often the node looks at its socket. It will NOT say what an ESP32 needs.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from limpet.bench import rates
+from limpet.bench.figure import Figure, Row, Rows, Verdict, text
+from limpet.bench.tree import Tree, Unmeasured
+from limpet.bench.world import World
+
+NODE = "Limpet, the whole node, one by one"
+NODE_FLOOD = "Limpet, the whole node, window 16"
+CLIENT = "Limpet's client alone, window 16"
+CLIENT_ONE = "Limpet's client alone, one by one"
+IDLE = "Limpet, up and idle, per second"
+TURNS = "Limpet, up and idle: turns of the main loop"
+_UNIT = "k instructions"
+# As near to a chip as 64 bits come: byte code outside the heap, and a heap that is 128 KB there. In
+# the 2 MB that the unix port takes by itself, looking for a free block is what costs most.
+_CHIP = {"form": "frozen", "heap": "256k"}
+_IDLE_S = (60, 660)
+
+
+def collected(world: World, tree: Tree, script: str, settings: Mapping[str, Any]) -> float:
+    """Thousands of instructions from the interpreter's start to its end. Raises Unmeasured."""
+    if not shutil.which("valgrind"):
+        raise Unmeasured("there is no valgrind here (Debian: apt install valgrind)")
+    under = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    settings = {"window": rates.WINDOW, **settings}
+    _, errors = tree.measured(script, world.flash(), settings, under=under, **_CHIP)
+    found = re.search(r"Collected : (\d+)", errors)
+    if not found or int(found[1]) < 10**6:
+        raise Unmeasured("valgrind cannot run this interpreter")
+    return int(found[1]) / 1000
+
+
+def per_piece(
+    world: World, tree: Tree, script: str, counts: tuple[int, int], **settings: Any
+) -> float:
+    """Thousands of instructions per Reading: the difference of a long and a short run.
+
+    Two handshakes differ by up to 1,000 thousand: the counts have to be that far apart.
+    """
+    short, long = [collected(world, tree, script, {"count": n, **settings}) for n in counts]
+    return (long - short) / (counts[1] - counts[0])
+
+
+def node_one_by_one(world: World, tree: Tree, counts: tuple[int, int] = (50, 300)) -> float:
+    """Thousands of instructions per Reading that is sent as it is taken."""
+    return per_piece(world, tree, "bench_node", counts, do="flood", ahead=1)
+
+
+def client(world: World, tree: Tree, counts: tuple[int, int] = (100, 1100)) -> float:
+    """Thousands of instructions per Message of the client alone, with a window."""
+    return per_piece(world, tree, "bench_client", counts)
+
+
+def _idle(world: World, tree: Tree) -> tuple[float, float]:
+    """Thousands of instructions per second, and turns of the main loop per minute."""
+    found = []
+    for seconds in _IDLE_S:
+        settings = {"do": "idle", "seconds": seconds}
+        turns = tree.run("bench_node", world.flash(), settings)["turns"]
+        found.append((collected(world, tree, "bench_node", settings), turns))
+    (short, few), (long, many) = found
+    span_s = _IDLE_S[1] - _IDLE_S[0]
+    return (long - short) / span_s, 60 * (many - few) / span_s
+
+
+def _ours(world: World, tree: Tree) -> list[Row]:
+    idle, turns = _idle(world, tree)
+    found = {
+        NODE: node_one_by_one(world, tree),
+        NODE_FLOOD: per_piece(world, tree, "bench_node", (200, 1200), do="flood", ahead=48),
+        CLIENT: client(world, tree),
+        CLIENT_ONE: per_piece(world, tree, "bench_client", (50, 300), window=1),
+        IDLE: idle,
+    }
+    rows = [Row(what, _UNIT, (each,)) for what, each in found.items()]
+    return [*rows, Row(TURNS, "per minute", (turns,))]
+
+
+def _peers(world: World) -> list[Row]:
+    return [Row(rates.UMQTT, _UNIT, (per_piece(world, Tree(), "bench_umqtt", (10, 160)),))]
+
+
+def _judge(rows: Rows) -> list[Verdict]:
+    if rates.UMQTT not in rows:
+        return []
+    share = rows[NODE].median / rows[rates.UMQTT].median
+    said = f"{text(share)} x ({rows[NODE].median:.0f} k)"
+    return [Verdict("the whole node, one by one: below umqtt.robust per Reading", said, share < 1)]
+
+
+FIGURE = Figure(
+    "instructions",
+    "Instructions per Reading delivered, and per idle second",
+    "Of the 64-bit interpreter under valgrind's callgrind, frozen, in a heap of 256 KB (an ESP32's "
+    "128 KB), TLS included; the difference of a long and a short run, so that start-up and "
+    "handshake cancel. umqtt.robust is given a payload that is ready; the node makes its own out "
+    "of a Reading, keeps it in the Outbox, and logs it. Idle: with a clock that jumps from "
+    "deadline to deadline.",
+    _ours,
+    _peers,
+    _judge,
+)

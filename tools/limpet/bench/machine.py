@@ -1,0 +1,42 @@
+"""What it was measured on, and with which versions: nothing in it names one machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from limpet.interpreter import micropython
+from limpet.mosquitto import mosquitto
+from limpet.umqtt import FILES
+
+
+def described() -> list[str]:
+    """One line each for the machine, the interpreters and the broker."""
+    return [
+        f"{_cpu()}, {os.cpu_count()} cores, {platform.system()} on {platform.machine()}",
+        f"MicroPython {_micropython('')}, and for heap the 32-bit {_micropython('i386')}",
+        f"{_said([*mosquitto(), '-h'])}; umqtt.simple {FILES['simple'][0]}, "
+        f"umqtt.robust {FILES['robust'][0]}",
+    ]
+
+
+def _cpu() -> str:
+    try:
+        found = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        found = None
+    return re.sub(r"\s+", " ", found[1]) if found else platform.processor() or "unknown CPU"
+
+
+def _micropython(arch: str) -> str:
+    command = micropython(arch) if arch else micropython()
+    line = [*command, "-c", "import sys; print('.'.join(map(str, sys.implementation.version[:3])))"]
+    return subprocess.run(line, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+def _said(line: list[str]) -> str:
+    done = subprocess.run(line, capture_output=True, text=True)
+    return (done.stdout.splitlines() or ["mosquitto"])[0].strip()

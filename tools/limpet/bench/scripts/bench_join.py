@@ -1,0 +1,20 @@
+# mypy: ignore-errors
+"""Joins a node as device/guard.py does it; then what is loaded, and the heap that is in use."""
+
+import gc
+import sys
+
+from device import guard
+
+handover = guard.Handover(b"", lambda data: None)
+crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
+line = __import__("line")  # by a name that mypy does not follow
+
+node = line.join(handover, crashes)
+del line.join
+loaded = list(sys.modules)
+gc.collect()
+used = gc.mem_alloc()
+from bench_common import say  # noqa: E402 (it is no part of what is measured)
+
+say(loaded=loaded, used=used)

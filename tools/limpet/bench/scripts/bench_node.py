@@ -1,0 +1,207 @@
+# mypy: ignore-errors
+"""The whole node, as guard and line.py join it, with one part more in its loop, which measures.
+
+It reaches the others by what line.py hands to the Supervisor, and past their interfaces: what is
+measured is to be the node that is there, without a word in it for the bench.
+"""
+
+import gc
+import time
+
+from node import supervisor
+from node.reading import Reading
+
+gc.collect()
+_before = gc.mem_alloc()
+from bench_common import say, settings  # noqa: E402 (what is here is no part of the node)
+
+_NEVER = 1 << 40
+
+
+class Part:
+    """Stepped beside the others, before the Link. Made by line.py's call, so there is one."""
+
+    def __init__(self, link, sleep, watched):
+        self.link = link
+        self.client = link._client
+        self.sampler = dict(watched)["sampler"]
+        self.live, self.backlog = [
+            each for each in link._sources if type(each).__name__ in ("Live", "Backlog")
+        ]
+        self._sleep = sleep
+        self._leave = False
+        self.turns = 0
+
+    def quiet(self):
+        """No Readings but those that are put."""
+        self.sampler._slot = self.sampler._ready = _NEVER
+
+    def put(self, number, now):
+        """A Reading, as if the sensor had given it; as long in a Message as the others' payload."""
+        ts = int(time.time())
+        self.sampler._on_reading(Reading(1, 10000 + number, ts, now // 1000, 244, 452))
+
+    def settled(self):
+        """Whether the node is up and has nothing left to say or to hear."""
+        link = self.link
+        idle = link.up and not link._in_flight and not self.client._out
+        return idle and not any(each.peek(0) for each in link._sources[:1])
+
+    def sleep(self, real_ms):
+        """Sleep as the Link does, and count."""
+        self.turns += 1
+        self._sleep(real_ms)
+
+    def step(self, now):
+        """Look at what there is to look at; nothing is due by itself."""
+        self.quiet()
+        if not self._leave:
+            self.look(now)
+        return 50
+
+    def asked_to_leave(self):
+        """Whether all is measured."""
+        return "reboot" if self._leave else None
+
+    def end(self, **results):
+        """Say what was measured, and let the node leave."""
+        say(**results)
+        self._leave = True
+
+
+class Flood(Part):
+    """`count` Readings, never more than `ahead` of them not acknowledged."""
+
+    taken = 0
+    began = None
+
+    def look(self, now):
+        """Put what may be put."""
+        if self.began is None:
+            if not self.settled():
+                return
+            self.began = time.ticks_us()
+            self.turns = 0
+        queued = self.live.queued
+        while self.taken < settings["count"] and queued < settings["ahead"]:
+            self.put(self.taken, now)
+            self.taken += 1
+            queued += 1
+        if not queued:
+            took = time.ticks_diff(time.ticks_us(), self.began)
+            self.end(s=took / 1e6, turns=self.turns)
+
+
+class Drain(Part):
+    """Whatever is on flash is sent and acknowledged."""
+
+    began = None
+
+    def look(self, now):
+        """From CONNACK until nothing is left."""
+        if self.link.up and self.began is None:
+            self.began = time.ticks_us()
+        if self.began is not None and not self.backlog.queued:
+            self.end(s=time.ticks_diff(time.ticks_us(), self.began) / 1e6)
+
+
+class Boot(Part):
+    """The node's own first Reading is taken and acknowledged."""
+
+    def quiet(self):
+        """The sensor is asked."""
+
+    def look(self, now):
+        """Whether it is there."""
+        if self.sampler.reads and not self.live.queued:
+            self.end(at=time.time(), handshake_s=self.client.handshake_took_ms / 1000)
+
+
+class Full(Part):
+    """The heap of a node that is up, with its ring full."""
+
+    def look(self, now):
+        """Fill it once the boot is over."""
+        if self.settled() and now > 1500:
+            for number in range(64):
+                self.put(number, now)
+            gc.collect()
+            self.end(heap=gc.mem_alloc() - _ours)
+
+
+class Idle(Part):
+    """Nothing happens for `seconds` of a clock that jumps from deadline to deadline.
+
+    Where somebody answers, the clock stands still for that: so each run is like the others.
+    """
+
+    began = None
+    _PATIENCE_MS = 100
+
+    def step(self, now):
+        """As any part that has nothing to do."""
+        super().step(now)
+        return _NEVER
+
+    def look(self, now):
+        """Whether it is over."""
+        if self.began is None and self.settled():
+            self.began = now
+            self.turns = 0
+        if self.began is not None and now - self.began >= settings["seconds"] * 1000:
+            self.end(turns=self.turns)
+
+    def sleep(self, real_ms):
+        """Wait for an answer, a little; where there is none, the time is over."""
+        began = time.ticks_ms()
+        super().sleep(min(real_ms, self._PATIENCE_MS))
+        if time.ticks_diff(time.ticks_ms(), began) >= min(real_ms, self._PATIENCE_MS):
+            laptop.clock._source.ms += real_ms
+
+
+class JumpingTime:
+    """The module `time` for a Clock; `ms` is moved from outside."""
+
+    ms = 0
+    ticks_diff = staticmethod(time.ticks_diff)
+    gmtime = staticmethod(time.gmtime)
+
+    def __init__(self):
+        self._since = int(time.time())
+
+    def ticks_ms(self):
+        """Milliseconds since it was made."""
+        return self.ms
+
+    def time(self):
+        """Seconds of the day."""
+        return self._since + self.ms // 1000
+
+
+PARTS = {"flood": Flood, "drain": Drain, "boot": Boot, "full": Full, "idle": Idle}
+
+
+class Driven(supervisor.Supervisor):
+    """The Supervisor, with the part that measures."""
+
+    def run(self, link, sleep, others, watched, watchdog, asked):
+        """Run with one part more."""
+        part = PARTS[settings["do"]](link, sleep, watched)
+        # MicroPython has no (*others, part).
+        others += (part,)
+        asked += (part,)
+        return super().run(link, part.sleep, others, watched, watchdog, asked)
+
+
+if settings["do"] == "idle":
+    import laptop
+
+    laptop.clock._source = JumpingTime()
+    laptop.clock._ticks = 0
+
+supervisor.Supervisor = Driven
+gc.collect()
+_ours = gc.mem_alloc() - _before
+from device import guard  # noqa: E402 (after the Supervisor was put in)
+
+guard.run()

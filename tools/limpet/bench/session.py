@@ -1,0 +1,110 @@
+"""One run of the bench: figure by figure, with progress, and the report at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from rich.console import Console
+
+from limpet.bench import (
+    backlog,
+    boot,
+    heap,
+    instructions,
+    least_heap,
+    machine,
+    rates,
+    reconnect,
+    report,
+    sizes,
+    storm,
+    upstream,
+)
+from limpet.bench.figure import Figure, Row
+from limpet.bench.kept import Kept
+from limpet.bench.tree import Tree, Unmeasured, commit
+from limpet.bench.world import World, world
+from limpet.interpreter import micropython
+from limpet.mosquitto import mosquitto
+from limpet.paths import REPO
+from limpet.problem import Problem
+
+FIGURES = (
+    rates.CLIENT_RATE,
+    rates.NODE_RATE,
+    rates.FAR,
+    backlog.FIGURE,
+    upstream.FIGURE,
+    heap.FIGURE,
+    least_heap.FIGURE,
+    sizes.FIGURE,
+    instructions.FIGURE,
+    boot.FIGURE,
+    reconnect.FIGURE,
+    storm.FIGURE,
+)
+PAGE = REPO / "docs" / "benchmarks.md"
+
+
+def measure(only: list[str], against: str | None) -> int:
+    """Take the figures named in `only`, or all of them and write the page. Returns exit code."""
+    known = {figure.name: figure for figure in FIGURES}
+    for name in only:
+        if name not in known:
+            raise Problem(f"There is no figure {name}.", f"There are: {', '.join(known)}.")
+    micropython()
+    mosquitto()  # whatever has to be fetched is fetched before the clock runs
+    here, earlier = Tree(), commit(against) if against else None
+    kept = Kept(here, *([earlier] if earlier else []))
+    taken = []
+    out, console = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    began = time.monotonic()
+    try:
+        with world() as made:
+            for figure in [known[name] for name in only] or FIGURES:
+                with console.status(f"{figure.name}: {figure.title}"):
+                    each = _taken(made, figure, here, earlier, None if only else kept)
+                taken.append(each)
+                out.print("\n".join(report.lines(each, against)), markup=False)
+    except KeyboardInterrupt:
+        print("\nbroken off; the next run goes on from here" if not only else "\nbroken off")
+        return 130
+    if not only:
+        _write(taken, here, against)
+        kept.clear()
+        print(f"{PAGE.relative_to(REPO)} is written, in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def _taken(
+    made: World, figure: Figure, here: Tree, earlier: Tree | None, kept: Kept | None
+) -> report.Taken:
+    try:
+        rows = _rows(made, figure, here, kept)
+    except (Unmeasured, TimeoutError) as why:
+        return report.Taken(figure, [], [], str(why).partition("\n")[0])
+    before: list[Row] = []
+    if earlier:
+        # An earlier node may lack what is measured here: its column stays empty.
+        with contextlib.suppress(Unmeasured, TimeoutError):
+            before = figure.ours(made, earlier)
+    return report.Taken(figure, rows, before, "")
+
+
+def _rows(made: World, figure: Figure, here: Tree, kept: Kept | None) -> list[Row]:
+    rows = kept.get(figure.name) if kept else None
+    if rows is None:
+        rows = figure.ours(made, here) + figure.peers(made)
+        if kept:
+            kept.put(figure.name, rows)
+    return rows
+
+
+def _write(taken: list[report.Taken], here: Tree, against: str | None) -> None:
+    try:
+        modules, _ = sizes.measure(here)
+    except (Unmeasured, Problem):
+        modules = []  # its figure says why
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(report.markdown(taken, modules, machine.described(), against))

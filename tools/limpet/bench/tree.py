@@ -1,0 +1,146 @@
+"""A version of the node's code, this checkout's or an earlier one's, and scripts run over it.
+
+It will NOT change either: what an earlier commit held is unpacked below build/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limpet import debian
+from limpet.bytecode import ROM, compiled
+from limpet.interpreter import micropython
+from limpet.node import REPLAY
+from limpet.paths import BUILD, REPO, filled_once
+from limpet.problem import Problem
+from limpet.umqtt import umqtt_dir
+
+SCRIPTS = Path(__file__).with_name("scripts")
+# Far above what any run takes, so that only a hang meets it.
+TIMEOUT_S = 120
+# How a script says what it has measured, among what the node says.
+MARK = "BENCH "
+
+FORMS = ("source", "bytecode", "frozen")
+MOUNT = """
+def mount(image):
+    import ffi, os, uctypes, vfs
+    size = os.stat(image)[6]
+    rom = uctypes.bytearray_at(ffi.open(None).func("p", "malloc", "L")(size), size)
+    with open(image, "rb") as file:
+        file.readinto(rom)
+    vfs.mount(vfs.VfsRom(rom), "/rom")
+mount({rom!r})
+del mount
+"""
+
+
+class Unmeasured(Exception):
+    """A figure cannot be taken here; the text says why."""
+
+
+class Tree:
+    """The node's code below `root`, as the reports name it: "here" or a commit."""
+
+    def __init__(self, root: Path = REPO, name: str = "here") -> None:
+        self.name = name
+        self.firmware = root / "firmware"
+        self.folders = (
+            self.firmware,
+            root / "lib",
+            root / "boards" / "host",
+            umqtt_dir().resolve(),
+            SCRIPTS,
+        )
+
+    def run(self, script: str, flash: Path, settings: Mapping[str, Any], **how: Any) -> Any:
+        """Run `script` (a module of scripts/) in the folder `flash` and return what it measured.
+
+        how: see `start`. Raises Unmeasured with its last words when it says nothing.
+        """
+        return self.measured(script, flash, settings, **how)[0]
+
+    def measured(
+        self, script: str, flash: Path, settings: Mapping[str, Any], **how: Any
+    ) -> tuple[Any, str]:
+        """As `run`, and all that was said on stderr."""
+        with self.start(script, flash, settings, **how) as process:
+            try:
+                said, errors = process.communicate(timeout=TIMEOUT_S)
+            except BaseException:
+                process.kill()
+                raise
+        found = [line for line in said.splitlines() if line.startswith(MARK)]
+        if not found:
+            last = " / ".join((said + errors).splitlines()[-4:])
+            raise Unmeasured(f"{script} ended with {process.returncode}: {last}")
+        return json.loads(found[-1][len(MARK) :]), errors
+
+    def start(
+        self,
+        script: str,
+        flash: Path,
+        settings: Mapping[str, Any],
+        *,
+        form: str = "source",
+        arch: str = debian.HOST,
+        heap: str | None = None,
+        under: tuple[str, ...] = (),
+    ) -> subprocess.Popen[str]:
+        """Start `script` in the folder `flash`, with `settings` for it to read.
+
+        form: of FORMS, how the modules lie there. under: a command line that runs the interpreter.
+        """
+        path, rom = self.modules(form)
+        code = MOUNT.format(rom=str(rom)) if rom else ""
+        options = ["-X", f"heapsize={heap}"] if heap else []
+        return subprocess.Popen(
+            [*under, *micropython(arch), *options, "-c", f"{code}import {script}"],
+            cwd=flash,
+            env={
+                **os.environ,
+                "MICROPYPATH": ":".join(map(str, [*path, ".frozen"])),
+                "LIMPET_REPLAY": str(REPLAY),
+                "LIMPET_SPEED": "1",
+                "LIMPET_ROM": str(rom or ""),
+                "BENCH": json.dumps(settings),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+
+    def modules(self, form: str) -> tuple[list[Path], Path | None]:
+        """The folders on the node's path in this form, and the image that stands for its flash."""
+        if form == "source":
+            return list(self.folders), None
+        folders, rom = compiled(*self.folders, frozen=form == "frozen")
+        return [*folders, Path(ROM)], rom
+
+
+def commit(ref: str) -> Tree:
+    """The node's code as it was at `ref`, unpacked once. Raises Problem for what git does not
+    know.
+    """
+    line = ["git", "-C", str(REPO), "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"]
+    if not shutil.which("git"):
+        raise Problem("There is no git here.", "Install git, or leave out --against.")
+    found = subprocess.run(line, capture_output=True, text=True).stdout.strip()
+    if not re.fullmatch(r"[0-9a-f]{40}", found):
+        raise Problem(f"git knows no commit {ref}.", "Name a commit, a tag or HEAD~10.")
+    folder = BUILD / "bench" / found[:12]
+    with filled_once(folder) as new:
+        if new:
+            archive = ["git", "-C", str(REPO), "archive", found, "firmware", "lib", "boards"]
+            tar = subprocess.run(archive, capture_output=True, check=True).stdout
+            subprocess.run(["tar", "-x", "-C", str(new)], input=tar, check=True)
+    return Tree(folder, ref)

@@ -1,0 +1,51 @@
+"""A node as `limpet node` runs it, of any version of its code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from limpet.bench.tree import Tree
+from limpet.bytecode import ROM, compiled
+from limpet.node import NodeProcess
+
+
+class TreeNode(NodeProcess):
+    """One node on `flash`. Its end is a loss of power: no goodbye is waited for.
+
+    said: its lines with the time (time.monotonic) at which each came. `on_change` is called, from a
+    thread, after each. how: NodeProcess's own.
+    """
+
+    def __init__(
+        self, tree: Tree, flash: Path, on_change: Callable[[], None] = lambda: None, **how: Any
+    ) -> None:
+        super().__init__(flash, on_line=self._take, **how)
+        self.said: list[tuple[float, str]] = []
+        self._on_change = on_change
+        # As NodeProcess puts them together, of that version.
+        folders, rom = list(tree.folders[:4]), None
+        if how.get("bytecode") or how.get("frozen"):
+            folders, rom = compiled(*folders, frozen=how.get("frozen", False))
+            folders.append(Path(ROM))
+        self._command[-1] = str(folders[2] / "start.py")
+        self._env["MICROPYPATH"] = ":".join([*map(str, folders), ".frozen"])
+        self._env["LIMPET_ROM"] = str(rom or "")
+
+    def __enter__(self) -> TreeNode:
+        self.start()
+        return self
+
+    @property
+    def ill(self) -> bool:
+        """Whether it has ended, or has said that it ran out of memory."""
+        return self.returncode is not None or any("MemoryError" in each for each in self.lines)
+
+    def _take(self, line: str) -> None:
+        self.said.append((time.monotonic(), line))
+        self._on_change()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
