@@ -133,6 +133,45 @@ class Improv:
                     pass
 
 
+class FirstBoot:
+    """node/provisioning.py and node/intake.py: the console of a node without a config."""
+
+    heap, per_byte, kept = 24576, 24, 2048
+    size_max = 7000
+    dear = 4
+    tokens = Improv.tokens + JSON_TOKENS + [b"==", b"MII", b'"ca_der":', b'"key_der":"MDA="']
+
+    def __init__(self) -> None:
+        import cases_provisioning as cases
+
+        self._cases = cases
+        # Short, because each of their bits is flipped.
+        ders = (b"", cases.name("node-1"), b"\x02\x01\x01")
+        names = ("ca_der", "cert_der", "key_der")
+        short = {
+            name: cases.base64(cases.der(cases.der(der) if name != "key_der" else der))
+            for name, der in zip(names, ders)  # noqa: B905 (MicroPython's has no strict)
+        }
+        line = cases.line(password=None, username=None, **short)
+        self.samples = (
+            cases.sealed(line) + b"\r\n",
+            cases.SETTINGS + line[:-1] + b',"wifi_ssid":"x"}\n',
+            b'{"device_id":1}\n' + cases.improv.rpc(2) + cases.improv.rpc(3) + b"\n[]\n",
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Hear all of it: refused in words, or a config by the node's own rules."""
+        rig = self._cases.Rig(self._cases.Wired())
+        rig.loads = lambda *ders: True
+        try:
+            rig.say(data)
+        except KeyboardInterrupt:
+            if 3 not in data:
+                raise AssertionError("no Ctrl-C") from None
+        if rig.node.done and not rig.config()[0].ca.startswith("ca-"):
+            raise AssertionError("kept what it should not")
+
+
 class Wire:
     """A transport whose peer has said `data` already, in pieces, and then says no more."""
 
@@ -643,6 +682,7 @@ class Records:
 TARGETS: dict = {
     "packets": Packets,
     "improv": Improv,
+    "first-boot": FirstBoot,
     "client": Client,
     "command": Command,
     "status": Status,
