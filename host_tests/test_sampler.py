@@ -241,4 +241,4 @@ print(SIZE == struct.calcsize("<IIIIhH"))
 )
 def test_tenths_are_written_with_one_place(number: int, text: str) -> None:
     """Whole tenths become decimal text, the sign kept below one."""
-    assert run(f"from node.reading import tenths; print(tenths({number}))") == text + "\n"
+    assert run(f"from node.reading import tenths; print(tenths({number}).decode())") == text + "\n"

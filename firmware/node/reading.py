@@ -42,11 +42,16 @@ def taken_s(buffer, offset):
 def words(reading):
     """The Reading as a line of the log has it."""
     values = (reading.seq, tenths(reading.temperature), tenths(reading.humidity))
-    return "seq=%d temperature=%s humidity=%s" % values
+    return (b"seq=%d temperature=%s humidity=%s" % values).decode()
 
 
 def tenths(number):
-    """`number` tenths as decimal text with one place: -41 is "-4.1"."""
-    sign = "-" if number < 0 else ""
-    number = abs(number)
-    return "%s%d.%d" % (sign, number // 10, number % 10)
+    """`number` tenths as decimal text (bytes) with one place: -41 is b"-4.1".
+
+    Bytes, because MicroPython looks each new str up among all names that it knows.
+    """
+    form = b"%d.%d"
+    if number < 0:
+        form = b"-%d.%d"
+        number = -number
+    return form % (number // 10, number % 10)
