@@ -253,7 +253,7 @@ class Broker(Network):
         """As if 65,000 ids had been used since: what was late has come. Return an id that is still
         in flight, which the client must pass over; 0: there is none.
         """
-        if self._resume or self._up or any(when == 0 for when, _ in self._down):
+        if self._resume or self._rest or self._up or any(when == 0 for when, _ in self._down):
             return 0  # not in the middle of anything
         late, self._down, seen = self._down, [], set()
         for each in late:

@@ -31,28 +31,36 @@ class Supervisor:
         self._stuck = None
         self.bugs = 0
         self.last_bug = None
-        self.longest_ms = 0
+        self._looked = 0  # at the clock
+        self._longest = 0  # of its milliseconds
+
+    @property
+    def longest_ms(self):
+        """Real milliseconds that the longest step has taken."""
+        return self._clock.real_ms(self._longest)
 
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Turn until the Link has left; returns the reason: shutdown (Ctrl-C), or what was asked.
 
         sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it,
-        so that what they make goes out in the same turn. watched: pairs of a name and a part that
-        has `overdue(now)`; watchdog.feed() is called in each turn in which none is. asked: parts
-        whose `asked_to_leave()` gives a reason, or None.
+        so that what they make goes out in the same turn; not at all while none of them is due and
+        the Link was idle. watched: pairs of a name and a part that has `overdue(now)`;
+        watchdog.feed() is called in each turn in which none is. asked: parts whose
+        `asked_to_leave()` gives a reason, or None.
         """
         reason = None
-        leave_by = 0
+        due = leave_by = 0
         interrupted = False
         while not link.stopped:
             try:
-                now = self._clock.now()
-                wait = _LONGEST_WAIT_MS
+                now = self._looked = self._clock.now()
+                if reason is None and now >= due:
+                    due = now + min([self.step(each, now) for each in others])
+                wait = min(self.step(link, now), _LONGEST_WAIT_MS)
+                if not wait:
+                    due = now  # what came in may have given the others something to do
                 if reason is None:
-                    for each in others:
-                        wait = min(wait, self.step(each, now))
-                wait = min(wait, self.step(link, now))
-                if reason is None:
+                    wait = min(wait, due - now)
                     reason = "shutdown" if interrupted else _first(asked)
                     if reason is not None:
                         link.stop(now, reason)
@@ -81,15 +89,16 @@ class Supervisor:
 
     def step(self, what, now):
         """Step `what` once; returns the milliseconds it asks to sleep for."""
-        began = self._clock.now()
         try:
-            return what.step(now)
+            wait = what.step(now)
         except Exception as error:  # noqa: BLE001 - this is the one place for what nobody expected
             self.bug(error)
-            return _PAUSE_MS
-        finally:
-            took = self._clock.real_ms(self._clock.now() - began)
-            self.longest_ms = max(self.longest_ms, took)
+            wait = _PAUSE_MS
+        # One look at the clock: where this step ends the next one begins.
+        began, self._looked = self._looked, self._clock.now()
+        if self._looked - began > self._longest:
+            self._longest = self._looked - began
+        return wait
 
     def bug(self, error):
         """An exception that nobody expected."""
