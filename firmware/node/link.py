@@ -117,8 +117,8 @@ class Link:
             client.abort()
             self._on_down("subscription-lost")
             client.clean_session = True  # SUBSCRIBE alone does not always bring it back
-        if self.up and self._pump(now):
-            wait = 0
+        if self.up:
+            wait = min(wait, self._pump(now))
         if self._thrown and self.up and now - self._up_at >= _FIGHT_MS:
             self._thrown = self._status.rivals = 0
             self._alarm(_TAKEN, False)
@@ -216,12 +216,12 @@ class Link:
 
     def _pump(self, now):
         """Send what the client takes: the birth, then what was in flight, then what waits. Returns
-        how many.
+        when to look again, in ms: at once for more, or when an answer is due.
         """
-        for count in range(_AT_ONCE):
+        for _ in range(_AT_ONCE):
             if not self._client.room() or not self._send_next(now):
-                return count
-        return _AT_ONCE
+                return self._client.answer_ms
+        return 0
 
     def _send_next(self, now):
         if self._send_from(self._status, now):
