@@ -19,7 +19,9 @@ from improv_client import ImprovClient
 from limpet import private
 from limpet.board_facts import facts
 from limpet.debian import HOST, available
+from limpet.interpreter import micropython
 from limpet.node_files import flash_files
+from limpet.paths import FIRMWARE, HOST_BOARD, LIB
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded
 from limpet.provision_line import provision_line
@@ -211,6 +213,38 @@ def test_limpet_node_takes_the_line_from_a_pipe(
     assert b"kept, resets" in log
     assert key not in log
     assert running.returncode == 0
+
+
+def test_burst_is_collected_without_heap() -> None:
+    """A chip's UART waits for nobody: a line is taken as it comes, and looked at afterwards."""
+    script = """
+import gc
+from device.console import _collector
+burst = bytearray(6400)
+collect = _collector(burst)
+collect(0)
+gc.collect()
+gc.disable()
+print("ready")
+before = gc.mem_alloc()
+count = collect(30000)
+print(gc.mem_alloc() - before, count, burst[:count] == b"x" * 4000 + b"\\r\\x03", collect(0))
+"""
+    path = ":".join(map(str, (FIRMWARE, LIB, HOST_BOARD)))
+    with subprocess.Popen(
+        [*micropython(), "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"MICROPYPATH": path},
+    ) as running:
+        assert running.stdin
+        assert running.stdout
+        assert running.stdout.readline() == b"ready\n"
+        running.stdin.write(b"x" * 4000 + b"\r\x03rest")
+        running.stdin.flush()
+        heap, count, same, rest = running.stdout.readline().split()
+    assert int(heap) < 200
+    assert (count, same, rest) == (b"4002", b"True", b"4")
 
 
 def test_nobody_at_the_console(tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ from node.version import VERSION
 from device.flash import replace
 
 _CTRL_C = const(3)
+# A UART at 115,200 baud holds 22 ms of what it hears (260 bytes, ports/esp32/mphalport.c), and has
+# no way to say wait; understanding a byte takes longer than it takes to come, collecting it does
+# not. So a burst is collected whole, until there is silence, before any of it is looked at.
+_SILENCE_MS = const(30)
+_BURST = const(6400)
+_BURST_MS = const(1000)  # twice as long as that takes; somebody who types is no burst
 # What a reset would cut off: 128 bytes of a UART's buffer at 115,200 baud take 11 ms.
 _SENT_MS = const(100)
 
@@ -46,27 +52,54 @@ def provisioned(path, handover):
 
 def _listen(session, now, handover):
     """Whether the session came to its end; else the console did."""
+    burst = bytearray(_BURST)
+    collect = _collector(burst)
+    wait_ms = 0
+    while not session.done:
+        count = collect(wait_ms)
+        if count < 0:
+            return False
+        at_ms = now()
+        for at in range(count):
+            session.heard(burst[at], at_ms)
+        wait_ms = session.step(now())
+        handover.put("trial", None)  # a node that listens well has not died young
+    return True
+
+
+def _collector(burst):
+    """`collect(wait_ms)`: puts what comes into `burst`, and returns how much; -1: nobody is there.
+
+    A burst ends with a Ctrl-C, because what follows one may be for the REPL. Nothing is allocated
+    for it: a collection of garbage would take half the time there is.
+    """
     stdin = sys.stdin.buffer  # sys.stdin makes a newline of \r, and both are bytes of packets
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)
-    byte = bytearray(1)
-    wait_ms = 0
-    while not session.done:
-        # ipoll and readinto: nothing is allocated for a byte. One at a time, because on a chip a
-        # read waits until it has all that was asked for.
-        for _ in poll.ipoll(wait_ms):
-            wait_ms = 0
-            try:
-                if not stdin.readinto(byte):
-                    return False
-            except OSError:
-                return False
-            session.heard(byte[0], now())
-            break
-        else:
-            wait_ms = session.step(now())
-            handover.put("trial", None)  # a node that listens well has not died young
-    return True
+    size, byte = len(burst), bytearray(1)
+
+    def collect(wait_ms):
+        count = key = 0
+        began = time.ticks_ms()
+        try:
+            while count < size and key != _CTRL_C:
+                if count & 63 == 63 and time.ticks_diff(time.ticks_ms(), began) > _BURST_MS:
+                    break
+                # One at a time: on a chip a read waits until it has all that was asked for.
+                for _ in poll.ipoll(wait_ms):
+                    if not stdin.readinto(byte):
+                        return count or -1
+                    burst[count] = key = byte[0]
+                    count += 1
+                    wait_ms = _SILENCE_MS
+                    break
+                else:
+                    break
+        except OSError:
+            return -1
+        return count
+
+    return collect
 
 
 def store(path, text, files):
