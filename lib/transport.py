@@ -23,6 +23,10 @@ import socket
 
 from micropython import const
 
+# IPPROTO_TCP and TCP_NODELAY, the same on Linux, macOS and lwIP; `socket` names them on ESP32 only.
+_TCP = const(6)
+_NODELAY = const(1)
+
 # Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in
 # which they are negative.
 _FATAL_ALERT = const(-0x7780)
@@ -137,12 +141,20 @@ class Transport:
         try:
             self._raw = self._io = socket.socket(family)
             self._raw.setblocking(False)
+            self._send_at_once()
             # ESP32 tells of a failure to connect by POLLHUP alone, and only if asked for it.
             self._poll.register(self._raw, select.POLLOUT | select.POLLHUP)
             self._raw.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
                 self._failed_to_open(error)
+
+    def _send_at_once(self):
+        # Else the second packet of a step waits for the peer's delayed ACK, 40 ms and more.
+        try:
+            self._raw.setsockopt(_TCP, _NODELAY, 1)
+        except OSError:
+            pass  # ESP32 before 1.24 does not know it
 
     def opened(self):
         """Whether TCP is through. A refused address is followed by the next one, the last one

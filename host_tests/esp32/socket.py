@@ -9,11 +9,12 @@ Bytes go over real sockets; what is the chip's is how they are handed over. Sour
    reset from a refusal; one that gets no answer is ECONNABORTED.
 4. `getaddrinfo` gives one result or a negative number; for IPv6 it has no address (None).
 5. One write takes what the send buffer holds at most, and sockets are few.
+6. `setsockopt` knows no TCP_NODELAY, as before 1.24.
 
 The file that LIMPET_DNS names tells the resolver, in words: `slow=3` (seconds), `fail` or
 `fail=-200`, `ipv6`. It is read anew at each look-up, and addresses need none.
 
-Not here, because nobody on the node uses it: `sendto`, `setsockopt`, mDNS, `readline`.
+Not here, because nobody on the node uses it: `sendto`, mDNS, `readline`.
 """
 
 import errno
@@ -108,6 +109,10 @@ class socket(io.IOBase):
         """Wait for ever, or not at all; whatever time-out was set is gone."""
         self._retries = _FOREVER if on else 0
         self._slice_ms = _SLICE_MS if on else 0
+
+    def setsockopt(self, level, option, value):
+        """Refuse."""
+        raise OSError(errno.EINVAL)
 
     def settimeout(self, seconds):
         """Wait for so many slices, and one to begin with."""
