@@ -4,7 +4,7 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash wokwi test chaos fuzz day bench lint lock setup venv clean
+.PHONY: help run image flash deploy wokwi test chaos fuzz day bench lint lock setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FI
 
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
 	@.venv/bin/limpet flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
+
+deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
+	@.venv/bin/limpet deploy $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DEVICE),--device $(DEVICE))
 
 wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
 	@.venv/bin/limpet wokwi $(BOARD) $(if $(filter-out amqtt mosquitto,$(BROKER)),--broker $(BROKER)) \

@@ -125,11 +125,16 @@ while True:
 def test_power_goes_at_a_flash_operation(virtual_board: Make) -> None:
     """At the operation asked for it is off, and what was written before is there afterwards."""
     board = virtual_board(blocks=64, files={"/old": b"old"})
-    board.cut_now_after(40)
+    board.cut_after(40)
     board.wait_for("MicroPython v")
-    with raw(board.port) as repl:
-        repl.exec_raw_no_follow("for i in range(99):\n with open('/n', 'w') as f: f.write(str(i))")
-        board.wait(lambda: not board.powered)
+
+    def write() -> None:
+        with raw(board.port) as repl:
+            repl.exec("for i in range(99):\n with open('/n', 'w') as f: f.write(str(i))")
+
+    with pytest.raises((TransportError, OSError)):
+        write()
+    board.wait(lambda: not board.powered)
     assert board.files()["/old"] == b"old"
     assert 0 < int(board.files()["/n"]) < 99
 
@@ -147,3 +152,11 @@ def test_cable_is_pulled_in_the_middle(virtual_board: Make) -> None:
     with raw(board.port) as repl:
         assert repl.fs_exists("/x")
     assert board.starts == ["power-on"]
+
+
+def test_watchdog_outlives_a_soft_reset(virtual_board: Make) -> None:
+    """As on the chip: whoever works at the REPL has until it bites."""
+    board = virtual_board(files={"/main.py": b"import machine\nmachine.WDT()\n"}, haste=20)
+    board.wait_for("MicroPython v")
+    with raw(board.port, soft_reset=True):
+        board.wait(lambda: board.starts[:3] == ["power-on", "soft", "watchdog"])

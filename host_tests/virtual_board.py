@@ -2,8 +2,8 @@
 with a flash of its own, a raw REPL, resets, boot.py and main.py. The chip is esp32/chip.py.
 
 Stricter than a real one: the flash file is written through, so a cut finds whatever was programmed;
-a power cut tears the operation it meets. Kinder: a soft reset ends the watchdog, code and files on
-flash take no time, and nothing that is sent to a chip that is busy gets lost.
+a power cut tears the operation it meets. Kinder: code and files on flash take no time, and nothing
+that is sent to a chip that is busy gets lost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class VirtualBoard:
 
     chip: as `sys.implementation` says it. blocks: of flash for files. files: what is on them, by
     absolute path; None for a flash as it comes from the factory. release: of MicroPython, if it is
-    to say another ("1.22.0"). haste: by how much sooner than asked for its watchdog bites.
+    to say another ("1.22.0"). umqtt: whether that has it. haste: by how much sooner than asked for
+    its watchdog bites.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class VirtualBoard:
         heap: str | None = None,
         air: str = AIR,
         release: str = "",
+        umqtt: bool = True,
         haste: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,7 @@ class VirtualBoard:
             "VIRTUAL_HASTE": str(haste),
             "VIRTUAL_RELEASE": release,
             "VIRTUAL_RTC": str(self._rtc),
+            "VIRTUAL_UMQTT": "yes" if umqtt else "no",
         }
         self.lines: list[str] = []
         self.starts: list[str] = []
@@ -86,7 +89,7 @@ class VirtualBoard:
         self._process: subprocess.Popen[bytes] | None = None
         self._said = _Said()
         self._line = b""
-        self._cut = -1
+        self._cut_at = 0
 
     @property
     def port(self) -> str:
@@ -100,30 +103,28 @@ class VirtualBoard:
 
     # -- power -------------------------------------------------------------------------------------
 
-    def power_on(self) -> VirtualBoard:
-        """Give it power."""
+    def power_on(self, cut_at: int = 0) -> VirtualBoard:
+        """Give it power, and with it its port; `cut_at`: see cut_after."""
+        self._cut_at = cut_at
         self._rtc.write_bytes(b"")
         self.died = None
+        self.plug()
         self._cable.call(lambda: self._start("power-on"))
         return self
 
     def power_cut(self) -> None:
-        """Take the power away."""
+        """Take the power away, and with it the port, as with any board that lives on USB."""
         self._cable.call(self._stop)
 
     def power_cycle(self) -> None:
-        """Take the power away and give it back; the button on a board is no less."""
+        """Take the power away and give it back."""
         self.power_cut()
         self.power_on()
 
     def cut_after(self, operations: int) -> None:
-        """From the next start on, let the power go when so many programs and erases are done."""
-        self._cut = operations
-
-    def cut_now_after(self, operations: int) -> None:
-        """The same from a start now: a power cycle before it."""
-        self.cut_after(operations)
-        self.power_cycle()
+        """Let the power go when so many more programs and erases are done, from a start now on."""
+        self.power_cut()
+        self.power_on(sum(self.counters()) + operations + 1)
 
     @property
     def powered(self) -> bool:
@@ -131,6 +132,11 @@ class VirtualBoard:
         return self._process is not None
 
     # -- the cable ---------------------------------------------------------------------------------
+
+    @property
+    def taken(self) -> int:
+        """How many bytes a tool has sent so far."""
+        return self._cable.taken
 
     def unplug_after(self, count: int) -> None:
         """Pull the cable when the tool has sent `count` more bytes. The board keeps its power."""
@@ -218,8 +224,7 @@ class VirtualBoard:
 
     def _start(self, cause: str) -> None:
         env = {**self._env, "LIMPET_RESET": cause}
-        if self._cut >= 0:
-            env["VIRTUAL_CUT"], self._cut = str(self._cut), -1
+        env["VIRTUAL_CUT"] = str(self._cut_at)
         if cause == "soft" and self._said.raw:
             env["VIRTUAL_RAW"] = "1"
         self._said = _Said()
@@ -243,6 +248,7 @@ class VirtualBoard:
         if self._process:
             self._process.kill()
             self._ended(restart=False)
+        self._cable.unplug()
 
     def _from_chip(self) -> None:
         assert self._process
@@ -273,8 +279,11 @@ class VirtualBoard:
         if restart and code in _RESETS:
             self._start(_RESETS[code])
             return
+        if code == _POWER_CUT:
+            self._cable.unplug()
+        elif restart:
+            self.died = code
         with self._changed:
-            self.died = code if restart and code != _POWER_CUT else self.died
             self._changed.notify_all()
 
     def _heard(self, data: bytes) -> None:

@@ -33,6 +33,7 @@ class Cable:
         self._master = self._slave = -1
         self._client: socket.socket | None = None
         self._left = -1
+        self.taken = 0  # bytes from the tool so far
         self._plugged = False
         self._open = True
         self.listen(woken, lambda: self._work(woken))
@@ -162,6 +163,7 @@ class Cable:
             self._drop()
 
     def _pass_on(self, data: bytes) -> None:
+        self.taken += len(data)
         if 0 <= self._left <= len(data):
             data = data[: self._left]
             self._heard(data)

@@ -73,6 +73,7 @@ class Link:
         self._in_flight = []  # (packet id, source, key), in order of sending
         self._resume = []  # the same, from before the connection broke
         self._now = self._down_since = self._offline_at = 0
+        self._no_network = None  # why, as it was said last
         self._retry_at = backoff.resume_ms()  # a reset starts no storm
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
@@ -102,7 +103,11 @@ class Link:
 
     def _step_client(self, now):
         client = self._client
-        if not self._network.step(now):
+        usable = self._network.step(now)
+        if self._network.cause != self._no_network:
+            self._no_network = self._network.cause
+            self._log("wifi", "down cause=" + self._no_network if self._no_network else "up")
+        if not usable:
             self._offline_at = now
             if client.state != "down":
                 client.abort()

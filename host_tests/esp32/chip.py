@@ -35,11 +35,11 @@ _POWER_CUT = 67
 class Disk:
     """The flash: a file of so many blocks, behind which programs and erases are counted."""
 
-    def __init__(self, path, left):
+    def __init__(self, path, cut_at):
         self._file = open(path, "r+b")  # noqa: SIM115 (as long as there is power)
         self._count_at = self._file.seek(0, 2) - 8
         self._blocks = self._count_at // _BLOCK
-        self._left = left
+        self._cut_at = cut_at
         self._file.seek(self._count_at)
         self._counts = list(struct.unpack("<II", self._file.read(8)))
 
@@ -75,8 +75,7 @@ class Disk:
         self._counts[which] += 1
         self._file.seek(self._count_at)
         self._file.write(struct.pack("<II", *self._counts))
-        self._left -= 1
-        return self._left == -1
+        return sum(self._counts) == self._cut_at
 
     def blank(self):
         """Whether nothing has ever been written to the first block."""
@@ -347,15 +346,21 @@ def start():
     if cause != "soft":
         print("ets Jul 29 2019 12:21:46\n\nrst:%s,boot:0x13 (SPI_FAST_FLASH_BOOT)" % _RST[cause])
     _rom(os.getenv("LIMPET_ROM"))
-    disk = Disk(os.getenv("VIRTUAL_FLASH"), int(os.getenv("VIRTUAL_CUT") or -1))
+    disk = Disk(os.getenv("VIRTUAL_FLASH"), int(os.getenv("VIRTUAL_CUT") or 0))
     memory = open(os.getenv("VIRTUAL_RTC"), "r+b")  # noqa: SIM115 (until the reset)
     _mount(disk)
     sys.path[:] = ["", ".frozen", "/lib", "/rom"]
     sys.modules["sys"] = _Sys(sys, chip, os.getenv("VIRTUAL_RELEASE") or "")
     sys.modules["micropython"] = _Micropython(micropython)
+    if os.getenv("VIRTUAL_UMQTT") == "no":
+        sys.modules["umqtt"] = object()  # which has nothing in it
     import rtc_file
 
-    rtc_file.start(memory)
+    watchdog_ms = rtc_file.start(memory, cause == "soft")
+    if watchdog_ms:
+        import machine
+
+        machine.WDT(timeout=watchdog_ms)
     space = {"__name__": "__main__"}
     if _file("boot.py", space) and not raw:
         _file("main.py", space)

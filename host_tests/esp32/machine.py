@@ -58,6 +58,7 @@ class WDT(desk.WDT):
 
     def __init__(self, id=0, timeout=5000):
         super().__init__(id, timeout // int(os.getenv("VIRTUAL_HASTE") or 1))
+        rtc_file.keep_watchdog(timeout)
 
 
 def freq(hertz=None):

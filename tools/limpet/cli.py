@@ -12,7 +12,7 @@ app = App(name="limpet", help="Sensor-node firmware that holds on: run it, watch
 NAMES = (
     *("run", "watch", "send"),
     *("setup", "provision", "node", "broker"),
-    *("image", "flash", "wokwi"),
+    *("image", "flash", "deploy", "console", "wokwi"),
     "bench",
 )
 for name in NAMES:
