@@ -11,12 +11,14 @@ import stat
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from brokers import fields
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from limpet import authority, layout, operators, passwords, private
 from limpet.authority import Authority, Identity
 from limpet.debian import HOST
@@ -132,6 +134,23 @@ def test_server_names(tmp_path: Path) -> None:
         "broker.example",
         "192.0.2.7",
     ]
+
+
+def test_address_is_in_the_certificate_twice(tmp_path: Path) -> None:
+    """Clients that know no addresses in certificates find the broker's as a name; an older
+    certificate without it is renewed.
+    """
+    made = Setup(tmp_path / "dev", ["192.0.2.7"])
+    certificate = authority.load_certificate(made.layout.server_certificate)
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert x509.DNSName("192.0.2.7") in san
+    assert x509.IPAddress(IPv4Address("192.0.2.7")) in san
+    assert not authority.covers(certificate, ["192.0.2.8"])
+    alone = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("192.0.2.7"))])
+    older = made.authority._issue(
+        "192.0.2.7", ExtendedKeyUsageOID.SERVER_AUTH, None, timedelta(days=1), alone
+    )
+    assert not authority.covers(older.certificate, ["192.0.2.7"])
 
 
 def test_server_certificate_grows(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Authority:
         self, names: Iterable[str], now: datetime | None = None, valid: timedelta = SERVER_VALID
     ) -> Identity:
         """Issue a broker's identity for `names`: hosts and IP addresses, the first as CN."""
-        alternatives = [_alternative(name) for name in names]
+        alternatives = [each for name in names for each in _alternatives(name)]
         cn = str(alternatives[0].value)
         san = x509.SubjectAlternativeName(alternatives)
         return self._issue(cn, ExtendedKeyUsageOID.SERVER_AUTH, now, valid, san)
@@ -185,13 +185,17 @@ def key_type(certificate: x509.Certificate) -> str:
 
 def names(certificate: x509.Certificate) -> list[str]:
     """Return the host names and addresses that a server certificate is good for."""
-    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(name.value) for name in san]
+    return list(dict.fromkeys(str(name.value) for name in _san(certificate)))
 
 
 def covers(certificate: x509.Certificate, wanted: Iterable[str]) -> bool:
-    """True when the server certificate is good for every name in `wanted`."""
-    return {str(_alternative(name).value) for name in wanted} <= set(names(certificate))
+    """True when the server certificate is good for every name in `wanted`, to every client."""
+    san = set(_san(certificate))
+    return all(each in san for name in wanted for each in _alternatives(name))
+
+
+def _san(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+    return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
 
 
 def _builder(
@@ -227,8 +231,11 @@ def _name(cn: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
 
 
-def _alternative(name: str) -> x509.DNSName | x509.IPAddress:
+def _alternatives(name: str) -> list[x509.DNSName | x509.IPAddress]:
+    """What a certificate for `name` has to say."""
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        address = x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        return [x509.DNSName(name)]
+    # As text besides: Mbed TLS before 3.5 (MicroPython 1.23 on the ESP32) compares nothing else.
+    return [address, x509.DNSName(str(address.value))]
