@@ -69,13 +69,13 @@ def test_refused_client_certificate_has_a_name(
     """A node whose own certificate the broker refuses with an alert says so, for a minute.
 
     asyncio, and so the embedded broker, closes without one: with TLS 1.3 that is a broker that
-    hangs up on a CONNECT, and tried again sooner.
+    hangs up on a CONNECT, or just before it is sent, and tried again sooner.
     """
     own = foreign.client("node-1")
     files = {"cert.der": own.der(), "key.der": own.key_der()}
-    silent = broker.kind == "amqtt"
-    expected = ("closed", False) if silent else ("tls-refused", True)
-    assert refused(node, broker, files=files) == expected
+    silent = {("closed", False), ("tls-closed", False)}
+    expected = silent if broker.kind == "amqtt" else {("tls-refused", True)}
+    assert refused(node, broker, files=files) in expected
 
 
 def test_client_id_of_another_is_refused(broker: RunningBroker, node: StartNode) -> None:
