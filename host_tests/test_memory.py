@@ -1,4 +1,4 @@
-"""What the node takes of a small heap: for a day, for whatever the network sends, and for its code.
+"""What the node takes of a small heap: for a day, and for whatever the network sends.
 
 Measured on the 32-bit interpreter, whose objects have the ESP32's sizes. DAY=full makes the day a
 whole one: `make day`.
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import footprint
 import pytest
 import upy
 from brokers import RunningBroker, base
@@ -44,10 +43,6 @@ FLAT = 2048
 # answers Commands takes 17 KB besides, from the first Command until a minute after the last.
 PACKET = 20_000
 KEPT = 1024
-
-# Bytes of byte code and of heap after line.py has joined all; neither is to creep up.
-BOOT_MPY = 45_500
-JOINED = 89_000
 
 
 class Day:
@@ -166,11 +161,3 @@ def test_network_allocates_no_more_than_the_bound() -> None:
     assert len(worst) == 9
     assert max(worst) <= PACKET
     assert kept <= KEPT
-
-
-def test_code_keeps_its_budget() -> None:
-    """What is loaded at boot, and the heap of a node that has been joined, do not creep up."""
-    modules, used = footprint.measure()
-    print(footprint.table(modules, used))
-    assert sum(each.mpy for each in modules) <= BOOT_MPY
-    assert used <= JOINED

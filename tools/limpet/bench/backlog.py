@@ -23,13 +23,13 @@ def drained(world: World, tree: Tree, port: int, count: int) -> float:
 def _ours(world: World, tree: Tree) -> list[Row]:
     with Wire(world.port, ROUND_TRIP_S / 2) as wire:
         took = tuple(drained(world, tree, wire.port, READINGS) for _ in range(3))
-    return [Row(rates.NODE, "s", took)]
+    return [Row(rates.NODE, "s", took, "backlog")]
 
 
 def _peers(world: World) -> list[Row]:
     with Wire(world.port, ROUND_TRIP_S / 2) as wire:
         found = rates.rate(world, Tree(), "bench_umqtt", _ASKED_OF_UMQTT, 1, wire.port)
-    return [Row(rates.UMQTT, "s", tuple(READINGS / each for each in found))]
+    return [Row(rates.UMQTT, "s", tuple(READINGS / each for each in found), "backlog")]
 
 
 def _judge(rows: Rows) -> list[Verdict]:

@@ -14,11 +14,15 @@ from limpet.bench.world import World
 
 
 class Row(NamedTuple):
-    """One thing that was measured, in one or more runs, each a sample in `unit`."""
+    """One thing that was measured, in one or more runs, each a sample in `unit`.
+
+    group: rows of one group, if any, are compared with its first.
+    """
 
     what: str
     unit: str
     samples: tuple[float, ...]
+    group: str = ""
 
     @property
     def median(self) -> float:

@@ -44,7 +44,8 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         UP: up(world, tree, "frozen"),
         UP_MPY: up(world, tree, "bytecode"),
     }
-    return [Row(what, "bytes", (heap,)) for what, heap in found.items()]
+    groups = {CLIENT: "mpy", CLIENT_FROZEN: "frozen"}
+    return [Row(what, "bytes", (heap,), groups.get(what, "")) for what, heap in found.items()]
 
 
 def _peers(world: World) -> list[Row]:
@@ -58,8 +59,8 @@ def _peers(world: World) -> list[Row]:
     said = tree.run("bench_import", flash, {"names": ["umqtt.robust"]}, form="bytecode", **_BIG)
     frozen = imported(world, tree, "frozen", "umqtt.robust")
     return [
-        Row(UMQTT_MPY, "bytes", (sum(said["heaps"]),)),
-        Row(UMQTT_FROZEN, "bytes", (frozen,)),
+        Row(UMQTT_MPY, "bytes", (sum(said["heaps"]),), "mpy"),
+        Row(UMQTT_FROZEN, "bytes", (frozen,), "frozen"),
     ]
 
 

@@ -30,7 +30,7 @@ class Kept:
     def get(self, name: str) -> list[Row] | None:
         """Return the rows that were kept under `name`, or None."""
         found = self._rows.get(name)
-        return None if found is None else [Row(w, u, tuple(s)) for w, u, s in found]
+        return None if found is None else [Row(w, u, tuple(s), g) for w, u, s, g in found]
 
     def put(self, name: str, rows: list[Row]) -> None:
         """Keep rows."""

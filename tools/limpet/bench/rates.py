@@ -26,13 +26,13 @@ def rate(
 
 
 def _client(world: World, tree: Tree) -> list[Row]:
-    return [Row(CLIENT, _PER_S, rate(world, tree, "bench_client", 10_000))]
+    return [Row(CLIENT, _PER_S, rate(world, tree, "bench_client", 10_000), "rate")]
 
 
 def _client_peers(world: World) -> list[Row]:
     return [
-        Row(UMQTT, _PER_S, rate(world, Tree(), "bench_umqtt", 30)),
-        Row(BARE, _PER_S, rate(world, Tree(), "bench_bare", 10_000)),
+        Row(UMQTT, _PER_S, rate(world, Tree(), "bench_umqtt", 30), "rate"),
+        Row(BARE, _PER_S, rate(world, Tree(), "bench_bare", 10_000), "rate"),
     ]
 
 
@@ -65,8 +65,8 @@ def _node(world: World, tree: Tree) -> list[Row]:
     settings = {"do": "flood", "count": 4000, "ahead": 48}
     took = [tree.run("bench_node", world.flash(), settings)["s"] for _ in range(_RUNS)]
     return [
-        Row(NODE, _PER_S, tuple(4000 / each for each in took)),
-        Row(CLIENT, _PER_S, rate(world, tree, "bench_client", 10_000, 3)),
+        Row(NODE, _PER_S, tuple(4000 / each for each in took), "rate"),
+        Row(CLIENT, _PER_S, rate(world, tree, "bench_client", 10_000, 3), "rate"),
     ]
 
 
@@ -94,7 +94,7 @@ def _client_far(world: World, tree: Tree) -> list[Row]:
     for ms in ROUND_TRIPS_MS:
         with Wire(world.port, ms / 2000) as wire:
             found = rate(world, tree, "bench_client", 10 * WINDOW, 3, wire.port)
-            rows.append(Row(_far(CLIENT, ms), _PER_S, found))
+            rows.append(Row(_far(CLIENT, ms), _PER_S, found, f"{ms} ms"))
     return rows
 
 
@@ -103,7 +103,7 @@ def _peers_far(world: World) -> list[Row]:
     for ms in ROUND_TRIPS_MS:
         with Wire(world.port, ms / 2000) as wire:
             found = rate(world, Tree(), "bench_umqtt", 6, 1, wire.port)
-            rows.append(Row(_far(UMQTT, ms), _PER_S, found))
+            rows.append(Row(_far(UMQTT, ms), _PER_S, found, f"{ms} ms"))
     return rows
 
 

@@ -5,6 +5,7 @@ It will NOT measure, or judge anything but the rows that it is given.
 
 from __future__ import annotations
 
+import textwrap
 from typing import NamedTuple
 
 from limpet.bench.figure import Figure, Row, Verdict, text
@@ -16,8 +17,9 @@ _HEAD = """\
 Written by `make bench`; not to be edited. Peers are measured in the same run, on the same machine,
 with the same broker. Times are medians of several runs, with the least and the most; counts
 (bytes, records, heap, instructions) come out the same each time, and `make test` holds them.
-`x` is that row's median as a multiple of the first row's of its unit.
+`x` is a row's median as a multiple of ours.
 """
+_WIDTH = 120
 _TARGETS = """
 ## What was to be reached
 
@@ -63,8 +65,8 @@ def markdown(
         if each.missing:
             parts.append(f"| {each.figure.name} | | not measured: {each.missing} | |\n")
     for each in taken:
-        parts.append(f"\n## {each.figure.title}\n\n`limpet bench --only {each.figure.name}`. ")
-        parts.append(f"{each.figure.how}\n")
+        how = f"`limpet bench --only {each.figure.name}`. {each.figure.how}"
+        parts.append(f"\n## {each.figure.title}\n\n{textwrap.fill(how, _WIDTH)}\n")
         parts.append(_table(each, against))
     if modules:
         parts.append(_MODULES)
@@ -97,8 +99,9 @@ def _multiples(rows: list[Row]) -> list[str]:
     first: dict[str, float] = {}
     found = []
     for row in rows:
-        base = first.setdefault(row.unit, row.median)
-        found.append(_multiple(row.median / base) if base and row.median else "")
+        base = first.setdefault(row.group, row.median)
+        compared = row.group and base and row.median
+        found.append(_multiple(row.median / base) if compared else "")
     return found
 
 

@@ -50,9 +50,9 @@ def _per_piece(
 def _ours(world: World, tree: Tree) -> list[Row]:
     size, records = live(world, tree)
     return [
-        Row(LIVE, "bytes", (size,)),
-        Row(LIVE_RECORDS, "", (records,)),
-        Row(BACKLOG, "bytes", (from_backlog(world, tree),)),
+        Row(LIVE, "bytes", (size,), "bytes"),
+        Row(LIVE_RECORDS, "", (records,), "records"),
+        Row(BACKLOG, "bytes", (from_backlog(world, tree),), "bytes"),
     ]
 
 
@@ -61,7 +61,10 @@ def _peers(world: World) -> list[Row]:
         Tree().run("bench_umqtt", world.flash(port), {"count": count})
 
     size, records = _per_piece(world, run, (5, 25))
-    return [Row(rates.UMQTT, "bytes", (size,)), Row(UMQTT_RECORDS, "", (records,))]
+    return [
+        Row(rates.UMQTT, "bytes", (size,), "bytes"),
+        Row(UMQTT_RECORDS, "", (records,), "records"),
+    ]
 
 
 def _judge(rows: Rows) -> list[Verdict]:
