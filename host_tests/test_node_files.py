@@ -37,6 +37,7 @@ def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
             if path.name not in ("boot.py", "main.py"):
                 wanted.add(path.relative_to(folder).with_suffix(".mpy").as_posix())
     assert set(files) == wanted
+    assert list(files) == [*sorted(wanted - {"files.json"}), "files.json"]
     assert name.encode() in files["board.mpy"]
 
 

@@ -10,9 +10,8 @@ from littlefs import LittleFS, LittleFSError
 from limpet.board_facts import BLOCK
 from limpet.problem import Problem
 
-# As MicroPython mounts (extmod/vfs_lfsx.c): with another cache size it could not read small files,
-# which lie inside their directory. The version on disk is 2.1, as 1.22 and later make it
-# themselves.
+# As MicroPython mounts (extmod/vfs_lfsx.c): then a file is laid out as it would have done it. The
+# version on disk is 2.1, which 1.22 and later make themselves.
 _PARAMETERS: dict[str, Any] = {
     "block_size": BLOCK,
     "read_size": 32,
