@@ -209,7 +209,7 @@ def limpet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_command(tmp_path: Path, device: Path) -> None:
     """The command says what goes where, how large each part is, and what heap the node takes."""
     firmware = fitting(facts("esp32s3_devkitc"), tmp_path)
-    options = ["--firmware", firmware, "--flash", "16", "--out", tmp_path]
+    options: list[str | Path] = ["--firmware", firmware, "--flash", "16", "--out", tmp_path]
     done = limpet("esp32s3_devkitc", "--device", device, *options)
     assert done.returncode == 0, done.stderr
     for words in (
@@ -232,13 +232,21 @@ def test_command_without_micropython(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where none can be had the file system is made, and it is said what is missing, what to do."""
+    """Where none can be had the file system is made, and it is said what is missing, what to do; so
+    it is where there is no 32-bit interpreter to measure the heap with.
+    """
+
+    def no_interpreter() -> None:
+        raise Problem("There is none.", "Do without.")
+
+    monkeypatch.setattr(image.heap, "joined", no_interpreter)
     monkeypatch.setenv("MPFLASH", "/bin/true")
     monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
     image.image("esp32_devkit", device=str(device), out=tmp_path)
     printed = capsys.readouterr().out
     assert "There is no MicroPython in it. ESP32_GENERIC-v1.29.0.bin could not" in printed
     assert "FIRMWARE=ESP32_GENERIC-v1.29.0.bin" in printed
+    assert "heap: not measured. There is none.\n" in printed
     assert (tmp_path / "esp32_devkit" / "vfs.bin").stat().st_size == 2 * MB
 
 

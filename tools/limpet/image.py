@@ -202,9 +202,7 @@ def _notes(owner: DeviceFolder) -> None:
     if owner.config.wifi_ssid is None:
         print(f"  Its {CONFIG} names no Wi-Fi: wifi_ssid, wifi_password.")
     if config.is_loopback(owner.config.broker):
-        print(
-            f"            Its broker is {owner.config.broker}: on a chip that is the chip itself."
-        )
+        print(f"  Its broker is {owner.config.broker}: on a chip that is the chip itself.")
 
 
 def _kb(size: int) -> str:
