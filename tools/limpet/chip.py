@@ -181,5 +181,5 @@ def _problem(port: str, doing: str, fault: Exception) -> Problem:
         return Problem(f"This MicroPython is not for the chip on {port}: {said}", "Take another.")
     return Problem(
         f"The chip on {port} failed while {doing} ({said.rstrip('.')}).",
-        "Start again with --baud 115200, and another cable if there is one.",
+        "Start again; if it does so twice, with --baud 115200 or another cable.",
     )
