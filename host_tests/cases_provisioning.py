@@ -383,6 +383,7 @@ def case_refused() -> None:
         (line(crc32="00000000"), "crc32"),
     ):
         rig = Rig(Wired())
+        rig.loads = lambda *ders: True
         rig.say(bad + b"\n")
         assert not rig.node.done
         assert rig.lines[0].startswith("config refused field=" + field + " rule="), (
@@ -400,6 +401,21 @@ def case_damaged_credentials() -> None:
     rig.say(line() + b"\n")
     assert rig.lines[0].startswith("config refused field=key_der")
     assert not rig.kept
+
+
+def case_no_memory() -> None:
+    """A line for which memory is too short is refused like any other; the node goes on."""
+    rig = Rig(Wired())
+
+    def fails(*ders: bytes) -> bool:
+        raise MemoryError
+
+    rig.loads, loads = fails, rig.loads
+    rig.say(line() + b"\n")
+    assert rig.lines[0].startswith("config refused field=line rule=is too long for what memory")
+    rig.loads = loads
+    rig.say(line() + b"\n")
+    assert rig.node.done
 
 
 def case_every_byte_counts() -> None:

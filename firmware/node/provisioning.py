@@ -31,7 +31,7 @@ class Provisioning:
 
     device: firmware, version, chip and name (str), for who asks. network: the Board's. loads: see
     intake.read. keep(text, files): makes config.json and the credentials stay, all or none; may
-    raise OSError. send(bytes): to the console. Takes 6.5 KB.
+    raise OSError. send(bytes): to the console. A line takes its length, up to 6 KB.
     """
 
     def __init__(self, device, network, loads, keep, send, log):
@@ -42,9 +42,7 @@ class Provisioning:
         self._send = send
         self._log = log
         self._reader = improv.Reader()
-        # One more than fits: so a longer line is known by its length.
-        self._line = bytearray(intake.LINE_MAX + 1)
-        self._length = 0
+        self._line = bytearray()
         self._deaf = False  # to what is left of a packet that went wrong
         self._heard_at = 0
         self._say_at = 0
@@ -66,7 +64,7 @@ class Provisioning:
             self._text(byte)
         elif kind == improv.START:
             if not self._deaf:
-                self._length = max(self._length - 6, 0)
+                self._line = self._line[:-6]
             self._deaf = False
         elif kind == improv.WHOLE:
             self._packet(now)
@@ -78,12 +76,12 @@ class Provisioning:
         """Do what time asks for. Returns when to look again, in ms. KeyboardInterrupt as above."""
         if now - self._heard_at > _PACKET_MS:
             self._pause()
-        if self._length and now - self._heard_at > _LINE_MS:
-            self._length = 0
+        if self._line and now - self._heard_at > _LINE_MS:
+            self._line = bytearray()
             self._log("config", "line given up, it has no end")
         if self._trying:
             self._join(now)
-        elif now >= self._say_at and not (self._length or self._reader.inside):
+        elif now >= self._say_at and not (self._line or self._reader.inside):
             self._say_at = now + _SAY_MS
             self._log("config", "missing, waits for " + self._wanted())
         return _STEP_MS
@@ -111,20 +109,22 @@ class Provisioning:
         elif byte == _CTRL_C:
             raise KeyboardInterrupt
         elif not line_ends:
-            if self._length <= intake.LINE_MAX:
-                self._line[self._length] = byte
-                self._length += 1
-        elif self._length:
-            line = bytes(memoryview(self._line)[: self._length])
-            self._length = 0
+            if len(self._line) <= intake.LINE_MAX:  # one more: so a longer line is known as such
+                self._line.append(byte)
+        elif self._line:
+            line = bytes(self._line)
+            self._line = bytearray()
             self._take(line)
 
     def _take(self, line):
+        self._told = None
         try:
             self._told = intake.read(line, self._loads)
             self._finish()
         except ConfigError as error:
             self._refuse(error)
+        except MemoryError:
+            self._refuse(ConfigError("line", "is too long for what memory is left"))
 
     def _finish(self):
         """Keep the config if all of it is there; else say what is not. ConfigError."""
