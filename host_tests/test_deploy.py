@@ -384,9 +384,10 @@ def test_power_cut_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: 
     for _ in range(6):
         versions.next()
         board.cut_after(chance.randrange(1, versions.operations))
-        running(board)
         causes.append(bench.refused(board))
+        starts = len(board.starts)
         board.power_cycle()
+        restarted(board, starts, "power-on")
         versions.check(causes[-1])
     assert all("went away" in cause for cause in causes)
 

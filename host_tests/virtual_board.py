@@ -259,7 +259,7 @@ class VirtualBoard:
             return
         text = self._said.heard(data)
         self._cable.send(text)
-        if self._said.owed and self._said.interrupts is not None:
+        if self._said.owed:
             self._said.owed = False
             self._interrupt()
         *lines, self._line = (self._line + text).split(b"\n")
@@ -301,12 +301,12 @@ class VirtualBoard:
 
     def _interrupt(self) -> None:
         """Ctrl-C: what it does is decided when it arrives, as on the chip."""
-        if self._said.interrupts is None:
-            self._said.owed = True  # before the chip has begun to listen
-        elif self._said.interrupts and self._process:
+        if self._said.interrupts and self._process:
             self._process.send_signal(signal.SIGINT)
-        else:
+        elif self._said.reads:
             self._type(b"\x03")
+        else:
+            self._said.owed = True  # the chip is about to start something that it will end
 
     def __enter__(self) -> VirtualBoard:
         return self.power_on()
@@ -329,7 +329,8 @@ class _Said:
     """What the chip marks in what it says: see esp32/chip.py."""
 
     def __init__(self) -> None:
-        self.interrupts: bool | None = None
+        self.interrupts = False
+        self.reads = False  # bytes one by one: in a REPL, or because Ctrl-C was switched off
         self.raw = False
         self.owed = False
         self._marked = False
@@ -343,7 +344,9 @@ class _Said:
                 if byte in b"Ii":
                     self.interrupts = byte == ord("I")
                 elif byte in b"RF":
-                    self.raw = byte == ord("R")
+                    self.raw, self.reads = byte == ord("R"), True
+                elif byte == ord("-"):
+                    self.interrupts, self.reads = False, True
                 else:
                     out.append(byte)
             elif byte == 255:

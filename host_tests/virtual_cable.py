@@ -1,7 +1,7 @@
 """The tool's end of a virtual board: a pty behind a link that keeps its name, and a TCP port.
 
 One tool at a time, at either. The thread that serves both also does all that happens inside the
-board, so that nothing there needs a lock. It will NOT hold back bytes that nobody takes.
+board, so that nothing there needs a lock. It will NOT keep more than 64 KB that nobody takes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from threading import Condition, Thread
 from typing import Any
 
 TIMEOUT_S = 30.0
+_HELD = 65536
+_AGAIN_S = 0.01
 
 
 class Cable:
@@ -31,6 +33,7 @@ class Cable:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.tcp_port = int(self._listener.getsockname()[1])
         self._master = self._slave = -1
+        self._held = b""  # what the pty does not take yet
         self._client: socket.socket | None = None
         self._left = -1
         self.taken = 0  # bytes from the tool so far
@@ -63,8 +66,9 @@ class Cable:
     def send(self, data: bytes) -> None:
         """To the tool, if one is there."""
         if self._master >= 0:
+            self._held = (self._held + data)[-_HELD:]
             with contextlib.suppress(BlockingIOError):
-                os.write(self._master, data)
+                self._held = self._held[os.write(self._master, self._held) :]
         if self._client:
             try:
                 self._client.sendall(data)
@@ -76,6 +80,7 @@ class Cable:
         if self._plugged:
             return
         self._plugged = True
+        self._held = b""
         self._left = -1
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -113,10 +118,11 @@ class Cable:
 
     def _run(self) -> None:
         while self._open:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(_AGAIN_S if self._held else None):
                 # One that an earlier one of this round has ended is not called.
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
+            self.send(b"")
         self._selector.close()
         self._wake.close()
 

@@ -4,9 +4,9 @@ boot.py and main.py are run, and the raw REPL answers, as in MicroPython 1.29's 
 and shared/runtime/pyexec.c, raw-paste included. The friendly REPL takes single lines only.
 
 What goes out on the console is marked for the board, which stands between chip and cable: 0xFF
-begins a mark, which is 0xFF or a line feed that is not to become CR LF, `I` or `i` when Ctrl-C
-interrupts from here on or is a byte like others, `R` or `F` when the raw or the friendly REPL is
-entered. The text that a node prints is UTF-8 and has no 0xFF.
+begins a mark, which is 0xFF or a line feed that is not to become CR LF, `I` or `i` when code
+begins or ends that Ctrl-C interrupts, `-` when it is a byte like others, `R` or `F` when the raw or
+the friendly REPL is entered. The text that a node prints is UTF-8 and has no 0xFF.
 """
 
 import os
@@ -146,7 +146,7 @@ class _Micropython:
 
 def _kbd_intr(key):
     """Which byte interrupts; -1: none."""
-    _tell(b"I" if key == 3 else b"i")
+    _tell(b"I" if key == 3 else b"-")
 
 
 _stdin, _stdout = sys.stdin.buffer, sys.stdout.buffer
