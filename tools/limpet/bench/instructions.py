@@ -82,12 +82,18 @@ def backlog(world: World, tree: Tree, counts: tuple[int, int] = (200, 1200)) -> 
     return (found[1] - found[0]) / (counts[1] - counts[0])
 
 
+def idle_turns(world: World, tree: Tree, seconds: int) -> int:
+    """Turns of the main loop in so many seconds in which nothing happens."""
+    settings = {"do": "idle", "seconds": seconds}
+    return int(tree.run("bench_node", world.flash(), settings)["turns"])
+
+
 def _idle(world: World, tree: Tree) -> tuple[float, float]:
     """Thousands of instructions per second, and turns of the main loop per minute."""
     found = []
     for seconds in _IDLE_S:
         settings = {"do": "idle", "seconds": seconds}
-        turns = tree.run("bench_node", world.flash(), settings)["turns"]
+        turns = idle_turns(world, tree, seconds)
         found.append((collected(world, tree, "bench_node", settings), turns))
     (short, few), (long, many) = found
     span_s = _IDLE_S[1] - _IDLE_S[0]
@@ -112,9 +118,11 @@ def _peers(world: World) -> list[Row]:
 
 
 def _judge(rows: Rows) -> list[Verdict]:
+    turns = rows[TURNS].median
+    woken = Verdict("idle: wakes for deadlines only", f"{turns:.3g} turns a minute", turns <= 12)
     if rates.UMQTT not in rows:
-        return []
-    found = []
+        return [woken]
+    found = [woken]
     for what in (NODE, BACKLOG, CLIENT):
         share = rows[what].median / rows[rates.UMQTT].median
         found.append(Verdict(f"{what}: below umqtt.robust", f"{text(share)} x", share < 1))

@@ -30,6 +30,7 @@ class _Ear:
     def __init__(self) -> None:
         self._topics: set[str] = set()
         self._changed = threading.Condition()
+        self.over = False
 
     def take(self, arrival: Arrival) -> None:
         with self._changed:
@@ -39,10 +40,16 @@ class _Ear:
     def wait(self, topic: str, node: TreeNode, timeout_s: float) -> bool:
         """Whether something arrives on that topic, or below it, while the node is well."""
         with self._changed:
-            self._changed.wait_for(lambda: self._there(topic) or node.ill, timeout_s)
+            self._changed.wait_for(lambda: self._there(topic) or node.ill or self.over, timeout_s)
             return self._there(topic) and not node.ill
 
+    def stop(self) -> None:
+        """Have nobody wait any more."""
+        self.over = True
+        self.changed()
+
     def changed(self) -> None:
+        """Have those that wait look again."""
         with self._changed:
             self._changed.notify_all()
 
@@ -64,7 +71,7 @@ def enough(world: World, tree: Tree, operator: OperatorClient, ear: _Ear, **how:
 
 def _least(world: World, tree: Tree, form: str, operator: OperatorClient, ear: _Ear) -> int:
     low, high = _BOUNDS_KB
-    while high - low > _STEP_KB:
+    while high - low > _STEP_KB and not ear.over:
         middle = (low + high) // 2
         how: Mapping[str, Any] = {"arch": "i386", "heap": f"{middle}k", form: True}
         if enough(world, tree, operator, ear, **how):
@@ -81,7 +88,11 @@ def _ours(world: World, tree: Tree) -> list[Row]:
     with OperatorClient(where, ear.take) as operator, ThreadPoolExecutor() as pool:
         operator.connect()
         operator.subscribe(["limpet/#"])
-        found = pool.map(lambda form: _least(world, tree, form, operator, ear), LEAST)
+        running = [pool.submit(_least, world, tree, form, operator, ear) for form in LEAST]
+        try:
+            found = [each.result() for each in running]
+        finally:
+            ear.stop()  # after Ctrl-C nobody goes on for the rest of a minute
         return [Row(LEAST[form], "KB", (kb,)) for form, kb in zip(LEAST, found, strict=True)]
 
 

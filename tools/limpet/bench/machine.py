@@ -8,8 +8,10 @@ import re
 import subprocess
 from pathlib import Path
 
+from limpet import debian
 from limpet.interpreter import micropython
 from limpet.mosquitto import mosquitto
+from limpet.problem import Problem
 from limpet.umqtt import FILES
 
 
@@ -17,7 +19,7 @@ def described() -> list[str]:
     """One line each for the machine, the interpreters and the broker."""
     return [
         f"{_cpu()}, {os.cpu_count()} cores, {platform.system()} on {platform.machine()}",
-        f"MicroPython {_micropython('')}, and for heap the 32-bit {_micropython('i386')}",
+        f"MicroPython {_micropython(debian.HOST)}, for heap the 32-bit {_micropython('i386')}",
         f"{_said([*mosquitto(), '-h'])}; umqtt.simple {FILES['simple'][0]}, "
         f"umqtt.robust {FILES['robust'][0]}",
     ]
@@ -32,7 +34,10 @@ def _cpu() -> str:
 
 
 def _micropython(arch: str) -> str:
-    command = micropython(arch) if arch else micropython()
+    try:
+        command = micropython(arch)
+    except Problem:
+        return "one, which there is none of here"
     line = [*command, "-c", "import sys; print('.'.join(map(str, sys.implementation.version[:3])))"]
     return subprocess.run(line, capture_output=True, text=True).stdout.strip() or "unknown"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from typing import NamedTuple
 
+from limpet.bench import sizes
 from limpet.bench.figure import Figure, Row, Verdict, text
 from limpet.bench.sizes import Module
 
@@ -19,7 +20,7 @@ with the same broker. Times are medians of several runs, with the least and the 
 (bytes, records, heap, instructions) come out the same each time, and `make test` holds them.
 `x` is a row's median as a multiple of ours.
 """
-_WIDTH = 120
+_WIDTH = 100
 _TARGETS = """
 ## What was to be reached
 
@@ -29,11 +30,12 @@ _TARGETS = """
 _MODULES = """
 ## Size per module
 
-Of a node that has just been joined, on a 32-bit interpreter, the largest first. 0 bytes of .mpy:
-part of the chip's own firmware, or of what stands in for it here.
+Bytes of byte code, and of heap at import on a 32-bit interpreter, behind what a module imports. One
+that makes the pool of names grow is charged with all of it. 0 bytes of .mpy: part of the chip's own
+firmware, or of what stands in for it here. No heap: only a chip can import it.
 
-| module | .mpy | heap |
-|---|---|---|
+| module | .mpy | heap | loaded |
+|---|---|---|---|
 """
 
 
@@ -70,8 +72,10 @@ def markdown(
         parts.append(_table(each, against))
     if modules:
         parts.append(_MODULES)
-        for module in sorted(modules, key=lambda one: (-one.heap, one.name)):
-            parts.append(f"| {module.name} | {module.mpy:,} | {module.heap:,} |\n")
+        for module in sizes.ordered(modules):
+            heap = "" if module.heap is None else f"{module.heap:,}"
+            loaded = "at boot" if module.at_boot else "on use"
+            parts.append(f"| {module.name} | {module.mpy:,} | {heap} | {loaded} |\n")
     return "".join(parts)
 
 

@@ -82,6 +82,8 @@ def _taken(
 ) -> report.Taken:
     try:
         rows = _rows(made, figure, here, kept)
+    except Problem as why:
+        return report.Taken(figure, [], [], why.cause.rstrip("."))
     except (Unmeasured, TimeoutError) as why:
         return report.Taken(figure, [], [], str(why).partition("\n")[0])
     before: list[Row] = []

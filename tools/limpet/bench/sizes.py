@@ -25,15 +25,20 @@ JOINED = "joined, from .mpy"
 
 
 class Module(NamedTuple):
-    """One line of the table; `mpy` is 0 for what is in the chip's firmware."""
+    """One line of the table.
+
+    mpy: 0 for what is in the chip's firmware. heap: None where only a chip can import it. at_boot:
+    whether a node that is up has it, rather than on use.
+    """
 
     name: str
     mpy: int
-    heap: int
+    heap: int | None
+    at_boot: bool
 
 
 def measure(tree: Tree | None = None, flash: Path | None = None) -> tuple[list[Module], int]:
-    """Return the modules of a node that has been joined, and the heap that it uses then."""
+    """Return all modules of the node, and the heap that one takes that has just been joined."""
     tree = tree or Tree()
     if flash is None:
         with tempfile.TemporaryDirectory() as scratch:
@@ -41,13 +46,30 @@ def measure(tree: Tree | None = None, flash: Path | None = None) -> tuple[list[M
             return measure(tree, World(setup, Mosquitto(setup), Path(scratch)).flash(8883))
     how = {"form": "bytecode", "arch": "i386", "heap": "1m"}
     said = tree.run("bench_join", flash, {}, **how)
-    names = _in_order(tree, set(said["loaded"]) - _OURS)
+    loaded = set(said["loaded"]) - _OURS
+    # Those that are loaded at boot first: what is imported on use finds them there.
+    names = _in_order(tree, loaded)
+    names += [name for name in _in_order(tree, loaded | set(_on_flash(tree))) if name not in names]
     heaps = tree.run("bench_import", flash, {"names": names}, **how)["heaps"]
     modules = []
     for name, heap in zip(names, heaps, strict=True):
         path = compiled_file(tree, name)
-        modules.append(Module(name, path.stat().st_size if path.exists() else 0, int(heap)))
+        mpy = path.stat().st_size if path.exists() else 0
+        modules.append(Module(name, mpy, heap, name in loaded))
     return modules, int(said["used"])
+
+
+def at_boot(modules: list[Module]) -> int:
+    """Return the bytes of byte code that are loaded at boot."""
+    return sum(each.mpy for each in modules if each.at_boot)
+
+
+def _on_flash(tree: Tree) -> Iterator[str]:
+    for folder in tree.folders[:2]:  # the node's own: firmware and lib
+        for path in folder.rglob("*.py"):
+            if path.stem not in ("boot", "main"):
+                name = path.relative_to(folder).with_suffix("")
+                yield ".".join(name.parts).removesuffix(".__init__")
 
 
 def compiled_file(tree: Tree, name: str) -> Path:
@@ -93,22 +115,27 @@ def _imports(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def table(modules: list[Module], used: int) -> str:
-    """Return what was measured as text, the largest first."""
-    lines = [f"{'module':24}{'.mpy':>8}{'heap':>8}"]
-    for each in sorted(modules, key=lambda module: -module.heap):
-        lines.append(f"{each.name:24}{each.mpy:8}{each.heap:8}")
-    total = [sum(each.mpy for each in modules), sum(each.heap for each in modules)]
-    lines.append(f"{'all of them':24}{total[0]:8}{total[1]:8}")
-    lines.append(f"{'the node, joined':24}{used:16}")
+    """Return what was measured as text: first what is loaded at boot, the largest on top."""
+    lines = [f"{'module':28}{'.mpy':>8}{'heap':>8}"]
+    for each in ordered(modules):
+        heap = "" if each.heap is None else each.heap
+        lines.append(f"{each.name:28}{each.mpy:8}{heap:8}{'' if each.at_boot else '  on use'}")
+    lines.append(f"{'loaded at boot':28}{at_boot(modules):8}")
+    lines.append(f"{'all of them':28}{sum(each.mpy for each in modules):8}")
+    lines.append(f"{'the node, joined':28}{used:16}")
     return "\n".join(lines)
+
+
+def ordered(modules: list[Module]) -> list[Module]:
+    """Return them as a reader wants them."""
+    return sorted(modules, key=lambda one: (not one.at_boot, -(one.heap or 0), -one.mpy, one.name))
 
 
 def _rows(world: World, tree: Tree) -> list[Row]:
     modules, used = measure(tree, world.flash())
-    files = [path for folder in tree.modules("bytecode")[0][:2] for path in folder.rglob("*.mpy")]
     return [
-        Row(BOOT, "bytes", (sum(each.mpy for each in modules),)),
-        Row("all that is on flash, .mpy", "bytes", (sum(p.stat().st_size for p in files),)),
+        Row(BOOT, "bytes", (at_boot(modules),)),
+        Row("on flash, .mpy", "bytes", (sum(each.mpy for each in modules),)),
         Row(JOINED, "bytes", (used,)),
     ]
 
