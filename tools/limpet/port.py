@@ -56,15 +56,12 @@ def open_port(name: str) -> Any:
         port = serial.serial_for_url(name, exclusive=True, do_not_open=True)
         port.open()
     except (OSError, ValueError) as error:  # pyserial's own exception is an OSError
-        raise refused(name, error) from error
+        raise _refused(name, error) from error
     return port
 
 
-def refused(name: str, error: Exception) -> Problem:
-    """Return what is wrong with the port `name`, which pyserial could not open because of `error`.
-
-    Useful where somebody else, such as mpremote, does the opening.
-    """
+def _refused(name: str, error: Exception) -> Problem:
+    """What is wrong with the port `name`, which pyserial could not open because of `error`."""
     number = getattr(error, "errno", None)
     if "://" in name:
         return Problem(
