@@ -47,3 +47,17 @@ def _first(rivals: list[Node], wanted: str) -> str:
             except TimeoutError:
                 assert each.returncode is None
     raise TimeoutError("\n".join(line for each in rivals for line in each.lines[-30:]))
+
+
+def test_a_broker_that_restarts_is_no_rival(broker: RunningBroker, node: StartNode) -> None:
+    """However often a broker restarts in a row, the node suspects nobody: one that stops says the
+    node's will to the node itself before it closes.
+    """
+    running = node(broker, speed=20)
+    seen = 0
+    for _ in range(5):
+        up = running.until("link up", seen)
+        seen = running.lines.index(up) + 1
+        broker.restart()
+    running.until("link up", seen)
+    assert not running.said("client-id-taken")

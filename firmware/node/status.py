@@ -20,6 +20,8 @@ _ECHO_MS = const(10000)
 _AT_MOST_EVERY_MS = const(10000)
 # A broker that never lets the node read its status is not worth a fourth reconnect.
 _MAX_LOST = const(3)
+# A broker that stops has said the wills and closed everything by then.
+_STOPPING_MS = const(1000)
 _SIZE_MAX = const(512)  # bytes; the longest birth has half of that
 
 
@@ -50,6 +52,7 @@ class Status:
         self._lost = 0
         self._birth_said = None
         self._known = False  # whether a birth of this boot has come back
+        self._strange_at = None  # when this session's own will came, or a later session's status
 
     def will(self):
         """A new session begins: the will to hand over with its CONNECT."""
@@ -75,8 +78,10 @@ class Status:
             return
         boot, session = _order(payload)
         if boot == self._boot:
-            # Not even a clone whose counters agree: while it is up, a session's will is not said.
-            self.rivals += session >= self.session and self._birth_at is not None
+            # A clone's, whose counters agree: while a session is up, its will is not said. Only a
+            # broker that stops says it (mosquitto), and closes then.
+            if session >= self.session and self._birth_at is not None and self._strange_at is None:
+                self._strange_at = self._clock()
         elif boot is not None:
             # Before the first echo, it is what an earlier boot has left there.
             self.rivals += self._known
@@ -143,7 +148,9 @@ class Status:
 
     def rewind(self):
         """Nothing is sent again: the next connection has a birth of its own."""
-        self._waiting = self._birth_at = self._echo_by = None
+        if self._strange_at is not None:
+            self.rivals += self._clock() - self._strange_at >= _STOPPING_MS
+        self._waiting = self._birth_at = self._echo_by = self._strange_at = None
         self._key += 1
 
     def save(self):
