@@ -200,7 +200,8 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
 def _notes(owner: DeviceFolder) -> None:
     """Say what the node takes and a chip can do nothing with."""
     if owner.config.wifi_ssid is None:
-        print(f"  Its {CONFIG} names no Wi-Fi: limpet provision {owner.device_id} --wifi-ssid NAME.")
+        remedy = f"limpet provision {owner.device_id} --wifi-ssid NAME"
+        print(f"  Its {CONFIG} names no Wi-Fi: {remedy}.")
     if config.is_loopback(owner.config.broker):
         print(f"  Its broker is {owner.config.broker}: on a chip that is the chip itself.")
 
