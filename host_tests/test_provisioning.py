@@ -1,10 +1,12 @@
-"""node/provisioning.py, case by case, under both Pythons."""
+"""node/provisioning.py, case by case, under both Pythons, and with the Wi-Fi of a chip."""
 
 from __future__ import annotations
 
 import both
 import cases_provisioning
 import pytest
+import upy
+from test_wifi import DRIVER
 
 
 @pytest.mark.parametrize("interpreter", both.INTERPRETERS)
@@ -12,3 +14,33 @@ import pytest
 def test_provisioning(case: str, interpreter: str) -> None:
     """The case, whose own docstring says what holds, holds under this Python."""
     both.run(cases_provisioning, case, interpreter)
+
+
+def test_wifi_is_tried_for_real_and_left() -> None:
+    """device/wifi.py behind it: a wrong password is an error after 20 s, the right one is joined at
+    once; the radio is off before, between and after.
+    """
+    script = """
+from cases_provisioning import Rig, SETTINGS, line
+rig = Rig(wifi)
+rig.wait(6000)
+print(air.made, air.is_active)
+print(rig.say(SETTINGS), air.is_active, len(air.calls))
+air.reason = 202
+print(rig.wait(19000), rig.wait(2000), air.is_active, rig.lines[-2])
+print(rig.say(SETTINGS), air.is_active)
+air.lets_in()
+print(rig.wait(50), air.is_active)
+rig.say(line() + b"\\n")
+print(rig.node.done)
+"""
+    said = upy.run(DRIVER + script, path=[upy.REPO / "host_tests"]).splitlines()
+    trying = "[(2, b'\\x00'), (1, b'\\x03')]"
+    assert said == [
+        "0 False",
+        f"{trying} True 1",
+        "[] [(2, b'\\x03'), (1, b'\\x02')] False wifi not joined cause=wrong-password",
+        f"{trying} True",
+        "[(1, b'\\x04'), (4, b'\\x01\\x00')] False",
+        "True",
+    ]
