@@ -20,6 +20,9 @@ from limpet.where import Where
 _DELIVERED_S = 8.0
 _ANSWERED_S = 5.0
 _STEP_KB = 1
+# What lies on the stack by chance keeps garbage alive: not every try comes out the same.
+_RUNS = 3
+_NEAR_KB = 4
 _BOUNDS_KB = (40, 160)
 LEAST = {"frozen": "frozen", "bytecode": "from .mpy"}
 
@@ -69,16 +72,22 @@ def enough(world: World, tree: Tree, operator: OperatorClient, ear: _Ear, **how:
         return ear.wait(f"{base}/commands/response", node, _ANSWERED_S)
 
 
-def _least(world: World, tree: Tree, form: str, operator: OperatorClient, ear: _Ear) -> int:
+def _least(
+    world: World, tree: Tree, form: str, operator: OperatorClient, ear: _Ear
+) -> tuple[float, ...]:
+    found: list[float] = []
     low, high = _BOUNDS_KB
-    while high - low > _STEP_KB and not ear.over:
-        middle = (low + high) // 2
-        how: Mapping[str, Any] = {"arch": "i386", "heap": f"{middle}k", form: True}
-        if enough(world, tree, operator, ear, **how):
-            high = middle
-        else:
-            low = middle
-    return high
+    for _ in range(_RUNS):
+        while high - low > _STEP_KB and not ear.over:
+            middle = (low + high) // 2
+            how: Mapping[str, Any] = {"arch": "i386", "heap": f"{middle}k", form: True}
+            if enough(world, tree, operator, ear, **how):
+                high = middle
+            else:
+                low = middle
+        found.append(high)
+        low, high = high - _NEAR_KB, high + _NEAR_KB
+    return tuple(found)
 
 
 def _ours(world: World, tree: Tree) -> list[Row]:
@@ -93,7 +102,7 @@ def _ours(world: World, tree: Tree) -> list[Row]:
             found = [each.result() for each in running]
         finally:
             ear.stop()  # after Ctrl-C nobody goes on for the rest of a minute
-        return [Row(LEAST[form], "KB", (kb,)) for form, kb in zip(LEAST, found, strict=True)]
+        return [Row(LEAST[form], "KB", kb) for form, kb in zip(LEAST, found, strict=True)]
 
 
 def _judge(rows: Rows) -> list[Verdict]:

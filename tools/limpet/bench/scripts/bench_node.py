@@ -17,7 +17,7 @@ _before = gc.mem_alloc()
 from bench_common import say, settings  # noqa: E402 (what is here is no part of the node)
 
 _NEVER = 1 << 40
-_SETTLED_MS = 300  # the echo of the birth has come meanwhile, and was acknowledged
+_SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
 
 
 class Part:
@@ -44,10 +44,16 @@ class Part:
         self.sampler._on_reading(Reading(1, 10000 + number, ts, now // 1000, 244, 452))
 
     def settled(self, now):
-        """Whether the node is up and has had nothing to say or to hear for a while."""
-        if not self.link.up or self.link._in_flight or self.client._out:
+        """Whether the node is up, its birth has come back, and all has been quiet for a while."""
+        if self.busy() or not self.link._sources[0]._echoed:
             self._busy = now
         return now - self._busy > _SETTLED_MS
+
+    def busy(self):
+        """Whether the node waits for an answer."""
+        link, client = self.link, self.client
+        pinged = client._ping_sent is not None
+        return bool(not link.up or link._in_flight or client._out or pinged)
 
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
@@ -136,7 +142,6 @@ class Idle(Part):
     """
 
     began = None
-    _PATIENCE_MS = 100
 
     def step(self, now):
         """As any part that has nothing to do."""
@@ -153,9 +158,11 @@ class Idle(Part):
 
     def sleep(self, real_ms):
         """Wait for an answer, a little; where there is none, the time is over."""
+        # An answer comes; a Message that is none could, where something is not as it should be.
+        patience_ms = min(real_ms, 20000 if self.busy() else 20)
         began = time.ticks_ms()
-        super().sleep(min(real_ms, self._PATIENCE_MS))
-        if time.ticks_diff(time.ticks_ms(), began) >= min(real_ms, self._PATIENCE_MS):
+        super().sleep(patience_ms)
+        if time.ticks_diff(time.ticks_ms(), began) >= patience_ms:
             laptop.clock._source.ms += real_ms
 
 
