@@ -242,9 +242,9 @@ def commands_of_limpet() -> list[str]:
 def commands_of_node() -> list[str]:
     """The Commands that the node's table knows: file = function = action."""
     table = tree(FIRMWARE / "node" / "commands" / "__init__.py")
-    for node in ast.walk(table):
-        if isinstance(node, ast.Dict) and node.keys:
-            return [ast.literal_eval(key) for key in node.keys if key]
+    for node in table.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TABLE":
+            return list(ast.literal_eval(node.value))
     raise AssertionError("firmware/node/commands/__init__.py has no table")
 
 

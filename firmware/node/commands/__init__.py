@@ -5,58 +5,7 @@ It will not find a Command by itself: what is not in this table is no Command.
 
 from node.errors import CommandError
 
-
-def _ping():
-    from node.commands.ping import PARAMS, ping
-
-    return PARAMS, ping
-
-
-def _get_status():
-    from node.commands.get_status import PARAMS, get_status
-
-    return PARAMS, get_status
-
-
-def _read_now():
-    from node.commands.read_now import PARAMS, read_now
-
-    return PARAMS, read_now
-
-
-def _set_interval():
-    from node.commands.set_interval import PARAMS, set_interval
-
-    return PARAMS, set_interval
-
-
-def _identify():
-    from node.commands.identify import PARAMS, identify
-
-    return PARAMS, identify
-
-
-def _reboot():
-    from node.commands.reboot import PARAMS, reboot
-
-    return PARAMS, reboot
-
-
-def _get_crash():
-    from node.commands.get_crash import PARAMS, get_crash
-
-    return PARAMS, get_crash
-
-
-TABLE = {
-    "ping": _ping,
-    "get_status": _get_status,
-    "read_now": _read_now,
-    "set_interval": _set_interval,
-    "identify": _identify,
-    "reboot": _reboot,
-    "get_crash": _get_crash,
-}
+TABLE = ("ping", "get_status", "read_now", "set_interval", "identify", "reboot", "get_crash")
 
 
 def load(action, params):
@@ -67,7 +16,8 @@ def load(action, params):
     """
     if action not in TABLE:
         raise CommandError("unknown-action", "known: " + ", ".join(sorted(TABLE)))
-    spec, handler = TABLE[action]()
+    module = __import__("node.commands." + action, None, None, (action,))
+    spec, handler = module.PARAMS, getattr(module, action)
     for name in params:
         if name not in spec:
             raise CommandError("bad-params", "known: " + (", ".join(sorted(spec)) or "none"))
