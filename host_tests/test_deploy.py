@@ -18,10 +18,11 @@ import pytest
 from brokers import RunningBroker, base, fields
 from limpet import deploy as deploying
 from limpet import remote
+from limpet.board_facts import facts
 from limpet.deploy import deploy
 from limpet.deployment import KEPT
 from limpet.layout import Layout
-from limpet.node_files import LISTING
+from limpet.node_files import LISTING, flash_files
 from limpet.paths import FIRMWARE
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded
@@ -78,6 +79,15 @@ class Bench:
         """Make `version` what is deployed from here on."""
         files = code(version, **more)
         self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
+
+    def code(self, files: dict[str, bytes]) -> None:
+        """Make these what is deployed from here on."""
+        self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
+        self._monkeypatch.setattr(deploying, "WATCH_S", 1.5)
+
+    def said(self) -> str:
+        """What it has said since."""
+        return self._capsys.readouterr().out
 
     def config(self, **changes: Any) -> None:
         """Change the device's config."""
@@ -392,6 +402,30 @@ def test_power_cut_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: 
     assert all("went away" in cause for cause in causes)
 
 
+def test_code_that_cannot_start_is_replaced_and_not_what_runs(
+    bench: Bench, virtual_board: Make
+) -> None:
+    """The board has gone back to the version before: that one is what a deploy keeps, and what an
+    interrupted one leaves.
+    """
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two", device__guard="import gone\n")
+    cause = bench.refused(board)
+    assert cause.startswith("The node cannot run: slot /b cannot start: ")
+    assert running(board) == "one"
+    bench.put("three")
+    starts = len(board.starts)
+    board.cut_after(10)
+    assert KEPT in bench.refused(board)
+    board.power_cycle()
+    board.wait(lambda: board.starts[starts:].count("power-on") == 2)
+    assert running(board) == "one"
+    assert board.files()["/slot"] == b"a\n"
+    bench.deploy(board)
+    assert running(board) == "three"
+
+
 def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
     """A deploy that takes longer than the watchdog waits is not bitten."""
     board = virtual_board(blocks=96, haste=400)  # 120 s are 0.3 s
@@ -437,3 +471,17 @@ def test_whole_node_comes_up(
     assert "link up session=1" in capsys.readouterr().out
     assert wait_for_readings(operator, 0, device_id="node-2")
     assert board.starts == ["power-on", "soft", "hard"]
+
+
+def test_node_that_waits_for_a_config_is_given_one(bench: Bench, virtual_board: Make) -> None:
+    """Flashed without a device it listens on its console; mpremote gets in, and no code is sent."""
+    whole = flash_files(facts("esp32_devkit"), None)
+    code = {n.removeprefix("/a/"): data for n, data in whole.items() if n.startswith("/a/")}
+    bench.code(code)
+    bench.config(port=1)
+    board = virtual_board(files=whole)
+    board.wait_for("config missing")
+    cause = bench.refused(board)
+    assert cause.startswith("The node is not up after ")
+    assert "(tcp-refused)" in cause
+    assert "4 files sent" in bench.said()

@@ -150,6 +150,11 @@ class VirtualBoard:
         """Put the cable back."""
         self._cable.call(self._cable.plug)
 
+    def press(self, keys: bytes) -> bool:
+        """Give it bytes that no tool has sent. Returns False, for use in a condition."""
+        self._cable.call(lambda: self._heard(keys))
+        return False
+
     # -- what it says and holds --------------------------------------------------------------------
 
     def wait_for(self, wanted: str, since: int = 0, timeout_s: float = TIMEOUT_S) -> str:

@@ -64,7 +64,10 @@ class _News:
     def _other(self, text: str) -> None:
         """What is no line of the log."""
         if text.startswith("limpet: "):
-            raise Problem(f"{text.removeprefix('limpet: ').capitalize()}.", "Deploy again.")
+            told = text.removeprefix("limpet: ")
+            if told.startswith("slot "):
+                told += "; its old version runs"
+            raise Problem(f"The node cannot run: {told}.", _DEPLOY)
         if text.startswith("Traceback"):
             self._in_trace, self._trace = True, []
         elif self._in_trace:
@@ -76,7 +79,7 @@ class _News:
     def late(self, timeout_s: float) -> Problem:
         """What to say when the time is over."""
         if self._trace:
-            return Problem(f"The node has a bug: {self._trace[-1]}.", _DEPLOY)
+            return Problem(f"The node has a bug: {self._trace[-1].rstrip(': ')}.", _DEPLOY)
         why = f" ({self._cause})" if self._cause else ""
         return Problem(
             f"The node is not up after {timeout_s:g} s{why}. It goes on trying.",

@@ -60,6 +60,9 @@ class Deployment:
     def run(self) -> None:
         """Do it all, and reset the board. Raises Problem, NoRoom, or RuntimeError by the board."""
         began = time.monotonic()
+        if self._there.fallen and self._there.slot:
+            # What is written from here on is written into a slot that is not in use.
+            self._point_to(self._there.slot)
         if self._new_code or self._root or self._config or self._unwanted:
             self._make_room()
             with _progress(self._bytes_to_send()) as count:
@@ -160,8 +163,12 @@ class Deployment:
         if self._config:
             # boot.py puts it in its place when it first runs the slot.
             self._send(self._in_slot("config.next"), self._config, count)
-        self._write("/slot.new", f"{self._plan.slot}\n".encode(), lambda _: None)
         self.committed = None
+        self._point_to(self._plan.slot)
+
+    def _point_to(self, slot: str) -> None:
+        """Put a slot in use."""
+        self._write("/slot.new", f"{slot}\n".encode(), lambda _: None)
         self._remote.rename("/slot.new", "/slot")
 
     def _send(self, path: str, data: bytes, count: Count) -> None:

@@ -57,9 +57,15 @@ def _umqtt():
         return True
     except ImportError:
         return False
+def _starts():
+    try:
+        from device import guard
+        return True
+    except Exception:
+        return False
 def _report():
     print('(%r,[' % ((getattr(sys.implementation, '_machine', ''), sys.implementation[1][:3],
-        _umqtt(), os.statvfs('/'), _text('/slot'), _text('/config.json')),), end='')
+        _umqtt(), os.statvfs('/'), _text('/slot'), _starts(), _text('/config.json')),), end='')
     for entry in os.ilistdir('/'):
         name = entry[0]
         if entry[1] == 0x4000:
@@ -100,7 +106,8 @@ class File:
 class Survey:
     """What a board is, and what is on its flash.
 
-    slot: the one in use, None when there is none. config: the text of its config, None for none.
+    slot: the one that runs, None when there is none; fallen: it is not the one that was put in use,
+    because that cannot start (see firmware/main.py). config: the text of its config, None for none.
     files: by absolute path, of the root only what a deploy looks after.
     """
 
@@ -109,6 +116,7 @@ class Survey:
     umqtt: bool
     free_blocks: int
     slot: str | None
+    fallen: bool
     config: bytes | None
     files: dict[str, File]
     folders: tuple[str, ...]
@@ -139,15 +147,19 @@ def survey(board: Remote) -> Survey:
     that is left in the middle resets.
     """
     board.run(_GUARD)
-    (machine, version, umqtt, vfs, slot, config), found = board.run(_LOOK)
+    (machine, version, umqtt, vfs, text, starts, config), found = board.run(_LOOK)
+    files = {path: File(size, digest) for path, size, digest in found if size >= 0}
+    slot = text[:1].decode() if text and text[:1] in (b"a", b"b") else None
+    fallen = slot is not None and not starts and f"/{OTHER[slot]}/{LISTING}" in files
     return Survey(
         machine,
         tuple(version),
         umqtt,
         vfs[3] * vfs[0] // BLOCK,
-        slot[:1].decode() if slot and slot[:1] in (b"a", b"b") else None,
+        OTHER[slot] if slot and fallen else slot,
+        fallen,
         config,
-        {path: File(size, digest) for path, size, digest in found if size >= 0},
+        files,
         tuple(path for path, size, _ in found if size < 0),
     )
 
