@@ -189,7 +189,7 @@ class Dog:
 umqtt_tls.Transport = Deaf
 chip, air, dog, downs, lines, writes = Time(), Air(), Dog(), {}, [], []
 clock = Clock(source=chip)
-log = lambda *words: lines.append(words) if words[0] != "link" else None
+log = lambda *words: lines.append(words) if words[0] not in ("link", "wifi") else None
 handover = Handover(b"", lambda data: None)
 crashes = Crashes("x", lambda path: None, lambda *more: writes.append(more), handover)
 crashes.begin("power-on")
