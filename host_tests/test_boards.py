@@ -250,7 +250,7 @@ class Net:
     def getaddrinfo(self, *name):
         asked.append(name[0])
         raise OSError(2)
-board.clock._ntp._net = Net()
+board.clock._ntp._how["net"] = Net()
 board.clock._set_system = None
 board.clock.step(0)
 print(asked)

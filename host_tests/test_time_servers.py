@@ -311,3 +311,62 @@ def test_laptop_refuses_a_setting_that_names_no_server(setting: str, value: str)
     said = run("import board", env=settings, exit_code=78)
     assert said.startswith(f"{setting}={value} is no ")
     assert said.count("\n") == 1
+
+
+def test_who_asks_is_let_go_of_until_the_next_day(server: NtpServer) -> None:
+    """Once an answer was taken nothing of it is in memory; a day later it is loaded and asks."""
+    script = """
+import sys
+from device.time_servers import TimeServers, let_go
+let_go("device.ntp", "sntp")
+chip = Chip()
+clock = Clock(1, TimeServers(servers=servers), source=chip)
+clock.start(None, (), log)
+def there():
+    return [name in sys.modules for name in ("device.ntp", "sntp")]
+asks()
+print(there())
+answered()
+print(clock.unix(), there())
+chip.real += 86_399_000
+clock.step(0)
+print(there())
+chip.real += 2000
+answered()  # that no time has passed, which has to be said twice
+print(lines[-1].split()[0], there())
+chip.real += 16_000
+answered()
+print(lines[-1].split()[0], there())
+"""
+    with server:
+        assert ask(script, server) == [
+            "[True, True]",
+            f"{NOW} [False, False]",
+            "[False, False]",
+            "doubt [True, True]",
+            "set [False, False]",
+        ]
+    assert len(server.requests) == 3
+
+
+def test_no_room_for_who_asks_ends_nothing(server: NtpServer) -> None:
+    """Where the heap has no room for it, the next try is a minute later, and nobody is stopped."""
+    script = """
+from device.time_servers import TimeServers
+short = True
+class Short(TimeServers):
+    def _loaded(self):
+        if short:
+            raise MemoryError
+        return super()._loaded()
+chip = Chip()
+clock = Clock(1, Short(servers=servers), source=chip)
+clock.start(None, (), log)
+print(clock.step(0), clock.unix())
+short = False
+chip.real += 60_000
+answered()
+print(clock.unix())
+"""
+    with server:
+        assert ask(script, server) == ["60000 None", str(NOW)]

@@ -72,7 +72,7 @@ def _ntp():
     text = os.getenv("LIMPET_NTP")
     if not text:
         return None
-    from device.ntp import Ntp  # a laptop that keeps the time itself is spared it
+    from device.time_servers import TimeServers  # a laptop that keeps the time itself is spared it
 
     servers = []
     for each in text.split(","):
@@ -83,7 +83,7 @@ def _ntp():
     check = os.getenv("LIMPET_NTP_CHECK") or "86400"
     if not (check.isdigit() and int(check)):
         refuse("LIMPET_NTP_CHECK=%s is no number of seconds" % check)
-    return Ntp(servers, check_s=int(check))
+    return TimeServers(servers=servers, check_s=int(check))
 
 
 speed = _speed()

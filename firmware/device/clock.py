@@ -48,9 +48,9 @@ def _epoch(source):
 class Clock:
     """Time since boot and time of day, both `speed` times as fast as they are.
 
-    ntp: who asks time servers, see device/ntp.py; None where the system looks after its own time.
-    set_system(unix_ms): sets the system's clock; None where it is not the node's to set or to
-    believe. source: the module `time` or a stand-in.
+    ntp: who asks time servers, see device/time_servers.py; None where the system looks after its
+    own time. set_system(unix_ms): sets the system's clock; None where it is not the node's to set
+    or to believe. source: the module `time` or a stand-in.
     """
 
     def __init__(self, speed=1, ntp=None, set_system=None, source=time):
@@ -89,7 +89,7 @@ class Clock:
             unix = int(self._source.time()) + self._epoch
             if self._floor + _DAY_MS // 1000 <= unix < LATEST:
                 self._base_ms = (unix - self.now() // 1000) * 1000
-        let_go("device.dates")
+        let_go("device.dates", "sntp")
 
     def now(self):
         """Milliseconds since boot, an int that never wraps.

@@ -9,14 +9,14 @@ import os
 import machine
 
 from device.clock import Clock, set_rtc
-from device.ntp import Ntp
 from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
+from device.time_servers import TimeServers
 from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 
 
 def clock_by(network):
     """The Board's clock: asks time servers while there is a network, and sets the chip's own."""
-    return Clock(ntp=Ntp(online=lambda: network.cause is None), set_system=set_rtc)
+    return Clock(ntp=TimeServers(online=lambda: network.cause is None), set_system=set_rtc)
 
 
 def wired(sensor_gpio, led_gpio):
