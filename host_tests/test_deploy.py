@@ -353,7 +353,13 @@ class Versions:
         """What runs after a deploy that ended for `cause` is a whole version, and which one was
         said; the next deploy goes on and ends it.
         """
-        zone = json.loads(self._board.files()["/config.json"])["zone"]
+        files = self._board.files()
+        for slot in "ab":
+            # A list says that all is there.
+            listed = json.loads(files.get(f"/{slot}/{LISTING}") or b'{"files": {}}')["files"]
+            for name, digest in listed.items():
+                assert sha256(files[f"/{slot}/{name}"]).hexdigest() == digest
+        zone = json.loads(files["/config.json"])["zone"]
         found = (running(self._board), zone)
         may_be = {self.number} if "It has the new" in cause else {self.number - 1, self.number}
         if KEPT in cause:
@@ -433,6 +439,33 @@ def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Ma
     took_s = float(bench.deploy(board).partition(" bytes, in ")[2].split()[0])
     assert took_s > 0.6
     assert board.starts == ["power-on", "soft", "hard"]
+
+
+def test_board_that_is_left_alone_starts_again(bench: Bench, virtual_board: Make) -> None:
+    """Even a bare one has a watchdog from the first moment of a deploy on."""
+    board = virtual_board(blocks=64, haste=100)
+    board.unplug_after(3000)
+    assert "went away" in bench.refused(board)
+    board.wait(lambda: board.starts == ["power-on", "soft", "watchdog"])
+
+
+def test_what_arrives_otherwise_is_not_put_in_use(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is compared with what was sent; the old version goes on."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two")
+    real = remote.Remote.write
+
+    def garbled(self: remote.Remote, path: str, data: bytes, on_bytes: Any) -> None:
+        real(self, path, data[:-1] + b"?" if path.endswith("version.py") else data, on_bytes)
+
+    monkeypatch.setattr(remote.Remote, "write", garbled)
+    starts = len(board.starts)
+    cause = bench.refused(board)
+    assert cause == f"The board failed (/b/device/version.py is not what was sent). {KEPT}."
+    assert restarted(board, starts) == "one"
 
 
 def test_ctrl_c_leaves_the_old_version(
