@@ -31,17 +31,24 @@ poll.register(raw, select.POLLIN)
 size = 2 + len(topic) + 2 + len(payload)
 packet = bytearray(bytes((0x32, size & 127 | 128, size >> 7)) + text(topic) + b"\0\0" + payload)
 at = 5 + len(topic)
-buffer = bytearray(256)
-sent = heard = 0
-began = time.ticks_us()
-while heard < count * 4:
-    while sent < count and sent - heard // 4 < window:
-        sent += 1
-        struct.pack_into("!H", packet, at, sent % 65535 + 1)
-        io.write(packet)
-    got = io.readinto(buffer)
-    if got:
-        heard += got
-    else:
-        poll.poll(1000)
-say(s=time.ticks_diff(time.ticks_us(), began) / 1e6)
+
+
+def run():
+    """Seconds for all. A function, whose variables are quicker than a module's."""
+    buffer = bytearray(256)
+    sent = heard = 0
+    began = time.ticks_us()
+    while heard < count * 4:
+        while sent < count and sent - heard // 4 < window:
+            sent += 1
+            struct.pack_into("!H", packet, at, sent % 65535 + 1)
+            io.write(packet)
+        got = io.readinto(buffer)
+        if got:
+            heard += got
+        else:
+            poll.poll(1000)
+    return time.ticks_diff(time.ticks_us(), began) / 1e6
+
+
+say(s=run())
