@@ -15,7 +15,7 @@ def join(handover, crashes):
     """
     import board
     from backoff import Backoff
-    from device import flash, identity
+    from device import boots, flash, identity
     from node import settings, topics
     from node.alerts import Alerts
     from node.controls import Controls
@@ -66,7 +66,7 @@ def join(handover, crashes):
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))
     ladder = Ladder(net, handover, crashes, backoff.attempts, log)
-    boot, cause = flash.next_boot("boot.bin", unix()), board.reset_cause()
+    boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
     start = (boot, VERSION, cause, board.NAME, cfg.device_id)
     log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *ladder.words)
     watchdog = board.watchdog(WATCHDOG_MS)

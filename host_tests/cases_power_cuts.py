@@ -6,8 +6,9 @@ Each function prints at how many points of its scenario the power was cut.
 import json
 import os
 
+from device.boots import next_boot
 from device.console import store
-from device.flash import missing, next_boot, read, replace
+from device.flash import missing, read, replace
 from flashes import ROOT, cut_everywhere, fresh
 from node import config, settings
 from node.backlog import Backlog
@@ -45,7 +46,7 @@ def replaced(size: int) -> None:
 
 
 def boot_counter() -> None:
-    """device/flash.py: no number of a boot is given twice."""
+    """device/boots.py: no number of a boot is given twice."""
 
     def scenario() -> "Iterator[int]":
         used = 0

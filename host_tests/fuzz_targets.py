@@ -448,7 +448,7 @@ class Config:
 
 
 class Boots:
-    """The boot counter of device/flash.py: two copies of a number and its complement."""
+    """device/boots.py: two copies of a number and its complement."""
 
     heap, per_byte, kept = 1024, 0, 2048
     size_max = 20
@@ -456,22 +456,22 @@ class Boots:
     tokens = (b"\x00", b"\xff", b"\x07")
 
     def __init__(self) -> None:
-        from device import flash
+        from device import boots
 
-        self._flash = flash
+        self._boots = boots
         self._good = b""
         self._bad = b""
-        flash.read = lambda path: self._good if path.endswith(".2") else self._bad
-        flash.replace = lambda path, data: None
+        boots.read = lambda path: self._good if path.endswith(".2") else self._bad
+        boots.replace = lambda path, data: None
 
     def feed(self, data: bytes) -> None:
         """Count a boot with one good copy, and with none: never a number used before."""
         self._bad = data
         self._good = struct.pack("<II", 41, 41 ^ 0xFFFFFFFF)
-        if self._flash.next_boot("boot.bin", NOW_S) < 42:
+        if self._boots.next_boot("boot.bin", NOW_S) < 42:
             raise AssertionError("used before")
         self._good = data
-        if self._flash.next_boot("boot.bin", None) < 1:
+        if self._boots.next_boot("boot.bin", None) < 1:
             raise AssertionError("not a number")
 
 

@@ -10,7 +10,8 @@ from upy import run
 # also asked by open files that the garbage collector closes, where nothing may be allocated.
 FLASH = """
 import errno, os, vfs
-from device.flash import next_boot, read, replace
+from device.boots import next_boot
+from device.flash import read, replace
 
 class Ram:
     SIZE = 512

@@ -24,6 +24,16 @@ from device import flash, power, rtc
 _PAUSE_S = const(60)
 
 
+def joined(handover, crashes):
+    """What line.py has joined. What has done its work with that is let go of."""
+    import line
+
+    node = line.join(handover, crashes)
+    del line.join
+    let_go("line", "device.boots", "device.identity")
+    return node
+
+
 def run():
     """Have line.py join the node, run it, and do what that returns: a hard reset (True), a soft one
     (False), or nothing (None). A crash is a hard reset.
@@ -39,11 +49,7 @@ def run():
 
             if provisioned("config.json", handover):
                 power.reset()
-        import line
-
-        node = line.join(handover, crashes)
-        del line.join  # it has done its work, and so has what made the TLS context
-        let_go("device.identity")
+        node = joined(handover, crashes)
         hard = node() if node else None
         if hard is not None:
             power.reset(hard)

@@ -26,9 +26,7 @@ JOIN = """
 from device import guard
 handover = guard.Handover(b"", lambda data: None)
 crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
-import line
-node = line.join(handover, crashes)
-del line.join
+node = guard.joined(handover, crashes)
 print(*sys.modules)
 gc.collect()
 print(gc.mem_alloc())
