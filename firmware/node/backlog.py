@@ -85,7 +85,10 @@ class Backlog:
             while position in self._done or position in self._live:
                 position += self._done.get(position, 1)
             self._next = position
-            if position >= self._log.next or self._paced(position):
+            if position >= self._log.next:
+                self._buffer = None  # 2 KB that the next outage may have again
+                return None
+            if self._paced(position):
                 return None
             if self._peeked is not None and self._peeked[0] == position:
                 return position, self._peeked[2]

@@ -4,7 +4,7 @@ CRC-32, then for each pair: length of the text (1 byte), of the bytes (2), the t
 It will not append, or believe a file that is damaged: that one counts as empty.
 """
 
-from binascii import crc32
+from node.handover import seal, unseal
 
 
 class Pairs:
@@ -25,8 +25,7 @@ class Pairs:
         OSError when flash does not take them, or the heap has no room for all of them in a row.
         """
         try:
-            body = _put_together(pairs)
-            body = crc32(body).to_bytes(4, "big") + body
+            body = seal(_put_together(pairs))
         except MemoryError:
             raise OSError("memory")
         self._replace(self._path, body)
@@ -37,12 +36,9 @@ class Pairs:
             data = self._read(self._path)
         except OSError:
             return []  # flash that cannot be read remembers nothing
-        if not data or not 4 <= len(data) <= self._size_max:
-            return []
-        if crc32(data[4:]) != int.from_bytes(data[:4], "big"):
-            return []
+        body = unseal(data) if data and len(data) <= self._size_max else None
         try:
-            return _taken_apart(data)
+            return _taken_apart(body or b"")
         except (IndexError, UnicodeError):
             return []  # a right CRC over what `save` has not written: another version's file
 
@@ -56,7 +52,7 @@ def _put_together(pairs):
 
 def _taken_apart(data):
     pairs = []
-    at = 4
+    at = 0
     while at < len(data):
         middle = at + 3 + data[at]
         end = middle + (data[at + 1] << 8 | data[at + 2])
