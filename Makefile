@@ -4,10 +4,10 @@ BROKER ?= amqtt
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy wokwi test chaos fuzz day bench lint lock setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test chaos fuzz day bench lint lock setup venv clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
@@ -18,6 +18,10 @@ image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FI
 
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
 	@.venv/bin/limpet flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
+
+test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID=, WIFI_PASSWORD in the environment
+	@.venv/bin/limpet test-board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BROKER_HOST),--broker-host $(BROKER_HOST)) \
+		$(if $(WIFI_SSID),--wifi-ssid "$(WIFI_SSID)") $(if $(LISTEN),--listen $(LISTEN))
 
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
 	@.venv/bin/limpet deploy $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DEVICE),--device $(DEVICE))

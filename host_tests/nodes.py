@@ -25,7 +25,9 @@ TIMEOUT_S = 30.0
 class Where(Protocol):
     """Something with a port to connect to."""
 
-    port: int
+    @property
+    def port(self) -> int:
+        """Of loopback."""
 
 
 class StartNode(Protocol):

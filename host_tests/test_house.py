@@ -84,7 +84,7 @@ def tracked() -> list[Path]:
 
 def make_targets() -> list[str]:
     """The targets of the Makefile that `make help` shows."""
-    return re.findall(r"^([a-z]+):.*## ", (REPO / "Makefile").read_text(), re.MULTILINE)
+    return re.findall(r"^([a-z-]+):.*## ", (REPO / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_hardware_is_for_device_and_boards() -> None:

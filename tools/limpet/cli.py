@@ -17,6 +17,7 @@ NAMES = (
 )
 for name in NAMES:
     app.command(f"limpet.{name}:{name}", name=name)
+app.command("limpet.trial.command:trial", name="test-board")
 
 
 def main() -> None:

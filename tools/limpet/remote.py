@@ -145,10 +145,14 @@ class Remote:
         date = (now.year, now.month, now.day, now.weekday(), now.hour, now.minute, now.second, 0)
         self.run(f"import machine\nmachine.RTC().datetime({date})")
 
+    def start(self, code: str) -> None:
+        """Run `code` on the board, and leave it to it."""
+        with self._talking():
+            self._transport.exec_raw_no_follow(code)
+
     def reset(self) -> None:
         """Reset the chip; it boots as if the button was pressed."""
-        with self._talking():
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+        self.start("import machine\nmachine.reset()")
 
     def abandon(self) -> None:
         """Reset the chip from whatever state it is in, if it still hears."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from limpet.bench import rates
 from limpet.bench.figure import Figure, Row, Rows, Verdict, text
 from limpet.bench.tree import Tree
-from limpet.bench.wire import Wire
 from limpet.bench.world import World
+from limpet.wire import Wire
 
 READINGS = 1000
 ROUND_TRIP_S = 0.1

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from limpet.bench.figure import Figure, Row, Rows, Verdict
 from limpet.bench.tree import Tree, Unmeasured
 from limpet.bench.tree_node import TreeNode
-from limpet.bench.wire import Wire
 from limpet.bench.world import World
+from limpet.wire import Wire
 
 ROUND_TRIP_S = 0.1
 _NODES = 6

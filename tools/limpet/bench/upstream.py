@@ -7,8 +7,8 @@ from collections.abc import Callable
 from limpet.bench import backlog, rates
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import Tree
-from limpet.bench.wire import Wire
 from limpet.bench.world import World
+from limpet.wire import Wire
 
 LIVE = "Limpet, live"
 LIVE_RECORDS = "Limpet, live: TLS records"

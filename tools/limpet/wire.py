@@ -18,14 +18,16 @@ _DATA = 23  # its type, when it carries the application's bytes
 
 
 class Wire:
-    """`with Wire(port, delay_s) as wire:` makes `wire.port` a way to `port`.
+    """`with Wire(port, delay_s) as wire:` makes `wire.port` a way to `port` of loopback.
 
     records, bytes: TLS records with data in them that went up to the broker, headers included.
+    host: the address on which it can be reached; OSError where this machine has none such.
     """
 
-    def __init__(self, target: int, delay_s: float = 0.0) -> None:
+    def __init__(self, target: int, delay_s: float = 0.0, host: str = HOST) -> None:
         self.port = 0
         self.records = self.bytes = 0
+        self._host = host
         self._target = target
         self._delay_s = delay_s
         self._loop = asyncio.new_event_loop()
@@ -43,8 +45,16 @@ class Wire:
         self._thread.join(10)
         self._loop.close()
 
+    def cut(self) -> None:
+        """Break all connections, and let nobody in until `mend`."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+
+    def mend(self) -> None:
+        """Be there again, on the same port."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
+        self._server = await asyncio.start_server(self._accept, self._host, self.port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _end(self) -> None:

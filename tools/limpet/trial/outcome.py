@@ -1,0 +1,66 @@
+"""What the checks of a board have found, as a table that fits into a bug report.
+
+Pure. It will NOT decide what is good enough: a check says so, and by which limit.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+OK = "ok"
+FAILED = "FAILED"
+# Something the board does not have, or that cannot be seen from here: neither good nor bad.
+UNCHECKED = "not checked"
+
+_HEAD = ("check", "result", "measured", "limit")
+
+
+class Outcome(NamedTuple):
+    """One line: `measured` with its unit, `limit` what it was held against, empty where nothing."""
+
+    check: str
+    result: str
+    measured: str
+    limit: str = ""
+
+
+def judged(check: str, good: bool, measured: str, limit: str = "") -> Outcome:
+    """Return the Outcome of a check that was made."""
+    return Outcome(check, OK if good else FAILED, measured, limit)
+
+
+def unchecked(check: str, why: str) -> Outcome:
+    """Return the Outcome of a check that could not be made, and why."""
+    return Outcome(check, UNCHECKED, why)
+
+
+def failed(outcomes: Sequence[Outcome]) -> int:
+    """Return how many checks failed."""
+    return sum(each.result == FAILED for each in outcomes)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return in a line how the checks went."""
+    passed = sum(each.result == OK for each in outcomes)
+    left = len(outcomes) - passed - failed(outcomes)
+    return f"{passed} ok, {failed(outcomes)} failed, {left} not checked"
+
+
+def table(facts: Sequence[tuple[str, str]], outcomes: Sequence[Outcome]) -> str:
+    """Return the report in Markdown, aligned so that it reads as well on a terminal.
+
+    facts: what was tried, pairs of name and value, above the table.
+    """
+    lines = [f"- {name}: {_cell(value)}" for name, value in facts]
+    rows = [_HEAD, *(tuple(_cell(cell) for cell in each) for each in outcomes)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    ruler = tuple("-" * width for width in widths)
+    for row in (rows[0], ruler, *rows[1:]):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", summary(outcomes)]
+    return "\n".join([*lines[: len(facts)], "", *lines[len(facts) :]]) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text from a board as it may stand in a table: one line, and nothing that ends a cell."""
+    return " ".join(text.replace("|", "/").split())
