@@ -16,7 +16,7 @@ import pytest
 from limpet.bench import kept, reconnect, report, session, storm, tree
 from limpet.bench.figure import Figure, Row, Verdict, at_most
 from limpet.bench.sizes import Module
-from limpet.bench.wire import Wire
+from limpet.wire import Wire
 from limpet.problem import Problem
 from tool import Tool
 
