@@ -492,15 +492,15 @@ time.sleep_ms(60000)
 def test_laptop_rtc_memory_outlives_resets_only(tmp_path: Path) -> None:
     """What is in RTC memory is there after any reset, and not after a power-on; 2048 bytes fit."""
     script = """
-from device import rtc
-before = rtc.load()
-rtc.save(b"x" * 2048)
-print(before, len(rtc.load()))
+from device import power
+before = power.load()
+power.save(b"x" * 2048)
+print(before, len(power.load()))
 try:
-    rtc.save(b"x" * 2049)
+    power.save(b"x" * 2049)
 except ValueError as error:
     print(error)
-rtc.save(b"kept")
+power.save(b"kept")
 """
     for cause, before in (
         *(("power-on", b""), ("soft", b"kept"), ("hard", b"kept"), ("watchdog", b"kept")),

@@ -6,8 +6,7 @@ import sys
 
 import laptop
 import machine
-from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
-from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
+from device.power import reset, reset_cause, watchdog  # noqa: F401 (part of the Board)
 from laptop import BAD_SETTING, clock  # noqa: F401 (part of the Board)
 
 NAME = "host"

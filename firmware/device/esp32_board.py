@@ -9,9 +9,8 @@ import os
 import machine
 
 from device.clock import Clock, set_rtc
-from device.power import reset, reset_cause  # noqa: F401 (part of the Board)
+from device.power import reset, reset_cause, watchdog  # noqa: F401 (part of the Board)
 from device.time_servers import TimeServers
-from device.watchdog import start as watchdog  # noqa: F401 (part of the Board)
 
 
 def clock_by(network):

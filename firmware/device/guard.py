@@ -17,7 +17,7 @@ from node.crashes import Crashes
 from node.handover import Handover
 from node.loan import let_go
 
-from device import flash, power, rtc
+from device import flash, power
 
 # For who comes by with a cable, and for the flash: a node that not even safe mode helps, or that
 # cannot count, starts 1,440 times a day instead of without pause.
@@ -39,7 +39,7 @@ def run():
     (False), or nothing (None). A crash is a hard reset.
     """
     cause = power.reset_cause()
-    handover = Handover(b"" if cause == "power-on" else rtc.load(), rtc.save)
+    handover = Handover(b"" if cause == "power-on" else power.load(), power.save)
     crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
     crashes.begin(cause)
     node = None
