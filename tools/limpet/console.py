@@ -47,7 +47,9 @@ def _coloured(said: Said) -> Text:
     if not said.area:
         return Text(payloads.safe(said.text), style="red" if _is_trace(said.text) else "dim")
     text = Text().append(f"{said.at:>9} ", style="dim").append(f"{said.area:<8} ", style="bold")
-    first = said.text.split(" ", 1)[0]
+    first = "up" if said.up else said.text.split(" ", 1)[0]
+    if said.cause == "starting":
+        first = ""  # on its way
     return text.append(payloads.safe(said.text), style=_STYLES.get(first, "none"))
 
 

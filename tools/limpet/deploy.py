@@ -10,10 +10,13 @@ interval that a Command has set.
 """
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from limpet import arrival, slots
 from limpet.board_facts import BoardFacts, facts
-from limpet.deployment import KEPT, ROOM, Deployment
+from limpet.deployment import KEPT, ROOM, Deployment, settings
 from limpet.device_folder import DeviceFolder, checked
 from limpet.firmware import config
 from limpet.layout import Layout
@@ -35,7 +38,7 @@ def deploy(
     *,
     port: str | None = None,
     device: str | None = None,
-    directory: Path = DEV,
+    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
     replace: bool = False,
     watch: bool = True,
 ) -> None:
@@ -108,6 +111,10 @@ def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
             f"The config of {device} names no Wi-Fi.",
             f"Name it: limpet provision {device} --wifi-ssid NAME.",
         )
+    if config.is_loopback(found.config.broker):
+        print(
+            f"config   {device} looks for its broker at {found.config.broker}: on the board itself"
+        )
     return found
 
 
@@ -130,17 +137,9 @@ def _refuse(wanted: BoardFacts, folder: DeviceFolder | None, there: Survey, repl
             "This MicroPython was built without umqtt.",
             f"Put the official one on the board: make flash BOARD={wanted.name}.",
         )
-    own = _device_id(there)
+    own = settings(there.config).get("device_id")
     if folder and own not in (None, folder.device_id) and not replace:
         raise Problem(
             f"This board is {own}, not {folder.device_id}.",
             "Say --replace to make it another device, or plug in the other board.",
         )
-
-
-def _device_id(there: Survey) -> str | None:
-    try:
-        found = config.parse(there.config) if there.config else None
-    except config.ConfigError:
-        return None
-    return found.device_id if found else None

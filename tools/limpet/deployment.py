@@ -48,7 +48,7 @@ class Deployment:
         self._there = there
         self._remote = remote
         self._sent: list[int] = []
-        self._old = _json(there.config)
+        self._old = settings(there.config)
         in_use = there.slot_files(there.slot) if there.slot else {}
         self._new_code = bool(slots.differs(code, in_use))
         target = OTHER[there.slot] if there.slot else "a"
@@ -195,8 +195,8 @@ class Deployment:
         )
 
 
-def _json(text: bytes | None) -> dict[str, Any]:
-    """What a config says; nothing when there is none, or it is none."""
+def settings(text: bytes | None) -> dict[str, Any]:
+    """Return what a config says; nothing when there is none, or it is none."""
     try:
         found = json.loads(text or b"{}")
     except ValueError:
