@@ -22,6 +22,8 @@ allow_anonymous false
 acl_file {folder}/{acl}
 persistence true
 persistence_location {folder}/mosquitto/
+# Else a PUBACK waits until the one before it has been acknowledged by TCP: 40 ms and more.
+set_tcp_nodelay true
 
 # The certificate's CN is the username, and the username is the client id, whatever a client says
 # of itself. Without the last line one device could take over another's session.
