@@ -22,7 +22,7 @@ def rate(
     world: World, tree: Tree, script: str, count: int, runs: int = _RUNS, port: int | None = None
 ) -> tuple[float, ...]:
     """Messages per second, in `runs` runs of `count` Messages each."""
-    settings = {"count": count, "window": WINDOW, "far": port is not None}
+    settings = {"count": count, "window": WINDOW}
     return tuple(count / tree.run(script, world.flash(port), settings)["s"] for _ in range(runs))
 
 
