@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
-from limpet.bench import kept, reconnect, report, session, storm, tree
+from limpet.bench import instructions, kept, reconnect, report, session, storm, tree
 from limpet.bench.figure import Figure, Row, Verdict, at_most
 from limpet.bench.sizes import Module
-from limpet.wire import Wire
+from limpet.bench.world import World
 from limpet.problem import Problem
+from limpet.wire import Wire
 from tool import Tool
 
 DATA = b"\x17\x03\x03\x00\x04abcd"  # a TLS record that carries data
@@ -135,6 +137,45 @@ def test_terminal_tells_the_same() -> None:
     assert "260 bytes  x 2.6       (250 to 300)" in said
     assert "MISSED  at most 99: 100 bytes" in said
     assert taken.verdicts == [Verdict("at most 99", "100 bytes", False)]
+
+
+@pytest.mark.parametrize(
+    "why",
+    [tree.Unmeasured("there is no scale here"), Problem("there is no scale here.", "Buy one.")],
+    ids=["not measurable", "a problem"],
+)
+def test_figure_that_cannot_be_taken_says_why(why: Exception) -> None:
+    """It is left out with its reason, and the others are taken."""
+
+    def fails(world: object, tree: object) -> list[Row]:
+        raise why
+
+    figure, nowhere = FIGURE._replace(ours=fails), cast(World, None)
+    taken = session._taken(nowhere, figure, tree.Tree(), None, None)
+    assert taken.missing == "there is no scale here"
+    assert taken.verdicts == []
+
+
+def test_earlier_node_that_lacks_something_leaves_its_column_empty() -> None:
+    """What is measured of the node as it is stays."""
+    earlier = tree.Tree()
+
+    def ours(world: object, of: object) -> list[Row]:
+        if of is earlier:
+            raise tree.Unmeasured("no such part")
+        return [OURS]
+
+    nowhere = cast(World, None)
+    figure = FIGURE._replace(ours=ours)
+    taken = session._taken(nowhere, figure, tree.Tree(), earlier, None)
+    assert (taken.rows, taken.earlier, taken.missing) == ([OURS, PEER], [], "")
+
+
+def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not installed, the figure says so."""
+    monkeypatch.setattr("limpet.bench.instructions.shutil.which", lambda name: None)
+    with pytest.raises(tree.Unmeasured, match="apt install valgrind"):
+        instructions.collected(cast(World, None), tree.Tree(), "bench_client", {})
 
 
 def test_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
