@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from limpet.deployment import KEPT
 from limpet.layout import Layout
 from limpet.node_files import LISTING, flash_files
 from limpet.paths import FIRMWARE
+from limpet.port import open_port
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded
 from nodes import wait_for_readings
@@ -265,6 +267,20 @@ def test_wrong_board_is_left_as_it_is(bench: Bench, virtual_board: Make, which: 
     assert set(board.files()) == set(made.get("files", {}))
 
 
+def test_port_that_is_in_use_or_silent_is_named(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has it; or nobody answers there, three times."""
+    board = virtual_board(blocks=64)
+    other = open_port(board.port)
+    assert bench.refused(board) == f"{board.port} is in use by another program."
+    other.close()
+    monkeypatch.setattr(remote, "_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"socket://127.0.0.1:{silent.getsockname()[1]}"
+        assert bench.refused(board, port=url) == f"The board at {url} does not answer."
+
+
 def test_replace_makes_it_another_device(bench: Bench, virtual_board: Make) -> None:
     """With --replace the board becomes the device that is deployed."""
     board = virtual_board(blocks=64, files={"/config.json": json.dumps(fields("node-7")).encode()})
@@ -374,7 +390,7 @@ def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_boar
     version, with its config.
     """
     chance = random.Random(4)
-    board = virtual_board(blocks=96, haste=100)
+    board = virtual_board(blocks=96, haste=60)
     versions = Versions(bench, board)
     causes = []
     for _ in range(5):
@@ -434,10 +450,10 @@ def test_code_that_cannot_start_is_replaced_and_not_what_runs(
 
 def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
     """A deploy that takes longer than the watchdog waits is not bitten."""
-    board = virtual_board(blocks=96, haste=400)  # 120 s are 0.3 s
-    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(15)})
+    board = virtual_board(blocks=96, haste=120)  # 120 s are 1 s
+    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(40)})
     took_s = float(bench.deploy(board).partition(" bytes, in ")[2].split()[0])
-    assert took_s > 0.6
+    assert took_s > 1.2
     assert board.starts == ["power-on", "soft", "hard"]
 
 

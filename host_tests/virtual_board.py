@@ -88,6 +88,7 @@ class VirtualBoard:
         self._cable = Cable(folder / "port", self._heard)
         self._process: subprocess.Popen[bytes] | None = None
         self._said = _Said()
+        self._early = b""  # what came from a Ctrl-C on, before it was known what that does
         self._line = b""
         self._cut_at = 0
 
@@ -233,6 +234,7 @@ class VirtualBoard:
         if cause == "soft" and self._said.raw:
             env["VIRTUAL_RAW"] = "1"
         self._said = _Said()
+        self._early = b""
         self._process = subprocess.Popen(
             self._command,
             env=env,
@@ -264,9 +266,9 @@ class VirtualBoard:
             return
         text = self._said.heard(data)
         self._cable.send(text)
-        if self._said.owed:
-            self._said.owed = False
-            self._interrupt()
+        if self._early and (self._said.interrupts or self._said.reads):
+            early, self._early = self._early, b""
+            self._heard(early)
         *lines, self._line = (self._line + text).split(b"\n")
         if lines:
             with self._changed:
@@ -292,26 +294,23 @@ class VirtualBoard:
             self._changed.notify_all()
 
     def _heard(self, data: bytes) -> None:
-        """Bytes from the tool."""
-        first, *others = data.split(b"\x03")
-        self._type(first)
-        for other in others:
-            self._interrupt()
-            self._type(other)
+        """Bytes from the tool. What Ctrl-C does is decided when it arrives, as on the chip."""
+        while data and not self._early:
+            before, ctrl_c, data = data.partition(b"\x03")
+            self._type(before)
+            if ctrl_c and self._said.interrupts and self._process:
+                self._process.send_signal(signal.SIGINT)
+            elif ctrl_c and self._said.reads:
+                self._type(ctrl_c)
+            else:
+                # The chip is about to start something that this will end.
+                self._early = ctrl_c
+        self._early += data
 
     def _type(self, data: bytes) -> None:
         if self._process and self._process.stdin and data:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 self._process.stdin.write(data)
-
-    def _interrupt(self) -> None:
-        """Ctrl-C: what it does is decided when it arrives, as on the chip."""
-        if self._said.interrupts and self._process:
-            self._process.send_signal(signal.SIGINT)
-        elif self._said.reads:
-            self._type(b"\x03")
-        else:
-            self._said.owed = True  # the chip is about to start something that it will end
 
     def __enter__(self) -> VirtualBoard:
         return self.power_on()
@@ -337,7 +336,6 @@ class _Said:
         self.interrupts = False
         self.reads = False  # bytes one by one: in a REPL, or because Ctrl-C was switched off
         self.raw = False
-        self.owed = False
         self._marked = False
 
     def heard(self, data: bytes) -> bytes:

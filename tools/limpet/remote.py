@@ -59,7 +59,7 @@ class Remote:
         for attempt in range(_TRIES):
             try:
                 with self._talking():
-                    self._transport.enter_raw_repl(soft_reset=True)
+                    self._transport.enter_raw_repl(soft_reset=True, timeout_overall=_TIMEOUT_S)
                 return
             except Problem:
                 if attempt == _TRIES - 1 or not self._there():
