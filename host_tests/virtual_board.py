@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,11 +22,10 @@ from typing import Any
 import pytest
 from limpet.debian import HOST
 from limpet.interpreter import micropython
-from littlefs import LittleFS
 from virtual_cable import Cable
+from virtual_flash import Flash
 from virtual_rom import DNS, ESP32, rom
 
-BLOCK = 4096
 TIMEOUT_S = 30.0
 AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
 _RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
@@ -58,10 +56,10 @@ class VirtualBoard:
         haste: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._flash = folder / "flash.img"
         self._rtc = folder / "rtc"
-        self._blocks = blocks
-        self._flash.write_bytes(b"\xff" * (blocks * BLOCK) + bytes(8))
+        self._flash = Flash(folder / "flash.img", blocks)
+        self.counters, self.files = self._flash.counters, self._flash.files
+        self.put, self.remove = self._flash.put, self._flash.remove
         if files is not None:
             self.put(files)
         self._command = [
@@ -75,7 +73,7 @@ class VirtualBoard:
             "LIMPET_ROM": str(rom()),
             "VIRTUAL_AIR": air,
             "VIRTUAL_CHIP": chip,
-            "VIRTUAL_FLASH": str(self._flash),
+            "VIRTUAL_FLASH": str(self._flash.path),
             "VIRTUAL_HASTE": str(haste),
             "VIRTUAL_RELEASE": release,
             "VIRTUAL_RTC": str(self._rtc),
@@ -156,7 +154,7 @@ class VirtualBoard:
         self._cable.call(lambda: self._heard(keys))
         return False
 
-    # -- what it says and holds --------------------------------------------------------------------
+    # -- what it says --------------------------------------------------------------------
 
     def wait_for(self, wanted: str, since: int = 0, timeout_s: float = TIMEOUT_S) -> str:
         """Wait for a line that holds `wanted`, from line `since` on, and return it."""
@@ -179,52 +177,6 @@ class VirtualBoard:
         with self._changed:
             if not self._changed.wait_for(fits, timeout_s):
                 raise TimeoutError("\n".join(self.lines[-40:]))
-
-    def counters(self) -> tuple[int, int]:
-        """How many programs and erases the flash has seen."""
-        with open(self._flash, "rb") as file:
-            file.seek(self._blocks * BLOCK)
-            programs, erases = struct.unpack("<II", file.read(8))
-        return programs, erases
-
-    def files(self) -> dict[str, bytes]:
-        """What is on the flash, by absolute path. Whole only while nothing is written."""
-        found = {}
-        fs = self._mounted()
-        for folder, _, names in fs.walk("/"):
-            for name in names:
-                path = f"{folder.rstrip('/')}/{name}"
-                with fs.open(path, "rb") as file:
-                    found[path] = file.read()
-        return found
-
-    def put(self, files: dict[str, bytes]) -> None:
-        """Put files on the flash, by absolute path, while the board has no power."""
-        fs = self._mounted()
-        for path, data in files.items():
-            fs.makedirs(path.rsplit("/", 1)[0] or "/", exist_ok=True)
-            with fs.open(path, "wb") as file:
-                file.write(data)
-        with open(self._flash, "r+b") as image:
-            image.write(fs.context.buffer)
-
-    def remove(self, *paths: str) -> None:
-        """Remove files from the flash while the board has no power."""
-        fs = self._mounted()
-        for path in paths:
-            fs.remove(path)
-        with open(self._flash, "r+b") as image:
-            image.write(fs.context.buffer)
-
-    def _mounted(self) -> LittleFS:
-        fs = LittleFS(block_size=BLOCK, block_count=self._blocks, mount=False)
-        data = self._flash.read_bytes()[: self._blocks * BLOCK]
-        if data[:BLOCK] == b"\xff" * BLOCK:
-            fs.format()
-        else:
-            fs.context.buffer[:] = data
-        fs.mount()
-        return fs
 
     # -- inside, on the cable's thread -------------------------------------------------------------
 

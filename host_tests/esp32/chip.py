@@ -1,7 +1,7 @@
 """The chip of the virtual board: its flash at "/", its console, its boot. Runs under MicroPython.
 
-boot.py and main.py are run, and the raw REPL answers, as in MicroPython 1.29's ports/esp32/main.c
-and shared/runtime/pyexec.c, raw-paste included. The friendly REPL takes single lines only.
+boot.py and main.py are run as in MicroPython 1.29's ports/esp32/main.c. disk.py has the flash, and
+repl.py what answers at the cable.
 
 What goes out on the console is marked for the board, which stands between chip and cable: 0xFF
 begins a mark, which is 0xFF or a line feed that is not to become CR LF, `I` or `i` when code
@@ -10,77 +10,22 @@ the friendly REPL is entered. The text that a node prints is UTF-8 and has no 0x
 """
 
 import os
-import struct
 import sys
 from collections import namedtuple
 
+import disk
 import ffi
 import micropython
+import repl
 import uctypes
 import utime
 import vfs
 
-_BLOCK = 4096
-_WINDOW = 128  # of raw-paste, as on the ESP32
 _RST = {
     "power-on": "0x1 (POWERON_RESET)",
     "hard": "0xc (SW_CPU_RESET)",
     "watchdog": "0xc (SW_CPU_RESET)",
 }
-_end = ffi.open(None).func("v", "_exit", "i")
-_SOFT_RESET = 66
-_POWER_CUT = 67
-
-
-class Disk:
-    """The flash: a file of so many blocks, behind which programs and erases are counted."""
-
-    def __init__(self, path, cut_at):
-        self._file = open(path, "r+b")  # noqa: SIM115 (as long as there is power)
-        self._count_at = self._file.seek(0, 2) - 8
-        self._blocks = self._count_at // _BLOCK
-        self._cut_at = cut_at
-        self._file.seek(self._count_at)
-        self._counts = list(struct.unpack("<II", self._file.read(8)))
-
-    def readblocks(self, block, buffer, offset=0):
-        """Called by littlefs."""
-        self._file.seek(block * _BLOCK + offset)
-        self._file.readinto(buffer)
-
-    def writeblocks(self, block, buffer, offset=0):
-        """Called by littlefs: program."""
-        torn = self._count(0)
-        self._file.seek(block * _BLOCK + offset)
-        if torn:
-            self._file.write(buffer[: len(buffer) // 2])
-            _end(_POWER_CUT)
-        self._file.write(buffer)
-
-    def ioctl(self, what, block):
-        """Called by littlefs: 4 number of blocks, 5 their size, 6 erase."""
-        if what == 4:
-            return self._blocks
-        if what == 5:
-            return _BLOCK
-        if what == 6:
-            if self._count(1):
-                _end(_POWER_CUT)
-            self._file.seek(block * _BLOCK)
-            self._file.write(b"\xff" * _BLOCK)
-        return 0
-
-    def _count(self, which):
-        """Count an operation; whether it is the one at which the power goes."""
-        self._counts[which] += 1
-        self._file.seek(self._count_at)
-        self._file.write(struct.pack("<II", *self._counts))
-        return sum(self._counts) == self._cut_at
-
-    def blank(self):
-        """Whether nothing has ever been written to the first block."""
-        self._file.seek(0)
-        return self._file.read(_BLOCK) == b"\xff" * _BLOCK
 
 
 class _Out:
@@ -146,163 +91,7 @@ class _Micropython:
 
 def _kbd_intr(key):
     """Which byte interrupts; -1: none."""
-    _tell(b"I" if key == 3 else b"-")
-
-
-_stdin, _stdout = sys.stdin.buffer, sys.stdout.buffer
-
-
-def _tell(mark):
-    _stdout.write(b"\xff" + mark)
-
-
-def _key():
-    """The next byte from the cable."""
-    data = _stdin.read(1)
-    if not data:
-        _end(1)
-    return data[0]
-
-
-def _soft_reset():
-    print("MPY: soft reboot")
-    _end(_SOFT_RESET)
-
-
-class Console:
-    """What answers at the cable once main.py has ended."""
-
-    def __init__(self, space, banner, raw):
-        self._space = space
-        self._banner = banner
-        self._raw = raw
-
-    def run(self):
-        """For ever."""
-        while True:
-            try:
-                if self._raw:
-                    _tell(b"R")
-                    self._raw_repl()
-                else:
-                    _tell(b"F")
-                    print(self._banner)
-                    self._friendly_repl()
-            except KeyboardInterrupt:
-                pass  # came too late for what it was to end
-
-    def _raw_repl(self):
-        print("raw REPL; CTRL-B to exit")
-        while True:
-            _stdout.write(b">")
-            code = bytearray()
-            while True:
-                key = _key()
-                if key == 1:
-                    if bytes(code) == b"\x05A":
-                        if self._paste():
-                            break
-                        return
-                    return
-                if key == 2:
-                    print()
-                    self._raw = False
-                    return
-                if key == 3:
-                    code = bytearray()
-                elif key == 4:
-                    _stdout.write(b"OK")
-                    if not code:
-                        print()
-                        _soft_reset()
-                    self._execute(code)
-                    break
-                else:
-                    code.append(key)
-
-    def _paste(self):
-        """Take code with flow control, and run it. Returns True."""
-        _stdout.write(b"R\x01" + struct.pack("<H", _WINDOW))
-        _stdout.write(b"\x01")
-        code = bytearray()
-        left = _WINDOW
-        while True:
-            key = _key()
-            if key == 3:
-                _stdout.write(b"\x04\x04KeyboardInterrupt: \r\xff\n\x04")
-                return True
-            if key == 4:
-                break
-            code.append(key)
-            left -= 1
-            if not left:
-                _stdout.write(b"\x01")
-                left = _WINDOW
-        _stdout.write(b"\x04")
-        self._execute(code)
-        return True
-
-    def _execute(self, code):
-        error = None
-        try:
-            try:
-                _tell(b"I")
-                exec(bytes(code), self._space)  # noqa: S102 (that is what a REPL is for)
-            finally:
-                _tell(b"i")
-        except SystemExit:
-            _soft_reset()
-        except BaseException as raised:  # noqa: BLE001
-            error = raised
-        _stdout.write(b"\x04")
-        if error:
-            sys.print_exception(error)
-        _stdout.write(b"\x04")
-
-    def _friendly_repl(self):
-        while True:
-            _stdout.write(b">>> ")
-            line = bytearray()
-            while True:
-                key = _key()
-                if key == 1:
-                    print()
-                    self._raw = True
-                    return
-                if key == 2:
-                    print()
-                    return
-                if key == 3:
-                    print()
-                    break
-                if key == 4 and not line:
-                    print()
-                    _soft_reset()
-                if key == 13:
-                    print()
-                    _run(line, self._space)
-                    break
-                line.append(key)
-                _stdout.write(bytes((key,)))
-
-
-def _run(code, space):
-    """Run code or, as a function, whatever it does, with Ctrl-C on; whether it ended well."""
-    try:
-        try:
-            _tell(b"I")
-            if callable(code):
-                code()
-            else:
-                exec(bytes(code), space)  # noqa: S102
-        finally:
-            _tell(b"i")
-    except SystemExit:
-        _soft_reset()
-    except BaseException as error:  # noqa: BLE001
-        sys.print_exception(error)
-        return False
-    return True
+    repl.tell(b"I" if key == 3 else b"-")
 
 
 def _file(name, space):
@@ -311,16 +100,16 @@ def _file(name, space):
         os.stat(name)
     except OSError:
         return True
-    return _run(lambda: execfile(name, space), space)  # noqa: F821 (MicroPython has it)
+    return repl.run(lambda: execfile(name, space), space)  # noqa: F821 (MicroPython has it)
 
 
-def _mount(disk):
+def _mount(flash):
     """Mount the flash in place of all else; make a file system as a new chip does."""
     vfs.umount("/")
-    if disk.blank():
-        vfs.VfsLfs2.mkfs(disk)
+    if flash.blank():
+        vfs.VfsLfs2.mkfs(flash)
     try:
-        vfs.mount(vfs.VfsLfs2(disk), "/")
+        vfs.mount(vfs.VfsLfs2(flash), "/")
     except OSError:
         while True:  # as ports/esp32/modules/inisetup.py
             print("The filesystem appears to be corrupted. If you had important data there, you")
@@ -346,10 +135,11 @@ def start():
     if cause != "soft":
         print("ets Jul 29 2019 12:21:46\n\nrst:%s,boot:0x13 (SPI_FAST_FLASH_BOOT)" % _RST[cause])
     _rom(os.getenv("LIMPET_ROM"))
-    disk = Disk(os.getenv("VIRTUAL_FLASH"), int(os.getenv("VIRTUAL_CUT") or 0))
+    flash = disk.Disk(os.getenv("VIRTUAL_FLASH"), int(os.getenv("VIRTUAL_CUT") or 0))
     memory = open(os.getenv("VIRTUAL_RTC"), "r+b")  # noqa: SIM115 (until the reset)
-    _mount(disk)
+    _mount(flash)
     sys.path[:] = ["", ".frozen", "/lib", "/rom"]
+    del sys.modules["disk"], sys.modules["repl"]  # no modules of a chip
     sys.modules["sys"] = _Sys(sys, chip, os.getenv("VIRTUAL_RELEASE") or "")
     sys.modules["micropython"] = _Micropython(micropython)
     if os.getenv("VIRTUAL_UMQTT") == "no":
@@ -368,7 +158,7 @@ def start():
     banner = 'MicroPython v%d.%d.%d on 2025-04-15; %s\nType "help()" for more information.' % (
         told.version[:3] + (told._machine,)
     )
-    Console(space, banner, raw).run()
+    repl.Console(space, banner, raw).run()
 
 
 start()
