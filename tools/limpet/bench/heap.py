@@ -18,6 +18,8 @@ CLIENT_FROZEN = "the client alone, frozen"
 JOINED = "the node, joined, frozen"
 UP = "the node, up over TLS, RAM Outbox full, frozen"
 UP_MPY = "the node, up over TLS, RAM Outbox full, from .mpy"
+ASKED = "the same after a Command, frozen"
+ASKED_MPY = "the same after a Command, from .mpy"
 UMQTT_MPY = f"{UMQTT}, imported from .mpy"
 UMQTT_FROZEN = f"{UMQTT}, frozen"
 _BIG = {"arch": "i386", "heap": "1m"}
@@ -29,10 +31,13 @@ def imported(world: World, tree: Tree, form: str, *names: str) -> int:
     return int(sum(said["heaps"]))
 
 
-def up(world: World, tree: Tree, form: str) -> int:
-    """Bytes of heap in use when the node is up over TLS, and 64 Readings wait."""
-    how = {"form": form, **_BIG}
-    return int(tree.run("bench_node", world.flash(), {"do": "full"}, **how)["heap"])
+def up(world: World, tree: Tree, form: str, command: bool = False) -> int:
+    """Bytes of heap in use when the node is up over TLS, and 64 Readings wait.
+
+    command: after it has answered one, with what it keeps loaded for the next.
+    """
+    settings = {"do": "full", "command": command}
+    return int(tree.run("bench_node", world.flash(), settings, form=form, **_BIG)["heap"])
 
 
 def _ours(world: World, tree: Tree) -> list[Row]:
@@ -42,7 +47,9 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         CLIENT_FROZEN: imported(world, tree, "frozen", "umqtt_tls"),
         JOINED: joined,
         UP: up(world, tree, "frozen"),
+        ASKED: up(world, tree, "frozen", command=True),
         UP_MPY: up(world, tree, "bytecode"),
+        ASKED_MPY: up(world, tree, "bytecode", command=True),
     }
     groups = {CLIENT: "mpy", CLIENT_FROZEN: "frozen"}
     return [Row(what, "bytes", (heap,), groups.get(what, "")) for what, heap in found.items()]
@@ -77,7 +84,7 @@ FIGURE = Figure(
     "gc.mem_alloc() after gc.collect() on a 32-bit interpreter. Frozen: byte code lies outside the "
     "heap, as in an image of our own; else in it, as .mpy files on flash. umqtt comes with every "
     "ESP32 firmware and is frozen in both, but for its own row. Up: 64 Readings wait in RAM, none "
-    "of them sent.",
+    "of them sent. After a Command: what answers Commands stays loaded for a minute.",
     _ours,
     _peers,
     _judge,
