@@ -36,7 +36,7 @@ PATIENT = (
     ("node/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({SPEED * 1000})"),
 )
 # Forms of the node, and the heap in which each has to get through the day.
-FORMS = {"frozen": 96, "bytecode": 112}
+FORMS = {"frozen": 72, "bytecode": 96}
 FLAT = 2048
 
 # Bytes that one packet may take, whatever it is, garbage included; and all of them for good. What

@@ -22,14 +22,19 @@ from device import flash, power
 # For who comes by with a cable, and for the flash: a node that not even safe mode helps, or that
 # cannot count, starts 1,440 times a day instead of without pause.
 _PAUSE_S = const(60)
+# Bytes after which garbage is collected while code is loaded: what stays for ever is not to be
+# spread among what goes at once.
+_GARBAGE = const(1024)
 
 
 def joined(handover, crashes):
     """What line.py has joined. What has done its work with that is let go of."""
+    gc.threshold(_GARBAGE)
     import line
 
     node = line.join(handover, crashes)
     del line.join
+    gc.threshold(-1)
     let_go("line", "device.boots", "device.identity")
     return node
 

@@ -4,6 +4,8 @@ imported when one comes, and let go of when none has come for a minute.
 It will not look into a payload, nor forget what is not on flash or still to be answered.
 """
 
+import gc
+
 from micropython import const
 
 from node import topics
@@ -40,6 +42,7 @@ class Router:
         """
         try:
             if self._answers is None:
+                gc.collect()  # code that stays for a minute is not to be spread among garbage
                 from node.commands.answers import Answers
 
                 self._answers = Answers(*self._given)
