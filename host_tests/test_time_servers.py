@@ -226,6 +226,32 @@ for chip.real in (1999, 2000, 2999, 3000):
     assert said == [str(NOW + since - behind) for since in (1, 2, 2, 3)]
 
 
+def test_resolver_that_is_dead_holds_nothing_up_for_long(server: NtpServer) -> None:
+    """Look-ups that block and fail take a tenth of the time at most, however many servers there
+    are; ones that fail at once are not put off.
+    """
+    script = """
+class DeadResolver:
+    looked_up = 0
+    takes_ms = 7000
+    def getaddrinfo(self, *_):
+        self.looked_up += 1
+        chip.real += self.takes_ms
+        raise OSError(-202)
+    SOCK_DGRAM = socket.SOCK_DGRAM
+net = DeadResolver()
+for net.takes_ms in (7000, 0):
+    net.looked_up = 0
+    chip = Chip()
+    clock = Clock(1, Ntp([("a", 1), ("b", 1), ("c", 1)], net=net), source=chip)
+    clock.start(None, (), log)
+    while chip.real < 600_000:
+        passes(100)
+    print(net.looked_up * net.takes_ms <= 66_000, net.looked_up >= 8)
+"""
+    assert ask(script, server) == ["True True", "True True"]
+
+
 def test_drift_is_checked_daily(server: NtpServer) -> None:
     """A day after an answer, not before, the same server is asked, and the drift is corrected."""
     script = """
