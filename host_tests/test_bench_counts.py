@@ -29,8 +29,8 @@ BOUNDS = {
     "node joined": 86_000,
     "frozen, up": 55_300,
     "frozen, after a Command": 62_200,
-    "bytecode, up": 89_500,
-    "bytecode, after a Command": 103_500,
+    "bytecode, up": 90_000,
+    "bytecode, after a Command": 104_000,
     # bytes of byte code that a node loads at boot
     "mpy at boot": 38_200,
     # thousands of instructions per Reading

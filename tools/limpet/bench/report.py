@@ -17,7 +17,7 @@ _HEAD = """\
 
 Written by `make bench`; not to be edited. Peers are measured in the same run, on the same machine,
 with the same broker. Times are medians of several runs, with the least and the most; counts
-(bytes, records, heap, instructions) come out the same each time, and `make test` holds them.
+(bytes, records, heap) come out the same each time, instructions nearly; `make test` holds them.
 `x` is a row's median as a multiple of ours.
 """
 _WIDTH = 100

@@ -14,7 +14,7 @@ from node.reading import Reading
 
 gc.collect()
 _before = gc.mem_alloc()
-from bench_common import device_id, say, settings  # noqa: E402 (what is here is no part of the node)
+from bench_common import device_id, payload, say, settings, topic  # noqa: E402 (what is here is no part of the node)
 
 _NEVER = 1 << 40
 _SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
@@ -135,8 +135,8 @@ class Full(Part):
         if settings.get("command") and not self.asked:
             self.asked = True
             self._busy = now
-            topic = f"limpet/home/desk/climate/{device_id}/commands"
-            self.client.on_message(topic, b'{"id":"bench-1","action":"get_status"}', False, False)
+            to = f"limpet/home/desk/climate/{device_id}/commands"
+            self.client.on_message(to, b'{"id":"bench-1","action":"get_status"}', False, False)
         else:
             for number in range(64):
                 self.put(number, now)
@@ -175,6 +175,63 @@ class Idle(Part):
             laptop.clock._source.ms += real_ms
 
 
+class Profile(Part):
+    """What is named, `count` times over, in a node that is up and has nothing else to do."""
+
+    def look(self, now):
+        """Do it, once all is quiet."""
+        if self.settled(now):
+            self.put(0, now)  # for what looks at a Reading
+            what = getattr(self, settings["what"])
+            for _ in range(settings["count"]):
+                what(now)
+            self.end()
+
+    def nothing(self, now):
+        """What the others have to be compared with."""
+
+    def turn(self, now):
+        """All that the Supervisor does in a turn, but for sleeping."""
+        loop, _, watched, watchdog, asked = self.joined
+        self.others(now)
+        loop.step(self.link, now)
+        for each in asked:
+            each.asked_to_leave()
+        loop._progress(watched, now)
+        watchdog.feed()
+
+    def others(self, now):
+        """The parts beside the Link."""
+        loop, others = self.joined[:2]
+        for each in others:
+            loop.step(each, now)
+
+    def link_step(self, now):
+        """The Link, with its sources and the client."""
+        self.link.step(now)
+
+    def sources(self, now):
+        """What the Link sends from, stepped."""
+        for each in self.link._sources:
+            each.step(now)
+
+    def client_step(self, now):
+        """The client, which looks at its socket and its deadlines."""
+        self.client.step(now)
+
+    def taken(self, now):
+        """A Reading is taken: log line, Outbox, alerts."""
+        self.put(0, now)
+
+    def made(self, now):
+        """A Reading becomes a Message."""
+        self.live.peek(now)
+
+    def sent(self, now):
+        """A Message becomes a packet and a TLS record."""
+        self.client.send(topic, payload, 0)
+
+
 class JumpingTime:
     """The module `time` for a Clock; `ms` is moved from outside."""
 
@@ -194,7 +251,14 @@ class JumpingTime:
         return self._since + self.ms // 1000
 
 
-PARTS = {"flood": Flood, "drain": Drain, "boot": Boot, "full": Full, "idle": Idle}
+PARTS = {
+    "flood": Flood,
+    "drain": Drain,
+    "boot": Boot,
+    "full": Full,
+    "idle": Idle,
+    "profile": Profile,
+}
 
 
 class Driven(supervisor.Supervisor):
@@ -203,6 +267,7 @@ class Driven(supervisor.Supervisor):
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Run with one part more."""
         part = PARTS[settings["do"]](link, sleep, watched)
+        part.joined = (self, others, watched, watchdog, asked)
         # MicroPython has no (*others, part).
         others += (part,)
         asked += (part,)

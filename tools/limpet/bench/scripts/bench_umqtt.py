@@ -1,5 +1,8 @@
 # mypy: ignore-errors
-"""umqtt.robust of the package index publishes with QoS 1, one after the other: it has no window."""
+"""umqtt.robust of the package index publishes with QoS 1, one after the other: it has no window.
+
+No goodbye: whether it is counted would be chance.
+"""
 
 import json
 import time
@@ -24,4 +27,3 @@ began = time.ticks_us()
 for number in range(settings["count"]):
     client.publish(topic, reading(number) if made else payload, False, 1)
 say(s=time.ticks_diff(time.ticks_us(), began) / 1e6)
-client.disconnect()

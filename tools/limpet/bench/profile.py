@@ -1,0 +1,46 @@
+"""Where the instructions of a turn of the main loop, and of a Reading, go.
+
+Each part is called many times over in a node that is up and idle; what the calls have added is
+divided by their number. It will NOT add up exactly: a call costs more when the heap is full.
+"""
+
+from __future__ import annotations
+
+from limpet.bench.figure import Figure, Row
+from limpet.bench.instructions import collected
+from limpet.bench.tree import Tree
+from limpet.bench.world import World
+
+_COUNT = 500
+# Methods of the script's Profile, and what their rows are called.
+_PARTS = {
+    "turn": "a turn with nothing to do",
+    "others": "of that: the parts beside the Link",
+    "link_step": "of that: the Link, all in all",
+    "sources": "of the Link: its sources, stepped",
+    "client_step": "of the Link: the client, stepped",
+    "taken": "a Reading taken: log, Outbox, alerts",
+    "made": "a Reading made into a Message",
+    "sent": "a Message sent: packet, TLS, write",
+}
+
+
+def _ours(world: World, tree: Tree) -> list[Row]:
+    def total(what: str) -> float:
+        settings = {"do": "profile", "what": what, "count": _COUNT}
+        return collected(world, tree, "bench_node", settings)
+
+    nothing = total("nothing")
+    return [
+        Row(title, "k instructions", (max(0.0, total(what) - nothing) / _COUNT,), "turn")
+        for what, title in _PARTS.items()
+    ]
+
+
+FIGURE = Figure(
+    "profile",
+    "Where the instructions go",
+    f"As instructions; each part called {_COUNT} times in a node that is up and idle, to within "
+    "some 3 k. A Reading that is sent at once takes two turns, besides being taken, made and sent.",
+    _ours,
+)
