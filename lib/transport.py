@@ -154,7 +154,7 @@ class Transport:
         try:
             self._raw.setsockopt(_TCP, _NODELAY, 1)
         except OSError:
-            pass  # ESP32 before 1.24 does not know it
+            pass  # a port need not know it; then it is slower
 
     def opened(self):
         """Whether TCP is through. A refused address is followed by the next one, the last one
