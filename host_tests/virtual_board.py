@@ -30,6 +30,7 @@ TIMEOUT_S = 30.0
 AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
 _RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 _POWER_CUT = 67
+_BUSY_S = 0.3
 
 
 class VirtualBoard:
@@ -83,9 +84,10 @@ class VirtualBoard:
         self.starts: list[str] = []
         self.died: int | None = None
         self._changed = Condition()
-        self._cable = Cable(folder / "port", self._heard)
+        self._cable = Cable(folder / "port", self._heard, self._again)
         self._process: subprocess.Popen[bytes] | None = None
         self._said = _Said()
+        self._early_since = 0.0
         self._early = b""  # what came from a Ctrl-C on, before it was known what that does
         self._line = b""
         self._cut_at = 0
@@ -218,9 +220,6 @@ class VirtualBoard:
             return
         text = self._said.heard(data)
         self._cable.send(text)
-        if self._early and (self._said.interrupts or self._said.reads):
-            early, self._early = self._early, b""
-            self._heard(early)
         *lines, self._line = (self._line + text).split(b"\n")
         if lines:
             with self._changed:
@@ -250,14 +249,40 @@ class VirtualBoard:
         while data and not self._early:
             before, ctrl_c, data = data.partition(b"\x03")
             self._type(before)
-            if ctrl_c and self._said.interrupts and self._process:
-                self._process.send_signal(signal.SIGINT)
-            elif ctrl_c and self._said.reads:
+            if ctrl_c and self._said.interrupts and self._safe():
+                self._early_since = 0.0
+                if self._process:
+                    self._process.send_signal(signal.SIGINT)
+            elif ctrl_c and self._said.reads and not self._said.interrupts:
                 self._type(ctrl_c)
             else:
-                # The chip is about to start something that this will end.
+                # Nothing that it could end has begun, or it cannot be ended right now.
                 self._early = ctrl_c
         self._early += data
+
+    def _safe(self) -> bool:
+        """Whether the interpreter bears SIGINT now. The unix port raises from within the signal's
+        handler, in the middle of anything: out of garbage collection that leaves the heap locked.
+        So it may come to a system call first; a loop that makes none is interrupted all the same.
+        """
+        self._early_since = self._early_since or monotonic()
+        if monotonic() - self._early_since > _BUSY_S:
+            return True
+        if not self._process:
+            return True
+        try:
+            state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+        except OSError:
+            return True  # no Linux
+        return state.split()[0] == "S"
+
+    def _again(self) -> bool:
+        """Try again with what came too early; whether some of it is left."""
+        if self._early and (self._said.interrupts or self._said.reads):
+            early, self._early = self._early, b""
+            self._heard(early)
+            return bool(self._early)
+        return False
 
     def _type(self, data: bytes) -> None:
         if self._process and self._process.stdin and data:

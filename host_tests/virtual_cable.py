@@ -22,11 +22,15 @@ _AGAIN_S = 0.01
 
 
 class Cable:
-    """`path` is the link, `tcp_port` the port; `heard` is called with what the tool sends."""
+    """`path` is the link, `tcp_port` the port; `heard` is called with what the
+    tool sends, `again` after each round; where it is true, soon again."""
 
-    def __init__(self, path: Path, heard: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, path: Path, heard: Callable[[bytes], None], again: Callable[[], bool]
+    ) -> None:
         self.path = path
         self._heard = heard
+        self._again = again
         self._selector = selectors.DefaultSelector()
         self._wake, woken = socket.socketpair()
         self._jobs: list[tuple[Callable[[], None], Condition, list[bool]]] = []
@@ -117,12 +121,14 @@ class Cable:
         self._open = False
 
     def _run(self) -> None:
+        busy = False
         while self._open:
-            for key, _ in self._selector.select(_AGAIN_S if self._held else None):
+            for key, _ in self._selector.select(_AGAIN_S if busy else None):
                 # One that an earlier one of this round has ended is not called.
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
             self.send(b"")
+            busy = self._again() or bool(self._held)
         self._selector.close()
         self._wake.close()
 
