@@ -24,15 +24,15 @@ BOUNDS = {
     "live": 155,
     "backlog": 11.6,
     # bytes of heap on a 32-bit interpreter
-    "client": 15_500,
+    "client": 14_900,
     "client frozen": 8_300,
-    "node joined": 86_000,
+    "node joined": 82_500,
     "frozen, up": 55_300,
     "frozen, after a Command": 62_200,
-    "bytecode, up": 90_000,
-    "bytecode, after a Command": 104_000,
+    "bytecode, up": 88_000,
+    "bytecode, after a Command": 102_000,
     # bytes of byte code that a node loads at boot
-    "mpy at boot": 38_200,
+    "mpy at boot": 36_200,
     # thousands of instructions per Reading
     "node instructions": 740,
     "client instructions": 86,

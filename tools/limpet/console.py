@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from limpet import node_log, payloads
+from limpet import node_log, payloads, traces
 from limpet.console_lines import Lines
 from limpet.node_log import CAUSES, Said
 from limpet.port import find_port, open_port
@@ -27,6 +27,7 @@ class Shown:
 
     def line(self, line: str) -> Said:
         """Print a line of the console, and return what it says."""
+        line = traces.readable(line)
         said = node_log.parse(line)
         if self._raw or not self._console.is_terminal:
             print(payloads.safe(line), flush=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from limpet import payloads
+from limpet import payloads, traces
 from limpet.inbox import Inbox
 from limpet.operator_client import Arrival, OperatorClient
 from limpet.problem import Problem
@@ -71,7 +71,7 @@ def _report(response: dict[str, Any], took_ms: float) -> int:
     if "code" in response:
         print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
     elif response.get("result"):
-        print(payloads.result_text(response["result"]))
+        print(traces.readable(payloads.result_text(response["result"])))
     return CODES.get(status, CODES["failed"])
 
 
