@@ -24,7 +24,7 @@ from device import flash, power
 _PAUSE_S = const(60)
 # Bytes after which garbage is collected while code is loaded: what stays for ever is not to be
 # spread among what goes at once.
-_GARBAGE = const(1024)
+_GARBAGE = const(4096)
 
 
 def joined(handover, crashes):
