@@ -14,9 +14,9 @@ from types import ModuleType
 
 import pytest
 import upy
-from limpet.interpreter import micropython
+from limpet.micropython.interpreter import micropython
+from limpet.micropython.umqtt import umqtt_dir
 from limpet.paths import FIRMWARE, HOST_BOARD, LIB
-from limpet.umqtt import umqtt_dir
 
 INTERPRETERS = ("cpython", "micropython")
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet import mosquitto_config, passwords, private
+from limpet import private
 from limpet.authority import Authority, Identity, load
-from limpet.broker import LOOPBACK, EmbeddedBroker
-from limpet.operators import Operator, operator_identity
+from limpet.brokers import mosquitto_config, passwords
+from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
+from limpet.operating.operators import Operator, operator_identity
 from limpet.provision import Setup, encoded
 from mqtt_client import TIMEOUT_S, Client
 from ports import Held
@@ -184,7 +185,7 @@ class Mosquitto(RunningBroker):
         raise RuntimeError("mosquitto does not start:\n" + "\n".join(self.log))
 
     def _started(self) -> bool:
-        from limpet.mosquitto import mosquitto
+        from limpet.brokers.mosquitto import mosquitto
 
         conf = mosquitto_config.write(self.setup.layout, self.host, self.port)
         with open(conf, "a") as file:

@@ -20,8 +20,8 @@ import esp32_layer
 from brokers import RunningBroker
 from chaos_books import Books
 from limpet.authority import load
-from limpet.node import NodeProcess
-from limpet.operators import operator_identity
+from limpet.micropython.node import NodeProcess
+from limpet.operating.operators import operator_identity
 from limpet.paths import REPO
 from ntp_server import NtpServer
 from packet_proxy import PacketProxy

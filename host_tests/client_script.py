@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limpet.umqtt import umqtt_dir
+from limpet.micropython.umqtt import umqtt_dir
 from scripted_broker import ScriptedBroker
 from upy import run
 

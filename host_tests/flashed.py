@@ -8,8 +8,8 @@ from pathlib import Path
 import image_folders
 import pytest
 from image_folders import files_in
-from limpet.board_facts import BoardFacts, facts
-from limpet.flash import flash
+from limpet.board.board_facts import BoardFacts, facts
+from limpet.board.flash import flash
 from limpet.problem import Problem
 from rom_loader import RomLoader
 

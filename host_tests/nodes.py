@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 from brokers import RunningBroker, base
-from limpet.node import NodeProcess
+from limpet.micropython.node import NodeProcess
 from limpet.provision import Setup
 from mqtt_client import Client, Message
 

@@ -15,9 +15,9 @@ from brokers import RunningBroker
 from limpet.bench import heap, instructions, sizes, upstream
 from limpet.bench.tree import Tree
 from limpet.bench.world import OPENSSL, World
-from limpet.certified_broker import CertifiedBroker
-from limpet.debian import available
-from limpet.interpreter import micropython, version
+from limpet.brokers.certified_broker import CertifiedBroker
+from limpet.micropython.debian import available
+from limpet.micropython.interpreter import micropython, version
 
 BOUNDS = {
     # bytes that go up for a Reading: TLS 1.2, headers of records included

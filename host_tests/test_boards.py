@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet import board_facts
+from limpet.board import board_facts
 from limpet.problem import Problem
 from upy import REPO, run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from client_script import drive, tls_lines
 from limpet.authority import Authority
-from limpet.umqtt import umqtt_dir
+from limpet.micropython.umqtt import umqtt_dir
 from scripted_broker import (
     Closed,
     Packet,

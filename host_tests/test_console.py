@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from limpet import arrival, node_log
-from limpet.node_log import CAUSES, FINAL
+from limpet.board.port import open_port
+from limpet.deploying import arrival, node_log
+from limpet.deploying.node_log import CAUSES, FINAL
 from limpet.paths import FIRMWARE, LIB
-from limpet.port import open_port
 from limpet.problem import Problem
 from tool import Tool
 from virtual_board import VirtualBoard

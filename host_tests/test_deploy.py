@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 from brokers import RunningBroker, base, fields
-from limpet import deploy as deploying
-from limpet import remote
-from limpet.board_facts import facts
-from limpet.deploy import deploy
-from limpet.deployment import KEPT
+from limpet.board.board_facts import facts
+from limpet.board.node_files import LISTING, flash_files
+from limpet.board.port import open_port
+from limpet.deploying import deploy as deploying
+from limpet.deploying import remote
+from limpet.deploying.deploy import deploy
+from limpet.deploying.deployment import KEPT
 from limpet.layout import Layout
-from limpet.node_files import LISTING, flash_files
 from limpet.paths import FIRMWARE
-from limpet.port import open_port
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded
 from nodes import wait_for_readings

@@ -15,7 +15,7 @@ import pytest
 from brokers import fields
 from limpet import private
 from limpet.authority import Authority, Identity
-from limpet.device_folder import checked
+from limpet.board.device_folder import checked
 from limpet.firmware import config
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded

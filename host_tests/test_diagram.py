@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from limpet import board_facts
-from limpet.diagram import faults
-from limpet.image import IMAGES, LISTING
-from limpet.wokwi_files import scenario_faults, toml_faults
-from limpet.wokwi_parts import PARTS
+from limpet.board import board_facts
+from limpet.board.image import IMAGES, LISTING
+from limpet.simulator.diagram import faults
+from limpet.simulator.wokwi_files import scenario_faults, toml_faults
+from limpet.simulator.wokwi_parts import PARTS
 from nodes import StartNode
 from upy import REPO
 

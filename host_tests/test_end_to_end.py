@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 from brokers import PASSWORD, RunningBroker
-from limpet.node import REPLAY
+from limpet.micropython.node import REPLAY
 from nodes import (
     Commander,
     Node,

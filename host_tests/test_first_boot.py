@@ -17,10 +17,10 @@ import pytest
 from brokers import RunningBroker
 from improv_client import ImprovClient
 from limpet import private
-from limpet.board_facts import facts
-from limpet.debian import HOST, available
-from limpet.interpreter import micropython
-from limpet.node_files import flash_files
+from limpet.board.board_facts import facts
+from limpet.board.node_files import flash_files
+from limpet.micropython.debian import HOST, available
+from limpet.micropython.interpreter import micropython
 from limpet.paths import FIRMWARE, HOST_BOARD, LIB
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded

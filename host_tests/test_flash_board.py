@@ -13,11 +13,11 @@ import upy
 from esp_pylib.logger import EspLog
 from flashed import DEVKIT, OLD_NODE, files_of, folder, holds, put, refusal, words
 from image_folders import FILES, files_in
-from limpet import image
-from limpet.board_facts import BLOCK, facts, names
-from limpet.flash import flash
-from limpet.image_folder import ImageFolder
-from limpet.micropython_image import opened
+from limpet.board import image
+from limpet.board.board_facts import BLOCK, facts, names
+from limpet.board.flash import flash
+from limpet.board.image_folder import ImageFolder
+from limpet.board.micropython_image import opened
 from limpet.problem import Problem
 from rom_loader import RomLoader
 from serial import SerialException
@@ -301,7 +301,7 @@ def test_port_that_another_program_reads(folder: Path, monkeypatch: pytest.Monke
     def stolen(*_: object, **__: object) -> None:
         raise SerialException("read returned no data (disconnected or multiple access on port?)")
 
-    monkeypatch.setattr("limpet.chip.cmds.detect_chip", stolen)
+    monkeypatch.setattr("limpet.board.chip.cmds.detect_chip", stolen)
     with RomLoader() as chip, Cable(chip) as cable:
         with pytest.raises(Problem, match="Another program reads from"):
             flash("esp32_devkit", port=cable.port, image=folder)

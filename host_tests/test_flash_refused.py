@@ -9,8 +9,8 @@ from pathlib import Path
 import image_folders
 import pytest
 from flashed import DEVKIT, folder, refusal
-from limpet.board_facts import facts, names
-from limpet.flash import flash
+from limpet.board.board_facts import facts, names
+from limpet.board.flash import flash
 from limpet.problem import Problem
 from rom_loader import RomLoader
 
@@ -122,7 +122,7 @@ def test_locked_chip(name: str, lock: str, word: str, tmp_path: Path) -> None:
 
 def test_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chip that runs its program does not answer: the buttons to press are named."""
-    monkeypatch.setattr("limpet.chip.CONNECT_ATTEMPTS", 1)
+    monkeypatch.setattr("limpet.board.chip.CONNECT_ATTEMPTS", 1)
     with RomLoader() as chip:
         chip.deaf = True
         problem = refusal(chip, image=folder)

@@ -11,10 +11,10 @@ from pathlib import Path
 import micropython_images as images
 import pytest
 from brokers import fields
-from limpet import file_system, image, micropython_download
-from limpet.board_facts import BLOCK, BoardFacts, facts
-from limpet.micropython_image import opened
-from limpet.node_files import flash_files
+from limpet.board import file_system, image, micropython_download
+from limpet.board.board_facts import BLOCK, BoardFacts, facts
+from limpet.board.micropython_image import opened
+from limpet.board.node_files import flash_files
 from limpet.problem import Problem
 from limpet.provision import Setup
 from tool import LIMPET

@@ -10,9 +10,9 @@ from typing import Any
 import micropython_images as images
 import pytest
 from brokers import RunningBroker
-from limpet import image
-from limpet.board_facts import BLOCK, facts
-from limpet.micropython_image import opened
+from limpet.board import image
+from limpet.board.board_facts import BLOCK, facts
+from limpet.board.micropython_image import opened
 from mpremote.transport_serial import SerialTransport
 from nodes import readings, wait_for_readings, wait_for_status
 from virtual_board import VirtualBoard

@@ -15,9 +15,9 @@ import pytest
 import upy
 from brokers import RunningBroker, base
 from limpet.authority import load
-from limpet.debian import available
-from limpet.operators import operator_identity
-from limpet.umqtt import umqtt_dir
+from limpet.micropython.debian import available
+from limpet.micropython.umqtt import umqtt_dir
+from limpet.operating.operators import operator_identity
 from mqtt_client import Client, Message
 from nodes import TIMEOUT_S, Node, StartNode, at, expanded, value
 from patched import patched

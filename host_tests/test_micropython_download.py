@@ -10,9 +10,9 @@ from typing import Any
 
 import micropython_images as images
 import pytest
-from limpet import micropython_download
-from limpet.board_facts import BoardFacts, facts, names
-from limpet.micropython_download import LOCK, VERSION, downloaded
+from limpet.board import micropython_download
+from limpet.board.board_facts import BoardFacts, facts, names
+from limpet.board.micropython_download import LOCK, VERSION, downloaded
 from limpet.paths import REPO
 from limpet.problem import Problem
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import micropython_images as images
 import pytest
-from limpet.board_facts import BoardFacts, facts, names
-from limpet.micropython_image import opened
+from limpet.board.board_facts import BoardFacts, facts, names
+from limpet.board.micropython_image import opened
 from limpet.problem import Problem
 
 Spoil = Callable[[bytes], bytes]

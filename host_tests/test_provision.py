@@ -19,12 +19,14 @@ import pytest
 from brokers import fields
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from limpet import authority, layout, operators, passwords, private
+from limpet import authority, layout, private
 from limpet.authority import Authority, Identity
-from limpet.debian import HOST
+from limpet.brokers import passwords
 from limpet.firmware import config, errors
 from limpet.layout import Layout
-from limpet.operators import operator_identity
+from limpet.micropython.debian import HOST
+from limpet.operating import operators
+from limpet.operating.operators import operator_identity
 from limpet.problem import Problem
 from limpet.provision import Setup, provision
 from upy import run

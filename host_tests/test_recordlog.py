@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from limpet.debian import HOST
+from limpet.micropython.debian import HOST
 from upy import REPO, run
 
 HERE = REPO / "host_tests"

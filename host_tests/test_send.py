@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from brokers import RunningBroker
-from limpet.broker import EmbeddedBroker
+from limpet.brokers.broker import EmbeddedBroker
+from limpet.operating.send import parse_params
 from limpet.problem import Problem
 from limpet.provision import Setup
-from limpet.send import parse_params
 from mqtt_client import TIMEOUT_S
 from scripted_device import ScriptedDevice
 from tool import Tool

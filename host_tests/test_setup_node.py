@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from limpet.debian import available
-from limpet.node import NodeProcess
+from limpet.micropython.debian import available
+from limpet.micropython.node import NodeProcess
 from limpet.problem import Problem
 
 Node = Callable[..., NodeProcess]
@@ -185,7 +185,8 @@ def test_command_ends_cleanly(make: Node, tmp_path: Path, how: signal.Signals) -
     """Ctrl-C and SIGTERM to `limpet node` are a clean end of the node, and exit code 0."""
     make(WAITS)
     script = (
-        "from functools import partial; from pathlib import Path; from limpet import node\n"
+        "from functools import partial; from pathlib import Path\n"
+        "from limpet.micropython import node\n"
         f"firmware = Path({str(tmp_path / 'firmware')!r})\n"
         "node.NodeProcess = partial(node.NodeProcess, firmware=firmware)\n"
         f"node.node(root=Path({str(tmp_path / 'flash')!r}))"

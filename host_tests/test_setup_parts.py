@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from limpet import debian, interpreter, mosquitto, umqtt
+from limpet.brokers import mosquitto
+from limpet.micropython import debian, interpreter, umqtt
 from limpet.paths import REPO, filled_once
 from limpet.problem import Problem
 

@@ -6,11 +6,11 @@ import ast
 from pathlib import Path
 
 import pytest
-from limpet import short_names
-from limpet.bytecode import compiled, names_in
+from limpet.micropython import short_names
+from limpet.micropython.bytecode import compiled, names_in
+from limpet.micropython.traces import readable
+from limpet.micropython.umqtt import umqtt_dir
 from limpet.paths import FIRMWARE, HOST_BOARD, LIB
-from limpet.traces import readable
-from limpet.umqtt import umqtt_dir
 from upy import run
 
 ONE = '''

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from limpet.board_facts import facts
-from limpet.node_files import LISTING, code_files
+from limpet.board.board_facts import facts
+from limpet.board.node_files import LISTING, code_files
 from limpet.paths import FIRMWARE
 from virtual_board import VirtualBoard
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from limpet.umqtt import umqtt_dir
+from limpet.micropython.umqtt import umqtt_dir
 from upy import run
 
 PARTS = """

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from brokers import KIND, RunningBroker, base, fields
-from limpet import payloads
 from limpet.layout import Layout
+from limpet.operating import payloads
 from limpet.provision import Setup
 from scripted_device import ScriptedDevice
 from tool import COLUMNS, LIMPET, TIMEOUT_S, Tool

@@ -16,10 +16,12 @@ from typing import Any
 
 import micropython_images
 import pytest
-from limpet import board_facts, device_folder, image, provision, wokwi
+from limpet import provision
 from limpet.authority import covers, load_certificate
+from limpet.board import board_facts, device_folder, image
 from limpet.layout import Layout
 from limpet.problem import Problem
+from limpet.simulator import wokwi
 from littlefs import LittleFS
 from upy import REPO
 

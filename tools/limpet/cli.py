@@ -9,14 +9,20 @@ from limpet.problem import Problem
 
 app = App(name="limpet", help="Sensor-node firmware that holds on: run it, watch it, command it.")
 
-NAMES = (
-    *("run", "watch", "send"),
-    *("setup", "provision", "node", "broker"),
-    *("image", "flash", "deploy", "console", "wokwi"),
-    "bench",
-)
-for name in NAMES:
-    app.command(f"limpet.{name}:{name}", name=name)
+# Each in a module of its own name.
+COMMANDS = {
+    "operating": ("run", "watch", "send"),
+    "micropython": ("node",),
+    "brokers": ("broker",),
+    "board": ("image", "flash"),
+    "deploying": ("deploy", "console"),
+    "simulator": ("wokwi",),
+    "": ("setup", "provision", "bench"),
+}
+for package, names in COMMANDS.items():
+    for name in names:
+        module = ".".join(part for part in ("limpet", package, name) if part)
+        app.command(f"{module}:{name}", name=name)
 app.command("limpet.trial.command:trial", name="test-board")
 
 

@@ -16,10 +16,12 @@ from typing import Annotated, Any, Literal
 from cryptography import x509
 from cyclopts import Parameter
 
-from limpet import asked, authority, mosquitto_config, operators, passwords, private
+from limpet import asked, authority, private
 from limpet.authority import Authority
+from limpet.brokers import mosquitto_config, passwords
 from limpet.firmware import config, errors, topics
 from limpet.layout import Layout
+from limpet.operating import operators
 from limpet.paths import DEV
 from limpet.problem import Problem
 

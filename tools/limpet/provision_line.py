@@ -9,7 +9,7 @@ from base64 import b64encode
 from binascii import crc32
 from pathlib import Path
 
-from limpet.device_folder import checked
+from limpet.board.device_folder import checked
 from limpet.firmware import errors, intake
 from limpet.problem import Problem
 

@@ -1,9 +1,9 @@
 """`limpet setup`: gets all that a later start needs, for a time without a network."""
 
-from limpet import debian
-from limpet.interpreter import micropython
-from limpet.mosquitto import mosquitto as mosquitto_command
-from limpet.umqtt import umqtt_dir
+from limpet.brokers.mosquitto import mosquitto as mosquitto_command
+from limpet.micropython import debian
+from limpet.micropython.interpreter import micropython
+from limpet.micropython.umqtt import umqtt_dir
 
 
 def setup(*, mosquitto: bool = False) -> None:

@@ -13,8 +13,8 @@ from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import Tree
 from limpet.bench.tree_node import TreeNode
 from limpet.bench.world import World
-from limpet.operator_client import Arrival, OperatorClient
-from limpet.where import Where
+from limpet.operating.operator_client import Arrival, OperatorClient
+from limpet.operating.where import Where
 
 # Far above what a node with room needs for either; one without mostly says so at once.
 _DELIVERED_S = 8.0

@@ -8,11 +8,11 @@ import re
 import subprocess
 from pathlib import Path
 
-from limpet import debian
-from limpet.interpreter import micropython
-from limpet.mosquitto import mosquitto
+from limpet.brokers.mosquitto import mosquitto
+from limpet.micropython import debian
+from limpet.micropython.interpreter import micropython
+from limpet.micropython.umqtt import FILES
 from limpet.problem import Problem
-from limpet.umqtt import FILES
 
 
 def described() -> list[str]:

@@ -26,8 +26,8 @@ from limpet.bench.figure import Figure, Row
 from limpet.bench.kept import Kept
 from limpet.bench.tree import Tree, Unmeasured, commit
 from limpet.bench.world import World, world
-from limpet.interpreter import micropython
-from limpet.mosquitto import mosquitto
+from limpet.brokers.mosquitto import mosquitto
+from limpet.micropython.interpreter import micropython
 from limpet.paths import REPO
 from limpet.problem import Problem
 

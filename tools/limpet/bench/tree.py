@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limpet import debian
-from limpet.bytecode import ROM, compiled
-from limpet.interpreter import micropython
-from limpet.node import REPLAY
+from limpet.micropython import debian
+from limpet.micropython.bytecode import ROM, compiled
+from limpet.micropython.interpreter import micropython
+from limpet.micropython.node import REPLAY
+from limpet.micropython.umqtt import umqtt_dir
 from limpet.paths import BUILD, REPO, filled_once
 from limpet.problem import Problem
-from limpet.umqtt import umqtt_dir
 
 SCRIPTS = Path(__file__).with_name("scripts")
 # Far above what any run takes, so that only a hang meets it.

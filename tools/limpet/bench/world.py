@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from limpet import mosquitto_config, private
-from limpet.mosquitto import mosquitto
+from limpet import private
+from limpet.brokers import mosquitto_config
+from limpet.brokers.mosquitto import mosquitto
 from limpet.paths import BUILD
 from limpet.problem import Problem
 from limpet.provision import Setup, encoded

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from limpet import private
 from limpet.asked import secret
-from limpet.board_facts import facts
-from limpet.broker import EmbeddedBroker
-from limpet.deploy import deploy
+from limpet.board.board_facts import facts
+from limpet.board.port import find_port
+from limpet.brokers.broker import EmbeddedBroker
+from limpet.deploying.deploy import deploy
+from limpet.deploying.remote import Remote
 from limpet.firmware import errors, version
 from limpet.paths import BUILD
-from limpet.port import find_port
 from limpet.problem import Problem
 from limpet.provision import WIFI_VARIABLE, Setup, check, encoded
-from limpet.remote import Remote
 from limpet.trial.checks import BIRTH_S, CHECKS, INTERVAL_S, Memory
 from limpet.trial.outcome import Outcome, failed, judged, table
 from limpet.trial.stage import Stage

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from limpet import payloads
-from limpet.broker import EmbeddedBroker
-from limpet.operator_client import Arrival, OperatorClient
-from limpet.where import Where
+from limpet.brokers.broker import EmbeddedBroker
+from limpet.operating import payloads
+from limpet.operating.operator_client import Arrival, OperatorClient
+from limpet.operating.where import Where
 from limpet.wire import Wire
 
 # For a Response of a node that is up: what read_now may take, and a slow link.

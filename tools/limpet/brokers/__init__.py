@@ -1,0 +1,1 @@
+"""The embedded broker, and mosquitto with the same rules."""

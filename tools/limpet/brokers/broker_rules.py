@@ -1,0 +1,90 @@
+"""Who may write and read which topics: the one list behind the embedded broker and mosquitto's ACL.
+
+Pure: names and topics in, yes or no out. It will NOT know how a client proved its name.
+"""
+
+from typing import NamedTuple
+
+from limpet.firmware import topics
+from limpet.operating import operators
+
+# Below a device's own base topic. `reply_to` may be one level below commands/response, hence the
+# `+`.
+DEVICE_WRITES = (
+    topics.TELEMETRY,
+    topics.STATUS,
+    topics.HEALTH,
+    topics.ALERTS,
+    topics.RESPONSE,
+    f"{topics.RESPONSE}/+",
+    topics.REPORTED,
+)
+# A node reads its own status back: that is how it notices a lost subscription and a late will.
+DEVICE_READS = (topics.COMMANDS, topics.DESIRED, topics.STATUS)
+
+# Below an organisation: site, zone, type and device are any. Nothing that a device says can be
+# forged.
+OPERATOR_READS = ("#",)
+OPERATOR_WRITES = (f"+/+/+/+/{topics.COMMANDS}", f"+/+/+/+/{topics.DESIRED}")
+BROKER_FIGURES = "$SYS/#"
+
+
+class Grant(NamedTuple):
+    """The topic filters below which a client may write and read."""
+
+    writes: tuple[str, ...]
+    reads: tuple[str, ...]
+
+    def may_write(self, topic: str) -> bool:
+        """True when the client may publish to `topic`, its will included."""
+        # A wildcard is nothing that could be published to, and `+` would be covered by `+`.
+        wild = "+" in topic or "#" in topic
+        return not wild and any(covers(own, topic) for own in self.writes)
+
+    def may_read(self, wanted: str) -> bool:
+        """True when the client may be given all that the topic or filter `wanted` stands for."""
+        return any(covers(own, wanted) for own in self.reads)
+
+
+def grant(name: str, bases: dict[str, str]) -> Grant | None:
+    """Return what the client `name` may do, or None when nobody of that name is known.
+
+    bases: base topic of each device by its id, as provisioned; never what a client said of itself.
+    """
+    if operators.is_operator(name):
+        orgs = organisations(bases)
+        return Grant(
+            tuple(f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_WRITES),
+            (BROKER_FIGURES, *(f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_READS)),
+        )
+    base = bases.get(name)
+    if base is None:
+        return None
+    return Grant(
+        tuple(f"{base}/{suffix}" for suffix in DEVICE_WRITES),
+        tuple(f"{base}/{suffix}" for suffix in DEVICE_READS),
+    )
+
+
+def organisations(bases: dict[str, str]) -> list[str]:
+    """Return the first levels of all base topics, sorted, each once."""
+    return sorted({base.split("/")[0] for base in bases.values()})
+
+
+def covers(own: str, wanted: str) -> bool:
+    """True when every topic that `wanted` (a topic or a filter) matches is matched by the filter
+    `own`.
+
+    MQTT 3.1.1 section 4.7: `a/#` includes `a`; a wildcard in front does not reach `$...`.
+    """
+    if wanted.startswith("$") and own[0] in "+#":
+        return False
+    owned, asked = own.split("/"), wanted.split("/")
+    for index, level in enumerate(owned):
+        if level == "#":
+            return True
+        if index >= len(asked) or asked[index] == "#":
+            return False
+        if level not in ("+", asked[index]):
+            return False
+    return len(owned) == len(asked)

@@ -1,0 +1,1 @@
+"""A board that runs MicroPython: copying a node onto it, and what it says."""

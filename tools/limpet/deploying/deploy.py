@@ -1,0 +1,145 @@
+"""`limpet deploy`: a node's code and config onto a board that has MicroPython, in two phases.
+
+What differs goes into the slot that is not in use, and is verified there; then one rename puts it
+in use. Until that rename the board runs its old version, whatever happens: the cable pulled, the
+power gone, Ctrl-C, no room. What has been sent by then counts for the next try. The board's
+watchdog runs meanwhile and is fed from here, so that a board that is left alone starts again.
+
+It will NOT put MicroPython on a board (that is flash), touch the node's Readings, or take away an
+interval that a Command has set.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from limpet.board.board_facts import BoardFacts, facts
+from limpet.board.device_folder import DeviceFolder, checked
+from limpet.board.node_files import code_files
+from limpet.board.port import find_port
+from limpet.deploying import arrival, slots
+from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
+from limpet.deploying.remote import Gone, NoRoom, Remote
+from limpet.deploying.slots import Survey
+from limpet.firmware import config
+from limpet.layout import Layout
+from limpet.paths import DEV
+from limpet.problem import Problem
+
+OLDEST = (1, 23)
+WATCH_S = 90.0
+_AGAIN = "Deploy again: what has been sent is not sent a second time."
+
+
+def deploy(
+    board: str,
+    /,
+    *,
+    port: str | None = None,
+    device: str | None = None,
+    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
+    replace: bool = False,
+    watch: bool = True,
+) -> None:
+    """Copy a node's code and config onto a board with MicroPython, and watch it come up.
+
+    Parameters
+    ----------
+    board
+        A folder below boards/.
+    port
+        Serial port or URL; not needed when one board is plugged in.
+    device
+        The device that it becomes; not needed when one is provisioned. Without any, only code goes.
+    directory
+        Directory made by `limpet provision`.
+    replace
+        Deploy although the board has been another device until now.
+    watch
+        Follow the board's log until it is up, or tells why not.
+    """
+    wanted = facts(board)
+    folder = _folder(directory, device)
+    code = code_files(wanted)
+    where = find_port(port)
+    with Remote(where) as remote:
+        deployment = None
+        try:
+            there = slots.survey(remote)
+            version = ".".join(map(str, there.version))
+            print(f"board    {there.machine}, MicroPython {version}, at {where}")
+            _refuse(wanted, folder, there, replace)
+            deployment = Deployment(code, folder, there, remote)
+            deployment.run()
+        except (KeyboardInterrupt, Problem, NoRoom, RuntimeError) as error:
+            remote.abandon()
+            raise _told(error, deployment.committed if deployment else False) from None
+        if watch:
+            arrival.watch(remote.serial(), where, WATCH_S)
+
+
+def _told(error: BaseException, committed: bool | None) -> BaseException:
+    """What ended a deploy, and what the board does now."""
+    kept = "It has the new version" if committed else KEPT
+    if committed is None:
+        kept = "It may have the new version, or its old one"
+    if isinstance(error, KeyboardInterrupt):
+        return Problem(f"Stopped. {kept}.", _AGAIN)
+    if isinstance(error, Gone):
+        return Problem(f"{error.cause} {kept}.", f"Plug the board in. {_AGAIN}")
+    if isinstance(error, NoRoom):
+        return Problem(f"The board's file system is full. {kept}.", ROOM)
+    if isinstance(error, RuntimeError):
+        return Problem(f"The board failed ({error}). {kept}.", _AGAIN)
+    return error
+
+
+def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
+    """The device to deploy, and all of it good; None when there is none at all."""
+    layout = Layout(directory)
+    known = sorted(layout.bases())
+    if device is None:
+        if not known:
+            return None
+        if len(known) > 1:
+            raise Problem("Which device will it be?", f"Say one of: {', '.join(known)}.")
+        device = known[0]
+    found = checked(layout.device(device), device)
+    if found.config.wifi_ssid is None:
+        raise Problem(
+            f"The config of {device} names no Wi-Fi.",
+            f"Name it: limpet provision {device} --wifi-ssid NAME.",
+        )
+    if config.is_loopback(found.config.broker):
+        print(
+            f"config   {device} looks for its broker at {found.config.broker}: on the board itself"
+        )
+    return found
+
+
+def _refuse(wanted: BoardFacts, folder: DeviceFolder | None, there: Survey, replace: bool) -> None:
+    """Raise Problem when this is not the board that is meant, or none that can run a node."""
+    chip = there.machine.rpartition(" with ")[2]
+    if chip.lower() != wanted.chip:
+        raise Problem(
+            f"This board has an {chip}, and {wanted.name} an {wanted.chip.upper()}.",
+            "Name the board that is plugged in, or plug in the one that is named.",
+        )
+    if there.version < OLDEST:
+        version = ".".join(map(str, there.version))
+        raise Problem(
+            f"MicroPython {version} is too old: it takes {OLDEST[0]}.{OLDEST[1]} or later.",
+            f"Put a newer one on the board: make flash BOARD={wanted.name}.",
+        )
+    if not there.umqtt:
+        raise Problem(
+            "This MicroPython was built without umqtt.",
+            f"Put the official one on the board: make flash BOARD={wanted.name}.",
+        )
+    own = settings(there.config).get("device_id")
+    if folder and own not in (None, folder.device_id) and not replace:
+        raise Problem(
+            f"This board is {own}, not {folder.device_id}.",
+            "Say --replace to make it another device, or plug in the other board.",
+        )

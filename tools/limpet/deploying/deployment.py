@@ -1,0 +1,219 @@
+"""One deploy, from what is on a board to its reset: what differs is sent, verified, and put in use.
+
+It will NOT choose board or port, or say what became of the node afterwards.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from limpet.board.board_facts import BLOCK
+from limpet.board.device_folder import CONFIG, DeviceFolder
+from limpet.board.node_files import STARTERS
+from limpet.deploying import slots
+from limpet.deploying.remote import Remote
+from limpet.deploying.slots import OTHER, Plan, Survey
+from limpet.paths import FIRMWARE
+from limpet.problem import Problem
+
+KEPT = "The board keeps its old version"
+ROOM = (
+    "Let the node deliver the Readings that it has stored, or begin anew: limpet flash BOARD "
+    "--erase."
+)
+_INTERVAL = "interval_s"
+
+Count = Callable[[int], None]
+
+
+class Deployment:
+    """What `code`, a slot's files, and a device's `folder`, or none, become on the board.
+
+    `committed`: whether the board has the new version, or had it before; None for a moment, when it
+    was told to take it and has not answered yet.
+    """
+
+    def __init__(
+        self, code: dict[str, bytes], folder: DeviceFolder | None, there: Survey, remote: Remote
+    ) -> None:
+        self.committed: bool | None = False
+        self._code = code
+        self._folder = folder
+        self._there = there
+        self._remote = remote
+        self._sent: list[int] = []
+        self._old = settings(there.config)
+        in_use = there.slot_files(there.slot) if there.slot else {}
+        self._new_code = bool(slots.differs(code, in_use))
+        target = OTHER[there.slot] if there.slot else "a"
+        self._plan = slots.plan(code, target, there) if self._new_code else Plan(target)
+        self._root = self._other_files()
+        self._config = self._new_config()
+        self._unwanted = self._left_behind()
+
+    def run(self) -> None:
+        """Do it all, and reset the board. Raises Problem, NoRoom, or RuntimeError by the board."""
+        began = time.monotonic()
+        if self._there.fallen and self._there.slot:
+            # What is written from here on is written into a slot that is not in use.
+            self._point_to(self._there.slot)
+        if self._new_code or self._root or self._config or self._unwanted:
+            self._make_room()
+            with _progress(self._bytes_to_send()) as count:
+                self._fill(count)
+                self._put_root(count)
+                self._commit(count)
+        self.committed = True
+        self._say(time.monotonic() - began)
+        # What the version before has handed over: how often it failed to connect, and why it reset.
+        self._remote.run("import machine\nmachine.RTC().memory(b'')")
+        self._remote.set_clock()
+        print(time.strftime("clock    %Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+        self._remote.reset()
+
+    # -- what has to be done -----------------------------------------------------------------------
+
+    def _new_config(self) -> bytes | None:
+        """The config to put in the place of the board's, or None. Says which."""
+        if not self._folder:
+            print("config   left alone: no device is provisioned here")
+            return None
+        text, device_id = self._folder.files[CONFIG], self._folder.device_id
+        new, old = json.loads(text), self._old
+        if new == old:
+            print(f"config   {device_id}, as it was")
+            return None
+        if old and old | {_INTERVAL: 0} == new | {_INTERVAL: 0}:
+            print(f"config   {device_id}, with the interval that was set by a Command")
+            return None
+        print(f"config   {device_id}, {'changed' if old else 'new'}")
+        return text
+
+    def _other_files(self) -> dict[str, bytes]:
+        """What goes into the root, but for the config, by path."""
+        files = {f"/{name}": (FIRMWARE / name).read_bytes() for name in STARTERS}
+        if self._folder:
+            ours = self._folder.files
+            files |= {f"/{name}": ours[name] for name in ours if name != CONFIG}
+        there = self._there.files
+        return {path: data for path, data in files.items() if not slots.same(data, there.get(path))}
+
+    def _left_behind(self) -> list[str]:
+        """Files in the root that an earlier deploy has left, and that nothing names any more."""
+        named = {f"/{self._old.get(name)}" for name in ("ca", "cert", "key")}
+        if self._folder:
+            named |= {f"/{name}" for name in self._folder.files}
+        root = [path for path in self._there.files if path.count("/") == 1]
+        old = [path for path in root if path.endswith(".der") and path not in named and self._old]
+        return old + [path for path in root if path.endswith((".part", ".new"))]
+
+    def _make_room(self) -> None:
+        """See whether there is room, and only then remove what is not wanted."""
+        unwanted = self._unwanted
+        missing = slots.missing_blocks(self._plan, self._code, self._root, self._there, unwanted)
+        if missing > 0:
+            kilobytes = missing * BLOCK // 1024
+            cause = f"The board's file system lacks {kilobytes} KB for the new version."
+            raise Problem(f"{cause} {KEPT}.", ROOM)
+        for path in [*unwanted, *(self._in_slot(name) for name in self._plan.remove)]:
+            self._remote.remove(path)
+
+    def _bytes_to_send(self) -> int:
+        sizes = [len(self._code[name]) for name in self._plan.send]
+        return sum(sizes) + sum(map(len, self._root.values())) + len(self._config or b"")
+
+    # -- doing it ----------------------------------------------------------------------------------
+
+    def _in_slot(self, name: str) -> str:
+        return f"/{self._plan.slot}/{name}"
+
+    def _fill(self, count: Count) -> None:
+        """Make the slot that is not in use the target, its list last."""
+        if self._plan.empty:
+            return
+        folders = [f"/{self._plan.slot}", *map(self._in_slot, slots.folders(self._code))]
+        for folder in folders:
+            if folder not in self._there.folders:
+                self._remote.make_folder(folder)
+        for name in self._plan.copy:
+            path = self._in_slot(name)
+            slots.copy(self._remote, f"/{OTHER[self._plan.slot]}/{name}", path)
+            self._verify(path, self._code[name])
+        for name in self._plan.send:
+            self._send(self._in_slot(name), self._code[name], count)
+
+    def _put_root(self, count: Count) -> None:
+        """Each of these is whole or not there; what runs now goes on with either."""
+        for path, data in self._root.items():
+            self._send(f"{path}.part", data, count)
+            self._remote.rename(f"{path}.part", path)
+
+    def _commit(self, count: Count) -> None:
+        """Put in use what has been sent, by one rename."""
+        if not self._new_code:
+            if self._config:
+                self._send("/config.part", self._config, count)
+                self.committed = None
+                self._remote.rename("/config.part", f"/{CONFIG}")
+            return
+        if self._config:
+            # boot.py puts it in its place when it first runs the slot.
+            self._send(self._in_slot("config.next"), self._config, count)
+        self.committed = None
+        self._point_to(self._plan.slot)
+
+    def _point_to(self, slot: str) -> None:
+        """Put a slot in use."""
+        self._write("/slot.new", f"{slot}\n".encode(), lambda _: None)
+        self._remote.rename("/slot.new", "/slot")
+
+    def _send(self, path: str, data: bytes, count: Count) -> None:
+        self._write(path, data, count)
+        self._sent.append(len(data))
+
+    def _write(self, path: str, data: bytes, count: Count) -> None:
+        self._remote.write(path, data, count)
+        self._verify(path, data)
+
+    def _verify(self, path: str, data: bytes) -> None:
+        if slots.digest(self._remote, path) != sha256(data).hexdigest():
+            raise RuntimeError(f"{path} is not what was sent")
+
+    def _say(self, took_s: float) -> None:
+        if not self._sent and not self._new_code:
+            print("code     nothing is new: nothing was copied")
+            return
+        copied = f", {len(self._plan.copy)} copied on the board" if self._plan.copy else ""
+        slot = f", slot {self._plan.slot}" if self._new_code else ""
+        print(
+            f"code     {len(self._sent)} files sent, {sum(self._sent)} bytes, "
+            f"in {took_s:.1f} s{copied}{slot}"
+        )
+
+
+def settings(text: bytes | None) -> dict[str, Any]:
+    """Return what a config says; nothing when there is none, or it is none."""
+    try:
+        found = json.loads(text or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Count]:
+    """A bar on a terminal, of bytes sent."""
+    columns = (TextColumn("sending"), BarColumn(), DownloadColumn())
+    # Standard error: while mpremote talks, its remarks on standard output are kept back.
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

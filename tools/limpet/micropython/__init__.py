@@ -1,0 +1,1 @@
+"""MicroPython on a PC: the interpreter, the node as a process, and its byte code."""

@@ -1,0 +1,69 @@
+"""Which MicroPython runs the node on this machine: its own, or Debian's package unpacked privately.
+
+It builds none, and it takes none that cannot speak TLS.
+"""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+
+from limpet.micropython import debian
+from limpet.problem import Problem
+
+# 1.25 is the first whose TLS the client was checked with on the unix port.
+OLDEST = (1, 25)
+PROBE = "import sys, tls; print(*sys.implementation.version[:2])"
+REMEDY = (
+    "Install MicroPython 1.25 or later (macOS: brew install micropython), "
+    "or name one: MICROPYTHON=/path."
+)
+
+
+@cache
+def micropython(arch: str = debian.HOST) -> list[str]:
+    """The start of the command line that runs MicroPython's unix port; sets it up if need be.
+
+    `arch` is this machine's own, or "i386", whose objects have the ESP32's sizes. For the machine's
+    own, in this order: MICROPYTHON=/path, `micropython` on the PATH if 1.25 or later, Debian's
+    package. Raises Problem.
+    """
+    if arch == debian.HOST:
+        named = os.environ.get("MICROPYTHON")
+        if named:
+            return _named(named)
+        found = shutil.which("micropython")
+        if found and (version([found]) or (0, 0)) >= OLDEST:
+            return [found]
+    if not debian.available(arch):
+        raise Problem(_why_not(arch), REMEDY)
+    root = debian.unpacked("micropython", arch)
+    return debian.command(root, arch, "usr/bin/micropython")
+
+
+def version(command: list[str]) -> tuple[int, ...] | None:
+    """The version of the interpreter `command`, (major, minor); None if it is not one with TLS."""
+    try:
+        probe = subprocess.run([*command, "-c", PROBE], capture_output=True, text=True, timeout=10)
+        return tuple(int(word) for word in probe.stdout.split()) or None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def _named(path: str) -> list[str]:
+    said = version([path])
+    if said is None:
+        raise Problem(f"MICROPYTHON={path} is not a MicroPython with TLS that runs here.", REMEDY)
+    if said < OLDEST:
+        raise Problem(f"MICROPYTHON={path} is {said[0]}.{said[1]}, too old.", REMEDY)
+    return [path]
+
+
+def _why_not(arch: str) -> str:
+    if arch not in (debian.HOST, "i386"):
+        return f"No interpreter for {arch} runs here: there are {debian.HOST} and i386."
+    if arch == "i386" and debian.HOST != "amd64":
+        return "The 32-bit interpreter (i386) runs on x86-64 machines only."
+    if arch == "i386":
+        return "The 32-bit interpreter (i386) comes from Debian, and there is no Debian apt here."
+    return "There is no MicroPython 1.25 or later here, and no Debian apt to get it from."

@@ -1,0 +1,1 @@
+"""What an operator does with nodes: run, watch, command."""

@@ -1,0 +1,212 @@
+"""The operator's connection to the broker, for `watch`, `send` and `run`: mutual TLS over paho.
+
+What keeps it from connecting is a Problem: the cause, and the one thing to do. It will NOT connect
+without verifying the broker, keep Messages while it is disconnected, or decode a payload.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import paho.mqtt.client as mqtt
+
+from limpet.operating.operators import operator_identity
+from limpet.operating.where import SetupInfo, Where
+from limpet.problem import Problem
+
+START = "Start `make run` or `limpet broker`, or give --broker and --port."
+
+# Long enough for a handshake on a loaded laptop, short enough that nobody thinks it hangs.
+CONNECT_S = 10
+KEEPALIVE_S = 30
+
+
+class Arrival(NamedTuple):
+    """A Message as it arrived, `at` seconds on `time.monotonic`'s clock."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    at: float
+
+
+class _NamedContext(ssl.SSLContext):
+    """A TLS context with a server name of its own: paho checks against the host's name alone."""
+
+    server_name: str | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """Wrap as the base class does, with `server_name` where one is set."""
+        if self.server_name:
+            kwargs["server_hostname"] = self.server_name
+        return super().wrap_socket(*args, **kwargs)
+
+
+class OperatorClient:
+    """One connection with the operator's certificate. Comes back by itself after it was up once.
+
+    `on_message` and `on_change` (a line for a person: lost, back) are called on the network's
+    thread and have to return at once.
+    """
+
+    def __init__(
+        self,
+        where: Where,
+        on_message: Callable[[Arrival], None],
+        on_change: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.info = SetupInfo(where.directory)
+        self.host = where.broker or self.info.host
+        self.port = where.port or self.info.port
+        self._on_message = on_message
+        self._on_change = on_change
+        self._filters: list[str] = []
+        self._changed = threading.Condition()
+        self._greeting: Any = None
+        self._granted: dict[int | None, list[Any]] = {}
+        self._last_error = ""
+        self._identity = operator_identity(where.directory)
+        self._client = self._paho(where.server_name or self.info.server_name)
+
+    def _paho(self, server_name: str | None) -> mqtt.Client:
+        identity = self._identity
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, identity.name)
+        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.server_name = server_name
+        context.load_verify_locations(identity.ca)
+        context.load_cert_chain(identity.cert, identity.key)
+        client.tls_set_context(context)
+        client.connect_timeout = CONNECT_S
+        client.reconnect_delay_set(1, 8)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._arrived
+        client.on_log = self._logged
+        client.on_socket_open = _at_once
+        return client
+
+    def connect(self) -> None:
+        """Connect and wait for the broker's greeting; raises Problem with the cause otherwise."""
+        where = f"{self.host}:{self.port}"
+        name = "Is this the broker that was provisioned here? --server-name gives another name."
+        try:
+            self._client.connect(self.host, self.port, KEEPALIVE_S)
+        except ssl.SSLCertVerificationError as error:
+            raise Problem(
+                f"The certificate of {where} is refused: {error.verify_message.rstrip('.')}.", name
+            ) from None
+        except ssl.SSLError as error:
+            raise Problem(
+                f"{where} does not speak TLS with us: {error.reason}.", "Give --port."
+            ) from None
+        except socket.gaierror:
+            raise Problem(f"No host is called {self.host}.", "Give --broker.") from None
+        except OSError as error:
+            raise Problem(
+                f"There is no broker at {where}: {error.strerror or error}.", START
+            ) from None
+        self._client.loop_start()
+        if not self._wait(lambda: self._greeting is not None, CONNECT_S):
+            raise Problem(f"{where} does not greet.", "Is it an MQTT broker?")
+        if self._greeting != "up":
+            who = f"{self._identity.cert}, client id {self._identity.name}"
+            raise Problem(f"{where} refuses us: {self._greeting}.", f"We are {who}.")
+
+    def subscribe(self, filters: Iterable[str]) -> None:
+        """Subscribe with QoS 1 and wait until it is granted; raises Problem if it is not."""
+        for name in filters:
+            try:
+                result, mid = self._client.subscribe(name, 1)
+            except ValueError:
+                raise Problem(
+                    f"{name!r} is no topic filter.", "Such as limpet/+/+/+/+/status."
+                ) from None
+            if result != mqtt.MQTT_ERR_SUCCESS or not self._wait_granted(mid):
+                raise Problem(f"The broker does not answer the subscription to {name}.", START)
+            if any(code.is_failure for code in self._granted.pop(mid)):
+                raise Problem(
+                    f"The broker refuses the subscription to {name}.",
+                    f"{self._identity.name} may read what is below its organisation.",
+                )
+            self._filters.append(name)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1, not retained, and return at once."""
+        self._client.publish(topic, payload, qos=1)
+
+    def close(self) -> None:
+        """Disconnect and end the network's thread. Twice does no harm."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._identity.release()
+
+    def __enter__(self) -> "OperatorClient":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _wait_granted(self, mid: int | None) -> bool:
+        return self._wait(lambda: mid in self._granted, CONNECT_S)
+
+    def _wait(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(ready, timeout_s)
+
+    # What paho calls, on its own thread.
+
+    def _connected(
+        self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any
+    ) -> None:
+        with self._changed:
+            back = self._greeting == "up"
+            if not back:
+                self._greeting = str(reason) if reason.is_failure else "up"
+            self._changed.notify_all()
+        if back and not reason.is_failure:
+            self._granted.clear()
+            for name in self._filters:
+                client.subscribe(name, 1)
+            self._on_change("connected again")
+
+    def _disconnected(
+        self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any
+    ) -> None:
+        with self._changed:
+            if self._greeting is None:
+                # With TLS 1.3 a broker refuses a client's certificate only after the handshake.
+                self._greeting = self._last_error or "it closed the connection"
+                self._changed.notify_all()
+                client.disconnect()
+                return
+        if reason.is_failure:
+            self._on_change("connection lost, trying again")
+
+    def _subscribed(
+        self, client: mqtt.Client, data: Any, mid: int, reasons: Any, props: Any
+    ) -> None:
+        with self._changed:
+            self._granted[mid] = reasons
+            self._changed.notify_all()
+
+    def _arrived(self, client: mqtt.Client, data: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except (
+            UnicodeDecodeError
+        ):  # an MQTT topic is UTF-8; a broker that lets others pass is no reason to die
+            topic = "(topic is not UTF-8)"
+        self._on_message(Arrival(topic, bytes(message.payload), message.retain, time.monotonic()))
+
+    def _logged(self, client: mqtt.Client, data: Any, level: int, text: str) -> None:
+        if level == mqtt.MQTT_LOG_ERR:
+            self._last_error = text.rpartition(": ")[2]
+
+
+def _at_once(client: mqtt.Client, data: Any, connection: Any) -> None:
+    # paho leaves Nagle's algorithm on: with the other side's delayed ACK that can cost 40 ms.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

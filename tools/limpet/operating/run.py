@@ -1,0 +1,224 @@
+"""`limpet run`: a broker, a node and a subscriber in one terminal, from nothing to live Readings.
+
+The only tool that knows all three. It will NOT leave anything running behind itself: however it
+ends, the node says goodbye first and the broker goes last.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from limpet import private
+from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.firmware import errors
+from limpet.layout import Layout, running_port
+from limpet.micropython import debian
+from limpet.micropython.node import NodeProcess
+from limpet.operating import payloads
+from limpet.operating.inbox import Inbox
+from limpet.operating.live import LogLine, Run, Stop
+from limpet.operating.operator_client import OperatorClient
+from limpet.operating.scene import Scene, span_text
+from limpet.operating.view import LiveView, PlainView, view_for
+from limpet.operating.where import Where
+from limpet.paths import DEV
+from limpet.problem import Problem
+from limpet.provision import FIRST_DEVICE, Setup, encoded
+
+# Seconds between Readings in a new set-up: soon enough to see life, and more than the DHT22's 2 s.
+INTERVAL_S = 3
+LAST_LINES = 12
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the set-up: two nodes on one flash would spoil it."""
+    descriptor = os.open(private.folder(directory) / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Problem(
+            f"`limpet run` runs already in {directory}.", "End it, or give --dir."
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def _provisioned(directory: Path, device: str) -> Layout:
+    setup = Setup(directory)
+    setup.device(
+        {
+            "device_id": device,
+            "org": "limpet",
+            "site": "home",
+            "zone": "desk",
+            "device_type": "climate",
+            "broker": LOOPBACK,
+            "port": TLS_PORT,
+            "interval_s": INTERVAL_S,
+        }
+    )
+    try:
+        setup.config(device)
+    except errors.ConfigError as error:
+        path = setup.layout.device(device) / "config.json"
+        raise Problem(f"{path}: {error.field} {error.text}.", "Put that right.") from None
+    return setup.layout
+
+
+@contextlib.contextmanager
+def _broker(directory: Path) -> Iterator[tuple[int, str]]:
+    """Yield the port of the broker that runs in this set-up, else of our own; and a remark."""
+    port = running_port(directory)
+    if port is not None:
+        yield port, "running already"
+        return
+    broker, remark = EmbeddedBroker(directory, LOOPBACK, TLS_PORT), ""
+    try:
+        broker.start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Problem(
+                f"No broker can listen on {LOOPBACK}: {error.strerror}.", "See to it."
+            ) from None
+        broker, remark = EmbeddedBroker(directory, LOOPBACK), f"{TLS_PORT} is taken"
+        broker.start()
+    try:
+        yield broker.port, remark
+    finally:
+        broker.stop()
+
+
+def _point_to(root: Path, port: int) -> None:
+    """Tell the node where its broker listens this time."""
+    path = root / "config.json"
+    fields = json.loads(path.read_bytes())
+    if fields.get("port") != port:
+        private.write(path, encoded(fields | {"port": port}))
+
+
+def _command_line(directory: Path, device: str, speed: float) -> str:
+    """Return what to type in another terminal."""
+    words = [os.path.relpath(sys.argv[0]), "send", device, "read_now"]
+    if directory != DEV:
+        words += ["--dir", os.path.relpath(directory)]
+    if speed != 1:
+        # The node's clock runs away from ours: its ttl would be over before the Command is there.
+        words += ["--ttl", "0"]
+    return " ".join(words)
+
+
+def _introduce(
+    view: PlainView | LiveView, scene: Scene, where: str, remark: str, hint: str
+) -> None:
+    view.say("The firmware in MicroPython's unix port; its DHT22 plays real captures.")
+    view.say(f"  broker   {where}, TLS, client certificates required{remark and f' ({remark})'}")
+    view.say(f"  node     {scene.base}")
+    view.say(f"  try      {hint}   in another terminal")
+    view.say("")
+
+
+def _verdict(scene: Scene, node: NodeProcess, died: bool, needed: bool) -> str:
+    """Return why this run failed, or nothing."""
+    if died:
+        return f"the node ended by itself, exit code {node.returncode}"
+    return scene.shortfall() if needed and not scene.arrived else ""
+
+
+def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
+    scene, view = run.scene, run.view
+    if failure:
+        # A traceback stands right above already.
+        if not (node.returncode and scene.told_last):
+            view.say("The node's last lines:")
+            for line in node.lines[-LAST_LINES:]:
+                view.say(f"    {payloads.safe(line)}")
+        print(f"limpet: {failure}", file=sys.stderr)
+        return 1
+    first = f", first after {span_text(scene.first_at - run.started)}" if scene.first_at else ""
+    last = f"{scene.status} {scene.reason}".strip() or "none"
+    view.say(f"{scene.arrived} of {scene.taken} Readings arrived{first}; last status: {last}.")
+    return 0
+
+
+def run(
+    *,
+    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
+    device: str = FIRST_DEVICE,
+    seconds: float | None = None,
+    arch: str = debian.HOST,
+    heap: str | None = None,
+    speed: float = 1.0,
+    verbose: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
+
+    Parameters
+    ----------
+    directory
+        Directory of the set-up; what is missing in there is made.
+    device
+        The device to run.
+    seconds
+        End after this time; exit code 0 only if Readings arrived.
+    arch
+        The interpreter's architecture: i386 for a 32-bit one.
+    heap
+        The interpreter's heap, such as 128k.
+    speed
+        How much faster than real time the node's clock runs.
+    verbose
+        Show every line of the node's log.
+    """
+    with _alone(directory), contextlib.ExitStack() as stack:
+        layout = _provisioned(directory, device)
+        root = layout.device(device)
+        inbox: Inbox[Any] = Inbox()
+        node = NodeProcess(
+            root,
+            arch=arch,
+            heap=heap,
+            speed=speed,
+            on_line=lambda line: inbox.put(LogLine(line, time.monotonic())),
+        )
+        # Up to here Ctrl-C just ends it: nothing was started yet. From here on it is orderly.
+        stop = stack.enter_context(Stop())
+        port, remark = stack.enter_context(_broker(directory))
+        _point_to(root, port)
+        client = stack.enter_context(
+            OperatorClient(Where(directory, LOOPBACK, port), inbox.put, inbox.put)
+        )
+        client.connect()
+        scene = Scene(client.info.bases[device], verbose)
+        client.subscribe([scene.base.split("/")[0] + "/#"])
+        hint = _command_line(directory, device, speed)
+        view = view_for(device, hint)
+        _introduce(view, scene, f"{LOOPBACK}:{port}", remark, hint)
+        view.open()
+        return _follow(Run(scene, view, inbox, stop), node, seconds)
+
+
+def _follow(run: Run, node: NodeProcess, seconds: float | None) -> int:
+    """Run the node to its end and return the exit code."""
+    limit = run.started + seconds if seconds else float("inf")
+    node.start()
+    try:
+        run.pump(lambda: run.stop.asked or node.returncode is not None or time.monotonic() > limit)
+        died = node.returncode is not None
+        if run.stop.asked:
+            run.view.say("Ending: the node says goodbye.")
+    finally:
+        run.end(node)
+        run.view.close()
+    needed = seconds is not None and not run.stop.asked
+    return _conclude(run, node, _verdict(run.scene, node, died, needed))

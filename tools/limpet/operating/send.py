@@ -1,0 +1,137 @@
+"""`limpet send`: one Command to one device, and the Response it gives.
+
+The exit code says how it went, so that scripts need not read. It will NOT repeat a Command by
+itself: the same `--id` again asks for the Response without carrying it out twice.
+"""
+
+import json
+import secrets
+import sys
+import time
+from typing import Any
+
+from limpet.micropython import traces
+from limpet.operating import payloads
+from limpet.operating.inbox import Inbox
+from limpet.operating.operator_client import Arrival, OperatorClient
+from limpet.operating.where import Where
+from limpet.problem import Problem
+
+# 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
+CODES = {"executed": 0, "rejected": 3, "failed": 4, "expired": 5}
+SILENCE = 6
+
+
+def parse_params(words: tuple[str, ...]) -> dict[str, Any]:
+    """Return `key=value` words as params: a value is JSON where it parses, else a string."""
+    params = {}
+    for text in words:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise Problem(f"{text!r} is not key=value.", "Such as seconds=30.")
+        try:
+            params[key] = json.loads(value, parse_constant=_not_json)
+        except (ValueError, RecursionError):
+            params[key] = value
+    return params
+
+
+def _not_json(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity: Python reads them, JSON has them not
+
+
+def _base(client: OperatorClient, device: str) -> str:
+    try:
+        return client.info.bases[device]
+    except KeyError:
+        known = ", ".join(client.info.bases)
+        raise Problem(f"No device is called {device!r} here.", f"There is: {known}.") from None
+
+
+def _await_response(
+    inbox: Inbox[Arrival], base: str, request: str, deadline: float
+) -> tuple[dict[str, Any] | None, str]:
+    """Return the Response to `request`, None at the deadline, and the device's last status."""
+    status = "no status was ever published"
+    while (left := deadline - time.monotonic()) > 0:
+        arrival = inbox.get(left)
+        message = payloads.decode(arrival.payload) if arrival else None
+        if arrival is None or message is None:
+            continue
+        if arrival.topic == f"{base}/status":
+            status = payloads.status_text(message)
+        elif message.get("id") == request and not arrival.retained:
+            return message, status
+    return None, status
+
+
+def _report(response: dict[str, Any], took_ms: float) -> int:
+    """Print a Response and return the exit code it means."""
+    status = payloads.word(response.get("status", "?"))
+    print(f"{status} in {took_ms:.0f} ms, id {payloads.word(response['id'])}")
+    if "code" in response:
+        print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
+    elif response.get("result"):
+        print(traces.readable(payloads.result_text(response["result"])))
+    return CODES.get(status, CODES["failed"])
+
+
+def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -> int:
+    inbox: Inbox[Arrival] = Inbox()
+    with OperatorClient(where, inbox.put) as client:
+        base = _base(client, device)
+        client.connect()
+        # Granted before the Command goes out: its Response cannot be missed.
+        client.subscribe([f"{base}/commands/response/#", f"{base}/status"])
+        start = time.monotonic()
+        payload = json.dumps(command, separators=(",", ":"), ensure_ascii=False).encode()
+        client.publish(f"{base}/commands", payload)
+        response, status = _await_response(inbox, base, command["id"], start + timeout_s)
+    if response is not None:
+        return _report(response, (time.monotonic() - start) * 1000)
+    print(
+        f"limpet: no Response from {device} in {timeout_s:g} s. Its status: {status}.",
+        file=sys.stderr,
+    )
+    return SILENCE
+
+
+def send(
+    device: str,
+    action: str,
+    /,
+    *params: str,
+    timeout: float = 10,
+    ttl: int = 60,
+    id: str | None = None,
+    where: Where | None = None,
+) -> int:
+    """Send a Command and print the Response.
+
+    Exit code: 0 executed, 3 rejected, 4 failed, 5 expired, 6 no Response in time;
+    1 not sent, 2 wrong usage.
+
+    Parameters
+    ----------
+    device
+        Id of a device of the set-up.
+    action
+        What it is to do: ping, get_status, read_now, set_interval, identify, reboot.
+    params
+        key=value, the value as JSON where it is JSON: `seconds=30`.
+    timeout
+        Seconds to wait for the Response.
+    ttl
+        Seconds after which the device answers `expired`; 0: never, for one whose clock is not set.
+    id
+        Id of the Command [default: random]. The same id again is answered from memory.
+    """
+    command: dict[str, Any] = {
+        "id": id or secrets.token_hex(4),
+        "action": action,
+        "params": parse_params(params),
+    }
+    command["ts"] = int(time.time())
+    if ttl:
+        command["ttl"] = ttl
+    return _ask(where or Where(), device, command, timeout)

@@ -1,0 +1,113 @@
+"""How `limpet run` looks: a scrolling log of Events, and on a terminal two calm lines below it.
+
+On a terminal the log stays in the scrollback and only the footer is drawn again; elsewhere there
+are plain lines and no footer. It will NOT decide what is worth an Event: that is the scene's part.
+"""
+
+import sys
+import textwrap
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+from limpet.operating import payloads
+from limpet.operating.scene import Event, Scene
+
+# Time and kind before the text of an Event, both with a space after them.
+MARGIN = 9 + 9
+# The terminal writes ^C where the cursor is: at the edge that would begin a new line, and what is
+# drawn after it be one line off.
+ROOM = 6
+
+STYLES = {"plain": "none", "good": "green", "bad": "red", "quiet": "dim"}
+
+
+class PlainView:
+    """One line per Event: for pipes, logs and CI."""
+
+    def open(self) -> None:
+        """Nothing to prepare."""
+
+    def say(self, text: str) -> None:
+        """Print a line that is no Event."""
+        print(text, flush=True)
+
+    def event(self, event: Event) -> None:
+        """Print an Event with the time of day."""
+        print(f"{time.strftime('%H:%M:%S')} {event.kind:<8} {event.text}", flush=True)
+
+    def refresh(self, scene: Scene, since: float) -> None:
+        """There is no footer."""
+
+    def close(self) -> None:
+        """Nothing to take down."""
+
+
+class LiveView:
+    """The same lines in colour, and below them the state of the node, redrawn as it changes."""
+
+    def __init__(self, device_id: str, hint: str) -> None:
+        self._device_id = device_id
+        self._hint = hint
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def open(self) -> None:
+        """Start drawing."""
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        """Print a line that is no Event."""
+        self._console.print(escape(text), soft_wrap=True)
+
+    def event(self, event: Event) -> None:
+        """Print an Event above the footer."""
+        first, *rest = textwrap.wrap(event.text, max(20, self._console.width - MARGIN)) or [""]
+        line = Text().append(f"{time.strftime('%H:%M:%S')} ", style="dim")
+        line.append(f"{event.kind:<8} ", style="bold").append(first, style=STYLES[event.weight])
+        for more in rest:
+            line.append(f"\n{' ' * MARGIN}{more}", style=STYLES[event.weight])
+        self._console.print(line, soft_wrap=True)
+
+    def refresh(self, scene: Scene, since: float) -> None:
+        """Draw the footer; `since` is how long the node has been running, in seconds."""
+        self._live.update(self._footer(scene, since), refresh=True)
+
+    def _footer(self, scene: Scene, since: float) -> Text:
+        colour = {"up": "green", "down": "red"}.get(scene.link, "yellow")
+        state = Text(f" {self._device_id} ", style="bold")
+        state.append(f"● {scene.link}", style=colour)
+        if scene.last is not None:
+            state.append(f"   {payloads.tenths(scene.last.temperature, '°C')}")
+            state.append(f"  {payloads.tenths(scene.last.humidity, '%')}")
+        counts = f"   {scene.arrived} arrived, {scene.waiting} waiting"
+        if scene.losses:
+            counts += f", link lost {scene.losses}x"
+        state.append(f"{counts}   {_clock(since)}", style="not bold")
+        help_line = Text(" Ctrl-C stops.  In another terminal: ", style="dim")
+        if len(help_line) + len(self._hint) > self._console.width - ROOM:
+            help_line = Text(" ")
+        help_line.append(self._hint, style="not dim cyan")
+        lines = [Text("─" * (self._console.width - ROOM), style="dim"), state, help_line]
+        for line in lines:
+            line.truncate(self._console.width - ROOM, overflow="ellipsis")
+        return Text("\n").join(lines)
+
+    def close(self) -> None:
+        """Take the footer away; the log stays."""
+        self._live.stop()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def view_for(device_id: str, hint: str) -> "PlainView | LiveView":
+    """Return the view that fits standard output."""
+    dumb = not sys.stdout.isatty() or Console().is_dumb_terminal
+    return PlainView() if dumb else LiveView(device_id, hint)

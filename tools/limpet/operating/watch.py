@@ -1,0 +1,101 @@
+"""`limpet watch`: what goes over the wire, like `mosquitto_sub -v`, with its meaning beside it.
+
+Messages come in through a bounded queue; what does not fit is counted and said. It will NOT store
+or filter by content, and no control character of a payload reaches a terminal.
+"""
+
+import os
+import shutil
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from limpet.operating import payloads
+from limpet.operating.inbox import Inbox
+from limpet.operating.operator_client import Arrival, OperatorClient
+from limpet.operating.where import Where
+
+# Faint, where a terminal can do that: the meaning is what the eye looks for.
+DIM = "\x1b[2m{}\x1b[0m"
+
+
+def lines(arrival: Arrival, columns: int, style: str = "{}") -> list[str]:
+    """Return a Message as `topic payload  meaning`; what does not fit goes below, indented.
+
+    style: a format for what has its meaning beside it.
+    """
+    first = f"{payloads.safe(arrival.topic)} {payloads.show(arrival.payload)}".rstrip()
+    if arrival.retained:
+        first += " (retained)"
+    meaning = payloads.describe(arrival.topic, arrival.payload)
+    styled = style.format(first) if meaning else first
+    if len(meaning) == 1 and len(first) + 2 + len(meaning[0]) <= columns:
+        return [f"{styled}  {meaning[0]}"]
+    return [styled, *("    " + text for text in meaning)]
+
+
+def _print(arrival: Arrival, raw: bool) -> None:
+    terminal = sys.stdout.isatty()
+    if raw and not terminal:
+        sys.stdout.buffer.write(arrival.topic.encode() + b" " + arrival.payload + b"\n")
+        sys.stdout.buffer.flush()
+    elif raw:
+        print(payloads.safe(arrival.topic), payloads.show(arrival.payload), flush=True)
+    elif terminal:
+        plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        columns = shutil.get_terminal_size().columns
+        print("\n".join(lines(arrival, columns, "{}" if plain else DIM)), flush=True)
+    else:
+        # In a pipe a Message with one meaning stays on one line, whatever its length.
+        print("\n".join(lines(arrival, sys.maxsize)), flush=True)
+
+
+def _filters(client: OperatorClient, wanted: tuple[str, ...]) -> list[str]:
+    """Return topic filters: a device's id stands for all it has, nothing for all of every org."""
+    bases = client.info.bases
+    if not wanted:
+        return sorted({base.split("/", 1)[0] + "/#" for base in bases.values()})
+    return [f"{bases[name]}/#" if name in bases else name for name in wanted]
+
+
+def _print_all(inbox: Inbox[Arrival | str], raw: bool) -> None:
+    said = 0
+    while True:
+        item = inbox.get(0.5)
+        if inbox.dropped > said:
+            said = inbox.dropped
+            print(f"limpet: {said} Messages lost here, reading is too slow", file=sys.stderr)
+        if isinstance(item, str):
+            print(f"limpet: {item}", file=sys.stderr)
+        elif item is not None:
+            _print(item, raw)
+
+
+def watch(
+    *filters: str,
+    raw: Annotated[bool, Parameter(negative=())] = False,
+    where: Where | None = None,
+) -> int:
+    """Print what is published, with its meaning, until Ctrl-C.
+
+    Parameters
+    ----------
+    filters
+        Topic filters, or ids of devices of the set-up. None: all of its organisation.
+    raw
+        Only topic and payload, byte for byte, for pipes.
+    """
+    inbox: Inbox[Arrival | str] = Inbox()
+    try:
+        with OperatorClient(where or Where(), inbox.put, inbox.put) as client:
+            client.connect()
+            client.subscribe(_filters(client, filters))
+            _print_all(inbox, raw)
+    except BrokenPipeError:
+        # The reader of the pipe has gone, which is its right. Nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # after the terminal's ^C
+    return 0

@@ -1,0 +1,211 @@
+"""A linter for the Wokwi diagrams of our Boards: what is wrong with one, each fault in a sentence.
+
+It knows our circuit, a DHT22 and an LED on a board, and so finds what Wokwi's own linter cannot: a
+sensor without power, a data line on another GPIO than the firmware's. It will NOT simulate, look at
+where parts are drawn, or know more parts than wokwi_parts.py has.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from limpet.board.board_facts import BoardFacts
+from limpet.simulator.wokwi_parts import GND, MONITOR, MONITOR_PINS, PARTS, V3, V5, Part
+
+# AM2302 on a short cable, at 3.3 V: stronger than the chip's own 45 kOhm, weaker than 4 mA.
+PULL_UP_OHM = (1_000, 10_000)
+# Below, a red LED at 3.3 V draws more than the 13 mA that it is worth.
+LED_OHM = (100, 10_000)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The parts of a diagram by id, and which ends (`part:pin`) are wired to one another."""
+
+    types: dict[str, str]
+    attrs: dict[str, dict[str, str]]
+    nets: list[frozenset[str]]
+
+    def of(self, *types: str) -> list[str]:
+        """Return the ids of the parts of these types."""
+        return [part for part, type_ in self.types.items() if type_ in types]
+
+    def net(self, end: str) -> frozenset[str]:
+        """Return all that is wired to an end, itself included."""
+        return next((net for net in self.nets if end in net), frozenset({end}))
+
+    def meets(self, end: str) -> set[str]:
+        """Return what an end is wired to on a board: GND, 3V3, 5V, GPIO<n>."""
+        found = set()
+        for other in self.net(end):
+            part, _, pin = other.partition(":")
+            if part in self.types and PARTS[self.types[part]].chip:
+                found.add(PARTS[self.types[part]].pins[pin])
+        return found
+
+    def through(self, end: str, ohm: tuple[int, int]) -> set[str]:
+        """Return what an end meets behind a resistor of `ohm` (least and most)."""
+        found: set[str] = set()
+        for part in self.of("wokwi-resistor"):
+            if ohm[0] <= float(self.attrs[part].get("value", 1000)) <= ohm[1]:
+                for near, far in ((f"{part}:1", f"{part}:2"), (f"{part}:2", f"{part}:1")):
+                    found |= self.meets(far) if near in self.net(end) else set()
+        return found
+
+
+def faults(diagram: Any, board: BoardFacts, sensor_gpio: int, led_gpio: int) -> list[str]:
+    """Return what is wrong with a diagram.json (parsed) for a Board; [] when nothing is.
+
+    Faults of form hide those of wiring, which cannot be told before.
+    """
+    found = list(_form(diagram)) or list(_names(diagram))
+    if found:
+        return found
+    wiring = _wiring(diagram)
+    found = list(_board(wiring, board))
+    if not found:
+        board_id = wiring.of(*(name for name, part in PARTS.items() if part.chip))[0]
+        found = [*_serial(wiring, board_id), *_joined(wiring)]
+        found += [*_sensor(wiring, sensor_gpio), *_led(wiring, led_gpio), *_idle(wiring)]
+    return found
+
+
+def _form(diagram: Any) -> Iterator[str]:
+    """Version, and each part and connection of the types that Wokwi reads."""
+    if not isinstance(diagram, dict) or diagram.get("version") != 1:
+        yield "The diagram is no JSON object of version 1."
+        return
+    parts, connections = diagram.get("parts"), diagram.get("connections")
+    if not isinstance(parts, list) or not isinstance(connections, list):
+        yield "Parts or connections are no list."
+        return
+    for number, part in enumerate(parts):
+        if not isinstance(part, dict) or not all(
+            isinstance(part.get(key), str) for key in ("id", "type")
+        ):
+            yield f"Part {number} has no id or no type."
+            continue
+        for name, value in part.get("attrs", {}).items():
+            if not isinstance(value, str):
+                yield f"{part['id']}: attribute {name} is no string."
+    for number, wire in enumerate(connections):
+        ends = wire[:3] if isinstance(wire, list) and len(wire) in (3, 4) else [None]
+        path = wire[3] if len(ends) == 3 and len(wire) == 4 else []
+        if not all(isinstance(end, str) for end in ends) or not (
+            isinstance(path, list) and all(isinstance(step, str) for step in path)
+        ):
+            yield f"Connection {number} is not [from, to, colour, [path]]."
+
+
+def _names(diagram: dict[str, Any]) -> Iterator[str]:
+    """Ids are unique, types and attributes known, and connections end at pins that exist."""
+    types: dict[str, Part | None] = {}
+    for part in diagram["parts"]:
+        name, type_ = part["id"], part["type"]
+        if name in types:
+            yield f"There are two parts {name}."
+        known = types[name] = PARTS.get(type_)
+        if not known:
+            yield f"{name}: {type_} is no part that wokwi_parts.py knows."
+            continue
+        for attribute, value in part.get("attrs", {}).items():
+            if attribute not in known.numbers | known.words:
+                yield f"{name}: {type_} has no attribute {attribute}."
+            elif attribute in known.numbers and not _is_number(value):
+                yield f"{name}: attribute {attribute} is no number: {value}."
+    for wire in diagram["connections"]:
+        for end in wire[:2]:
+            name, _, pin = end.partition(":")
+            part = types.get(name)
+            if name != MONITOR and name not in types:
+                yield f"{end}: there is no part {name}."
+            elif pin not in (MONITOR_PINS if name == MONITOR else part.pins if part else {pin}):
+                yield f"{end}: there is no such pin."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _wiring(diagram: dict[str, Any]) -> Wiring:
+    nets: list[frozenset[str]] = []
+    for one, other, *_ in diagram["connections"]:
+        touched = [net for net in nets if {one, other} & net]
+        nets = [net for net in nets if net not in touched]
+        nets.append(frozenset({one, other}).union(*touched))
+    parts = diagram["parts"]
+    attrs = {part["id"]: part.get("attrs", {}) for part in parts}
+    return Wiring({part["id"]: part["type"] for part in parts}, attrs, nets)
+
+
+def _board(wiring: Wiring, board: BoardFacts) -> Iterator[str]:
+    """One board, with the Board's chip and its size of flash."""
+    found = wiring.of(*(name for name, part in PARTS.items() if part.chip))
+    if len(found) != 1:
+        yield f"There are {len(found)} boards instead of one."
+        return
+    chip = PARTS[wiring.types[found[0]]].chip
+    if chip != board.chip:
+        yield f"{found[0]} has {chip}, {board.name} has {board.chip}."
+    flash = wiring.attrs[found[0]].get("flashSize", "4")
+    if flash != str(board.flash_mb):
+        yield f"{found[0]} has {flash} MB of flash, {board.name} has {board.flash_mb}."
+
+
+def _serial(wiring: Wiring, board: str) -> Iterator[str]:
+    """The serial monitor hears the console, unless that is the chip's own USB."""
+    if wiring.attrs[board].get("serialInterface") == "USB_SERIAL_JTAG":
+        return
+    for pin, monitor in (("TX", "RX"), ("RX", "TX")):
+        if f"{MONITOR}:{monitor}" not in wiring.net(f"{board}:{pin}"):
+            yield f"{board}:{pin} does not lead to {MONITOR}:{monitor}."
+
+
+def _joined(wiring: Wiring) -> Iterator[str]:
+    """No wire joins what must not be: two rails, two GPIOs, or a GPIO and a rail."""
+    for net in wiring.nets:
+        both = wiring.meets(min(net))
+        if len(both) > 1:
+            yield f"{' and '.join(sorted(both))} are joined."
+
+
+def _sensor(wiring: Wiring, gpio: int) -> Iterator[str]:
+    """One DHT22: powered, pulled up to 3.3 V, and read where the firmware reads it."""
+    found = wiring.of("wokwi-dht22")
+    if len(found) != 1:
+        yield f"There are {len(found)} DHT22 instead of one."
+        return
+    name, data = found[0], f"{found[0]}:SDA"
+    if not wiring.meets(f"{name}:VCC") & {V3, V5}:
+        yield f"{name}:VCC is on no 3V3 or 5V pin."
+    if GND not in wiring.meets(f"{name}:GND"):
+        yield f"{name}:GND is on no GND pin."
+    if len(wiring.net(f"{name}:NC")) > 1:
+        yield f"{name}:NC is connected."
+    if wiring.meets(data) != {f"GPIO{gpio}"}:
+        yield f"{data} is not on GPIO{gpio}, which is SENSOR_GPIO."
+    if V3 not in wiring.through(data, PULL_UP_OHM):
+        yield f"{data} has no pull-up of 1 to 10 kOhm to 3V3."
+
+
+def _led(wiring: Wiring, gpio: int) -> Iterator[str]:
+    """One LED, from the firmware's pin through a resistor to ground."""
+    found = wiring.of("wokwi-led")
+    if len(found) != 1:
+        yield f"There are {len(found)} LEDs instead of one."
+        return
+    name = found[0]
+    if wiring.through(f"{name}:A", LED_OHM) != {f"GPIO{gpio}"}:
+        yield f"{name}:A is not on GPIO{gpio}, which is LED_GPIO, through 100 Ohm or more."
+    if GND not in wiring.meets(f"{name}:C"):
+        yield f"{name}:C is on no GND pin."
+
+
+def _idle(wiring: Wiring) -> Iterator[str]:
+    """No part lies about unconnected."""
+    used = {end.partition(":")[0] for net in wiring.nets for end in net}
+    yield from (f"{name} is connected to nothing." for name in wiring.types if name not in used)

@@ -1,0 +1,154 @@
+"""`limpet wokwi`: makes a device for the simulator Wokwi, and the image that a Board's wokwi.toml
+looks for.
+
+It will NOT start Wokwi, or give it a device that was made for another network: an image holds the
+device's key, and what is simulated is soon shared.
+"""
+
+import ipaddress
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from limpet import private
+from limpet.board.board_facts import BoardFacts, constants, facts
+from limpet.board.image import IMAGES, LISTING, MICROPYTHON, image
+from limpet.firmware import config, errors
+from limpet.paths import DEV, REPO
+from limpet.problem import Problem
+from limpet.provision import Setup, check, encoded
+from limpet.simulator.diagram import faults
+from limpet.simulator.wokwi_files import toml_faults
+
+# Wokwi's access point: open, with a gateway to the internet.
+SSID = "Wokwi-GUEST"
+# The machine that runs Wokwi's private gateway, as seen from the simulator.
+THIS_MACHINE = "host.wokwi.internal"
+SCENARIO = "../reading.test.yaml"
+# Of simulated time. MicroPython boots in some seconds of it, and a Reading comes every ten.
+TIMEOUT_MS = 180_000
+
+
+def wokwi(
+    board: str,
+    /,
+    *,
+    broker: str = THIS_MACHINE,
+    port: int = 8883,
+    device: str | None = None,
+    out: Path = DEV,
+    allow_public_broker: Annotated[bool, Parameter(negative=())] = False,
+    firmware: Path | None = None,
+) -> None:
+    """Make a device for the simulator Wokwi, and the image that the board's wokwi.toml looks for.
+
+    Parameters
+    ----------
+    board
+        A folder below boards/.
+    broker
+        Host name or address at which the simulated device finds the broker. Wokwi's free gateway
+        reaches the internet; host.wokwi.internal is this machine, for who has the private one.
+    port
+        The broker's port.
+    device
+        The device's id; made if there is none. By default wokwi- and the chip.
+    out
+        Directory of the set-up that the device belongs to, as for `limpet provision`.
+    allow_public_broker
+        Let the device publish to a broker that anybody can read.
+    firmware
+        MicroPython's image for the board, a .bin. Without it, it is downloaded.
+    """
+    wanted = facts(board)
+    serial = _serial_port(wanted)
+    if config.is_loopback(broker):
+        raise Problem(
+            f"In the simulator {broker} is the simulated board itself.",
+            f"Name a broker on the internet, or {THIS_MACHINE} with Wokwi's private gateway.",
+        )
+    name = device or f"wokwi-{wanted.chip}"
+    fields = {"broker": broker, "port": port} | (
+        {"allow_public_broker": True} if allow_public_broker else {}
+    )
+    folder = _device(out, name, fields)
+    image(board, device=str(folder), firmware=firmware)
+    if not (IMAGES / board / MICROPYTHON).exists():
+        raise Problem(
+            "Wokwi has no MicroPython of its own, and the image has none.",
+            f"Give one: make wokwi BOARD={board} FIRMWARE=FILE.bin",
+        )
+    print(f"\n{name}: Wi-Fi {SSID}, broker {broker}:{port}")
+    _next(wanted, serial, broker)
+
+
+def _serial_port(board: BoardFacts) -> int:
+    """Where Wokwi offers the console. Raises Problem when the Board's Wokwi files have a fault."""
+    try:
+        diagram = json.loads((board.folder / "diagram.json").read_text())
+        settings = tomllib.loads((board.folder / "wokwi.toml").read_text())
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"{board.name} cannot be simulated: {error}.",
+            "It needs a diagram.json and a wokwi.toml: boards/README.md says how.",
+        ) from None
+    pins = constants(board.name)
+    found = faults(diagram, board, pins["SENSOR_GPIO"], pins["LED_GPIO"])
+    found += toml_faults(settings, board.folder, IMAGES / board.name / LISTING)
+    if found:
+        raise Problem(found[0], f"Put it right below boards/{board.name}.")
+    port: int = settings["wokwi"]["rfc2217ServerPort"]
+    return port
+
+
+def _device(out: Path, name: str, fields: dict[str, Any]) -> Path:
+    """Return the folder of the device `name`, made or changed so that its config has `fields`."""
+    place = {"org": "limpet", "site": "wokwi", "zone": "simulator", "device_type": "climate"}
+    everything = {"device_id": name} | place | fields | {"wifi_ssid": SSID}
+    try:
+        check(everything)
+        setup = Setup(out, [fields["broker"]])
+        folder = setup.layout.device(name)
+        if not setup.device(everything):
+            _change(folder, fields)
+        if setup.server_renewed:
+            print(f"broker: new certificate for {fields['broker']}; one that runs: start it again")
+    except errors.ConfigError as error:
+        raise Problem(
+            f"{error.field}: {error.text}.", "Nothing was changed; give another."
+        ) from None
+    return folder
+
+
+def _change(folder: Path, fields: dict[str, Any]) -> None:
+    path = folder / "config.json"
+    old = json.loads(path.read_bytes())
+    if old.get("wifi_ssid") != SSID or old.get("wifi_password") is not None:
+        raise Problem(
+            f"{folder.name} was made for another network than {SSID}.",
+            "Name another device: --device NAME.",
+        )
+    new = {key: value for key, value in old.items() if key != "allow_public_broker"} | fields
+    check(new)
+    if new != old:
+        private.write(path, encoded(new))
+
+
+def _next(board: BoardFacts, serial: int, broker: str) -> None:
+    folder = board.folder.relative_to(REPO)
+    print(f"VS Code    open {folder}/diagram.json with the Wokwi extension, press play")
+    print(f"wokwi-cli  wokwi-cli {folder} --scenario {SCENARIO} --timeout {TIMEOUT_MS}")
+    print("           It sends the image to Wokwi, and with it this device's key.")
+    print(f"console    PORT=rfc2217://localhost:{serial}, while the simulator runs")
+    if broker == THIS_MACHINE or _is_private(broker):
+        print(f"{broker} can be reached through Wokwi's private gateway alone (paying users).")
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
