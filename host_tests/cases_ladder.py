@@ -199,8 +199,8 @@ def case_attempts_survive() -> None:
     chip.fail("tcp-refused", 0, 5 * MINUTE)
     chip.boot("watchdog")
     assert chip.backoff.attempts == {"network": 5}
-    assert chip.backoff.resume_ms() == 16_000  # half of 1 s << 5
-    assert chip.backoff.next_ms("network") == 16_000
+    assert chip.backoff.resume_ms() == 30_000  # half of the cap, which is below 2 s << 5
+    assert chip.backoff.next_ms("network") == 30_000
     chip.boot("power-on")
     assert chip.backoff.attempts == {}
     assert Backoff(lambda: 0.5, attempts={"network": 20}).resume_ms() == 30_000
