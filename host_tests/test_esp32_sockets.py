@@ -185,9 +185,9 @@ print(*tried(s.read, 1))
 
 
 def test_sockets_are_few_and_the_send_buffer_small(layer: Path, mute: int) -> None:
-    """The 17th socket is one too many, a close makes room, a write takes 5744 bytes at most."""
+    """The 11th socket is one too many, a close makes room, a write takes 5744 bytes at most."""
     script = """
-held = [socket.socket() for _ in range(16)]
+held = [socket.socket() for _ in range(10)]
 print(*tried(socket.socket))
 held[3].close()
 s = connected()
