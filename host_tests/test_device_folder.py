@@ -38,6 +38,14 @@ def folder(made: Setup, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made.layout.device("node-1"), tmp_path / "device"))
 
 
+def test_device_that_is_not_there(tmp_path: Path) -> None:
+    """Who has not made the device yet is told how, with all that a board needs."""
+    with pytest.raises(Problem) as refusal:
+        checked(tmp_path / "node-9", "node-9")
+    assert refusal.value.cause == "There is no device node-9."
+    assert "limpet provision node-9 --broker ADDRESS --wifi-ssid NAME" in refusal.value.remedy
+
+
 def changed(**changes: Any) -> Change:
     """Change members of the config."""
 

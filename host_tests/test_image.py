@@ -219,7 +219,7 @@ def test_command(tmp_path: Path, device: Path) -> None:
         " KB  code, ",
         " KB  node-1: config.json, 3 for TLS",
         "Its config.json names no Wi-Fi",
-        "Its broker is 127.0.0.1: on a chip that is the chip itself.",
+        "Its broker is 127.0.0.1, on a chip the chip itself: limpet provision node-1 --broker",
         " KB  once it has started",
     ):
         assert words in done.stdout
@@ -254,7 +254,7 @@ def test_command_refuses(tmp_path: Path, device: Path) -> None:
     """What is wrong is said in two sentences, and nothing is made."""
     firmware = fitting(facts("esp32_devkit"), tmp_path)
     cases: list[tuple[list[str | Path], str]] = [
-        (["esp32_devkit", "--device", "node-404"], "devices/node-404/config.json cannot be read"),
+        (["esp32_devkit", "--device", "node-404"], "There is no device node-404."),
         (["esp32_devkit", "--device", tmp_path / "no"], "no/config.json cannot be read"),
         (["esp99", "--device", device], "There is no board esp99."),
         (["esp32_devkit", "--flash", "5"], "A flash of 5 MB"),

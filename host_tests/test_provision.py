@@ -363,7 +363,7 @@ def test_command(tmp_path: Path) -> None:
     assert config["server_hostname"] == "b.example"
     assert "password" not in config
     again = limpet("provision", "node-7", "--out", tmp_path / "dev")
-    assert "node-7: left alone" in again.stdout
+    assert "node-7: was there already" in again.stdout
 
 
 def test_command_with_password(tmp_path: Path) -> None:
@@ -406,6 +406,31 @@ def test_command_with_wifi(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert said in done.stderr
     assert wifi() == ["open", None]
+
+
+def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
+    """Of a known device what is said is changed, in the registry too, and nothing else; its config
+    may have been edited by hand since.
+    """
+    out = tmp_path / "dev"
+    path = out / "devices/node-1/config.json"
+    assert limpet("provision", "node-1", "--out", out, "--zone", "shed").returncode == 0
+    path.write_text(path.read_text().replace("{", '{"interval_s": 60,', 1))
+    before = contents(out / "devices")
+    words = ("--broker", "192.0.2.7", "--zone", "hall", "--port", "8883")
+    done = limpet("provision", "node-1", "--out", out, *words)
+    assert "its config has another zone, broker\n" in done.stdout
+    config = json.loads(path.read_text())
+    assert (config["broker"], config["zone"], config["interval_s"]) == ("192.0.2.7", "hall", 60)
+    assert Layout(out).bases() == {"node-1": "limpet/home/hall/climate/node-1"}
+    after = contents(out / "devices")
+    assert [name for name in after if after[name] != before[name]] == [path]
+    assert "another" not in limpet("provision", "node-1", "--out", out).stdout
+    assert contents(out / "devices") == after
+    for text in ('{"broker": ', "[1]", ""):
+        path.write_text(text)
+        broken = limpet("provision", "node-1", "--out", out, "--zone", "hall")
+        assert broken.stderr == f"limpet: {path} is no config any more.\nCorrect it.\n"
 
 
 def test_login_of_a_known_device(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def retained_status(root: Path) -> str:
     return found[0].payload.decode()
 
 
+def test_device_of_a_board(tmp_path: Path) -> None:
+    """A device that a board may be is not run here as well, and its config stays as it is."""
+    Setup(tmp_path).device(fields("node-1") | {"broker": "192.0.2.7", "port": 4711})
+    with run(tmp_path) as tool:
+        assert tool.end() == 1
+    assert "node-1 is for a board: it looks for its broker at 192.0.2.7." in tool.text
+    assert Setup(tmp_path).config("node-1").port == 4711
+
+
 def test_from_nothing_to_readings(tmp_path: Path) -> None:
     """In an empty folder: sets up, shows the node come, read and go, and ends with 0 by itself."""
     with run(tmp_path / "new", "--seconds", "5.5") as tool:

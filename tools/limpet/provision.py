@@ -1,8 +1,9 @@
 """Provisioning: the CA, the broker's certificate, the operators' and the devices' identities and
 configs.
 
-What is there stays: a CA for ever, a device until --renew. It will NOT put anything on a device, or
-take a password from the command line, where every process could read it.
+What is there stays: a CA for ever, a device's key until --renew, and of its config all that is not
+said anew. It will NOT put anything on a device, or take a password from the command line, where
+every process could read it.
 """
 
 import contextlib
@@ -30,6 +31,14 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 PASSWORD_VARIABLE = "LIMPET_PASSWORD"  # noqa: S105 - the variable's name, not what is in it
 WIFI_VARIABLE = "WIFI_PASSWORD"
 FIRST_DEVICE = "node-1"
+_DEFAULTS: dict[str, Any] = {
+    "org": "limpet",
+    "site": "home",
+    "zone": "desk",
+    "device_type": "climate",
+    "broker": "127.0.0.1",
+    "port": 8883,
+}
 
 
 class Setup:
@@ -97,12 +106,22 @@ class Setup:
         self.change(device_id, {"username": device_id, "password": password})
         passwords.set_password(self.layout, device_id, password)
 
-    def change(self, device_id: str, fields: dict[str, Any]) -> None:
-        """Put other `fields` into a device's config; raises config's ConfigError before that."""
+    def change(self, device_id: str, fields: dict[str, Any]) -> list[str]:
+        """Put other `fields` into a device's config; return the names of those that are new.
+
+        Raises config's ConfigError, or Problem, before anything is written.
+        """
         path = self.layout.device(device_id) / "config.json"
-        changed = json.loads(path.read_bytes()) | fields
-        check(changed)
-        private.write(path, encoded(changed))
+        try:
+            old: dict[str, Any] = dict(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            raise Problem(f"{path} is no config any more.", "Correct it.") from None
+        new = [name for name, value in fields.items() if old.get(name) != value]
+        if new:
+            checked = check(old | fields)
+            self.layout.register(device_id, _base(checked))
+            private.write(path, encoded(old | fields))
+        return new
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
@@ -143,12 +162,12 @@ def provision(
     device: str = FIRST_DEVICE,
     *,
     out: Path = DEV,
-    org: str = "limpet",
-    site: str = "home",
-    zone: str = "desk",
-    device_type: str = "climate",
-    broker: str = "127.0.0.1",
-    port: int = 8883,
+    org: str | None = None,
+    site: str | None = None,
+    zone: str | None = None,
+    device_type: str | None = None,
+    broker: str | None = None,
+    port: int | None = None,
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     username: str | None = None,
     password_file: Path | None = None,
@@ -161,6 +180,8 @@ def provision(
     """Make the CA if there is none, the broker's certificate, and a device's key, certificate and
     config.
 
+    Of a device that is there already, what is said here is changed, and the rest stays.
+
     Parameters
     ----------
     device
@@ -168,11 +189,12 @@ def provision(
     out
         Directory of the set-up. The device's flash image is `devices/<id>` in there.
     org, site, zone, device_type
-        The levels of the device's topics before its id.
+        The levels of the device's topics before its id: limpet, home, desk and climate at first.
     broker
-        Host name or address at which the device finds the broker.
+        Host name or address at which the device finds the broker; 127.0.0.1 at first, which is the
+        device itself.
     port
-        The broker's port; with --broker-config the one it listens on.
+        The broker's port, 8883 at first; with --broker-config the one it listens on.
     server_name
         Further name or address of the broker, for its certificate. Can be repeated; the first is
         the one the device asks for.
@@ -193,48 +215,41 @@ def provision(
     broker_config
         Also write a broker's configuration: mosquitto.conf and acl.
     """
-    fields: dict[str, Any] = {
-        "device_id": device,
-        "org": org,
-        "site": site,
-        "zone": zone,
-        "device_type": device_type,
-        "broker": broker,
-        "port": port,
-    }
+    said = {"org": org, "site": site, "zone": zone, "device_type": device_type}
+    said |= {"broker": broker, "port": port}
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     if server_name:
-        fields["server_hostname"] = server_name[0]
+        given["server_hostname"] = server_name[0]
     if allow_public_broker:
-        fields["allow_public_broker"] = True
-    if username is not None:
-        remedy = f"Set {PASSWORD_VARIABLE}, or give --password-file."
-        password = asked.secret("password", PASSWORD_VARIABLE, password_file, remedy)
-        fields |= {"username": username, "password": password}
-    wifi = {} if wifi_ssid is None else _wifi(wifi_ssid)
+        given["allow_public_broker"] = True
+    login = {} if username is None else _login(username, password_file)
+    if wifi_ssid is not None:
+        given |= _wifi(wifi_ssid)
+    fields = _DEFAULTS | given
     try:
-        check(fields | wifi)
-        setup = Setup(out, [broker, *(server_name or ())])
-        known = not setup.device(fields | wifi)
+        check({"device_id": device} | fields | login)
+        setup = Setup(out, [fields["broker"], *(server_name or ())])
+        known = not setup.device({"device_id": device} | fields | login)
+        changed = setup.change(device, given) if known else []
         if known and renew:
             setup.renew(device)
-        if known and username is not None:
-            setup.set_login(device, fields["password"])
-        if known and wifi:
-            setup.change(device, wifi)
+        if known and login:
+            setup.set_login(device, login["password"])
     except errors.ConfigError as error:
         raise Problem(
             f"{error.field}: {error.text}.", "Nothing was changed; give another."
         ) from None
     with contextlib.redirect_stdout(sys.stderr if line else sys.stdout):
         _report(setup, device, known, renew)
-        if known and username is not None:
+        if known and login:
             print(f"{device}: username and password were set")
-        if known and wifi:
-            print(f"{device}: the Wi-Fi was set")
+        if changed:
+            print(f"{device}: its config has another {', '.join(changed)}")
         if broker_config:
-            print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', port)}")
+            at = fields["port"]
+            print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', at)}")
             if setup.layout.passwords.exists():
-                print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(port)}")
+                print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(at)}")
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:
@@ -248,6 +263,12 @@ def _print_line(folder: Path) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(provision_line(folder))
     sys.stdout.buffer.flush()
+
+
+def _login(username: str, password_file: Path | None) -> dict[str, str]:
+    remedy = f"Set {PASSWORD_VARIABLE}, or give --password-file."
+    password = asked.secret("password", PASSWORD_VARIABLE, password_file, remedy)
+    return {"username": username, "password": password}
 
 
 def _wifi(ssid: str) -> dict[str, Any]:
@@ -268,11 +289,9 @@ def _report(setup: Setup, device: str, known: bool, renewed: bool) -> None:
     if setup.server_renewed:
         print(f"broker: new certificate for {', '.join(authority.names(server))}")
     if known and not renewed:
-        print(
-            f"{device}: left alone, it was there already; --renew makes a new key and certificate"
-        )
+        print(f"{device}: was there already, key and certificate stay; --renew makes them anew")
     elif known:
-        print(f"{device}: new key and certificate; its config was left alone")
+        print(f"{device}: new key and certificate")
 
 
 def _line(name: str, certificate: x509.Certificate, where: Path) -> None:

@@ -52,6 +52,11 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
     certificate; a certificate that is not valid now, names another device, or is not the CA's.
     """
     path = folder / CONFIG
+    if asked_id is not None and not folder.exists():
+        raise Problem(
+            f"There is no device {asked_id}.",
+            f"Make it: limpet provision {asked_id} --broker ADDRESS --wifi-ssid NAME.",
+        )
     try:
         data = path.read_bytes()
     except OSError as error:

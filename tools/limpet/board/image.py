@@ -204,7 +204,8 @@ def _notes(owner: DeviceFolder) -> None:
         remedy = f"limpet provision {owner.device_id} --wifi-ssid NAME"
         print(f"  Its {CONFIG} names no Wi-Fi: {remedy}.")
     if config.is_loopback(owner.config.broker):
-        print(f"  Its broker is {owner.config.broker}: on a chip that is the chip itself.")
+        remedy = f"limpet provision {owner.device_id} --broker ADDRESS"
+        print(f"  Its broker is {owner.config.broker}, on a chip the chip itself: {remedy}.")
 
 
 def _kb(size: int) -> str:

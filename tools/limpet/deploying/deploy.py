@@ -112,9 +112,8 @@ def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
             f"Name it: limpet provision {device} --wifi-ssid NAME.",
         )
     if config.is_loopback(found.config.broker):
-        print(
-            f"config   {device} looks for its broker at {found.config.broker}: on the board itself"
-        )
+        remedy = f"limpet provision {device} --broker ADDRESS"
+        print(f"config   {device} has its broker on the board itself: {remedy}")
     return found
 
 

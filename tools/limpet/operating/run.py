@@ -19,7 +19,7 @@ from cyclopts import Parameter
 
 from limpet import private
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
-from limpet.firmware import errors
+from limpet.firmware import config, errors
 from limpet.layout import Layout, running_port
 from limpet.micropython import debian
 from limpet.micropython.node import NodeProcess
@@ -69,10 +69,16 @@ def _provisioned(directory: Path, device: str) -> Layout:
         }
     )
     try:
-        setup.config(device)
+        found = setup.config(device)
     except errors.ConfigError as error:
         path = setup.layout.device(device) / "config.json"
         raise Problem(f"{path}: {error.field} {error.text}.", "Put that right.") from None
+    if not config.is_loopback(found.broker):
+        # A board that is this device would be thrown out by its own name.
+        raise Problem(
+            f"{device} is for a board: it looks for its broker at {found.broker}.",
+            f"Run another: limpet run --device {device}-here.",
+        )
     return setup.layout
 
 
