@@ -3,31 +3,35 @@ PYTHON ?= python3
 BROKER ?= amqtt
 JOBS ?= 4
 
+# For what needs a board: its name, or a word about which there are.
+board = $(or $(BOARD),$(error Say BOARD=, one of: $(sort $(notdir $(wildcard boards/esp32*)))))
+
 .DEFAULT_GOAL := help
 .PHONY: help run image flash deploy test-board wokwi test chaos fuzz day bench lint lock setup venv clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
 
 image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
-	@.venv/bin/limpet image $(BOARD) $(if $(DEVICE),--device $(DEVICE)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+	@.venv/bin/limpet image $(board) $(if $(DEVICE),--device $(DEVICE)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
 		$(if $(FLASH),--flash $(FLASH))
 
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
-	@.venv/bin/limpet flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
+	@.venv/bin/limpet flash $(board) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
 
 test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID=, WIFI_PASSWORD in the environment
-	@.venv/bin/limpet test-board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(BROKER_HOST),--broker-host $(BROKER_HOST)) \
-		$(if $(WIFI_SSID),--wifi-ssid "$(WIFI_SSID)") $(if $(LISTEN),--listen $(LISTEN))
+	@.venv/bin/limpet test-board $(board) $(if $(PORT),--port $(PORT)) $(if $(BROKER_HOST),--broker-host $(BROKER_HOST)) \
+		$(if $(WIFI_SSID),--wifi-ssid "$(WIFI_SSID)") $(if $(LISTEN),--listen $(LISTEN)) \
+		$(if $(PATIENCE),--patience $(PATIENCE))
 
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
-	@.venv/bin/limpet deploy $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DEVICE),--device $(DEVICE))
+	@.venv/bin/limpet deploy $(board) $(if $(PORT),--port $(PORT)) $(if $(DEVICE),--device $(DEVICE))
 
 wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
-	@.venv/bin/limpet wokwi $(BOARD) $(if $(filter-out amqtt mosquitto,$(BROKER)),--broker $(BROKER)) \
+	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(BROKER)),--broker $(BROKER)) \
 		$(if $(FIRMWARE),--firmware $(FIRMWARE))
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker

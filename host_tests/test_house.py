@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from limpet.cli import app
+from limpet.cli import command_line
 from limpet.paths import FIRMWARE, LIB, REPO
 
 BOARDS = REPO / "boards"
@@ -236,7 +236,7 @@ def test_readme_names(what: str) -> None:
 
 def commands_of_limpet() -> list[str]:
     """The subcommands of `limpet`."""
-    return [name for name in app if not name.startswith("-")]
+    return [name for name in command_line() if not name.startswith("-")]
 
 
 def commands_of_node() -> list[str]:

@@ -215,9 +215,9 @@ def provision(
     broker_config
         Also write a broker's configuration: mosquitto.conf and acl.
     """
-    said = {"org": org, "site": site, "zone": zone, "device_type": device_type}
-    said |= {"broker": broker, "port": port}
-    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
+    said: dict[str, Any] = place | {"broker": broker, "port": port}
+    given = {name: value for name, value in said.items() if value is not None}
     if server_name:
         given["server_hostname"] = server_name[0]
     if allow_public_broker:
