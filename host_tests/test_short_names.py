@@ -18,6 +18,7 @@ ONE = '''
 from micropython import const
 import _thread
 _LIMIT = const(3)
+LEAST = const(1); MOST = 9
 _shared = "é"; _later = "_shared"
 class Counter:
     def __init__(self, start_at, step_by=1):
@@ -50,7 +51,7 @@ def _private_here(counter_given):
     return counter_given._total
 counter = one.Counter(7)
 Holder(counter)
-print(one.made(5).add(1, 2, three=3), _private_here(counter), counter.later())
+print(one.made(5).add(1, 2, three=3), _private_here(counter), counter.later(), one.MOST)
 """
 
 
@@ -66,7 +67,7 @@ def test_renamed_code_does_the_same(tmp_path: Path) -> None:
     for one, two in ((ONE, TWO), tuple(renamed(ONE, TWO))):
         (tmp_path / "one.py").write_text(one)
         said.append(run(two, path=[tmp_path]))
-    assert said[0] == said[1] == "(12, ['three'], '_shared', 6) 7 7\n"
+    assert said[0] == said[1] == "(12, ['three'], '_shared', 6) 7 7 9\n"
 
 
 def test_what_others_may_mean_keeps_its_name() -> None:
@@ -74,6 +75,7 @@ def test_what_others_may_mean_keeps_its_name() -> None:
     one, two = renamed(ONE, TWO)
     for name in (
         "Counter",
+        "MOST",
         "_total",
         "_held_back",
         "step_by=",
@@ -87,9 +89,9 @@ def test_what_others_may_mean_keeps_its_name() -> None:
 
 
 def test_what_nobody_else_knows_is_short() -> None:
-    """Private names and parameters go; each line stays where it was."""
+    """Private names, constants and parameters go; each line stays where it was."""
     one, two = renamed(ONE, TWO)
-    for name in ("_add", "_later", "_step_by", "start_at", "others_too", "twice_this"):
+    for name in ("LEAST", "_add", "_later", "_step_by", "start_at", "others_too", "twice_this"):
         assert name not in one.replace('"_shared"', ""), name
     assert "_private_here" not in two
     assert "counter_given" not in two

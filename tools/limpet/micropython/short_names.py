@@ -1,4 +1,4 @@
-"""Short names for what only one file knows: private names, and those of parameters.
+"""Short names for what only one file knows: private names, constants, and those of parameters.
 
 On a chip every name that a module brings stays in the heap for ever, once, and the table of them
 doubles when it is full. A private name may be the same in every file, so a few dozen of one or two
@@ -18,7 +18,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-_PRIVATE = re.compile(r"_[A-Za-z]\w*")
+# A constant that only one file knows is as private, though a test may import it; with an underscore
+# mpy-cross leaves the name out altogether.
+_PRIVATE = re.compile(r"_[A-Za-z]\w*|[A-Z][A-Z0-9_]+")
 _FUNCTIONS = (ast.FunctionDef, ast.Lambda)
 
 # (line from 0, first byte, length in bytes, new name)
