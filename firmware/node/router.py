@@ -12,6 +12,7 @@ from node import topics
 from node.loan import let_go
 
 _IDLE_MS = const(60_000)
+_GARBAGE = const(4096)  # bytes; see device/guard.py
 
 
 class Router:
@@ -42,9 +43,13 @@ class Router:
         """
         try:
             if self._answers is None:
-                gc.collect()  # code that stays for a minute is not to be spread among garbage
-                from node.commands.answers import Answers
-
+                # Code that stays for a minute is not to be spread among garbage.
+                gc.collect()
+                gc.threshold(_GARBAGE)
+                try:
+                    from node.commands.answers import Answers
+                finally:
+                    gc.threshold(-1)
                 self._answers = Answers(*self._given)
             self._until = None
             if topic == self.topic:
