@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from brokers import Embedded, base
 from limpet.paths import CAPTURES
 from limpet.problem import Problem
 from limpet.provision import Setup
-from limpet.trial import checks, stage
+from limpet.trial import checks, command, stage
 from limpet.trial.command import trial
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, Outcome, judged, table, unchecked
 from limpet.trial.stage import Stage
@@ -114,6 +116,56 @@ def test_board_that_is_well_passes(
     assert "shells-and-sand" not in said
 
 
+def test_console_tells_why(
+    virtual_board: Callable[..., VirtualBoard],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Under the table is what the board said before a check failed, before and after the port was
+    needed for something else.
+    """
+
+    def rebooted(staged: Stage, wire: checks.Wire) -> Iterable[Outcome]:
+        since = staged.mark()
+        staged.ask("reboot")
+        yield judged("again", staged.birth(30, since) is None, "a birth")
+
+    def stopped(staged: Stage, wire: checks.Wire) -> Iterable[Outcome]:
+        since = staged.mark()
+        wire.memory()
+        wire.hang(1000)
+        yield judged("hung", staged.birth(30, since) is None, "a birth")
+
+    monkeypatch.setenv("WIFI_PASSWORD", "shells-and-sand")
+    monkeypatch.setattr(command, "CHECKS", (rebooted, stopped))
+    board = virtual_board()
+    code = trial(
+        "esp32_devkit",
+        port=board.port,
+        broker_host="127.0.0.1",
+        wifi_ssid="beach",
+        directory=tmp_path / "trial",
+    )
+    assert code == 1
+    report = (tmp_path / "trial" / "report-esp32_devkit.md").read_text()
+    assert report in capsys.readouterr().out
+    again, hung = report.split("The console up to the failure of: ")[1:]
+    for name, said in (("again", again), ("hung", hung)):
+        assert said.startswith(f"{name}\n\n    ")
+        assert re.search(r"^    \d+\.\d{3} link connecting$", said, re.MULTILINE), said
+
+
+def test_patience_stretches_each_wait(embedded: Embedded) -> None:
+    """What is slow has so many times as long, and the table says so."""
+    with Wire(embedded.port) as wire:
+        patient = Stage(embedded.embedded, wire, "node-1", base("node-1"), 4)
+        began = monotonic()
+        assert patient.wait("status", lambda _: True, 0.1) is None
+        assert monotonic() - began >= 0.4
+        assert checks.birth_limit(patient) == f"{checks.BIRTH_S * 4:.0f} s"
+
+
 def test_sensor_that_is_not_there_is_no_failure(
     node: StartNode, staged: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +233,12 @@ def test_table_survives_what_a_board_says() -> None:
     assert {row.count("|") for row in rows} == {5}
     assert "a / b c" in rows[2]
     assert lines[-1] == "1 ok, 1 failed, 1 not checked"
+    below = table([("Board", "b")], made, {"two": ["1.000 link up"], "four": []}).splitlines()
+    title = "The console up to the failure of:"
+    assert below[-8:] == [
+        *("", f"{title} two", "", "    1.000 link up"),
+        *("", f"{title} four", "", "    (nothing more)"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +251,7 @@ def test_table_survives_what_a_board_says() -> None:
     ],
 )
 def test_refuses_before_the_board_is_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, str], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any], said: str
 ) -> None:
     """What it cannot do without is asked for, by name."""
     monkeypatch.setenv("WIFI_PASSWORD", "")

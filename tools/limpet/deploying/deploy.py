@@ -59,6 +59,18 @@ def deploy(
     watch
         Follow the board's log until it is up, or tells why not.
     """
+    put(board, port, device, directory, replace, WATCH_S if watch else None)
+
+
+def put(
+    board: str,
+    port: str | None,
+    device: str | None,
+    directory: Path,
+    replace: bool,
+    watch_s: float | None,
+) -> None:
+    """Do what `deploy` says, and follow the log for `watch_s`; None: not at all. Raises Problem."""
     wanted = facts(board)
     folder = _folder(directory, device)
     code = code_files(wanted)
@@ -75,8 +87,8 @@ def deploy(
         except (KeyboardInterrupt, Problem, NoRoom, RuntimeError) as error:
             remote.abandon()
             raise _told(error, deployment.committed if deployment else False) from None
-        if watch:
-            arrival.watch(remote.serial(), where, WATCH_S)
+        if watch_s is not None:
+            arrival.watch(remote.serial(), where, watch_s)
 
 
 def _told(error: BaseException, committed: bool | None) -> BaseException:

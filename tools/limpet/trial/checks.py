@@ -109,7 +109,7 @@ def will(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("will", lost is not None, "said" if lost else "silence")
     birth = stage.birth(BIRTH_S, since)
     took = f"{birth.at - lost.at:.1f} s later" if birth and lost else "it did not"
-    yield judged("comes back", birth is not None, took, f"{BIRTH_S:.0f} s")
+    yield judged("comes back", birth is not None, took, birth_limit(stage))
 
 
 def outage(stage: Stage, wire: Wire) -> Iterable[Outcome]:
@@ -200,6 +200,11 @@ CHECKS: tuple[Callable[[Stage, Wire], Iterable[Outcome]], ...] = (
     memory,
     watchdog,
 )
+
+
+def birth_limit(stage: Stage) -> str:
+    """Return how long a birth may take, in words."""
+    return f"{BIRTH_S * stage.patience:.0f} s"
 
 
 def _status(stage: Stage) -> dict[str, Any]:

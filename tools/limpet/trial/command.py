@@ -9,20 +9,25 @@ import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from limpet import private
 from limpet.asked import secret
 from limpet.board.board_facts import facts
 from limpet.board.port import find_port
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.deploying.deploy import deploy
+from limpet.deploying.deploy import WATCH_S, put
 from limpet.deploying.remote import Remote
 from limpet.firmware import errors, version
 from limpet.paths import BUILD
 from limpet.problem import Problem
 from limpet.provision import WIFI_VARIABLE, Setup, check, encoded
-from limpet.trial.checks import BIRTH_S, CHECKS, INTERVAL_S, Memory
-from limpet.trial.outcome import Outcome, failed, judged, table
+from limpet.trial.checks import BIRTH_S, CHECKS, INTERVAL_S, Memory, birth_limit
+from limpet.trial.ear import Ear
+from limpet.trial.outcome import FAILED, Outcome, failed, judged, table
 from limpet.trial.stage import Stage
 from limpet.wire import Wire
 
@@ -57,21 +62,21 @@ while True:
 class Console:
     """The board by its port, for the checks that need more than the broker."""
 
-    step_ms = STEP_MS
-
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, ear: Ear, step_ms: int) -> None:
+        self.step_ms = step_ms
         self._port = port
+        self._ear = ear
         self.about = ("unknown", "unknown")
 
     def memory(self) -> Memory:
         """Stop the node as Ctrl-C does, and return what memory it leaves."""
-        with Remote(self._port) as remote:
+        with self._ear.away(), Remote(self._port) as remote:
             self.about = remote.run(_ABOUT)
             return Memory(*remote.run(_MEMORY))
 
     def hang(self, watchdog_ms: int) -> None:
         """Let nothing run until the watchdog bites, after `watchdog_ms`."""
-        with Remote(self._port) as remote:
+        with self._ear.away(), Remote(self._port) as remote:
             remote.start(_HANG % watchdog_ms)
 
 
@@ -83,7 +88,8 @@ def trial(
     port: str | None = None,
     wifi_ssid: str | None = None,
     listen: str | None = None,
-    directory: Path = BUILD / "trial",
+    directory: Annotated[Path, Parameter(name="--dir")] = BUILD / "trial",
+    patience: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
 ) -> int:
     """Try the node on a board: deploy it, and check it from a broker on this machine.
 
@@ -104,6 +110,8 @@ def trial(
         Address on which the broker listens, where that is not --broker-host itself: an emulator.
     directory
         Where the device is made, and the report is left.
+    patience
+        Every time limit is so many times as long: for an emulator or a simulator, which is slow.
     """
     facts(board)
     if broker_host is None or wifi_ssid is None:
@@ -115,18 +123,23 @@ def trial(
     where = find_port(port)
     setup = _setup(directory, broker_host)
     with EmbeddedBroker(directory) as broker, _wire(broker, listen or broker_host) as wire:
-        base = _provision(setup, broker_host, wire.port, wifi_ssid, password)
-        with Stage(broker, wire, DEVICE, base).open() as stage:
-            console, outcomes = Console(where), list[Outcome]()
+        keepalive_s = _KEEPALIVE_S * patience
+        base = _provision(setup, broker_host, wire.port, keepalive_s, wifi_ssid, password)
+        with Stage(broker, wire, DEVICE, base, patience).open() as stage:
             since = stage.mark()
-            deploy(board, port=where, device=DEVICE, directory=directory, replace=True)
-            with contextlib.suppress(KeyboardInterrupt):
+            put(board, where, DEVICE, directory, replace=True, watch_s=WATCH_S * patience)
+            outcomes, consoles = list[Outcome](), dict[str, list[str]]()
+            ear = Ear(where)
+            console = Console(where, ear, STEP_MS * patience)
+            with contextlib.suppress(KeyboardInterrupt), ear:
                 for outcome in _checked(stage, console, since):
                     outcomes.append(outcome)
                     print(f"{outcome.result:<12} {outcome.check}: {outcome.measured}", flush=True)
+                    if outcome.result == FAILED:
+                        consoles[outcome.check] = ear.take()
     machine, micropython = console.about
     known = [("Limpet", version.VERSION), ("Board", f"{board}, {machine}")]
-    report = table([*known, ("MicroPython", micropython)], outcomes)
+    report = table([*known, ("MicroPython", micropython)], outcomes, consoles)
     path = directory / f"report-{board}.md"
     path.write_text(report)
     print(f"\n{report}\nThis table is in {path}. The board is the device {DEVICE} now.")
@@ -139,7 +152,7 @@ def trial(
 def _checked(stage: Stage, console: Console, since: int) -> Iterator[Outcome]:
     birth = stage.birth(BIRTH_S, since)
     if birth is None:
-        yield judged("birth", False, "silence", f"{BIRTH_S:.0f} s")
+        yield judged("birth", False, "silence", birth_limit(stage))
         return
     yield judged("birth", True, f"boot {birth.fields['boot']}, reset={birth.fields['reset']}")
     for check_made in CHECKS:
@@ -170,7 +183,9 @@ def _wire(broker: EmbeddedBroker, host: str) -> Wire:
     return Wire(broker.port, host=host)
 
 
-def _provision(setup: Setup, broker_host: str, port: int, ssid: str, password: str) -> str:
+def _provision(
+    setup: Setup, broker_host: str, port: int, keepalive_s: int, ssid: str, password: str
+) -> str:
     """Make or change the device; return its base topic."""
     fields = {
         "device_id": DEVICE,
@@ -181,7 +196,7 @@ def _provision(setup: Setup, broker_host: str, port: int, ssid: str, password: s
         "broker": broker_host,
         "port": port,
         "interval_s": INTERVAL_S,
-        "keepalive_s": _KEEPALIVE_S,
+        "keepalive_s": keepalive_s,
         "wifi_ssid": ssid,
         "wifi_password": password or None,
     }

@@ -3,7 +3,7 @@
 Pure. It will NOT decide what is good enough: a check says so, and by which limit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 OK = "ok"
@@ -45,10 +45,15 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return f"{passed} ok, {failed(outcomes)} failed, {left} not checked"
 
 
-def table(facts: Sequence[tuple[str, str]], outcomes: Sequence[Outcome]) -> str:
+def table(
+    facts: Sequence[tuple[str, str]],
+    outcomes: Sequence[Outcome],
+    consoles: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Return the report in Markdown, aligned so that it reads as well on a terminal.
 
-    facts: what was tried, pairs of name and value, above the table.
+    facts: what was tried, pairs of name and value, above the table. consoles: below it, what the
+    board had said on its console last when the check of that name failed.
     """
     lines = [f"- {name}: {_cell(value)}" for name, value in facts]
     rows = [_HEAD, *(tuple(_cell(cell) for cell in each) for each in outcomes)]
@@ -58,6 +63,9 @@ def table(facts: Sequence[tuple[str, str]], outcomes: Sequence[Outcome]) -> str:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", summary(outcomes)]
+    for check, said in (consoles or {}).items():
+        lines += ["", f"The console up to the failure of: {check}", ""]
+        lines += [f"    {line}" for line in said or ["(nothing more)"]]
     return "\n".join([*lines[: len(facts)], "", *lines[len(facts) :]]) + "\n"
 
 

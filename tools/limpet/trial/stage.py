@@ -31,13 +31,19 @@ class Said(NamedTuple):
 
 
 class Stage:
-    """A running `broker`, the node of base topic `base`, and the `wire` between the two."""
+    """A running `broker`, the node of base topic `base`, and the `wire` between the two.
 
-    def __init__(self, broker: EmbeddedBroker, wire: Wire, device: str, base: str) -> None:
+    patience: every wait is so many times as long as it says.
+    """
+
+    def __init__(
+        self, broker: EmbeddedBroker, wire: Wire, device: str, base: str, patience: int = 1
+    ) -> None:
         self._broker = broker
         self._wire = wire
         self._device = device
         self._base = base
+        self.patience = patience
         self._said: list[Said] = []
         self._changed = threading.Condition()
         where = Where(broker.layout.root, broker.host, broker.port)
@@ -75,7 +81,7 @@ class Stage:
             return next((each for each in self._said[since:] if _is(each, kind, fits)), None)
 
         with self._changed:
-            return self._changed.wait_for(found, timeout_s)
+            return self._changed.wait_for(found, timeout_s * self.patience)
 
     def birth(self, timeout_s: float, since: int = 0) -> Said | None:
         """Return the node's next birth since a mark, or None."""

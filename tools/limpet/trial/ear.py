@@ -1,0 +1,78 @@
+"""What a board says on its console while it is tried, for whoever has to find out why it failed.
+
+It will NOT keep more than the last lines, write to the port, or have it while somebody else needs
+it.
+"""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from limpet.board.port import open_port
+from limpet.deploying.console_lines import Lines
+from limpet.micropython import traces
+from limpet.operating import payloads
+from limpet.problem import Problem
+
+LAST = 12
+_SLICE_S = 0.2
+_AGAIN_S = 0.5  # a chip with USB of its own takes its port away in a reset
+
+
+class Ear:
+    """Listens at `port`. `with Ear(port) as ear:` lets go of it at the end."""
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+        self._heard: deque[str] = deque(maxlen=LAST)
+        self._stop = threading.Event()
+        self._thread = threading.Thread()
+
+    def __enter__(self) -> "Ear":
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Leave the port to somebody else while the block runs."""
+        self._end()
+        try:
+            yield
+        finally:
+            self._begin()
+
+    def take(self) -> list[str]:
+        """Return the last lines, none of them a second time."""
+        taken = []
+        with contextlib.suppress(IndexError):  # the thread goes on meanwhile
+            while True:
+                taken.append(self._heard.popleft())
+        return taken
+
+    def _begin(self) -> None:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
+        self._thread.start()
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(Problem, OSError):
+                self._hear(Lines(open_port(self._port), self._port))
+            self._stop.wait(_AGAIN_S)
+
+    def _hear(self, lines: Lines) -> None:
+        """Keep what is said, until it is to stop. Raises OSError when the port goes."""
+        try:
+            while not self._stop.is_set():
+                if line := lines.next(_SLICE_S):
+                    self._heard.append(payloads.safe(traces.readable(line)))
+        finally:
+            lines.close()
