@@ -62,16 +62,20 @@ class Packets:
         except self._malformed:
             pass
 
+    def readinto(self, space: memoryview) -> int:
+        """What the reader calls for the next bytes."""
+        if not len(space):
+            raise AssertionError("no space")
+        count = min(len(space), len(self._piece))
+        space[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
+
     def _take(self, piece: bytes) -> None:
         reader = self._reader
-        while piece:
-            space = reader.space()
-            if not len(space):
-                raise AssertionError("no space")
-            count = min(len(space), len(piece))
-            space[:count] = piece[:count]
-            piece = piece[count:]
-            reader.filled(count)
+        self._piece = piece
+        while self._piece:
+            reader.fill(self)
             first = reader.packet()
             while first is not None:
                 self._check(first)

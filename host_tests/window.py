@@ -107,6 +107,8 @@ class Network:
             self._packet = bytes(data)
             self._rest = len(data)
             self.check(self._packet)  # what was attempted counts, whatever becomes of it
+        elif bytes(data) != self._packet[-self._rest :]:
+            raise Broken("a write that was not taken must be repeated with the same bytes")
         if self.strikes():
             raise TransportError("closed")
         if self.strikes(20):

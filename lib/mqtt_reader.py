@@ -17,9 +17,11 @@ _SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0}
 class Malformed(Exception):
     """The stream is not MQTT, and cannot be trusted from here on."""
 
+    cause = "protocol"
+
 
 class Reader:
-    """Fill it through `space()` and `filled(count)`, then take `packet()` until that is None.
+    """Fill it from a stream with `fill()`, then take `packet()` until that is None.
 
     body, after: where in `buffer` the packet's body begins, and where it ends.
     missing: bytes of the packet that the buffer has no room for; 0 for a packet that is whole.
@@ -35,15 +37,19 @@ class Reader:
         """Forget everything: a new connection begins."""
         self.missing = self._start = self._end = self._skip = 0
 
-    def space(self):
-        """The free part of the buffer. Never empty after `packet()` has returned None."""
-        return self._view[self._end :]
-
-    def filled(self, count):
-        """`count` bytes were written into `space()`."""
-        self._end += count
-        self._start = min(self._skip, self._end)
-        self._skip -= self._start
+    def fill(self, stream):
+        """Take in what `stream.readinto` puts into the free part of the buffer, which is not empty
+        once `packet()` has returned None. Returns what it returned: the count of bytes, or None.
+        """
+        end = self._end
+        count = stream.readinto(self._view[end:] if end else self._view)
+        if count:
+            self._end += count
+            if self._skip:
+                self.missing = 0
+                self._start = min(self._skip, self._end)
+                self._skip -= self._start
+        return count
 
     def packet(self):
         """First byte of the next packet, or None: more bytes are needed. Section 2.2.
@@ -51,44 +57,42 @@ class Reader:
         The packet counts as taken, whatever its handling comes to. Raises Malformed.
         """
         start = self._start
-        size = self._length(start + 1) if start < self._end else None
-        if size is not None:
-            first = self.buffer[start]
-            if first & 0xF0 != 0x30 and _SIZES.get(first) != size:
-                raise Malformed("packet")
-            self.after = self.body + size
-            if self.after <= self._end:
-                self._start = self.after
-                return first
-            if start == 0 and self._end == len(self.buffer):
-                # What there is to know about a packet stands at its front.
-                self.missing = self._skip = self.after - self._end
-                self._start = self.after = self._end
-                return first
-        self._to_front()
-        return None
-
-    def _to_front(self):
-        self.missing = 0
-        rest = self._end - self._start
-        if self._start and rest:
-            self._view[:rest] = self._view[self._start : self._end]  # moved, not copied
-        self._start, self._end = 0, rest
-
-    def _length(self, at):
-        """The remaining length that begins at `at`, or None if not all of it is here (2.2.3)."""
+        end = self._end
+        if start == end:
+            self._start = self._end = 0
+            return None
+        at = start + 1
         size = shift = 0
-        while at < self._end:
+        while at < end:
             byte = self.buffer[at]
             at += 1
             size |= (byte & 127) << shift
-            if not byte & 128:
-                self.body = at
-                return size
+            if byte < 128:
+                break
             shift += 7
             if shift > 21:
                 raise Malformed("length")
-        return None
+        else:
+            return self._to_front()
+        first = self.buffer[start]
+        if first & 0xF0 != 0x30 and _SIZES.get(first) != size:
+            raise Malformed("packet")
+        self.body = at
+        at += size
+        if at > end:
+            if start or end < len(self.buffer):
+                return self._to_front()
+            # What there is to know about a packet stands at its front.
+            self.missing = self._skip = at - end
+            at = end
+        self._start = self.after = at
+        return first
+
+    def _to_front(self):
+        rest = self._end - self._start
+        if self._start:
+            self._view[:rest] = self._view[self._start : self._end]  # moved, not copied
+        self._start, self._end = 0, rest
 
     def number(self, at):
         """The two bytes at `at` as a number. Raises Malformed if they are beyond the packet."""

@@ -4,34 +4,57 @@ What it will not do: check what it is given, keep anything, or know about socket
 Python.
 """
 
+from struct import pack
 
-def packet(first, *parts):
-    """The packet (bytes) that begins with the byte `first` and holds `parts` (bytes); 2.2."""
-    size = 0
-    for part in parts:
-        size += len(part)
-    head = bytearray((first,))
+# The slice of `packet[:]`, which would be a new one each time: MicroPython has no `slice(None)`.
+_ALL = type("", (), {"__getitem__": lambda self, which: which})()[:]
+
+
+def publish(packet, first, topic, packet_id, payload):
+    """Make `packet` (bytearray) a PUBLISH that begins with the byte `first`; section 3.3.
+
+    packet_id: 0 for QoS 0. topic, payload: str or bytes. `packet` keeps the memory it has: once it
+    has been as long, nothing is asked of the heap.
+    """
+    if isinstance(topic, str):
+        topic = topic.encode()
+    if isinstance(payload, str):
+        payload = payload.encode()
+    size = len(topic) + len(payload) + (4 if packet_id else 2)
+    _begin(packet, first, size)
+    size = len(topic)
+    packet.append(size >> 8)
+    packet.append(size & 255)
+    packet += topic
+    if packet_id:
+        packet.append(packet_id >> 8)
+        packet.append(packet_id & 255)
+    packet += payload
+
+
+def _begin(packet, first, size):
+    packet[_ALL] = b""
+    packet.append(first)
     while size > 127:
-        head.append(size & 127 | 128)
+        packet.append(size & 127 | 128)
         size >>= 7
-    head.append(size)
-    return b"".join((head,) + parts)
+    packet.append(size)
 
 
-def number(value):
-    """`value`, 0 to 65535, as two bytes."""
-    return bytes((value >> 8, value & 255))
+def subscribe(packet_id, topic, qos):
+    """SUBSCRIBE (bytearray) to one topic, a str or bytes; section 3.8."""
+    packet = bytearray()
+    body = pack("!H", packet_id) + _text(topic) + bytes((qos,))
+    _begin(packet, 0x82, len(body))
+    packet += body
+    return packet
 
 
-def text(data):
+def _text(data):
     """`data`, a str or bytes of up to 65535 bytes, behind its length (section 1.5.3)."""
-    data = encoded(data)
-    return number(len(data)) + data
-
-
-def encoded(data):
-    """A str as bytes; bytes as they are."""
-    return data.encode() if isinstance(data, str) else data
+    if isinstance(data, str):
+        data = data.encode()
+    return pack("!H", len(data)) + data
 
 
 def connect(client_id, keepalive_s, clean_session, will, login):
@@ -39,14 +62,17 @@ def connect(client_id, keepalive_s, clean_session, will, login):
     password, the latter or both None.
     """
     flags = clean_session << 1
-    fields = [text(client_id)]
+    fields = _text(client_id)
     if will:
         topic, payload, qos, retain = will
         flags |= 0x04 | qos << 3 | retain << 5
-        fields += (text(topic), text(payload))
+        fields += _text(topic) + _text(payload)
     for flag, each in zip((0x80, 0x40), login):
         if each is None:
             break
         flags |= flag
-        fields.append(text(each))
-    return packet(0x10, b"\0\x04MQTT\x04", bytes((flags,)), number(keepalive_s), *fields)
+        fields += _text(each)
+    # The name of the protocol lies where a PUBLISH has its topic.
+    packet = bytearray()
+    publish(packet, 0x10, b"MQTT", 0, pack("!BBH", 4, flags, keepalive_s) + fields)
+    return packet

@@ -20,9 +20,11 @@ a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and
 `oversized`, whatever else is too long ends the connection.
 """
 
+from struct import pack
+
 from micropython import const
 from mqtt_reader import Malformed, Reader
-from mqtt_writer import connect, encoded, number, packet, text
+from mqtt_writer import connect, publish, subscribe
 from transport import Transport, TransportError
 from umqtt import robust
 
@@ -42,11 +44,11 @@ _PUBACK = const(0x40)
 _PUBREC = const(0x50)
 _PUBREL = const(0x62)
 _PUBCOMP = const(0x70)
-_SUBSCRIBE = const(0x82)
 _SUBACK = const(0x90)
-_PINGREQ = const(0xC0)
 _PINGRESP = const(0xD0)
-_DISCONNECT = const(0xE0)
+
+_PINGREQ = const(b"\xc0\0")
+_DISCONNECT = const(b"\xe0\0")
 
 _IDLE_MS = const(60000)  # a step with nothing to do asks to be called again this late
 _RETRY_SUBSCRIBE_MS = const(60000)
@@ -57,6 +59,7 @@ _MAX_REPLIES = const(16)  # answers that wait to be written; while there are mor
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
 _MAX_RESUMABLE = const(64)  # packet ids; twice the largest window
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
+_USUAL = const(256)  # bytes; a payload below that is sent without asking the heap for anything
 
 # CONNACK return codes, MQTT 3.1.1 section 3.2.2.3
 _REFUSALS = (None, "protocol-version", "client-id", "unavailable", "credentials", "not-authorized")
@@ -118,21 +121,21 @@ class MQTTClient(robust.MQTTClient):
         # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
         self._subscriptions = []
         self._reader = Reader(max_packet)
-        self._in_flight = []  # packet ids, in order of sending
-        self._due = []  # deadlines for their PUBACKs
+        self._packet = bytearray(_USUAL)
+        self._in_flight = {}  # packet ids, and when their PUBACKs are due
         self._resumable = []  # packet ids of the session that its messages may be sent again under
         self._forget()
 
     def _forget(self):
         """What is true of one connection only. Packet ids outlive it, if the session does."""
-        self._resumable = (self._in_flight + self._resumable)[:_MAX_RESUMABLE]
-        self._in_flight = []
-        self._due = []
+        self._resumable = (list(self._in_flight) + self._resumable)[:_MAX_RESUMABLE]
+        self._in_flight = {}
         self._reader.clear()
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._failure = None
         self._deadline = None  # of the state
         self._ping_sent = None
+        self._puback_due = 0  # no PUBACK is due before
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
 
     # -- what the caller calls ---------------------------------------------------------------------
@@ -141,7 +144,7 @@ class MQTTClient(robust.MQTTClient):
         """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted
         and retried.
         """
-        self._subscriptions.append([text(topic), qos, 0, 0])
+        self._subscriptions.append([topic, qos, 0, 0])
 
     def start(self, now):
         """Begin to connect. `will` and `clean_session` are taken as they are set now."""
@@ -161,19 +164,21 @@ class MQTTClient(robust.MQTTClient):
                 raise self._failure
             if self._deadline is not None and now >= self._deadline:
                 raise TransportError(_TIMEOUTS[self.state])
-            return _STEPS[self.state](self)
-        except TransportError as error:
+            wake = _STEPS[self.state](self)
+            return 0 if self._failure else wake
+        except (TransportError, Malformed) as error:
+            cause = (self._failure or error).cause
             if self.state == _LEAVING:
                 self.abort()
             else:
                 # Whoever was let in is not refused: its connection broke.
-                refused = self.state == _UP and error.cause == "tls-refused"
-                self._down("tls-broken" if refused else error.cause)
+                refused = self.state == _UP and cause == "tls-refused"
+                self._down("tls-broken" if refused else cause)
             return 0
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say."""
-        self._transport.wait(real_ms, self.state in (_UP, _LEAVING) and len(self._out) > 0)
+        self._transport.wait(real_ms, len(self._out) > 0 and self.state != _SECURING)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
         """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last
@@ -186,18 +191,24 @@ class MQTTClient(robust.MQTTClient):
         if self.state != _UP or self._out or (qos and len(self._in_flight) >= self.window):
             return None
         first = _PUBLISH | qos << 1 | retain
-        parts = text(topic), encoded(payload)
+        if not qos:
+            packet_id = 0
+        elif packet_id:
+            first |= 0x08
+        else:
+            packet_id = self._next_id()
+        # Nothing waits to be written: whatever was in `_packet` has gone.
+        packet = self._packet if len(payload) < _USUAL else bytearray()
+        publish(packet, first, topic, packet_id, payload)
         if qos:
-            if packet_id:
-                first |= 0x08
-                if packet_id in self._resumable:
-                    self._resumable.remove(packet_id)
-            else:
-                packet_id = self._next_id()
-            self._in_flight.append(packet_id)
-            self._due.append(self._now + self.answer_ms)
-            parts = parts[0], number(packet_id), parts[1]
-        self._write(packet(first, *parts))
+            if packet_id in self._resumable:
+                self._resumable.remove(packet_id)
+            due = self._now + self.answer_ms
+            if not self._in_flight:
+                self._puback_due = due
+            self._in_flight[packet_id] = due
+        self._out.append(packet)
+        self._flush()
         return packet_id
 
     def room(self):
@@ -213,7 +224,8 @@ class MQTTClient(robust.MQTTClient):
             # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
             # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
             self._enter(_LEAVING, _LEAVE_MS)
-            self._write(packet(_DISCONNECT))
+            self._out.append(_DISCONNECT)
+            self._flush()
         else:
             self.abort()
 
@@ -276,20 +288,21 @@ class MQTTClient(robust.MQTTClient):
         return 0 if self._read() else self._deadline - self._now
 
     def _serve(self):
-        self._flush()
+        if self._out:
+            self._flush()
         heard = len(self._out) < _MAX_REPLIES and self._read()
         if self.state != _UP:
             return 0
-        self._subscribe_again()
         wake = self._watch()
-        self._flush()
+        if self._out:
+            self._flush()
         return 0 if heard else wake  # what came in may have given the caller something to do
 
     def _leave(self):
         if self._flush():
-            self._reader.clear()
             for _ in range(_MAX_READS):
-                if self._transport.readinto(self._reader.space()) is None:
+                self._reader.clear()
+                if self._reader.fill(self._transport) is None:
                     break
         return self._deadline - self._now
 
@@ -300,18 +313,18 @@ class MQTTClient(robust.MQTTClient):
         stays away.
         """
         now = self._now
-        wake = now + _IDLE_MS
+        wake = self._subscribe_again()
         if self._in_flight:
-            wake = self._until(self._due[0], "puback-timeout", wake)
-        for _, _, packet_id, at in self._subscriptions:
-            wake = self._until(at, "suback-timeout", wake) if packet_id else min(at or wake, wake)
+            if now >= self._puback_due:  # it was that of one which has come since
+                self._puback_due = min(self._in_flight.values())
+            wake = self._until(self._puback_due, "puback-timeout", wake)
         if self._ping_sent is not None:
             wake = self._until(self._ping_sent + self.answer_ms, "ping-timeout", wake)
         elif self.keepalive:
             due = min(self._heard, self._spoke) + self.keepalive * 500
             if now >= due:
                 self._ping_sent = now
-                self._out.append(packet(_PINGREQ))
+                self._out.append(_PINGREQ)
                 due = now + self.answer_ms
             wake = min(wake, due)
         return max(wake - now, 0)
@@ -322,39 +335,42 @@ class MQTTClient(robust.MQTTClient):
         return min(deadline, wake)
 
     def _subscribe_again(self):
+        """SUBSCRIBE where it is due. Returns when to look again."""
+        wake = self._now + _IDLE_MS
         for each in self._subscriptions:
-            topic, qos, packet_id, at = each
-            if not packet_id and at is not None and self._now >= at:
+            if each[3] is None:
+                continue
+            if each[2]:
+                wake = self._until(each[3], "suback-timeout", wake)
+            elif self._now >= each[3]:
                 each[2] = self._next_id()
                 each[3] = self._now + self.answer_ms
-                self._out.append(packet(_SUBSCRIBE, number(each[2]), topic, bytes((qos,))))
+                self._out.append(subscribe(each[2], each[0], each[1]))
+            wake = min(wake, each[3])
+        return wake
 
     # -- writing -----------------------------------------------------------------------------------
 
     def _flush(self):
-        """Write what the transport takes. One packet, one write: one TLS record."""
-        out = self._out
-        while out:
-            taken = self._transport.write(out[0])
-            if taken is None:
-                return False
-            self._spoke = self._now
-            if taken < len(out[0]):
-                # A new buffer: the transport has none of it yet, so it may change.
-                out[0] = out[0][taken:]
-            else:
-                out.pop(0)
-        return True
-
-    def _write(self, packet):
-        """A packet of the caller's: it is told of a failure by the next step, and in no callback
-        from here.
+        """Write what the transport takes, one packet with one write: one TLS record. Returns
+        whether all has gone. A failure is told of by `step`, and in no callback from `send`.
         """
-        self._out.append(packet)
+        out = self._out
         try:
-            self._flush()
+            while out:
+                taken = self._transport.write(out[0])
+                if taken is None:
+                    return False
+                self._spoke = self._now
+                if taken < len(out[0]):
+                    # A new buffer: the transport has none of it yet, so it may change.
+                    out[0] = out[0][taken:]
+                else:
+                    out.pop(0)
         except TransportError as error:
             self._failure = error
+            return False
+        return True
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight, be it since the last connection (MQTT
@@ -362,68 +378,55 @@ class MQTTClient(robust.MQTTClient):
         """
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if (
-                packet_id not in self._in_flight
-                and packet_id not in self._resumable
-                and self._subscription(packet_id) is None
-            ):
+            if packet_id in self._in_flight or packet_id in self._resumable:
+                continue
+            for each in self._subscriptions:
+                if each[2] == packet_id:
+                    break
+            else:
                 return packet_id
-
-    def _subscription(self, packet_id):
-        for each in self._subscriptions:
-            if each[2] == packet_id:
-                return each
-        return None
 
     # -- reading -----------------------------------------------------------------------------------
 
     def _read(self):
         """Take in what has come, up to a step's share of it. Returns whether anything has."""
         reader = self._reader
-        self._handle_all()  # what a callback that failed has left over comes first
+        self._handle()  # what a callback that failed has left over comes first
         for done in range(_MAX_READS):
             if self.state == _DOWN or len(self._out) >= _MAX_REPLIES:
                 break
-            count = self._transport.readinto(reader.space())
-            if count is None:
+            if reader.fill(self._transport) is None:
                 return done > 0
             self._heard = self._now
-            reader.filled(count)
-            self._handle_all()
+            self._handle()
         return True
 
-    def _handle_all(self):
+    def _handle(self):
         """Handle what is whole in the buffer, as long as the answers to it can be written."""
-        try:
-            while len(self._out) < _MAX_REPLIES or self._flush():
-                first = self._reader.packet()
-                if first is None:
-                    break
-                self._handle(first)
-        except Malformed:
-            raise TransportError("protocol")
-        self._flush()
-
-    def _handle(self, first):
         reader = self._reader
-        if (self.state == _GREETING) != (first == _CONNACK):
-            raise Malformed("CONNACK")
-        if first == _CONNACK:
-            self._connack(reader.number(reader.body))
-        elif first == _PUBACK:
-            self._puback(reader.number(reader.body))
-        elif first == _PUBREL:
-            packet_id = reader.number(reader.body)
-            self._received.discard(packet_id)
-            self._reply(_PUBCOMP, packet_id)
-        elif first == _SUBACK:
-            self._suback(reader.number(reader.body), reader.number(reader.body + 1) & 255)
-        elif first == _PINGRESP:
-            if self._ping_sent is not None:
+        while not self._out or len(self._out) < _MAX_REPLIES or self._flush():
+            first = reader.packet()
+            if first is None:
+                return
+            if (self.state == _GREETING) != (first == _CONNACK):
+                raise Malformed("CONNACK")
+            number = first != _PINGRESP and reader.number(reader.body)
+            if first == _PUBACK:
+                # Else late, twice or never asked for: nothing to do.
+                if self._in_flight.pop(number, None) is not None:
+                    self.on_ack(number)
+            elif first == _CONNACK:
+                self._connack(number)
+            elif first == _PUBREL:
+                self._received.discard(number)
+                self._reply(_PUBCOMP, number)
+            elif first == _SUBACK:
+                self._suback(number, reader.number(reader.body + 1) & 255)
+            elif first != _PINGRESP:
+                self._publish(first)
+            elif self._ping_sent is not None:
                 self.ping_took_ms = self._now - self._ping_sent
                 self._ping_sent = None
-        else:
-            self._publish(first)
 
     def _connack(self, answer):
         code = answer & 255
@@ -440,21 +443,14 @@ class MQTTClient(robust.MQTTClient):
         self._flush()
         self.on_up(present)
 
-    def _puback(self, packet_id):
-        if packet_id in self._in_flight:  # else late, twice or never asked for: nothing to do
-            self._due.pop(self._in_flight.index(packet_id))
-            self._in_flight.remove(packet_id)
-            self.on_ack(packet_id)
-
     def _suback(self, packet_id, code):
-        each = self._subscription(packet_id)
-        if each is None:
-            return
-        each[2] = 0
-        each[3] = None
-        if code == 0x80:
-            self.refused_subscriptions += 1
-            each[3] = self._now + _RETRY_SUBSCRIBE_MS
+        for each in self._subscriptions:
+            if each[2] == packet_id:
+                each[2] = 0
+                each[3] = None
+                if code == 0x80:
+                    self.refused_subscriptions += 1
+                    each[3] = self._now + _RETRY_SUBSCRIBE_MS
 
     def _publish(self, first):
         """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued before the callback is called: a
@@ -484,7 +480,7 @@ class MQTTClient(robust.MQTTClient):
         return new
 
     def _reply(self, kind, packet_id):
-        self._out.append(packet(kind, number(packet_id)))
+        self._out.append(pack("!BBH", kind, 2, packet_id))
 
 
 _TIMEOUTS = {
