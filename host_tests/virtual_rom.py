@@ -23,7 +23,7 @@ _MODULES = {
     "replay": HOST_BOARD / "replay.py",
     **{
         name: ESP32 / f"{name}.py"
-        for name in ("errno", "laptop", "machine", "network", "rtc_file", "socket", "time")
+        for name in ("errno", "esp32", "laptop", "machine", "network", "rtc_file", "socket", "time")
     },
 }
 DNS = "/rom/dns"

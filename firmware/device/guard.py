@@ -27,6 +27,15 @@ _PAUSE_S = const(60)
 _GARBAGE = const(4096)
 
 
+def grown():
+    """What keeps the heap at the size that the node needs; see room.py."""
+    from device import room
+
+    anchor = room.grow()
+    let_go("device.room")
+    return anchor
+
+
 def joined(handover, crashes):
     """What line.py has joined. What has done its work with that is let go of."""
     gc.threshold(_GARBAGE)
@@ -54,6 +63,7 @@ def run():
 
             if provisioned("config.json", handover):
                 power.reset()
+        _anchor = grown()
         node = joined(handover, crashes)
         hard = node() if node else None
         if hard is not None:

@@ -1,0 +1,128 @@
+"""What the node does where the chip's own heap is scarce: the firmware's side of a chip's memory.
+
+No laptop has that heap. The one here is a list of its free pieces, and stricter than the chip's: a
+thread that is started by another name than a lock's, or before Wi-Fi has its memory, fails.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from upy import run
+
+CHIP = """
+import json
+import sys
+
+KB = 1024
+PIECES, HEAP, TAKEN, THREADS = CASE
+
+class Lock:
+    held = False
+    def __enter__(self):
+        self.held = True
+    def __exit__(self, *_):
+        self.held = False
+
+class Thread:
+    size, stacks, locks, sizes = 0, [], [], []
+    def allocate_lock(self):
+        self.locks.append(Lock())
+        return self.locks[-1]
+    def stack_size(self, size):
+        self.size = size
+    def start_new_thread(self, function, arguments):
+        lock, = arguments
+        if not lock.held or not wlan.made or self.size < 4 * KB or len(self.stacks) == THREADS:
+            raise OSError("can't create thread")
+        self.stacks.append((lock, max(range(len(PIECES)), key=lambda at: pieces()[at]), self.size))
+
+class Network:
+    STA_IF, made = 0, 0
+    @staticmethod
+    def WLAN(interface):
+        wlan.made += 1
+
+class Esp32:
+    HEAP_DATA = 4
+    def idf_heap_info(self, which):
+        return [(0, piece, piece // KB * KB, 512) for piece in pieces()]
+
+class Gc:
+    def collect(self):
+        pass
+    def mem_alloc(self):
+        return TAKEN
+    def mem_free(self):
+        return HEAP - TAKEN + longest()
+
+class Time:
+    def sleep_ms(self, ms):
+        slept.append((longest(), sum(pieces())))
+
+def pieces():
+    # What is given back lies between what is still held, so that it is a piece by itself.
+    if not any(lock.held for lock, _, _ in thread.stacks):
+        return PIECES
+    left = list(PIECES)
+    for lock, at, size in thread.stacks:
+        left[at] -= size + 400
+        if not lock.held:
+            left.append(size)
+    return left
+
+def longest():
+    return max(pieces()) // KB * KB
+
+thread, wlan, slept = Thread(), Network(), []
+sys.modules["_thread"], sys.modules["network"] = thread, wlan
+sys.modules["esp32"], sys.modules["gc"], sys.modules["time"] = Esp32(), Gc(), Time()
+from device import room
+anchor = room.grow()
+print(json.dumps([anchor, slept, thread.size, any(lock.held for lock in thread.locks), wlan.made]))
+"""
+KB = 1024
+HEAP, TAKEN = 56_000, 10_000
+FREE = 104 * KB - HEAP  # what the interpreter's heap is still to get
+
+
+def grown(pieces: list[int], heap: int = HEAP, threads: int = 9) -> Any:
+    """What grow() returns and leaves where these pieces are free once Wi-Fi has its memory."""
+    case = (pieces, heap, TAKEN, threads)
+    return json.loads(run(f"CASE = {case!r}\n" + CHIP))
+
+
+@pytest.mark.parametrize("pieces", [[102_400, 3_800], [98_304], [70_000, 70_000, 9_000]])
+def test_heap_grows_by_the_nodes_share(pieces: list[int]) -> None:
+    """While it grows it finds its share and no more, and the chip has some to itself; then all is
+    given back but what keeps the new area.
+    """
+    anchor, slept, size, held, wlan = grown(pieces)
+    (longest, free), (after, all_free) = slept
+    assert (anchor, size, held, wlan) == ([], 0, False, 1)
+    assert FREE - 2 * KB <= longest <= FREE + 4 * KB
+    assert free >= longest + 12 * KB
+    assert (after, all_free) == (max(pieces) // KB * KB, sum(pieces))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "heap"), [([4_000_000, 90_000], 64_000), ([200_000], 64_000), ([98_304], 112_000)]
+)
+def test_heap_of_a_chip_with_room_is_left_alone(pieces: list[int], heap: int) -> None:
+    """With PSRAM, where doubling leaves enough, or after it has grown: nothing is held."""
+    assert grown(pieces, heap) == [None, [], 0, False, 1]
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_chip_that_cannot_hold_its_memory_starts_all_the_same(threads: int) -> None:
+    """A thread that cannot be started leaves no lock, no stack size, and no exception."""
+    anchor, slept, size, held, _ = grown([98_304], threads=threads)
+    assert (anchor, size, held) == (None, 0, False)
+    assert not slept
+
+
+def test_laptop_has_nothing_to_grow() -> None:
+    """Without the chip's modules nothing happens."""
+    assert run("from device import room\nprint(room.grow())") == "None\n"
