@@ -81,7 +81,7 @@ def join(handover, crashes):
     sampler, live, backlog = sampling()
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
-    link = Link(client, net, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
+    link = Link(client, board, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
     keep = settings.keeper(CONFIG, flash.read, flash.replace)
     controls = Controls(clock, sampler, board.led, health.snapshot, keep, crashes.last)
     stale = cfg.refuse_retained_commands

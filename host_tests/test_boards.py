@@ -121,7 +121,7 @@ def test_boards_functions_take_the_same_parameters() -> None:
 
     shared = parameters(REPO / "firmware/device/esp32_board.py")
     assert shared == parameters(HOST / "board.py")
-    assert len(shared) == 6
+    assert len(shared) == 7
 
 
 @each_esp32

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from upy import run
+from upy import REPO, run
 
 CHIP = """
 import json
@@ -126,3 +126,79 @@ def test_chip_that_cannot_hold_its_memory_starts_all_the_same(threads: int) -> N
 def test_laptop_has_nothing_to_grow() -> None:
     """Without the chip's modules nothing happens."""
     assert run("from device import room\nprint(room.grow())") == "None\n"
+
+
+LINK = """
+import json
+from node.link import Link
+
+class Client:
+    clean_session, window, state, handshake_took_ms = False, 8, "down", 1
+
+class Anything:
+    network = topic = cause = None
+    session = 1
+    def __getattr__(self, name):
+        return lambda *_: 0
+
+class Board:
+    network = None
+    def idf_heap(self):
+        return free and (free, free, free)
+
+client, any, downs, windows = Client(), Anything(), {}, []
+link = Link(client, Board(), (any,), any, lambda *_: None, None, downs, None, any)
+for free in FREE:
+    client.on_up(True)
+    windows.append(client.window)
+    link._up_at = None
+    for cause in CAUSES:
+        client.on_down(cause)
+print(json.dumps([windows, downs]))
+"""
+
+
+def linked(free: list[int | None], *causes: str) -> Any:
+    """The windows, and the counted failures, of a Link where so many bytes are free."""
+    return json.loads(run(f"FREE, CAUSES = {free!r}, {causes!r}\n" + LINK))
+
+
+def test_window_is_what_wifi_can_bear() -> None:
+    """Each Message in flight takes 2 KB beyond the first 6 KB, and one may always be on its way."""
+    windows, _ = linked([None, 60_000, 22 * KB, 14 * KB, 10 * KB, 1000, 60_000])
+    assert windows == [8, 8, 8, 4, 2, 1, 8]
+
+
+def test_tls_without_room_is_memory() -> None:
+    """Mbed TLS calls any certificate untrusted when it cannot allocate: what it says is believed
+    only where a handshake would have had room.
+    """
+    causes = ("certificate-untrusted", "tls-broken", "tcp-refused", "closed", "tls-timeout")
+    believed = dict.fromkeys(causes, 1)
+    assert linked([None], *causes)[1] == believed
+    assert linked([35 * KB], *causes)[1] == believed
+    assert linked([31 * KB], *causes)[1] == {"memory": 3, "tcp-refused": 1, "closed": 1}
+
+
+BOARD = """
+import sys
+
+class Esp32:
+    HEAP_DATA = 4
+    def idf_heap_info(self, which):
+        assert which == 4
+        return [(7000, 500, 300, 20), (90000, 41000, 38912, 13000), (15000, 2000, 1024, 100)]
+
+class machine:
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+
+sys.modules["machine"], sys.modules["esp32"] = machine, Esp32()
+from device import esp32_board
+print(esp32_board.idf_heap())
+"""
+
+
+def test_chip_tells_of_its_heap() -> None:
+    """Free and least ever free are sums over the chip's parts, the longest piece is of one."""
+    assert run(BOARD) == "(43500, 38912, 13120)\n"
+    assert run("import board\nprint(board.idf_heap())", path=[REPO / "boards/host"]) == "None\n"

@@ -189,6 +189,9 @@ class Dog:
 umqtt_tls.Transport = Deaf
 chip, air, dog, downs, lines, writes = Time(), Air(), Dog(), {}, [], []
 clock = Clock(source=chip)
+class Board:
+    network = air
+    idf_heap = staticmethod(lambda: None)
 log = lambda *words: lines.append(words) if words[0] not in ("link", "wifi") else None
 handover = Handover(b"", lambda data: None)
 crashes = Crashes("x", lambda path: None, lambda *more: writes.append(more), handover)
@@ -218,7 +221,7 @@ print(json.dumps({
 
 def weeks(cause: str, there: bool, days: int, least_ms: int) -> dict[str, Any]:
     """What becomes of a node that gets nowhere for `days`; `least_ms` is how long it sleeps."""
-    link = "Link(client, air, (status,), backoff, log, lambda: True, downs, print, ladder)"
+    link = "Link(client, Board, (status,), backoff, log, lambda: True, downs, print, ladder)"
     head = f"cause, there, DAYS, LEAST = {cause!r}, {there}, {days}, {least_ms}\n"
     text = run(head + WEEKS.replace("= LINK", "= " + link), path=[umqtt_dir()])
     result: dict[str, Any] = json.loads(text)

@@ -5,6 +5,7 @@ from device.esp32_board import (  # noqa: F401 (part of the Board)
     clock_by,
     halt,
     heap_free,
+    idf_heap,
     interruptible,
     random,
     reset,

@@ -12,6 +12,8 @@ from device.clock import Clock, set_rtc
 from device.power import reset, reset_cause, watchdog  # noqa: F401 (part of the Board)
 from device.time_servers import TimeServers
 
+_IDF_HEAP = ((sum, 1), (max, 2), (sum, 3))  # places in what idf_heap_info() tells of each part
+
 
 def clock_by(network):
     """The Board's clock: asks time servers while there is a network, and sets the chip's own."""
@@ -49,6 +51,16 @@ def random():
 
 
 def heap_free():
-    """Free bytes of the interpreter's heap, without what it could still grow by."""
+    """Free bytes of the interpreter's heap, and the longest piece that it could still grow by."""
     gc.collect()  # garbage is free too
     return gc.mem_free()
+
+
+def idf_heap():
+    """Bytes of the chip's own heap, from which Wi-Fi and TLS take theirs: free, the longest free
+    piece, and the least that was ever free. That is never more than room.py leaves, some 13 KB.
+    """
+    import esp32
+
+    pieces = esp32.idf_heap_info(esp32.HEAP_DATA)
+    return tuple(take([each[which] for each in pieces]) for take, which in _IDF_HEAP)

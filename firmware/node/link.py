@@ -46,6 +46,11 @@ _MANY_SHORT = const(3)
 _FIGHT_MS = const(900000)
 _LATE_MS = const(60000)  # the next step connects, whatever else it may have waited for
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
+# Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes, what Wi-Fi
+# needs while up, and what each answer takes until it is read.
+_HANDSHAKE = const(34 * 1024)
+_WIFI = const(6 * 1024)
+_ANSWER = const(2 * 1024)
 
 
 class Link:
@@ -53,15 +58,16 @@ class Link:
     node/status.py).
     """
 
-    def __init__(
-        self, client, network, sources, backoff, log, before_connect, downs, alarm, ladder
-    ):
-        """`network.step(now)` tells whether there is a network; `before_connect()` is called ahead
-        of each try, and False puts it off a moment. `downs` counts failures by cause.
-        `alarm(alert, raised)` tells whom it concerns, `ladder` is told of `up` and `down`.
+    def __init__(self, client, board, sources, backoff, log, before_connect, downs, alarm, ladder):
+        """`board.network.step(now)` tells whether there is a network, `board.idf_heap()` whether
+        TLS has room; `before_connect()` is called ahead of each try, and False puts it off a
+        moment. `downs` counts failures by cause. `alarm(alert, raised)` tells whom it concerns,
+        `ladder` is told of `up` and `down`.
         """
         self._client = client
-        self._network = network
+        self._window = client.window
+        self._network = board.network
+        self._idf_heap = board.idf_heap
         self._sources = sources
         self._status = sources[0]
         self._backoff = backoff
@@ -179,6 +185,7 @@ class Link:
         if not session_present:
             self._resume = []
         client.clean_session = not self._keeps_session  # a clean start was for once
+        client.window = self._bearable_window()
         self._ladder.up(now, outage)
         self._status.up(now, outage)
 
@@ -191,6 +198,7 @@ class Link:
             self._up_at = None
             self._down_since = now
             cause = self._thrown_out(cause, up_ms)
+        cause = self._believed(cause)
         if self._cause is None:
             self._cause = cause
         self._downs[cause] = self._downs.get(cause, 0) + 1
@@ -203,6 +211,22 @@ class Link:
         self._retry_at = now + retry_ms
         self._ladder.down(now, cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
+
+    def _bearable_window(self):
+        """How many Messages may be in flight: without room for its packets Wi-Fi stands still."""
+        heap = self._idf_heap()
+        if heap is None:
+            return self._window
+        return max(1, min(self._window, (heap[0] - _WIFI) // _ANSWER))
+
+    def _believed(self, cause):
+        """The cause, or `memory`: Mbed TLS, which cannot check a signature for want of it, calls
+        the certificate untrusted. By now the connection is closed, and its memory back.
+        """
+        if not (cause.startswith("certificate") or cause.startswith("tls-")):
+            return cause
+        heap = self._idf_heap()
+        return "memory" if heap and heap[0] < _HANDSHAKE else cause
 
     def _thrown_out(self, cause, up_ms):
         """The cause, or `client-id-taken` where closes in a row and strange statuses tell of a
