@@ -25,12 +25,16 @@ class Health:
         self._heap_min = None
 
     def snapshot(self):
-        """What `health` says: a dict; times in the unit of their name, heap in bytes."""
+        """What `health` says: a dict; times in the unit of their name, heap in bytes.
+
+        `idf`, `idf_largest`, `idf_min`: free bytes of the chip's own heap, see Board.idf_heap(). A
+        chip's `heap` counts in `idf_largest`, by which MicroPython's own could still grow.
+        """
         heap = self._board.heap_free()
         self._heap_min = heap if self._heap_min is None else min(self._heap_min, heap)
         client, sampler = self._client, self._sampler
         live, backlog = self._live, self._backlog
-        return {
+        said = {
             "v": 1,
             "ts": self._clock.unix(),
             "up": self._clock.now() // 1000,
@@ -50,6 +54,10 @@ class Health:
             "longest_step_ms": self._supervisor.longest_ms,
             "interval_s": sampler.interval_ms // 1000,
         }
+        idf = self._board.idf_heap()
+        if idf:
+            said["idf"], said["idf_largest"], said["idf_min"] = idf
+        return said
 
     def step(self, now):
         """Nothing to do but to be asked again when the next one is due."""
