@@ -505,6 +505,29 @@ def test_ctrl_c_leaves_the_old_version(
     assert restarted(board, starts) == "one"
 
 
+def test_ctrl_c_before_it_begins(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the node is being stopped lets it go on, and not when its watchdog bites."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    real = remote.SerialTransport.enter_raw_repl
+    times = iter([True])
+
+    def interrupted(self: Any, *how: Any, **more: Any) -> None:
+        real(self, *how, **more)
+        if next(times, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote.SerialTransport, "enter_raw_repl", interrupted)
+    starts = len(board.starts)
+    with pytest.raises(KeyboardInterrupt):
+        bench.deploy(board)
+    assert restarted(board, starts) == "one"
+    monkeypatch.undo()
+    open_port(board.port).close()
+
+
 def test_whole_node_comes_up(
     broker: RunningBroker, virtual_board: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,16 @@ def test_nobody_listens() -> None:
 
 @pytest.mark.parametrize("url", ["sockt://127.0.0.1:1", "socket://127.0.0.1", "socket://:x"])
 def test_url_that_is_none(url: str) -> None:
-    """A mistyped URL is the user's to put right, not a traceback."""
-    with pytest.raises(Problem, match=url):
+    """A mistyped URL is the user's to put right, without pyserial's words for it."""
+    with pytest.raises(Problem) as problem:
         open_port(url)
+    assert problem.value.cause == f"{url} is no URL of a port."
+    assert "socket://HOST:NUMBER" in problem.value.remedy
+
+
+def test_file_that_is_no_port(tmp_path: Path) -> None:
+    """A file of another kind is named, and what to name instead."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Problem, match="file is no serial port") as problem:
+        open_port(str(tmp_path / "file"))
+    assert "PORT=" in problem.value.remedy

@@ -15,6 +15,7 @@ from typing import Any
 from esp_pylib.logger import EspLog
 from esptool import cmds
 from esptool.logger import TemplateLogger, log
+from rich.console import Console
 
 from limpet.board.board_facts import BLOCK
 from limpet.board.port import open_port
@@ -138,7 +139,8 @@ def connected(port: str) -> Iterator[Chip]:
     log.set_logger(logger)
     serial = open_port(port)
     try:
-        with _words(port, "connecting"):
+        status = Console(stderr=True).status(f"Connecting to {port}")
+        with _words(port, "connecting"), status:
             esp = cmds.detect_chip(serial, ROM_BAUD, connect_attempts=CONNECT_ATTEMPTS)
         yield Chip(esp, port, logger)
     finally:

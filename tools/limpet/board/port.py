@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import serial
 from serial.tools import list_ports
@@ -63,6 +64,11 @@ def open_port(name: str) -> Any:
 def _refused(name: str, error: Exception) -> Problem:
     """What is wrong with the port `name`, which pyserial could not open because of `error`."""
     number = getattr(error, "errno", None)
+    if "://" in name and not _is_url(name):
+        return Problem(
+            f"{name} is no URL of a port.",
+            "Say PORT=socket://HOST:NUMBER or PORT=rfc2217://HOST:NUMBER.",
+        )
     if "://" in name:
         return Problem(
             f"{name} does not answer ({_reason(error)}).",
@@ -70,6 +76,8 @@ def _refused(name: str, error: Exception) -> Problem:
         )
     if number == errno.EACCES:
         return _not_ours(name)
+    if getattr(error.__context__, "args", ())[:1] == (errno.ENOTTY,):  # by termios
+        return Problem(f"{name} is no serial port.", _NAME_IT)
     # An advisory lock that somebody has, or a driver that lets one in at a time.
     if number in (errno.EAGAIN, errno.EBUSY):
         return Problem(
@@ -79,6 +87,14 @@ def _refused(name: str, error: Exception) -> Problem:
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
         return Problem(f"{name} is not there any more.", _NAME_IT)
     return Problem(f"{name} cannot be opened ({_reason(error)}).", _NAME_IT)
+
+
+def _is_url(name: str) -> bool:
+    parts = urlsplit(name)
+    try:
+        return parts.scheme in ("socket", "rfc2217") and bool(parts.hostname and parts.port)
+    except ValueError:  # the number
+        return False
 
 
 def _not_ours(name: str) -> Problem:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
+from rich.console import Console
 
 from limpet.board.port import open_port
 from limpet.problem import Problem
@@ -50,9 +51,13 @@ class Remote:
                 open_port(port).close()  # which says why not
                 raise Problem(f"{port} cannot be opened.", "Plug it in again.") from None
         try:
-            self._enter()
-        except BaseException:
-            self.close()
+            with Console(stderr=True).status(f"Stopping the node at {port}"):
+                self._enter()
+        except BaseException as error:
+            with contextlib.ExitStack() as stack:
+                stack.callback(self.close)
+                if isinstance(error, KeyboardInterrupt):
+                    self.abandon()  # what is stopped by now goes on
             raise
 
     def _enter(self) -> None:
