@@ -33,7 +33,7 @@ MQTT_TOKENS = (
 
 
 class Packets:
-    """lib/mqtt_reader.py: a stream of MQTT packets, in pieces of several sizes."""
+    """lib/mqtt_packets.py: a stream of MQTT packets, in pieces of several sizes."""
 
     heap, per_byte, kept = 1024, 80, 2048
     size_max = 1500
@@ -46,10 +46,11 @@ class Packets:
     tokens = MQTT_TOKENS
 
     def __init__(self) -> None:
-        from mqtt_reader import Malformed, Reader
+        from mqtt_packets import Malformed, Reader
 
         self._malformed = Malformed
         self._reader = Reader(128)
+        self._piece = b""
 
     def feed(self, data: bytes) -> None:
         """Read all packets of the stream."""

@@ -24,8 +24,8 @@ BOUNDS = {
     "live": 155,
     "backlog": 11.6,
     # bytes of heap on a 32-bit interpreter
-    "client": 14_900,
-    "client frozen": 8_300,
+    "client": 14_336,
+    "client frozen": 7_950,
     "node joined": 82_500,
     "frozen, up": 55_300,
     "frozen, after a Command": 62_200,
@@ -35,7 +35,7 @@ BOUNDS = {
     "mpy at boot": 36_200,
     # thousands of instructions per Reading
     "node instructions": 740,
-    "client instructions": 86,
+    "client instructions": 66,
     # turns of the main loop in two minutes without a Reading: the watchdog's, pings, their answers
     "idle turns": 22,
 }

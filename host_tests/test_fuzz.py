@@ -51,7 +51,7 @@ def test_reader_needs_no_second_buffer() -> None:
     """What is left of a packet moves to the front of the buffer without a copy of it."""
     script = """
 import gc
-from mqtt_reader import Reader
+from mqtt_packets import Reader
 r = Reader(2048)
 class Stream:
     def readinto(self, space):

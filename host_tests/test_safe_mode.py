@@ -130,7 +130,8 @@ def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path:
         "        wait = client.step(now)\n",
         "        wait = client.step(now)\n"
         "        if client.state == 'securing':\n"
-        "            client._down('memory')\n",
+        "            client.abort()\n"
+        "            client.on_down('memory')\n",
     )
     sooner = ("node/ladder.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
     firmware = patched(tmp_path / "firmware", starved, sooner)

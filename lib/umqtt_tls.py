@@ -11,7 +11,7 @@ does not wrap:
         client.wait(client.step(now()))
 
 What umqtt does right is inherited (its constructor, its will) and costs nothing on firmware that
-has umqtt frozen. Its encoders write to a socket, piece by piece: mqtt_writer.py makes a packet one
+has umqtt frozen. Its encoders write to a socket, piece by piece: mqtt_packets.py makes a packet one
 write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robust 1.0 to 1.0.3.
 
 What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
@@ -23,8 +23,7 @@ a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and
 from struct import pack
 
 from micropython import const
-from mqtt_reader import Malformed, Reader
-from mqtt_writer import connect, publish, subscribe
+from mqtt_packets import Malformed, Reader, connect, publish, subscribe
 from transport import Transport, TransportError
 from umqtt import robust
 
@@ -135,7 +134,6 @@ class MQTTClient(robust.MQTTClient):
         self._failure = None
         self._deadline = None  # of the state
         self._ping_sent = None
-        self._puback_due = 0  # no PUBACK is due before
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
 
     # -- what the caller calls ---------------------------------------------------------------------
@@ -168,12 +166,12 @@ class MQTTClient(robust.MQTTClient):
             return 0 if self._failure else wake
         except (TransportError, Malformed) as error:
             cause = (self._failure or error).cause
-            if self.state == _LEAVING:
-                self.abort()
-            else:
-                # Whoever was let in is not refused: its connection broke.
-                refused = self.state == _UP and cause == "tls-refused"
-                self._down("tls-broken" if refused else cause)
+            if self.state == _UP and cause == "tls-refused":
+                cause = "tls-broken"  # whoever was let in is not refused
+            told = self.state != _LEAVING
+            self.abort()
+            if told:
+                self.on_down(cause)
             return 0
 
     def wait(self, real_ms):
@@ -205,7 +203,7 @@ class MQTTClient(robust.MQTTClient):
                 self._resumable.remove(packet_id)
             due = self._now + self.answer_ms
             if not self._in_flight:
-                self._puback_due = due
+                self._puback_due = due  # none is due before
             self._in_flight[packet_id] = due
         self._out.append(packet)
         self._flush()
@@ -248,10 +246,6 @@ class MQTTClient(robust.MQTTClient):
         self._entered = self._now
         self._deadline = None if allowed_ms is None else self._now + allowed_ms
         self.on_state(state)
-
-    def _down(self, cause):
-        self.abort()
-        self.on_down(cause)
 
     def _resolve(self):
         self._transport.resolve(self.server, self.port)
@@ -300,10 +294,9 @@ class MQTTClient(robust.MQTTClient):
 
     def _leave(self):
         if self._flush():
-            for _ in range(_MAX_READS):
-                self._reader.clear()
-                if self._reader.fill(self._transport) is None:
-                    break
+            self._reader.clear()
+            if self._reader.fill(self._transport):
+                return 0
         return self._deadline - self._now
 
     # -- deadlines while up ------------------------------------------------------------------------
@@ -410,7 +403,12 @@ class MQTTClient(robust.MQTTClient):
                 return
             if (self.state == _GREETING) != (first == _CONNACK):
                 raise Malformed("CONNACK")
-            number = first != _PINGRESP and reader.number(reader.body)
+            if first == _PINGRESP:
+                if self._ping_sent is not None:
+                    self.ping_took_ms = self._now - self._ping_sent
+                    self._ping_sent = None
+                continue
+            number = reader.number(reader.body)
             if first == _PUBACK:
                 # Else late, twice or never asked for: nothing to do.
                 if self._in_flight.pop(number, None) is not None:
@@ -421,12 +419,9 @@ class MQTTClient(robust.MQTTClient):
                 self._received.discard(number)
                 self._reply(_PUBCOMP, number)
             elif first == _SUBACK:
-                self._suback(number, reader.number(reader.body + 1) & 255)
-            elif first != _PINGRESP:
+                self._suback(number, reader.buffer[reader.body + 2])
+            else:
                 self._publish(first)
-            elif self._ping_sent is not None:
-                self.ping_took_ms = self._now - self._ping_sent
-                self._ping_sent = None
 
     def _connack(self, answer):
         code = answer & 255

@@ -1,17 +1,91 @@
-"""MQTT 3.1.1 packets out of a stream of bytes: bytes in, packets out, nothing else.
+"""MQTT 3.1.1 packets, out and in. Out: bytes in one piece, for one write and hence one TLS record.
+In: packets out of a stream of bytes.
 
-The buffer is allocated once and is all that the network can make this use. A packet is handed over
-when it is whole; one that is longer than the buffer is handed over when the buffer is full, with
-`missing` telling how many of its bytes will be skipped as they come.
+The reader's buffer is allocated once and is all that the network can make this use. A packet is
+handed over when it is whole; one that is longer than the buffer is handed over when the buffer is
+full, with `missing` telling how many of its bytes will be skipped as they come.
 
-What it will not do: answer, count, raise anything but Malformed, or know about sockets: it runs on
-any Python.
+What it will not do: check what it is given to send, answer, count, raise anything but Malformed, or
+know about sockets: it runs on any Python.
 """
+
+from struct import pack
+
+# The slice of `packet[:]`, which would be a new one each time: MicroPython has no `slice(None)`.
+_ALL = type("", (), {"__getitem__": lambda self, which: which})()[:]
 
 # First byte of what a broker may send to a client that subscribes to one topic at a time, and the
 # length of its body: CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP. Any other flags must end the
 # connection (section 2.2.2). PUBLISH is the rest.
 _SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0}
+
+
+def publish(packet, first, topic, packet_id, payload):
+    """Make `packet` (bytearray) a PUBLISH that begins with the byte `first`; section 3.3.
+
+    packet_id: 0 for QoS 0. topic, payload: str or bytes. `packet` keeps the memory it has: once it
+    has been as long, nothing is asked of the heap.
+    """
+    if isinstance(topic, str):
+        topic = topic.encode()
+    if isinstance(payload, str):
+        payload = payload.encode()
+    size = len(topic) + len(payload) + (4 if packet_id else 2)
+    _begin(packet, first, size)
+    size = len(topic)
+    packet.append(size >> 8)
+    packet.append(size & 255)
+    packet += topic
+    if packet_id:
+        packet.append(packet_id >> 8)
+        packet.append(packet_id & 255)
+    packet += payload
+
+
+def _begin(packet, first, size):
+    packet[_ALL] = b""
+    packet.append(first)
+    while size > 127:
+        packet.append(size & 127 | 128)
+        size >>= 7
+    packet.append(size)
+
+
+def subscribe(packet_id, topic, qos):
+    """SUBSCRIBE (bytearray) to one topic, a str or bytes; section 3.8."""
+    packet = bytearray()
+    body = pack("!H", packet_id) + _text(topic) + bytes((qos,))
+    _begin(packet, 0x82, len(body))
+    packet += body
+    return packet
+
+
+def _text(data):
+    """`data`, a str or bytes of up to 65535 bytes, behind its length (section 1.5.3)."""
+    if isinstance(data, str):
+        data = data.encode()
+    return pack("!H", len(data)) + data
+
+
+def connect(client_id, keepalive_s, clean_session, will, login):
+    """CONNECT, section 3.1. will: topic, payload, QoS and retain, or None; login: user and
+    password, the latter or both None.
+    """
+    flags = clean_session << 1
+    fields = _text(client_id)
+    if will:
+        topic, payload, qos, retain = will
+        flags |= 0x04 | qos << 3 | retain << 5
+        fields += _text(topic) + _text(payload)
+    for flag, each in zip((0x80, 0x40), login):
+        if each is None:
+            break
+        flags |= flag
+        fields += _text(each)
+    # The name of the protocol lies where a PUBLISH has its topic.
+    packet = bytearray()
+    publish(packet, 0x10, b"MQTT", 0, pack("!BBH", 4, flags, keepalive_s) + fields)
+    return packet
 
 
 class Malformed(Exception):
@@ -29,9 +103,9 @@ class Reader:
 
     def __init__(self, size):
         self.buffer = bytearray(size)
-        self.body = self.after = self.missing = 0
+        self.body = self.after = 0
         self._view = memoryview(self.buffer)
-        self._start = self._end = self._skip = 0
+        self.clear()
 
     def clear(self):
         """Forget everything: a new connection begins."""
