@@ -667,3 +667,47 @@ def test_default_answers_are_mqtt() -> None:
     packet = Packet(0, "PUBLISH", qos=1, packet_id=0x1234)
     assert default_answer(packet) == struct.pack(">BBH", 0x40, 2, 0x1234)
     assert publish("a", b"x" * 126, 1, 2)[:7] == b"\x32\x83\x01\x00\x01a\x00"
+
+
+def test_message_and_its_acknowledgement_allocate_nothing() -> None:
+    """From `send` to `on_ack` the heap is left alone, whatever the payload's length below 256."""
+    script = """
+import gc
+class Echo:
+    packet_id = None
+    def write(self, packet):
+        self.packet_id = packet[5] << 8 | packet[6] if packet[0] == 0x32 else None
+        return len(packet)
+    def readinto(self, space):
+        packet_id, self.packet_id = self.packet_id, None
+        if packet_id is None:
+            return None
+        space[0] = 0x40
+        space[1] = 2
+        space[2] = packet_id >> 8
+        space[3] = packet_id & 255
+        return 4
+acks = 0
+def on_ack(packet_id):
+    global acks
+    acks += 1
+c = client()
+up(c)
+c.on_ack = on_ack
+c._transport.close()
+c._transport = Echo()
+payloads = [b"x" * size for size in (0, 40, 100)]
+def publish():
+    for payload in payloads:
+        c.send(b"a", payload, 1)
+        c.step(Time.now)
+publish()
+gc.collect()
+gc.disable()
+before = gc.mem_alloc()
+for _ in range(50):
+    publish()
+print(gc.mem_alloc() - before, acks)
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["0 153"]
