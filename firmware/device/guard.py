@@ -63,8 +63,10 @@ def run():
 
             if provisioned("config.json", handover):
                 power.reset()
-        _anchor = grown()
+        anchor = grown()
         node = joined(handover, crashes)
+        if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
+            gc.threshold(_GARBAGE)
         hard = node() if node else None
         if hard is not None:
             power.reset(hard)

@@ -12,7 +12,6 @@ from node import topics
 from node.loan import let_go
 
 _IDLE_MS = const(60_000)
-_GARBAGE = const(4096)  # bytes; see device/guard.py
 
 
 class Router:
@@ -43,13 +42,9 @@ class Router:
         """
         try:
             if self._answers is None:
-                # Code that stays for a minute is not to be spread among garbage.
-                gc.collect()
-                gc.threshold(_GARBAGE)
-                try:
-                    from node.commands.answers import Answers
-                finally:
-                    gc.threshold(-1)
+                gc.collect()  # code that stays for a minute is not to be spread among garbage
+                from node.commands.answers import Answers
+
                 self._answers = Answers(*self._given)
             self._until = None
             if topic == self.topic:
