@@ -86,7 +86,7 @@ class Backlog:
                 position += self._done.get(position, 1)
             self._next = position
             if position >= self._log.next:
-                self._buffer = None  # 2 KB that the next outage may have again
+                self._buffer = None  # up to 2 KB that the next outage may have again
                 return None
             if self._paced(position):
                 return None
@@ -106,14 +106,16 @@ class Backlog:
     def _read(self, position):
         """(position of what was found, (count, Message) or None)."""
         # Sent before: the same batch again, unless there is no room for it any more.
-        limit = min(self._flight.get(position, self._batch_max), self._batch_max)
+        most = min(self._batch_max, self._log.next - position)
+        limit = min(self._flight.get(position, most), most)
         for others in (self._live, self._done):  # what they name is not for this batch
             for other in others:
                 if other > position:
                     limit = min(limit, other - position)
         try:
-            if self._buffer is None:
-                self._buffer = bytearray(self._batch_max * SIZE)
+            # No longer than it has to be: a piece of 2 KB may be one that the heap grows for.
+            if self._buffer is None or len(self._buffer) < limit * SIZE:
+                self._buffer = bytearray(limit * SIZE)
             start, count = self._log.read(position, self._buffer, limit)
             made = self._batch_at(self._buffer, count, self._now) if start == position else None
         except OSError:
