@@ -370,9 +370,17 @@ class WatchedLink(Link):
 
 
 class Bystander:
-    """A network that is always there, and a ladder that nobody climbs."""
+    """A Board whose network is always there, and a ladder that nobody climbs."""
 
     cause = None
+
+    @property
+    def network(self) -> "Bystander":
+        """The network."""
+        return self
+
+    def idf_heap(self) -> None:
+        """No chip's."""
 
     def step(self, now: int) -> bool:
         """Usable."""
