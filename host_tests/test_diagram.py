@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 from limpet.board import board_facts
-from limpet.board.image import IMAGES, LISTING
+from limpet.board.image import LISTING
 from limpet.simulator.diagram import faults
+from limpet.simulator.wokwi import IMAGES
 from limpet.simulator.wokwi_files import scenario_faults, toml_faults
 from limpet.simulator.wokwi_parts import PARTS
 from nodes import StartNode
@@ -307,7 +308,7 @@ def test_table_of_parts_has_each_gpio_once() -> None:
         ),
         (
             "firmware",
-            "../../build/images/esp32c3_devkitm/flasher_args.json",
+            "../../build/wokwi/esp32c3_devkitm/flasher_args.json",
             "firmware is not the flasher_args.json that is made.",
         ),
         ("elf", "../../build/firmware.elf", "elf is no file, and nothing makes it."),

@@ -10,7 +10,6 @@ import shutil
 import stat
 import tomllib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,10 @@ Wokwi = Callable[..., Layout]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of boards/, with a build folder beside it instead of the repository's own."""
     shutil.copytree(REPO / "boards", tmp_path / "boards", ignore=lambda *_: {"captures"})
-    images = tmp_path / "build/images"
+    images = tmp_path / "build/wokwi"
     monkeypatch.setattr(wokwi, "REPO", tmp_path)
     monkeypatch.setattr(board_facts, "BOARDS", tmp_path / "boards")
     monkeypatch.setattr(wokwi, "IMAGES", images)
-    monkeypatch.setattr(wokwi, "image", partial(image.image, out=images))
     return tmp_path
 
 
@@ -44,8 +42,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def simulate(place: Path, monkeypatch: pytest.MonkeyPatch) -> Wokwi:
     """`limpet wokwi` without the image, whose making takes its time: a folder with a name in it."""
 
-    def make(board: str, *, device: str, firmware: Path | None) -> None:
-        folder = wokwi.IMAGES / board
+    def make(board: str, *, device: str, firmware: Path | None, out: Path) -> None:
+        folder = out / board
         folder.mkdir(parents=True, exist_ok=True)
         (folder / image.MICROPYTHON).write_text(device)
 

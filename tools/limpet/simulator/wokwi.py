@@ -15,14 +15,16 @@ from cyclopts import Parameter
 
 from limpet import private
 from limpet.board.board_facts import BoardFacts, constants, facts
-from limpet.board.image import IMAGES, LISTING, MICROPYTHON, image
+from limpet.board.image import LISTING, MICROPYTHON, image
 from limpet.firmware import config, errors
-from limpet.paths import DEV, REPO
+from limpet.paths import BUILD, DEV, REPO
 from limpet.problem import Problem
 from limpet.provision import Setup, check, encoded
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi_files import toml_faults
 
+# Apart from those that `limpet flash` takes: a simulated device is not to land on a real board.
+IMAGES = BUILD / "wokwi"
 # Wokwi's access point: open, with a gateway to the internet.
 SSID = "Wokwi-GUEST"
 # The machine that runs Wokwi's private gateway, as seen from the simulator.
@@ -75,7 +77,7 @@ def wokwi(
         {"allow_public_broker": True} if allow_public_broker else {}
     )
     folder = _device(out, name, fields)
-    image(board, device=str(folder), firmware=firmware)
+    image(board, device=str(folder), firmware=firmware, out=IMAGES)
     if not (IMAGES / board / MICROPYTHON).exists():
         raise Problem(
             "Wokwi has no MicroPython of its own, and the image has none.",
