@@ -141,7 +141,6 @@ class Transport:
         try:
             self._raw = self._io = socket.socket(family)
             self._raw.setblocking(False)
-            self._send_at_once()
             # ESP32 tells of a failure to connect by POLLHUP alone, and only if asked for it.
             self._poll.register(self._raw, select.POLLOUT | select.POLLHUP)
             self._raw.connect(address)
@@ -149,8 +148,13 @@ class Transport:
             if error.errno != errno.EINPROGRESS:
                 self._failed_to_open(error)
 
-    def _send_at_once(self):
-        # Else the second packet of a step waits for the peer's delayed ACK, 40 ms and more.
+    def send_at_once(self):
+        """From now on a packet does not wait for the peer's ACK of the one before (Nagle), which a
+        peer delays by 40 ms and more.
+
+        Not during a handshake: CONNECT behind it would meet a peer that is about to refuse the
+        certificate, be answered by a reset, and that overtakes the alert which says why.
+        """
         try:
             self._raw.setsockopt(_TCP, _NODELAY, 1)
         except OSError:

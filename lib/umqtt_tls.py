@@ -433,6 +433,7 @@ class MQTTClient(robust.MQTTClient):
             self._resumable = []
         for each in self._subscriptions:
             each[2] = each[3] = 0
+        self._transport.send_at_once()
         self._enter(_UP, None)
         self._subscribe_again()
         self._flush()
