@@ -200,6 +200,9 @@ class Wire:
         """At once."""
         return True
 
+    def send_at_once(self) -> None:
+        """It always does."""
+
     def write(self, packet: bytes) -> "int | None":
         """Take everything, but not always at once."""
         self.said += 1

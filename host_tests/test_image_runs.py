@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from brokers import RunningBroker
 from limpet.board import image
 from limpet.board.board_facts import BLOCK, facts
 from limpet.board.micropython_image import opened
-from mpremote.transport_serial import SerialTransport
+from limpet.deploying.remote import Remote
 from nodes import readings, wait_for_readings, wait_for_status
 from virtual_board import VirtualBoard
 
@@ -56,10 +55,8 @@ def set_clock(board: VirtualBoard) -> None:
     """Do what `limpet deploy` does: the chip's clock is set, and the chip reset."""
     year, month, day, hour, minute, second, weekday, *_ = time.gmtime()
     now = (year, month, day, weekday, hour, minute, second, 0)
-    repl = SerialTransport(board.port, timeout=10)
-    with closing(repl):
-        repl.enter_raw_repl(soft_reset=False)
-        repl.exec_raw_no_follow(SET_CLOCK % (now,))
+    with Remote(board.port) as remote:
+        remote.start(SET_CLOCK % (now,))
 
 
 def test_image_for_nobody_waits_for_being_provisioned(tmp_path: Path) -> None:

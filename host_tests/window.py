@@ -91,6 +91,9 @@ class Network:
         """At once."""
         return True
 
+    def send_at_once(self) -> None:
+        """It always does."""
+
     def close(self) -> None:
         """All that is under way is lost."""
         self._up: list = []  # [when, packet]
