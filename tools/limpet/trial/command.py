@@ -122,7 +122,7 @@ def trial(
     password = secret("password of the Wi-Fi", WIFI_VARIABLE)
     where = find_port(port)
     setup = _setup(directory, broker_host)
-    with EmbeddedBroker(directory) as broker, _wire(broker, listen or broker_host) as wire:
+    with EmbeddedBroker(directory) as broker, _wire(broker.port, listen or broker_host) as wire:
         keepalive_s = _KEEPALIVE_S * patience
         base = _provision(setup, broker_host, wire.port, keepalive_s, wifi_ssid, password)
         with Stage(broker, wire, DEVICE, base, patience).open() as stage:
@@ -169,18 +169,19 @@ def _setup(directory: Path, broker_host: str) -> Setup:
         raise Problem(f"{broker_host} is no host name or address.", "Give BROKER_HOST.") from None
 
 
-def _wire(broker: EmbeddedBroker, host: str) -> Wire:
-    try:
-        with Wire(broker.port, host=host):
-            pass  # whether it can be
-    except OSError as error:
-        if error.errno not in (errno.EADDRNOTAVAIL, None):
-            raise Problem(f"No listening on {host}: {error.strerror}.", "See to it.") from None
-        raise Problem(
-            f"{host} is no address of this machine.",
-            "Say LISTEN=127.0.0.1 where an emulator gives this machine another address.",
-        ) from None
-    return Wire(broker.port, host=host)
+@contextlib.contextmanager
+def _wire(port: int, host: str) -> Iterator[Wire]:
+    with contextlib.ExitStack() as stack:
+        try:
+            wire = stack.enter_context(Wire(port, host=host))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, None):
+                raise Problem(f"No listening on {host}: {error.strerror}.", "See to it.") from None
+            raise Problem(
+                f"{host} is no address of this machine.",
+                "Say LISTEN=127.0.0.1 where an emulator gives this machine another address.",
+            ) from None
+        yield wire
 
 
 def _provision(
