@@ -62,7 +62,7 @@ def tls_context(cadata, cert=None, key=None):
     """Context that verifies the server against `cadata`, and shows `cert` to it if given.
 
     All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one
-    of them is not what it should be, or when the key is not the certificate's.
+    of them is not what it should be; that the key is another certificate's shows in the handshake.
     """
     import tls  # `ssl` is a wrapper that the unix port of some distributions lacks
 
