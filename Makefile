@@ -42,10 +42,10 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 		$(if $(FAULTS),--faults $(FAULTS))
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
-	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal host_tests/test_fuzz.py host_tests/test_window.py
+	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_fuzz.py host_tests/test_window.py
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
-	@DAY=full .venv/bin/pytest -n 2 -rP -o faulthandler_timeout=600 host_tests/test_memory.py
+	@DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_memory.py
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(if $(AGAINST),--against $(AGAINST))

@@ -1,15 +1,20 @@
 """Run cases under both Pythons: the one pytest runs in, and the real MicroPython.
 
 A case is a function `case_...` in a module that imports nothing but the node's pure modules and
-what both Pythons have, and that asserts. A failing one names its line. What takes arguments and
+what both Pythons have, and that asserts. A failing one names its line. The cases of a module share
+an interpreter, as they share pytest's; so none may leave anything behind. What takes arguments and
 time is a program of its own.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 
 import pytest
@@ -20,19 +25,94 @@ from limpet.paths import FIRMWARE, HOST_BOARD, LIB
 
 INTERPRETERS = ("cpython", "micropython")
 
+# No case can print these: they end what it says.
+_PASSED, _FAILED = b"\x04passed\n", b"\x04failed\n"
+_SERVE = """
+import gc, sys
+import {module} as module
+for line in sys.stdin:
+    gc.collect()
+    try:
+        getattr(module, line.strip())()
+        print("\\x04passed")
+    except BaseException as error:
+        sys.print_exception(error)
+        print("\\x04failed")
+"""
+
+
+class Cases:
+    """One MicroPython with the cases of a module, which runs those that it is told to."""
+
+    def __init__(self, module: ModuleType) -> None:
+        assert module.__file__
+        self.module = module
+        path = [Path(module.__file__).parent, upy.REPO / "host_tests"]
+        self._folder = tempfile.TemporaryDirectory()
+        self._process = subprocess.Popen(
+            [*micropython(), "-c", _SERVE.format(module=module.__name__)],
+            cwd=self._folder.name,
+            env=upy.environment(path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, case: str, timeout_s: float) -> tuple[str, str]:
+        """Run one; return what became of it, `passed` or else, and what it printed."""
+        assert self._process.stdin
+        assert self._process.stdout
+        said, deadline = b"", monotonic() + timeout_s
+        try:
+            self._process.stdin.write(case.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # what it died of is still to be read
+        out = self._process.stdout.fileno()
+        while not said.endswith((_PASSED, _FAILED)):
+            if not select.select([out], [], [], max(deadline - monotonic(), 0))[0]:
+                return f"hangs for {timeout_s:g} s", said.decode(errors="replace")
+            data = os.read(out, 65536)
+            if not data:
+                return f"ended with {self._process.wait()}", said.decode(errors="replace")
+            said += data
+        words, _, became = said.decode(errors="replace").rpartition("\x04")
+        return became.strip(), words
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_open: list[Cases] = []  # one at most: cases of one module follow one another
+
+
+def close() -> None:
+    """End the interpreter that waits for more cases, if there is one."""
+    while _open:
+        _open.pop().close()
+
 
 def names(module: ModuleType) -> list[str]:
     """Return the names of a module's cases."""
     return [name for name in vars(module) if name.startswith("case_")]
 
 
-def run(module: ModuleType, case: str, interpreter: str) -> None:
-    """Run one case under one interpreter."""
+def run(module: ModuleType, case: str, interpreter: str, timeout_s: float = upy.TIMEOUT_S) -> None:
+    """Run one case under one interpreter; fail if it fails, or takes longer than `timeout_s`."""
     if interpreter == "cpython":
         vars(module)[case]()
-    else:
-        here = str(upy.REPO / "host_tests")
-        upy.run(f"from {module.__name__} import {case}; {case}()", path=[here])
+        return
+    if not _open or _open[0].module is not module:
+        close()
+        _open.append(Cases(module))
+    became, said = _open[0].run(case, timeout_s)
+    if became not in ("passed", "failed"):
+        close()
+    if became != "passed":
+        pytest.fail(f"{case} {became} under MicroPython\n{said}", pytrace=False)
 
 
 def program(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,17 @@ from limpet.micropython.interpreter import micropython
 
 REPO = Path(__file__).resolve().parents[1]
 
-# Far above what any script takes, so that only a hang meets it.
-TIMEOUT_S = 60
+# Far above what any script takes on a machine that is busy, so that only a hang meets it.
+TIMEOUT_S = 120
+
+
+def environment(path: Sequence[Path | str] = ()) -> dict[str, str]:
+    """Return an interpreter's environment: `path`, then the node's own folders, to import from."""
+    folders = [*path, REPO / "firmware", REPO / "lib", REPO / "boards/host", ".frozen"]
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "MICROPYPATH": ":".join(str(folder) for folder in folders),
+    }
 
 
 def run(
@@ -34,24 +44,23 @@ def run(
 
     `arch` is the machine's own or i386, `heap` a size such as "128k". Files are relative to `cwd`,
     which is a folder of its own unless given. `path` comes before the node's own folders on
-    MICROPYPATH.
+    MICROPYPATH. One that takes longer than TIMEOUT_S fails, too.
     """
-    folders = [*(path or []), REPO / "firmware", REPO / "lib", REPO / "boards/host", ".frozen"]
     options = ["-X", f"heapsize={heap}"] if heap else []
     with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run(
-            [*micropython(arch), *options, "-c", script],
-            cwd=cwd or scratch,
-            env={
-                "PATH": os.environ.get("PATH", ""),
-                "MICROPYPATH": ":".join(str(folder) for folder in folders),
-                **(env or {}),
-            },
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*micropython(arch), *options, "-c", script],
+                cwd=cwd or scratch,
+                env={**environment(path or []), **(env or {})},
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"MicroPython hangs after\n{late.stdout!r}", pytrace=False)
     if done.returncode != exit_code:
         pytest.fail(
             f"MicroPython ended with {done.returncode}, not {exit_code}\n"

@@ -1,0 +1,28 @@
+"""What tests inherit from whoever started them, made the same everywhere.
+
+It will NOT touch the locale, the time zone, the user or the working directory: in all of these the
+tests have to hold.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+# What a process needs to run at all, what a test may be told, and what the runners tell each other.
+KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "CI"}
+TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "MPFLASH"}
+KEPT_PREFIXES = ("LC_", "LD_LIBRARY_", "PYTEST_", "COVERAGE_")
+
+
+def settle() -> None:
+    """Forget the variables that make, pip, rich or limpet would obey, and hear Ctrl-C again.
+
+    Whoever starts the tests in the background of a script, or by nohup, has SIGINT ignored, and so
+    would every program that a test starts: none could be interrupted.
+    """
+    for name in list(os.environ):
+        if name not in KEPT | TOLD and not name.startswith(KEPT_PREFIXES):
+            del os.environ[name]
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
