@@ -174,11 +174,16 @@ class Backlog:
     # -- flash -------------------------------------------------------------------------------------
 
     def step(self, now):
-        """Tell flash now and then what is acknowledged. Returns when to be called again, in ms."""
-        if not self._unsynced:
-            return 60000
-        if len(self._log) and now < self._synced + _SYNC_MS:
-            return self._synced + _SYNC_MS - now
-        self._synced = now
-        self.save()
-        return 60000
+        """Tell flash now and then what is acknowledged. Returns when to be called again, in ms:
+        when the next batch may go, too.
+        """
+        wait = 60000
+        if now < self._not_before:
+            wait = self._not_before - now
+        if self._unsynced:
+            left = self._synced + _SYNC_MS - now
+            if left > 0 and len(self._log):
+                return min(wait, left)
+            self._synced = now
+            self.save()
+        return wait

@@ -60,8 +60,11 @@ class Health:
         return said
 
     def step(self, now):
-        """Nothing to do but to be asked again when the next one is due."""
-        return max(self._due - now, 0) if self._every_ms else 60000
+        """Nothing to do but to be asked again when the next one is due; one that is overdue waits
+        for the Link.
+        """
+        wait = self._due - now
+        return wait if self._every_ms and wait > 0 else 60000
 
     def peek(self, now):
         """A snapshot, when one is due."""

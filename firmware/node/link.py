@@ -34,7 +34,7 @@ FLOORS_MS = {
     RIVAL: 300000,
 }  # least wait after a failure of that class, for lib/backoff.py
 
-_NETWORK_LOOK_MS = const(200)  # while there is none
+_NETWORK_LOOK_MS = const(1000)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
 _DRAIN_MS = const(5000)
 _CLOSE_LOOK_MS = const(50)  # while the broker closes
@@ -104,8 +104,13 @@ class Link:
         at the latest.
         """
         self._now = now
-        wait = min([source.step(now) for source in self._sources])
-        return min(wait, self._step_client(now))
+        try:
+            wait = self._step_client(now)
+        finally:
+            # After the client, as what it has sent decides when they are due again; and with a bug
+            # there, too, because what waits has to get onto flash.
+            soonest = min([source.step(now) for source in self._sources])
+        return min(wait, soonest)
 
     def _step_client(self, now):
         client = self._client

@@ -6,7 +6,9 @@ A source has, for the Link to pull from:
     sent(key)                              it is on its way: peek gives the next one
     done(key)                              the broker has acknowledged it: it may be forgotten
     rewind()                               the connection is gone: send again what is not done
-    step(now) -> ms                        what it does by itself, up or not; when to call again
+    step(now) -> ms                        what it does by itself, up or not; when to call again.
+                                           0 is for work that it would do then: what waits for the
+                                           Link is no reason to come back, it is peeked at anyway
     save()                                 a reset is near: keep what is not done, if it can
 
 `key` is an int that names the Message within its source. After `rewind` a source gives the same

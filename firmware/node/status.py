@@ -110,9 +110,14 @@ class Status:
     # -- a source ----------------------------------------------------------------------------------
 
     def step(self, now):
-        """Nothing to do but to be asked again when the birth or its echo is due."""
-        due = [each for each in (self._birth_at, self._echo_by) if each is not None]
-        return max(min(due) - now, 0) if due else 60000
+        """Nothing to do but to be asked again when the birth or its echo is due; a birth that is
+        overdue waits for room in the window.
+        """
+        wait = 60000
+        for due in (self._birth_at, self._echo_by):
+            if due is not None and due > now:
+                wait = min(wait, due - now)
+        return wait
 
     def peek(self, now):
         """The birth or the goodbye, whichever is due."""
