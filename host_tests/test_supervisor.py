@@ -30,6 +30,7 @@ class Dog:
 dog = Dog()
 
 class Part:
+    sources = ()
     def __init__(self):
         self.late = self.stopped = False
         self.reason = self.error = self.left = None
@@ -123,6 +124,26 @@ def script(now):
 print(go(), link.left, clock.at, dog.fed)
 """
     assert said(script) == ["bugs bugs 11000 11"]
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_sources_are_saved_whichever_way_the_node_leaves(obeys: bool) -> None:
+    """Each of them, once, also where one has a bug and where the Link does not leave."""
+    script = f"""
+class Source:
+    saved = 0
+    def save(self):
+        self.saved += 1
+        if self is first:
+            raise ValueError("a bug")
+first, second = Source(), Source()
+link.sources = (first, second)
+link.obeys = {obeys}
+def script(now):
+    asked.reason = "bugs"
+print(go(), first.saved, second.saved, supervisor.bugs)
+"""
+    assert said(script)[-1] == "bugs 1 1 1"
 
 
 # --- weeks --------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Link:
         self._window = client.window
         self._network = board.network
         self._idf_heap = board.idf_heap
-        self._sources = sources
+        self.sources = sources
         self._status = sources[0]
         self._backoff = backoff
         self._log = log
@@ -109,7 +109,7 @@ class Link:
         finally:
             # After the client, as what it has sent decides when they are due again; and with a bug
             # there, too, because what waits has to get onto flash.
-            soonest = min([source.step(now) for source in self._sources])
+            soonest = min([source.step(now) for source in self.sources])
         return min(wait, soonest)
 
     def _step_client(self, now):
@@ -210,7 +210,7 @@ class Link:
         status = self._status
         self._resume = [each for each in self._in_flight if each[1] is not status] + self._resume
         self._in_flight = []
-        for source in self._sources:
+        for source in self.sources:
             source.rewind()
         retry_ms = self._backoff.next_ms(_kind(cause))
         self._retry_at = now + retry_ms
@@ -263,7 +263,7 @@ class Link:
         if self._leaving is not None and self._reason is None:
             return False  # the goodbye is the last word
         return self._send_again(now) or any(
-            self._send_from(source, now) for source in self._sources
+            self._send_from(source, now) for source in self.sources
         )
 
     def _send_again(self, now):
@@ -313,10 +313,8 @@ class Link:
             self._leave()
         elif self._reason is not None:
             if late or not (
-                self._in_flight or self._resume or any(each.peek(now) for each in self._sources)
+                self._in_flight or self._resume or any(each.peek(now) for each in self.sources)
             ):
-                for source in self._sources:
-                    source.save()
                 status.goodbye(self._reason)
                 self._reason = None
                 self._leaving = now + _GOODBYE_MS

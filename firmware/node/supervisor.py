@@ -40,7 +40,8 @@ class Supervisor:
         return self._clock.real_ms(self._longest)
 
     def run(self, link, sleep, others, watched, watchdog, asked):
-        """Turn until the Link has left; returns the reason: shutdown (Ctrl-C), or what was asked.
+        """Turn until the Link has left, and have its sources keep what they hold; returns the
+        reason: shutdown (Ctrl-C), or what was asked.
 
         sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it,
         so that what they make goes out in the same turn; not at all while none of them is due and
@@ -75,6 +76,11 @@ class Supervisor:
                 if interrupted:
                     break  # asked twice: the will says the rest
                 interrupted = True
+        for each in link.sources:
+            try:
+                each.save()
+            except Exception as error:  # noqa: BLE001 - the others have something to keep, too
+                self.bug(error)
         return reason
 
     def _progress(self, watched, now):

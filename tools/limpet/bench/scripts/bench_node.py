@@ -28,7 +28,7 @@ class Part:
         self.client = link._client
         self.sampler = dict(watched)["sampler"]
         self.live, self.backlog = [
-            each for each in link._sources if type(each).__name__ in ("Live", "Backlog")
+            each for each in link.sources if type(each).__name__ in ("Live", "Backlog")
         ]
         self._sleep = sleep
         self._busy = 0
@@ -45,7 +45,7 @@ class Part:
 
     def settled(self, now):
         """Whether the node is up, its birth has come back, and all has been quiet for a while."""
-        if self.busy() or not self.link._sources[0]._echoed:
+        if self.busy() or not self.link.sources[0]._echoed:
             self._busy = now
         return now - self._busy > _SETTLED_MS
 
@@ -212,7 +212,7 @@ class Profile(Part):
 
     def sources(self, now):
         """What the Link sends from, stepped."""
-        for each in self.link._sources:
+        for each in self.link.sources:
             each.step(now)
 
     def client_step(self, now):
