@@ -262,9 +262,7 @@ class Link:
             return True
         if self._leaving is not None and self._reason is None:
             return False  # the goodbye is the last word
-        return self._send_again(now) or any(
-            self._send_from(source, now) for source in self.sources
-        )
+        return self._send_again(now) or any(self._send_from(source, now) for source in self.sources)
 
     def _send_again(self, now):
         while self._resume:
