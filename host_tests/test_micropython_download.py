@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import micropython_images as images
 import pytest
+from limpet import installing
 from limpet.board import micropython_download
 from limpet.board.board_facts import BoardFacts, facts, names
 from limpet.board.micropython_download import LOCK, VERSION, downloaded
@@ -117,16 +117,17 @@ def test_mpflash_is_installed_from_the_lock(
     monkeypatch.delenv("MPFLASH")
     lines: list[list[str]] = []
     backend = ""
-    code = 0
 
-    def run(line: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    def followed(line: list[str], *_: Any, **__: Any) -> tuple[int, list[str]]:
         nonlocal backend
         lines.append(line)
         if line[-1].endswith("backend.txt"):
             backend = Path(line[-1]).read_text()
-        return subprocess.CompletedProcess(line, code)
+        return 0, []
 
-    monkeypatch.setattr(subprocess, "run", run)
+    for module in (micropython_download, installing):
+        monkeypatch.setattr(module, "followed", followed)
+    monkeypatch.setattr(installing, "settings", lambda _: {})
     with pytest.raises(Problem, match="could not be downloaded"):
         downloaded(facts("esp32_devkit"))
     venv, first, second, mpflash = lines
@@ -148,10 +149,12 @@ def test_no_index_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the package index cannot be reached, that is said, and nothing half made stays."""
     monkeypatch.delenv("MPFLASH")
 
-    def run(line: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(line, int("install" in line))
+    def followed(line: list[str], *_: Any, **__: Any) -> tuple[int, list[str]]:
+        return int("install" in line), []
 
-    monkeypatch.setattr(subprocess, "run", run)
+    for module in (micropython_download, installing):
+        monkeypatch.setattr(module, "followed", followed)
+    monkeypatch.setattr(installing, "settings", lambda _: {})
     for _ in range(2):
         with pytest.raises(Problem, match="could not be had from the index"):
             downloaded(facts("esp32_devkit"))

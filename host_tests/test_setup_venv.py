@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,19 +12,19 @@ from types import ModuleType
 import pytest
 from limpet.paths import REPO
 
-STEPS = ["-m venv --clear", "limpet-backend.txt", "requirements.lock", "--no-deps -e"]
+STEPS = ["-m venv", "limpet-backend.txt", "requirements.lock", "--no-deps -e"]
 
 
 class Recorder:
-    """Stands in for `bootstrap.run`: notes each step, and is interrupted at the one it is told."""
+    """Stands in for what runs commands: notes each, and is interrupted at the one it is told."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.interrupt_at: str | None = None
 
-    def __call__(self, step: str, *command: str | Path) -> None:
+    def __call__(self, *words: str | Path) -> None:
         """Note what would have been run."""
-        line = " ".join(map(str, command))
+        line = " ".join(map(str, words))
         self.steps.append(line)
         if self.interrupt_at and self.interrupt_at in line:
             raise KeyboardInterrupt
@@ -44,14 +46,16 @@ def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     for name in ("requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((REPO / name).read_bytes())
-    (tmp_path / ".venv").mkdir()
     monkeypatch.setattr(module, "REPO", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "BUILD", tmp_path / "build")
     monkeypatch.setattr(module, "LOCK", tmp_path / "requirements.lock")
     monkeypatch.setattr(module, "PROJECT", tmp_path / "pyproject.toml")
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(module, "real_run", module.run, raising=False)
-    monkeypatch.setattr(module, "run", Recorder())
+    recorder = Recorder()
+    monkeypatch.setattr(module, "run", recorder)
+    monkeypatch.setattr(module, "install", recorder)
     return module
 
 
@@ -130,3 +134,142 @@ def test_backend_is_cut_out_of_the_lock(bootstrap: ModuleType) -> None:
     wanted = "b==2 \\\n    --hash=2 \\\n    --hash=3\n"
     assert bootstrap.locked("b", f"a==1 \\\n    --hash=1\n{wanted}c==4\n") == wanted
     assert "--hash=sha256:" in bootstrap.locked("setuptools", bootstrap.LOCK.read_text())
+
+
+def things(folder: Path) -> list[str]:
+    """All that lies below `folder`, through links too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+FOREIGN = ["folder", "link to a folder", "link to another clone's", "link to nowhere", "file"]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("act", ["make", "clean"])
+def test_foreign_venv_is_left_alone(
+    bootstrap: ModuleType, tmp_path: Path, kind: str, act: str
+) -> None:
+    """A .venv that somebody else made, or that leads to somebody's files, is named, and stays."""
+    theirs = tmp_path / "theirs"
+    if kind in ("folder", "link to a folder", "link to another clone's"):
+        place = bootstrap.VENV if kind == "folder" else theirs
+        (place / "lib").mkdir(parents=True)
+        (place / "pyvenv.cfg").write_text("home = /usr/bin")
+        (place / "lib" / "thesis.tex").touch()
+    if kind == "link to another clone's":
+        (theirs / "limpet-made").write_text("/elsewhere/.venv")
+    if kind == "file":
+        bootstrap.VENV.write_text("/elsewhere")
+    elif kind != "folder":
+        bootstrap.VENV.symlink_to(theirs)
+    before = things(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        getattr(bootstrap, act)()
+    assert f"{bootstrap.VENV} is there, and Limpet did not make it." in str(end.value)
+    assert "mv .venv .venv-mine" in str(end.value)
+    assert bootstrap.run.steps == []
+    assert things(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_empty_folder_is_filled(bootstrap: ModuleType, tmp_path: Path, kind: str) -> None:
+    """An empty folder is nobody's work; a link may put .venv onto another disk, and comes off."""
+    place = bootstrap.VENV if kind == "folder" else tmp_path / "disk"
+    place.mkdir()
+    if kind == "link":
+        bootstrap.VENV.symlink_to(place)
+    bootstrap.run.interrupt_at = STEPS[0]
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap.make()
+    bootstrap.run.interrupt_at = None
+    bootstrap.make()
+    assert bootstrap.run.took() == [STEPS[0], *STEPS]
+    bootstrap.clean()
+    assert not bootstrap.VENV.exists()
+    assert place.exists() == (kind == "link")
+
+
+def test_clean_keeps_certificates_and_keys(
+    bootstrap: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What can be had again goes; CA, devices, images and what the tools do not know stay."""
+    bootstrap.make()
+    kept = ["dev/ca/ca.key", "dev/devices/node-1/key.der", "trial/ca/ca.key", "office/ca/ca.key"]
+    kept += ["images/esp32_devkit/vfs.bin", "wokwi/wokwi-esp32/vfs.bin"]
+    gone = ["debian/x/usr/bin/micropython", "umqtt/umqtt/robust.py", "umqtt.lock", "mpflash.new/x"]
+    for name in kept + gone:
+        path = tmp_path / "build" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    bootstrap.clean()
+    left = [name for name in things(tmp_path / "build") if (tmp_path / "build" / name).is_file()]
+    assert left == sorted([*kept, "setup.lock"])
+    assert not bootstrap.VENV.exists()
+    said = capsys.readouterr().out
+    assert "build/dev, build/images, build/office, build/trial, build/wokwi" in said
+
+
+def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:
+    """Whatever is made below build/ is a cache, which clean removes, or known to stay."""
+    sources = [*(REPO / "tools").rglob("*.py"), *(REPO / "host_tests").glob("*.py")]
+    pattern = re.compile(r'BUILD / "([a-z]+)"')
+    made = {name for path in sources for name in pattern.findall(path.read_text())}
+    assert made - set(bootstrap.CACHES) == {"dev", "images", "trial", "wokwi"}
+    assert set(bootstrap.CACHES) <= made
+
+
+def test_second_make_waits_and_says_so(bootstrap: ModuleType) -> None:
+    """Two `make` at once: one sets up, the other waits for it."""
+    script = """if True:
+        import pathlib, sys
+        sys.path[:0] = sys.argv[1:2]
+        import bootstrap
+        bootstrap.BUILD = pathlib.Path(sys.argv[2])
+        with bootstrap.alone():
+            print("alone")"""
+    line = [sys.executable, "-c", script, str(REPO / "tools"), str(bootstrap.BUILD)]
+    with bootstrap.alone():
+        second = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        assert second.stdout
+        assert "waiting for it" in second.stdout.readline()
+    said, _ = second.communicate(timeout=60)
+    assert said == "alone\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device", "Make room"),
+        ("Error: [Errno 13] Permission denied: 'x'", "Make that writable for you"),
+        ("[Errno 20] Not a directory: 'build'", "Put that right"),
+        ("ConnectTimeoutError", "If it is the network"),
+    ],
+)
+def test_remedy_is_of_the_cause(bootstrap: ModuleType, said: str, wanted: str) -> None:
+    """Who has no room, or may not write, is not sent to look for a network."""
+    assert bootstrap.remedy(said).startswith(wanted)
+    with pytest.raises(SystemExit) as end:
+        bootstrap.check("Installing", 1, [said])
+    assert wanted in str(end.value)
+
+
+@pytest.mark.parametrize("full", ["no room", "a file in the way"])
+def test_disk_that_takes_nothing_is_named(tmp_path: Path, full: str) -> None:
+    """No room and a `build` that is no folder: cause and remedy, no traceback."""
+    (tmp_path / "tools").mkdir()
+    for name in ("tools/bootstrap.py", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((REPO / name).read_bytes())
+    (tmp_path / "tools" / "limpet").symlink_to(REPO / "tools" / "limpet")
+    if full == "no room":
+        (tmp_path / ".venv").mkdir()
+        (tmp_path / ".venv" / "limpet-made").touch()
+        (tmp_path / ".venv" / "limpet-made.tmp").symlink_to("/dev/full")
+    else:
+        (tmp_path / "build").touch()
+    line = [sys.executable, str(tmp_path / "tools" / "bootstrap.py")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    cause, remedy = done.stderr.splitlines()
+    assert cause.startswith(f"limpet: {tmp_path}/")
+    assert cause.endswith(("No space left on device.", "File exists."))
+    assert remedy.startswith(("Make room", "Put that right"))

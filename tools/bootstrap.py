@@ -1,17 +1,22 @@
 """Makes .venv from requirements.lock. Runs on any Python 3, to be able to say that it is too old.
 
 Only the standard library: nothing else is there yet. It will not touch the network, nor start pip,
-when the stamp in .venv says that this very lock was installed there by this very Python.
+when the stamp in .venv says that this very lock was installed there by this very Python. It will
+NOT change or remove a .venv that it did not make, or anything that cannot be had again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 VENV = REPO / ".venv"
@@ -20,7 +25,22 @@ LOCK = REPO / "requirements.lock"
 PROJECT = REPO / "pyproject.toml"
 # What limpet/micropython_download.py installs, in an environment of its own.
 MPFLASH = REPO / "tools" / "mpflash.lock"
+BUILD = REPO / "build"
+# What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
+# whatever else a user had made there, with keys that boards out there have.
+CACHES = [
+    "bench",
+    "bytecode",
+    "chaos",
+    "debian",
+    "micropython",
+    "mpflash",
+    "umqtt",
+    "uv",
+    "virtual",
+]
 OLDEST = (3, 11)
+BEGUN = "begun "
 BACKEND = "setuptools"
 UV = "uv==0.9.30"
 
@@ -59,14 +79,47 @@ def unfit(version: tuple[int, ...], has_pip: bool) -> str | None:
     return None
 
 
+def refuse(cause: str, remedy: str) -> None:
+    """End the program, saying why and the one thing to do."""
+    sys.exit(f"limpet: {cause}\n{remedy}")
+
+
+def remedy(said: str) -> str:
+    """What to do about what failed saying `said`."""
+    if "No space left" in said or "quota exceeded" in said:
+        return "Make room (it takes 250 MB) and call make again: it goes on where it stopped."
+    if "Permission denied" in said or "Read-only file system" in said:
+        return "Make that writable for you, or take a clone that is, and call make again."
+    if said.startswith("[Errno "):
+        return "Put that right and call make again."
+    return "If it is the network: connect and call make again, it goes on where it stopped."
+
+
 def run(step: str, *command: str | os.PathLike[str]) -> None:
     """Run one command of the set-up; ends the program with cause and remedy if it fails."""
-    print("limpet: " + step, flush=True)
-    if subprocess.run([str(word) for word in command], cwd=str(REPO)).returncode:
-        sys.exit(
-            f"\nlimpet: {step} did not succeed; the cause stands above.\n"
-            "If it is the network: connect and call make again, it goes on where it stopped."
-        )
+    from limpet.installing import clean
+    from limpet.progress import Line, followed
+
+    line = Line(step, sys.stdout)
+    words = [str(word) for word in command]
+    code, said = followed(words, lambda _: line.say(""), env=clean(os.environ))
+    line.end()
+    check(step, code, said)
+
+
+def install(python: pathlib.Path, step: str, *words: str | os.PathLike[str]) -> None:
+    """Have the pip of `python` install `words`; ends the program as `run` does."""
+    from limpet import installing
+    from limpet.progress import Line
+
+    check(step, *installing.install(python, Line(step, sys.stdout), *map(str, words)))
+
+
+def check(step: str, code: int, said: list[str]) -> None:
+    """End the program, with what the command said last, if its exit code is one of failure."""
+    if code:
+        print("\n".join(said[-20:]), file=sys.stderr)
+        refuse(f"{step} did not succeed; the cause stands above.", remedy("\n".join(said)))
 
 
 def ready(path: pathlib.Path, text: str, module: str) -> bool:
@@ -76,7 +129,7 @@ def ready(path: pathlib.Path, text: str, module: str) -> bool:
     """
     if not (path.exists() and path.read_text() == text and PYTHON.exists()):
         return False
-    probe = [str(PYTHON), "-c", "import " + module]
+    probe = [str(PYTHON), "-I", "-c", "import " + module]
     return subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -86,40 +139,108 @@ def stamp(path: pathlib.Path, text: str) -> None:
     os.replace(str(path.with_suffix(".tmp")), str(path))
 
 
+def made() -> pathlib.Path:
+    """The mark of a .venv that is ours. It says where that is, and whether it was only begun."""
+    return VENV / "limpet-made"
+
+
+def own() -> None:
+    """End the program unless .venv is ours: missing, empty, or with our mark.
+
+    A link may lead to another disk, or to somebody's work: there the mark has to name this .venv.
+    """
+    marks = (str(VENV), BEGUN + str(VENV))
+    if not VENV.exists():
+        ours = not VENV.is_symlink()
+    elif not VENV.is_dir():
+        ours = False
+    elif not made().exists():
+        ours = not any(VENV.iterdir())
+    else:
+        ours = not VENV.is_symlink() or made().read_text() in marks
+    if not ours:
+        refuse(
+            f"{VENV} is there, and Limpet did not make it. Nothing was changed.",
+            "Move it out of the way, such as mv .venv .venv-mine, and call make again.",
+        )
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file or a folder; of a link the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(str(path))
+    elif path.is_symlink() or path.exists():
+        path.unlink()
+
+
+def empty() -> None:
+    """Take all out of our .venv but the mark, which goes last: half of it is still ours."""
+    for path in VENV.iterdir():
+        if path != made():
+            remove(path)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the set-up of this clone: a second `make` waits, and says so."""
+    BUILD.mkdir(exist_ok=True)
+    with open(str(BUILD / "setup.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("limpet: Another make sets this clone up: waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def make() -> None:
     """Make .venv what requirements.lock says, doing only what is still missing."""
-    made, done = VENV / "limpet-made", VENV / "limpet-done"
+    done = VENV / "limpet-done"
     if ready(done, wanted(), "limpet"):
         return
     cause = unfit(sys.version_info[:2], importlib.util.find_spec("ensurepip") is not None)
     if cause:
         sys.exit("limpet: " + cause)
-    if not ready(made, str(VENV), "pip"):
-        run("Making .venv", sys.executable, "-m", "venv", "--clear", VENV)
-        stamp(made, str(VENV))
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    pip: list[str | os.PathLike[str]] = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        *quiet,
-    ]
+    own()
+    with alone():
+        if not ready(done, wanted(), "limpet"):
+            fill(done)
+
+
+def fill(done: pathlib.Path) -> None:
+    """Make .venv, install into it what is locked, and say so in the file `done`."""
+    if not ready(made(), str(VENV), "pip"):
+        VENV.mkdir(exist_ok=True)
+        stamp(made(), BEGUN + str(VENV))
+        empty()
+        # Not --clear, which takes the mark away before it has made anything.
+        run("Making .venv", sys.executable, "-m", "venv", VENV)
+        stamp(made(), str(VENV))
     # esptool comes as source: the backend of the lock builds it, not whatever pip would fetch.
     backend = VENV / "limpet-backend.txt"
     backend.write_text(locked(BACKEND, LOCK.read_text()))
-    run("Installing the build backend", *pip, "--require-hashes", "-r", backend)
-    run(
-        "Installing the locked packages (about 60 MB, once)",
-        *pip,
-        "--require-hashes",
-        "--no-build-isolation",
-        "-r",
-        LOCK,
-    )
-    run("Installing limpet itself", *pip, "--no-build-isolation", "--no-deps", "-e", REPO)
+    install(PYTHON, "Installing the build backend", "--require-hashes", "-r", backend)
+    locks = ("--require-hashes", "--no-build-isolation", "-r", LOCK)
+    install(PYTHON, "Installing the locked packages (45 MB, once)", *locks)
+    install(PYTHON, "Installing limpet itself", "--no-build-isolation", "--no-deps", "-e", REPO)
     stamp(done, wanted())
+
+
+def clean() -> None:
+    """Remove .venv and what of build/ can be had again; say what stays."""
+    own()
+    with alone():
+        if VENV.is_symlink():
+            VENV.unlink()
+        elif VENV.exists():
+            empty()
+            shutil.rmtree(str(VENV))
+        for name in CACHES:
+            for path in (BUILD / name, BUILD / (name + ".lock"), BUILD / (name + ".new")):
+                remove(path)
+    kept = sorted(path.name for path in BUILD.iterdir() if path.name != "setup.lock")
+    if kept:
+        print("limpet: Kept, for their keys and results: " + ", ".join("build/" + k for k in kept))
 
 
 def relock() -> None:
@@ -127,9 +248,9 @@ def relock() -> None:
     for every platform and Python from 3.11 on.
     """
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
-    folder = REPO / "build" / "uv"
+    folder = BUILD / "uv"
     run("Making build/uv", sys.executable, "-m", "venv", folder)
-    run("Installing uv", folder / "bin" / "pip", "install", "--quiet", UV)
+    install(folder / "bin" / "python", "Installing uv", UV)
     # No index in the output: a lock names files by hash, wherever they come from.
     options = (
         "--quiet --universal --generate-hashes --python-version 3.11 "
@@ -141,7 +262,11 @@ def relock() -> None:
 
 
 if __name__ == "__main__":
+    # Said here too: PYTHONSAFEPATH would leave it out.
+    sys.path.insert(0, str(REPO / "tools"))
     try:
-        relock() if sys.argv[1:] == ["lock"] else make()
+        {"lock": relock, "clean": clean}.get("".join(sys.argv[1:]), make)()
     except KeyboardInterrupt:
         sys.exit("\nlimpet: interrupted; call make again, it goes on where it stopped.")
+    except OSError as error:
+        refuse(f"{error.filename or VENV}: {error.strerror}.", remedy(str(error)))

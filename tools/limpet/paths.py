@@ -1,11 +1,17 @@
 """Where things are in the repository, and how a folder below build/ is filled once and for all."""
 
+import errno
 import fcntl
 import os
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from limpet.problem import Problem
 
 REPO = Path(__file__).resolve().parents[2]
 FIRMWARE = REPO / "firmware"
@@ -14,6 +20,18 @@ HOST_BOARD = REPO / "boards" / "host"
 CAPTURES = HOST_BOARD / "captures"
 BUILD = REPO / "build"
 DEV = BUILD / "dev"
+
+# Who waits longer than this for another process says so.
+TELL_S = 2.0
+_REMEDIES = {
+    errno.ENOSPC: "Make room and start again.",
+    errno.EDQUOT: "Make room and start again.",
+    errno.EACCES: "Make that writable for you, or take a clone that is.",
+    errno.EPERM: "Make that writable for you, or take a clone that is.",
+    errno.EROFS: "Make that writable for you, or take a clone that is.",
+    errno.ENOTDIR: "Move that out of the way.",
+    errno.EEXIST: "Move that out of the way.",
+}
 
 
 @contextmanager
@@ -26,14 +44,35 @@ def filled_once(folder: Path) -> Iterator[Path | None]:
     if folder.is_dir():
         yield None
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(folder.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.is_dir():
-            yield None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open(folder.with_name(folder.name + ".lock"), "w") as lock:
+            _wait_for(lock, folder)
+            if folder.is_dir():
+                yield None
+                return
+            new = folder.with_name(folder.name + ".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            yield new
+            os.replace(new, folder)
+    except OSError as error:
+        if error.errno not in _REMEDIES:
+            raise
+        where = error.filename or folder
+        raise Problem(f"{where}: {error.strerror}.", _REMEDIES[error.errno]) from None
+
+
+def _wait_for(lock: IO[str], folder: Path) -> None:
+    told_at = time.monotonic() + TELL_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > told_at:
+                break
+            time.sleep(0.05)
+        else:
             return
-        new = folder.with_name(folder.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        yield new
-        os.replace(new, folder)
+    print(f"limpet: Another process makes {folder}: waiting for it", file=sys.stderr, flush=True)
+    fcntl.flock(lock, fcntl.LOCK_EX)

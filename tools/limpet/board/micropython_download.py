@@ -8,15 +8,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-
-from rich.console import Console
 
 from limpet.board.board_facts import BoardFacts
 from limpet.board.micropython_image import opened
+from limpet.installing import clean, install
 from limpet.paths import BUILD, REPO, filled_once
 from limpet.problem import Problem
+from limpet.progress import Line, followed
 
 # The version that the byte code compiler has, and the node was tried with.
 VERSION = "1.29.0"
@@ -35,11 +34,9 @@ def downloaded(facts: BoardFacts) -> Path:
     board = _NAMES[facts.chip]
     name = f"{board}{'-OTA' if facts.ota else ''}-v{VERSION}.bin"
     folder = BUILD / "micropython" / name.removesuffix(".bin")
-    with filled_once(folder) as new, Console(stderr=True).status("") as status:
+    with filled_once(folder) as new:
         if new:
-            mpflash = _mpflash(status.update, name)
-            status.update(f"Downloading {name}")
-            _run(mpflash, board, new, name)
+            _run(_mpflash(name), board, new, name)
             found = new / "esp32" / name
             if not found.is_file():
                 raise Problem(f"{name} could not be downloaded by mpflash.", _REMEDY.format(name))
@@ -54,41 +51,44 @@ def _run(mpflash: list[str], board: str, folder: Path, name: str) -> None:
     line = [*mpflash, "--no-interactive", "download", "--version", VERSION, "--board", board]
     # The variable and not --dir: mpflash opens its database before it reads its arguments, and
     # would make a folder among the user's downloads.
-    environment = {**os.environ, "MPFLASH_FIRMWARE": str(folder)}
+    environment = {**clean(os.environ), "MPFLASH_FIRMWARE": str(folder)}
+    told = Line(f"Downloading {name}")
     try:
-        subprocess.run(line, env=environment, capture_output=True, timeout=TIMEOUT_S)
+        followed(line, lambda _: told.say(""), env=environment, limit_s=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise Problem(
             f"{name} did not arrive within {TIMEOUT_S} s.", _REMEDY.format(name)
         ) from None
     except OSError as error:
         raise Problem(f"mpflash cannot be run: {error.strerror}.", "Correct MPFLASH.") from None
+    finally:
+        told.end()
 
 
-def _mpflash(say: Callable[[str], None], name: str) -> list[str]:
+def _mpflash(name: str) -> list[str]:
     """The start of the command line that runs mpflash; its environment is made if need be."""
     if told := os.environ.get("MPFLASH"):
         return [told]
     folder = BUILD / "mpflash"
     with filled_once(folder) as new:
         if new:
-            say("Getting mpflash, which downloads MicroPython: 60 packages, once")
             python = str(new / "bin" / "python")
-            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "1"]
             # Some come as source: the build backend of the lock builds them, no other.
             backend = new / "backend.txt"
             wanted = re.search(r"^setuptools==.*(\n .*)*", LOCK.read_text(), re.MULTILINE)
             assert wanted
             backend.write_text(wanted[0] + "\n")
-            for line in (
-                [sys.executable, "-m", "venv", str(new)],
-                [*pip, "--require-hashes", "-r", str(backend)],
-                [*pip, "--require-hashes", "--no-build-isolation", "-r", str(LOCK)],
-            ):
-                if subprocess.run(line, capture_output=True).returncode:
-                    raise Problem(
-                        "mpflash, which downloads MicroPython, could not be had from the index.",
-                        _REMEDY.format(name),
-                    )
+            options = ("--retries", "1", "--require-hashes")
+            locked = ("--no-build-isolation", "-r", str(LOCK))
+            code, _ = followed([sys.executable, "-m", "venv", str(new)])
+            for words in (("-r", str(backend)), locked):
+                if not code:
+                    line = Line("Getting mpflash, which downloads MicroPython, once")
+                    code, _ = install(python, line, *options, *words)
+            if code:
+                raise Problem(
+                    "mpflash, which downloads MicroPython, could not be had from the index.",
+                    _REMEDY.format(name),
+                )
     # Not its script, whose first line names the folder in which it was made.
     return [str(folder / "bin" / "python"), "-m", "mpflash.cli_main"]

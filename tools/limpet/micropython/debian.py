@@ -9,11 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, TaskID
-
 from limpet.paths import BUILD, filled_once
 from limpet.problem import Problem
+from limpet.progress import Line, followed
 
 # One suite for every machine, so that all run the same interpreter and the same broker.
 SUITE = "trixie"
@@ -104,35 +102,44 @@ def _fill(new: Path, package: str, arch: str) -> None:
     (apt / "status").touch()
     (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
     (apt / "apt.conf").write_text(CONFIG.format(arch=arch, folder=apt))
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task(f"{package} for {arch}: finding it in Debian {SUITE}")
-        _apt(progress, bar, apt, "update")
-        progress.update(bar, description=f"{package} for {arch}: downloading")
-        _apt(progress, bar, apt, "--yes", "--download-only", "install", package)
-        progress.update(bar, description=f"{package} for {arch}: unpacking")
-        for archive in progress.track(sorted(apt.glob("cache/archives/*.deb")), task_id=bar):
-            subprocess.run(["dpkg", "-x", archive, new], check=True)
-        progress.update(bar, description=f"{package} for {arch}: ready")
+    what = f"{package} for {arch}"
+    _apt(f"{what}: finding it in Debian {SUITE}", apt, "update")
+    _apt(f"{what}: downloading", apt, "--yes", "--download-only", "install", package)
+    line = Line(f"{what}: unpacking")
+    archives = sorted(apt.glob("cache/archives/*.deb"))
+    for done, archive in enumerate(archives):
+        line.say(f"{done} of {len(archives)}")
+        _unpack(archive, new)
+    line.end()
     shutil.rmtree(apt)
 
 
-def _apt(progress: Progress, bar: TaskID, folder: Path, *words: str) -> None:
+def _unpack(archive: Path, new: Path) -> None:
+    done = subprocess.run(["dpkg", "-x", archive, new], capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise Problem(f"dpkg did not succeed: {said[-1]}", _remedy(done.stderr))
+
+
+def _apt(title: str, folder: Path, *words: str) -> None:
     """Run apt-get with the private configuration and show how far it is."""
-    progress.reset(bar, total=100)
-    line = ["apt-get", "-c", str(folder / "apt.conf"), "-qq", "-oAPT::Status-Fd=1", *words]
-    errors = folder / "errors"
-    with (
-        open(errors, "w") as stderr,
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=stderr, text=True) as apt,
-    ):
-        assert apt.stdout
-        for status in apt.stdout:
-            if status.startswith("dlstatus:"):
-                progress.update(bar, completed=float(status.split(":")[2]))
+    line = Line(title)
+    words = ("-c", str(folder / "apt.conf"), "-qq", "-oAPT::Status-Fd=1", *words)
+
+    def look(said: list[str]) -> None:
+        shares = [text.split(":")[2] for text in said if text.startswith("dlstatus:")]
+        line.say(f"{float(shares[-1]):.0f} %" if shares else "")
+
+    code, lines = followed(["apt-get", *words], look)
+    line.end()
     # `update` exits with 0 when it could not reach the mirror; what it says then is a warning.
-    said = [text for text in errors.read_text().splitlines() if text[:2] in ("E:", "W:")]
-    if apt.returncode or (words[0] == "update" and said):
-        raise Problem(
-            "apt-get did not succeed: " + (said[0] if said else f"exit code {apt.returncode}"),
-            "If it is the network: connect and start again, it goes on where it stopped.",
-        )
+    said = [text for text in lines if text[:2] in ("E:", "W:")]
+    if code or ("update" in words and said):
+        cause = said[0] if said else f"exit code {code}"
+        raise Problem(f"apt-get did not succeed: {cause}", _remedy("\n".join(lines)))
+
+
+def _remedy(said: str) -> str:
+    if "No space left" in said or "enough free space" in said:
+        return "Make room: a program takes 60 MB while it is unpacked. Then start again."
+    return "If it is the network: connect and start again, it goes on where it stopped."

@@ -1,0 +1,167 @@
+"""How the set-up uses pip: with the user's index, without the user's habits; what it shows."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from limpet import installing, progress
+from limpet.progress import Line, followed
+
+CONF = """
+[global]
+user = true
+target = /elsewhere
+index-url = https://index.example/simple
+extra-index-url =
+    https://one.example/simple
+    https://two.example/simple
+[install]
+timeout = 7
+no-binary = :all:
+[download]
+proxy = http://not.for.us:1
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pip.conf for this test alone, with habits and an index in it; no variables of pip's."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    path = tmp_path / "pip.conf"
+    path.write_text(CONF)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(path))
+    return path
+
+
+def wheel(folder: Path) -> Path:
+    """Make the smallest package that pip installs."""
+    path = folder / "tiny-1.0-py3-none-any.whl"
+    info = {
+        "METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in info.items():
+            archive.writestr(f"tiny-1.0.dist-info/{name}", text)
+    return path
+
+
+def test_index_is_kept_and_habits_are_not(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says how an index is reached is taken, from file and variables; nothing else is."""
+    monkeypatch.setenv("PIP_INDEX_URL", "https://variable.example/simple")
+    monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "1")
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    found = installing.environment(sys.executable)
+    wanted = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "https://variable.example/simple",
+        "PIP_EXTRA_INDEX_URL": "\nhttps://one.example/simple\nhttps://two.example/simple",
+        "PIP_TIMEOUT": "7",
+    }
+    assert wanted.items() <= found.items()
+    assert found.get("PIP_PROXY") != "http://not.for.us:1"
+    habits = {"USER", "TARGET", "REQUIRE_VIRTUALENV", "NO_BINARY"}
+    assert not habits & {name.removeprefix("PIP_") for name in found}
+    assert "PYTHONPATH" not in found
+    assert found["PATH"] == os.environ["PATH"]
+
+
+def test_habits_do_not_stop_the_set_up(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`user = true`, a target and the like break every install into an environment: not ours."""
+    for name in ("PIP_USER", "PIP_REQUIRE_HASHES", "PIP_NO_INDEX"):
+        monkeypatch.setenv(name, "1")
+    line = Line("Trying", io.StringIO())
+    code, said = installing.install(
+        sys.executable, line, "--dry-run", "--no-deps", str(wheel(tmp_path))
+    )
+    assert (code, said[-1]) == (0, "Would install tiny-1.0")
+
+
+def test_how_far_pip_is(tmp_path: Path) -> None:
+    """Packages and megabytes by what pip says, and what lies in the environment."""
+    said = [
+        "Collecting amqtt==0.12.1 (from -r requirements.lock (line 1))",
+        "  Downloading amqtt-0.12.1-py3-none-any.whl (129 kB)",
+        "Collecting ruff==0.17.5 (from -r requirements.lock (line 9))",
+        "  Downloading ruff-0.17.5.whl.metadata (5.9 kB)",
+        "  Downloading ruff-0.17.5-py3-none-manylinux.whl (11.2 MB)",
+        "Processing /wheels/attrs-26.1.0-py3-none-any.whl (from -r requirements.lock (line 5))",
+    ]
+    assert installing.how_far(said[:0], tmp_path) == ""
+    assert installing.how_far(said, tmp_path) == "3 found, 11 MB"
+    (tmp_path / "lib/python3.11/site-packages/ruff-0.17.5.dist-info").mkdir(parents=True)
+    said.append("Installing collected packages: attrs, ruff, amqtt")
+    assert installing.how_far(said, tmp_path) == "3 found, 11 MB, 1 installed"
+
+
+class Clock:
+    """A monotonic clock that a test sets."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        """What it says."""
+        return self.now
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_line_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """A log gets a line each 5 s, and none twice; a terminal one line that is written over."""
+    clock, stream = Clock(), io.StringIO()
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    line = Line("Fetching", stream)
+    for second in range(12):
+        clock.now = 100 + second
+        line.say(f"{second} of 12")
+    line.end("all")
+    if terminal:
+        assert stream.getvalue().count("\n") == 1
+        assert stream.getvalue().split("\r")[-1] == "limpet: Fetching: all, 11 s\x1b[K\n"
+    else:
+        assert stream.getvalue().splitlines() == [
+            "limpet: Fetching",
+            "limpet: Fetching: 5 of 12, 5 s",
+            "limpet: Fetching: 10 of 12, 10 s",
+            "limpet: Fetching: all, 11 s",
+        ]
+
+
+def test_command_is_followed_while_it_runs() -> None:
+    """What it says is seen before it has ended; both streams, and the exit code."""
+    script = """if True:
+        import sys
+        print("one", flush=True)
+        sys.stdin.readline()
+        print("two", file=sys.stderr, flush=True)
+        sys.exit(3)"""
+    seen: list[list[str]] = []
+    assert followed([sys.executable, "-c", script], seen.append) == (3, ["one", "two"])
+    assert seen[-1] == ["one", "two"]
+
+
+def test_command_that_says_nothing_is_ended() -> None:
+    """A time limit holds for one that hangs, and it is gone afterwards."""
+    seen: list[list[str]] = []
+    hangs = [
+        sys.executable,
+        "-c",
+        "import os, time; print(os.getpid(), flush=True); time.sleep(99)",
+    ]
+    with pytest.raises(progress.subprocess.TimeoutExpired):
+        followed(hangs, seen.append, limit_s=2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(seen[-1][0]), 0)
