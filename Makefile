@@ -3,8 +3,20 @@ PYTHON ?= python3
 BROKER ?= amqtt
 JOBS ?= 4
 
+# What is said on the command line is taken as it is said: the $ in a Wi-Fi's name is no variable of make.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+# Another Python's modules would be taken for installed ones.
+unexport PYTHONPATH PYTHONHOME
+
+# The variable $1 as one word for the shell: quotes, blanks and back-quotes are letters.
+quoted = '$(subst ','\'',$(value $1))'
+# The option $1, where the variable $2 says something.
+option = $(if $(value $2),$1=$(call quoted,$2))
 # For what needs a board: its name, or a word about which there are.
-board = $(or $(BOARD),$(error Say BOARD=, one of: $(sort $(notdir $(wildcard boards/esp32*)))))
+board = $(if $(value BOARD),$(call quoted,BOARD),$(error Say BOARD=, one of: $(sort $(notdir $(wildcard boards/esp32*)))))
+# ERASE=0 or ERASE=no must not take a node's Readings away.
+erase = $(if $(filter-out 1,$(value ERASE)),$(error Say ERASE=1, or nothing),$(if $(value ERASE),--erase))
 
 .DEFAULT_GOAL := help
 .PHONY: help run image flash deploy test-board wokwi test chaos fuzz day bench lint lock setup venv clean
@@ -13,42 +25,43 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
-	@.venv/bin/limpet run $(if $(SECONDS),--seconds $(SECONDS))
+	@.venv/bin/limpet run $(call option,--seconds,SECONDS)
 
 image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
-	@.venv/bin/limpet image $(board) $(if $(DEVICE),--device $(DEVICE)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
-		$(if $(FLASH),--flash $(FLASH))
+	@.venv/bin/limpet image $(board) $(call option,--device,DEVICE) $(call option,--firmware,FIRMWARE) \
+		$(call option,--flash,FLASH)
 
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
-	@.venv/bin/limpet flash $(board) $(if $(PORT),--port $(PORT)) $(if $(BAUD),--baud $(BAUD)) $(if $(ERASE),--erase)
+	@.venv/bin/limpet flash $(board) $(call option,--port,PORT) $(call option,--baud,BAUD) $(erase)
 
 test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID=, WIFI_PASSWORD in the environment
-	@.venv/bin/limpet test-board $(board) $(if $(PORT),--port $(PORT)) $(if $(BROKER_HOST),--broker-host $(BROKER_HOST)) \
-		$(if $(WIFI_SSID),--wifi-ssid "$(WIFI_SSID)") $(if $(LISTEN),--listen $(LISTEN)) \
-		$(if $(PATIENCE),--patience $(PATIENCE))
+	@.venv/bin/limpet test-board $(board) $(call option,--port,PORT) $(call option,--broker-host,BROKER_HOST) \
+		$(call option,--wifi-ssid,WIFI_SSID) $(call option,--listen,LISTEN) \
+		$(call option,--patience,PATIENCE)
 
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
-	@.venv/bin/limpet deploy $(board) $(if $(PORT),--port $(PORT)) $(if $(DEVICE),--device $(DEVICE))
+	@.venv/bin/limpet deploy $(board) $(call option,--port,PORT) $(call option,--device,DEVICE)
 
 wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
-	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(BROKER)),--broker $(BROKER)) \
-		$(if $(FIRMWARE),--firmware $(FIRMWARE))
+	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(value BROKER)),$(call option,--broker,BROKER)) \
+		$(call option,--firmware,FIRMWARE)
 
 test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
-	@BROKER=$(BROKER) .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@BROKER=$(call quoted,BROKER) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
 
 chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
-	@BROKER=$(BROKER) .venv/bin/python host_tests/chaos.py --broker $(BROKER) $(if $(SEED),--seed $(SEED)) \
-		$(if $(FAULTS),--faults $(FAULTS))
+	@BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/chaos.py $(call option,--broker,BROKER) $(call option,--seed,SEED) \
+		$(call option,--faults,FAULTS)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
-	@FUZZ=full .venv/bin/pytest -n $(JOBS) --dist worksteal -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_fuzz.py host_tests/test_window.py
+	@FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \
+		-o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_fuzz.py host_tests/test_window.py
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
 	@DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_memory.py
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
-	@.venv/bin/limpet bench $(if $(AGAINST),--against $(AGAINST))
+	@.venv/bin/limpet bench $(call option,--against,AGAINST)
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check
@@ -56,15 +69,15 @@ lint: venv ## Check style, format and types
 	@.venv/bin/mypy
 
 lock: ## Write requirements.lock again from pyproject.toml (needs the network)
-	@$(PYTHON) tools/bootstrap.py lock
+	@$(call quoted,PYTHON) tools/bootstrap.py lock
 
 setup: venv ## Set up all that run and test need, for a time without a network
-	@.venv/bin/limpet setup $(if $(filter mosquitto,$(BROKER)),--mosquitto)
+	@.venv/bin/limpet setup $(if $(filter mosquitto,$(value BROKER)),--mosquitto)
 
-clean: ## Remove what was set up, and with it the development certificates
-	rm -rf .venv build
+clean: ## Remove what was set up and can be had again; certificates, keys and images stay
+	@$(call quoted,PYTHON) tools/bootstrap.py clean
 
 venv:
-	@command -v $(PYTHON) >/dev/null || { echo "limpet: There is no $(PYTHON) here." \
+	@command -v $(call quoted,PYTHON) >/dev/null || { echo "limpet: There is no" $(call quoted,PYTHON) "here." \
 		"Install Python 3.11 or later: apt install python3 python3-venv"; exit 1; }
-	@$(PYTHON) tools/bootstrap.py
+	@$(call quoted,PYTHON) tools/bootstrap.py

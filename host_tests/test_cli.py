@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from limpet.cli import command_line
-from limpet.paths import REPO
 from tool import LIMPET
 
 # Presses Ctrl-C in the middle of the first import of the module that is named.
@@ -66,16 +63,3 @@ def test_ctrl_c_while_it_loads(module: str) -> None:
     line = [sys.executable, "-c", _INTERRUPTED.format(module=module)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-
-
-@pytest.mark.parametrize("target", ["image", "flash", "deploy", "test-board", "wokwi"])
-def test_make_without_a_board(target: str, tmp_path: Path) -> None:
-    """Which Boards there are is said, before anything is done."""
-    for name in ("Makefile", "boards"):
-        (tmp_path / name).symlink_to(REPO / name)
-    # Nothing is set up for this: `-o` takes what is to be set up first as done.
-    line = ["make", "-C", str(tmp_path), "-o", "venv", "-o", "setup", target]
-    assert shutil.which("make")
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "Say BOARD=, one of: esp32_devkit esp32c3_devkitm esp32s3_devkitc." in done.stderr

@@ -121,7 +121,7 @@ def device_folder(wanted: str) -> DeviceFolder:
     Raises Problem.
     """
     if "/" in wanted or Path(wanted).is_dir():
-        return checked(Path(wanted))
+        return checked(Path(wanted).expanduser())  # not every shell does so behind DEVICE=
     return checked(Layout(DEV).device(wanted), asked_id=wanted)
 
 
@@ -165,7 +165,7 @@ def _micropython(
 ) -> tuple[MicroPythonImage | None, Problem | None]:
     """The image that was named or downloaded; or else why there is none, which is no mistake."""
     if firmware:
-        return opened(firmware, board), None
+        return opened(firmware.expanduser(), board), None
     try:
         return opened(downloaded(board), board), None
     except Problem as problem:
