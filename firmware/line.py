@@ -73,7 +73,7 @@ def join(handover, crashes):
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
     kept = [Pairs(name, flash.read, flash.replace, 8192) for name in ("responses", "alerts")]
-    responses, warnings = [Messages(8, each, cfg.commit_after_s) for each in kept]
+    responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, VERSION, cause, clock.now, ladder.said)
     alerts = Alerts(base, warnings, unix, log)
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
@@ -82,10 +82,10 @@ def join(handover, crashes):
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
     link = Link(client, board, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
-    keep = settings.keeper(CONFIG, flash.read, flash.replace)
-    controls = Controls(clock, sampler, board.led, health.snapshot, keep, crashes.last)
-    stale = cfg.refuse_retained_commands
+    file, stale = (CONFIG, flash.read, flash.replace), cfg.refuse_retained_commands
+    controls = Controls(clock, sampler, board.led, health.snapshot, file, crashes.last)
     router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
+    health.refused["commands_dropped"] = router.dropped
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

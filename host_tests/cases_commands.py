@@ -4,7 +4,7 @@ import json
 
 from node.commands import TABLE
 from node.commands.later import Later
-from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
+from node.commands.memory import ENTRIES, IDS, RESPONSE_MAX, Memory
 from rig import Flash, Rig
 
 
@@ -97,28 +97,50 @@ def case_memory_file() -> None:
     again = Memory("m", flash.read, flash.replace)
     for id in ids:
         assert again.response(id) == id.encode() * 8
-    assert len(flash.files["m"]) == 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
+    assert len(flash.files["m.bin"]) == 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
     assert flash.writes == 2 * ENTRIES
+    for number in range(IDS):
+        memory.begin(str(number))
+    assert len(flash.files["m.ids"]) == 4 + IDS * 8
 
 
 def case_memory_damaged() -> None:
-    """A file that was cut or has a wrong bit counts as an empty one."""
+    """A file that was cut or has a wrong bit counts as an empty one, and the other one speaks."""
     flash = Flash()
     memory = Memory("m", flash.read, flash.replace)
     for id in ("a", "bc"):
         memory.begin(id)
         memory.finish(id, json.dumps({"id": id}).encode())
-    whole = flash.files["m"]
-    damaged = [whole[:end] for end in range(len(whole))] + [whole + b"\x00", whole * 200]
-    for at in range(len(whole)):
-        damaged.append(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
-    for data in damaged:
-        flash.files["m"] = data
-        again = Memory("m", flash.read, flash.replace)
-        assert "a" not in again
-        assert "bc" not in again
-    flash.files["m"] = whole
+    files = dict(flash.files)
+    for name in files:
+        whole = files[name]
+        damaged = [whole[:end] for end in range(len(whole))] + [whole + b"\x00", whole * 200]
+        for at in range(len(whole)):
+            damaged.append(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        for data in damaged:
+            flash.files = dict(files)
+            flash.files[name] = data
+            again = Memory("m", flash.read, flash.replace)
+            assert (again.response("a") is None) == (name == "m.bin")
+            assert "bc" in again
+            del flash.files["m.bin" if name == "m.ids" else "m.ids"]
+            again = Memory("m", flash.read, flash.replace)
+            assert "a" not in again
+            assert "bc" not in again
+    flash.files = files
     assert "a" in Memory("m", flash.read, flash.replace)
+
+
+def case_memory_of_hashes() -> None:
+    """A hash is looked for as a whole: what lies across two of them is none."""
+    flash = Flash()
+    memory = Memory("m", flash.read, flash.replace)
+    for number in range(IDS):
+        memory.begin(str(number))
+    whole = memory._seen
+    for at in range(len(whole) - 7):
+        assert (memory._at(whole[at : at + 7]) is not None) == (at % 8 == 0)
+    assert all(memory.failed(str(number)) is None for number in range(IDS))
 
 
 def case_memory_unreadable() -> None:
@@ -134,7 +156,7 @@ def case_memory_not_kept() -> None:
     """An id that flash does not take is not remembered, and the older ones stay."""
     flash = Flash()
     memory = Memory("m", flash.read, flash.replace)
-    for number in range(ENTRIES):
+    for number in range(IDS):
         memory.begin(str(number))
     flash.full = True
     try:
@@ -143,7 +165,7 @@ def case_memory_not_kept() -> None:
     except OSError:
         pass
     assert "new" not in memory
-    assert all(str(number) in memory for number in range(ENTRIES))
+    assert all(str(number) in memory for number in range(IDS))
     flash.full = False
     memory.begin("new")
     assert "new" in memory

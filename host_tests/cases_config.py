@@ -45,7 +45,7 @@ def case_defaults() -> None:
     assert (cfg.window, cfg.telemetry_qos, cfg.command_qos, cfg.outbox_readings) == (8, 1, 1, 20000)
     assert cfg.clean_session is False
     assert cfg.allow_public_broker is False
-    assert cfg.refuse_retained_commands is False
+    assert cfg.refuse_retained_commands is True
     assert config.parse(_text().encode()) == cfg
 
 

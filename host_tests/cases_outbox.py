@@ -357,6 +357,13 @@ def case_messages_are_bounded() -> None:
     assert (messages.queued, messages.dropped, messages.peek(0)[1].payload) == (3, 2, b"2")
     messages.put("t", b"x" * 5999)
     assert (messages.queued, messages.dropped) == (2, 4)
+    assert messages.room(0, 9)
+    assert not messages.room(1, 1)  # by bytes
+    messages = Messages(3, Store(), 2)
+    messages.put("t", b"1")
+    assert messages.room(2, 2999)
+    assert not messages.room(2, 3000)
+    assert not messages.room(3, 1)
 
 
 def case_messages_are_sent_again_after_rewind() -> None:

@@ -162,10 +162,9 @@ def configured() -> None:
     first += b'"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}'
 
     def scenario() -> "Iterator[int]":
-        keep = settings.keeper(PATH, read, replace)
         yield config.load(PATH).interval_s
         for interval_s in (60, 2, 86400):
-            keep(interval_s)
+            settings.keep(interval_s, PATH, read, replace)
             yield interval_s
 
     def check(before: int, after: int) -> None:

@@ -3,10 +3,9 @@
 import json
 import sys
 
-from node import pairs
 from node.commands import TABLE
 from node.commands.answers import OPEN_MAX, OPEN_TIMEOUT_MS
-from node.commands.memory import ENTRIES
+from node.commands.memory import ENTRIES, IDS
 from node.errors import CommandError
 from node.loan import let_go
 from node.reading import Reading
@@ -291,16 +290,87 @@ def case_repeated_id() -> None:
 
 
 def case_memory_is_bounded() -> None:
-    """The last 8 ids are known, over a reset too; the ninth pushes out the first."""
+    """The last 64 ids are known, over a reset too, 8 of them with their Responses."""
     rig = Rig()
-    for number in range(ENTRIES + 1):
-        rig.send(str(number), "reboot")
+    for number in range(IDS + 1):
+        rig.send(str(number), "identify")
     rig.reset()
-    for number in range(ENTRIES, 0, -1):
-        rig.send(str(number), "reboot")
-    assert len(rig.node.did) == ENTRIES + 1
-    rig.send("0", "reboot")
-    assert len(rig.node.did) == ENTRIES + 2
+    for number in range(IDS, 0, -1):
+        response = rig.send(str(number), "identify")
+        assert response["status"] == "executed"
+        kept = number > IDS - ENTRIES
+        assert response["result"] == ({"seconds": 5} if kept else {"kept": False}), number
+    assert len(rig.node.did) == IDS + 1
+    rig.send("0", "identify")
+    assert len(rig.node.did) == IDS + 2
+
+
+def case_memory_of_what_failed() -> None:
+    """A Command whose Response is forgotten is told from one that a reset interrupted."""
+    rig = Rig()
+    rig.node.fault = CommandError("sensor", "not wired")
+    assert rig.send("bad", "identify")["code"] == "sensor"
+    rig.node.fault = None
+    _interrupted(rig, "cut")
+    for number in range(ENTRIES):
+        rig.send(str(number), "identify")
+    for _ in range(2):
+        for id, code in (("bad", "forgotten"), ("cut", "interrupted")):
+            response = rig.send(id, "identify")
+            assert (response["status"], response["code"]) == ("failed", code)
+        rig.reset()
+    assert len(rig.node.did) == ENTRIES
+
+
+def _interrupted(rig: Rig, id: str) -> None:
+    """Have the power go in the middle of a Command."""
+
+    def cut(seconds: int) -> None:
+        raise KeyboardInterrupt
+
+    kept, rig.node.identify = rig.node.identify, cut  # type: ignore[method-assign]
+    try:
+        rig.send(id, "identify")
+        raise AssertionError("no cut")
+    except KeyboardInterrupt:
+        pass
+    rig.node.identify = kept  # type: ignore[method-assign]
+    rig.reset()
+
+
+def case_harmless_ones_cost_no_write() -> None:
+    """What changes nothing is not written to flash, and pushes out nothing that is."""
+    rig = Rig()
+    rig.send("good", "identify")
+    writes = rig.flash.writes
+    for number in range(IDS + 1):
+        rig.send(f"p{number}", ("ping", "get_status", "read_now")[number % 3])
+        if number % 3 == 2:
+            rig.node.callbacks[-1](Reading(7, number, NOW_S, 1, 244, 463))
+            rig.router.step(number)
+    assert rig.flash.writes == writes
+    first = rig.send("again", "get_status")
+    rig.node.snapshot = {"up": 6}
+    assert rig.send("again", "get_status") == first
+    assert rig.send("good", "identify")["result"] == {"seconds": 5}
+    rig.reset()
+    assert rig.send("again", "get_status")["result"] == {"up": 6}
+    assert rig.node.did.count(("identify", 5)) == 1
+
+
+def case_no_room_for_a_response() -> None:
+    """While its Response would push out one that has not left, a Command is not carried out."""
+    rig = Rig()
+    rig.free = 1
+    assert rig.send("a", "read_now") == {}
+    assert rig.send("b", "identify") == {}
+    rig.free = 2
+    assert rig.send("c", "identify")["status"] == "executed"
+    assert rig.router.dropped == {"no-room": 1}
+    assert rig.node.did == ["read_now", ("identify", 5)]
+    rig.node.snapshot = {"text": "x" * 600}
+    rig.room = lambda count, size: size <= 512  # type: ignore[method-assign]
+    assert rig.send("d", "get_status")["result"] == {"kept": False}
 
 
 def case_refused_ones_push_nothing_out() -> None:
@@ -320,31 +390,34 @@ def case_refused_ones_push_nothing_out() -> None:
 def case_reset_before_the_response() -> None:
     """After a reset in the middle of a Command its repeat is `failed`, and not carried out."""
     rig = Rig()
-    rig.send("a", "read_now")
-    rig.reset()
+    _interrupted(rig, "a")
     for _ in range(2):
-        response = rig.send("a", "read_now")
+        response = rig.send("a", "identify")
         assert (response["status"], response["code"]) == ("failed", "interrupted")
         rig.reset()
-    assert rig.node.did == ["read_now"]
+    assert rig.node.did == []
 
 
 def case_reboot() -> None:
     """The id is on flash before a reboot is asked for, its Response before it is put."""
     rig = Rig()
     seen = []
-    rig.node.reboot = lambda: seen.append(rig.flash.files["commands.bin"])  # type: ignore[method-assign]
+
+    def look() -> None:
+        seen.append(dict(rig.flash.files))
+
+    rig.node.reboot = look  # type: ignore[method-assign]
     put = rig.put
 
     def put_and_look(topic: str, payload: bytes) -> int:
-        seen.append(rig.flash.files["commands.bin"])
+        look()
         return put(topic, payload)
 
     rig.put = put_and_look  # type: ignore[method-assign]
     assert rig.send("again", "reboot")["status"] == "executed"
-    assert b"again" in seen[0]
-    assert b"executed" not in seen[0]
-    assert b"executed" in seen[1]
+    assert len(seen[0]["commands.ids"]) == 4 + 8
+    assert "commands.bin" not in seen[0]
+    assert b"executed" in seen[1]["commands.bin"]
     rig.reset()
     assert rig.send("again", "reboot")["status"] == "executed"
     assert len(seen) == 3  # two of the first, one of the second's put
@@ -357,7 +430,7 @@ def case_failing_handler() -> None:
     response = rig.send("a", "get_status")
     assert (response["status"], response["code"]) == ("failed", "sensor")
     assert rig.bugs == []
-    for number, fault in enumerate((KeyError("hunter2"), MemoryError("hunter2"), OSError(5))):
+    for number, fault in enumerate((KeyError("hunter2"), TypeError("hunter2"), OSError(5))):
         rig.node.fault = fault
         response = rig.send(str(number), "get_status")
         assert (response["status"], response["code"]) == ("failed", "internal")
@@ -405,19 +478,61 @@ def case_flash_full() -> None:
 def case_heap_full() -> None:
     """Without heap for the file a Command is not carried out, says so, and is no bug."""
     rig = Rig()
-    kept = pairs._put_together
+    memory = sys.modules["node.commands.memory"].__dict__
+    kept = memory["seal"]
 
     def no_room(each: object) -> bytes:
         raise MemoryError
 
-    pairs._put_together = no_room
+    memory["seal"] = no_room
     try:
         response = rig.send("a", "reboot")
     finally:
-        pairs._put_together = kept
+        memory["seal"] = kept
     assert (response["status"], response["code"]) == ("failed", "flash")
     assert rig.node.did == rig.bugs == []
     assert rig.send("b", "reboot")["status"] == "executed"
+    rig.node.fault = MemoryError()
+    response = rig.send("c", "reboot")
+    assert (response["status"], response["code"]) == ("failed", "memory")
+    assert rig.bugs == []
+
+
+def case_no_memory_for_what_answers() -> None:
+    """Without heap for the code that answers, a Command is told so by its id, and it is no bug."""
+    rig = Rig()
+
+    class Full:
+        """A module that there is no heap for."""
+
+        def __getattr__(self, name: str) -> object:
+            raise MemoryError
+
+    with _Modules():
+        let_go("node.commands", "node.shortage")
+        sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+        response = rig.raw(b'{"id":"a","action":"reboot"}')
+        assert (response["status"], response["code"]) == ("failed", "memory")
+        for unread in (
+            b'{"action":"reboot","id":"b"}',
+            b'{"id":"b',
+            b'{"id":""}',
+            b'{"id":"\xff"}',
+            b'{"id":"' + b"b" * 65 + b'"}',
+            b'{"id":"b\\""}',
+            b"",
+        ):
+            sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+            assert rig.raw(unread) == {}, unread
+        sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+        rig.free = 0
+        assert rig.raw(b'{"id":"c","action":"reboot"}') == {}
+        rig.free = 9
+        assert rig.router.dropped == {"memory": 9}
+        assert rig.lines == ["dropped reason=memory"] * 9
+        assert rig.bugs == []
+        assert "node.shortage" not in sys.modules
+        assert rig.send("a", "reboot")["status"] == "executed"
 
 
 def case_flash_full_halfway() -> None:
@@ -492,23 +607,27 @@ def case_read_now_is_bounded() -> None:
 
 
 def case_retained() -> None:
-    """A retained Command is carried out, once; by a setting it is rejected."""
-    rig = Rig()
+    """A retained Command is rejected; by a setting it is carried out, once."""
+    rig = Rig(refuse_retained=False)
     assert rig.raw(VALID, retained=True)["status"] == "executed"
     rig.raw(VALID, retained=True)
     assert rig.node.did == [("identify", 7)]
-    rig = Rig(refuse_retained=True)
+    rig = Rig()
     assert rig.raw(VALID, retained=True)["code"] == "retained"
     assert rig.node.did == []
     assert rig.send("a", "ping")["status"] == "executed"
 
 
 def case_foreign_topic() -> None:
-    """What did not come on the device's own topic is dropped and counted."""
+    """What did not come on the device's own topic is dropped, counted, and loads no code."""
     rig = Rig()
-    for topic in (HOME, BASE, "limpet/home/desk/climate/node-2/commands", "", TOPIC + "/"):
-        assert rig.raw(VALID, topic=topic) == {}
+    with _Modules():
+        let_go("node.commands")
+        for topic in (HOME, BASE, "limpet/home/desk/climate/node-2/commands", "", TOPIC + "/"):
+            assert rig.raw(VALID, topic=topic) == {}
+        assert not _loaded()
     assert rig.router.dropped == {"foreign-topic": 5}
+    assert rig.lines == ["dropped reason=foreign-topic"] * 5
 
 
 def case_truncated() -> None:
@@ -584,14 +703,24 @@ def case_open_ones_keep_it() -> None:
         rig.send("a", "ping")
         rig.router.step(0)
         rig.send("b", "read_now")
+        rig.router._until = 0
         rig.router.step(59_999)
-        rig.flash.full = True
-        rig.router.step(59_999 + OPEN_TIMEOUT_MS)
-        rig.router.step(59_999 + 60_000)
         assert _loaded()
+        rig.router._until = None
+        rig.router.step(59_999 + OPEN_TIMEOUT_MS)
         assert rig.send("b", "read_now")["code"] == "timeout"
+
+        def fill(seconds: int) -> None:
+            rig.flash.full = True
+
+        kept, rig.node.identify = rig.node.identify, fill  # type: ignore[method-assign]
+        assert rig.send("c", "identify")["status"] == "executed"
+        rig.node.identify = kept  # type: ignore[method-assign]
+        rig.router.step(100_000)
+        rig.router.step(160_000)
+        assert _loaded()
         rig.flash.full = False
-        rig.send("c", "ping")
+        rig.send("d", "identify")
         rig.router.step(200_000)
         rig.router.step(260_000)
         assert not _loaded()

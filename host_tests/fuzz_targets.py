@@ -321,7 +321,8 @@ class Command:
         self._responses = 0
         self.read, self.replace = self._files.get, self._files.__setitem__
         self._router = Router(BASE, self, self, self, lambda: NOW_S, self._log, self._bugs.append)
-        self._router.on_message(BASE, b"", False, False)  # imports what answers, once for all
+        # Imports what answers, once for all.
+        self._router.on_message(BASE + "/commands", b"", False, False)
 
     # What handlers ask for.
 
@@ -344,6 +345,10 @@ class Command:
 
     def read_now(self, callback) -> None:  # type: ignore[no-untyped-def]
         """Never answer."""
+
+    def room(self, count: int, size: int) -> bool:
+        """There always is."""
+        return True
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a Response, which must be to us and JSON."""
@@ -371,8 +376,10 @@ class Command:
     def feed(self, data: bytes) -> None:
         """Hear one Command, and let what is answered later run out of time."""
         if len(data) & 1:  # else most inputs are repeats
-            self._router._answers._memory._entries.clear()  # type: ignore[union-attr]
-            self._router._answers._refused._entries.clear()  # type: ignore[union-attr]
+            answers = self._router._answers
+            for memory in (answers._memory, answers._refused, answers._harmless):  # type: ignore[union-attr]
+                memory._entries.clear()
+                memory._seen = bytearray()
         self.heard(BASE + "/commands", data, False, False)
         self._router.step(0)
         self._router.step(10000)
@@ -508,10 +515,11 @@ class Memory:
         """Load it as it is, and with a CRC that makes it credible; then use what was loaded."""
         for self._said in (data, crc32(data).to_bytes(4, "big") + data[:400]):
             written: dict = {}
-            memory = self._kept("commands.bin", self._read, written.__setitem__)
+            memory = self._kept("commands", self._read, written.__setitem__)
             memory.begin("new")
             memory.finish("new", b"{}")
-            if memory.response("new") != b"{}" or len(written["commands.bin"]) > 5000:
+            size = len(written["commands.bin"]) + len(written["commands.ids"])
+            if memory.response("new") != b"{}" or size > 5520:
                 raise AssertionError("memory")
 
 

@@ -74,11 +74,12 @@ class Node:
 class Rig:
     """A router over a flash that outlives it: `reset()` makes a new one."""
 
-    def __init__(self, refuse_retained: bool = False) -> None:
+    def __init__(self, refuse_retained: bool = True) -> None:
         self.flash = Flash()
         self.node = Node()
         self.now_s: int | None = NOW_S
         self.responses: list[tuple[str, bytes]] = []
+        self.free = 99
         self.lines: list[str] = []
         self.bugs: list[Exception] = []
         self.refuse_retained = refuse_retained
@@ -96,6 +97,10 @@ class Rig:
             self.bugs.append,
             self.refuse_retained,
         )
+
+    def room(self, count: int, size: int) -> bool:
+        """Whether so many Responses of that size fit."""
+        return self.free >= count
 
     def put(self, topic: str, payload: bytes) -> int:
         """Take a Response, as the outbox does."""

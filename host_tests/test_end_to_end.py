@@ -6,7 +6,7 @@ import json
 from time import monotonic
 
 import pytest
-from brokers import PASSWORD, RunningBroker
+from brokers import PASSWORD, RunningBroker, base
 from limpet.micropython.node import REPLAY
 from nodes import (
     Commander,
@@ -171,6 +171,40 @@ def test_commands_are_answered(broker: RunningBroker, node: StartNode) -> None:
     assert len(operator.seen(f"{running.base}/commands/response/#")) == 4
 
 
+def test_commands_that_waited_are_all_answered(broker: RunningBroker, node: StartNode) -> None:
+    """What the broker has queued while the node was away is carried out, and each has its Response.
+
+    By default, which refuses retained ones: what was queued is none.
+    """
+    operator = broker.operator()
+    running = node(broker)
+    wait_for_status(operator, online)
+    running.until("sampler reading")
+    assert running.stop() == 0
+    commander = Commander(operator)
+    waiting = [commander.send("ping") for _ in range(12)]
+    again = Node(running.root, running.device_id)
+    try:
+        again.start()
+        assert {commander.response(each)["status"] for each in waiting} == {"executed"}
+        assert commander.ask("ping")["status"] == "executed"
+    finally:
+        again.kill()
+    assert len(operator.seen(f"{running.base}/commands/response/#")) == 13
+
+
+def test_retained_command_is_refused(broker: RunningBroker, node: StartNode) -> None:
+    """A retained Command would come at every connect: it is answered `rejected`, by default."""
+    operator = broker.operator()
+    operator.publish(f"{base()}/commands", {"id": "ret-1", "action": "reboot"}, retain=True)
+    running = node(broker)
+    commander = Commander(operator)
+    refused = commander.response("ret-1")
+    assert (refused["status"], refused["code"]) == ("rejected", "retained")
+    assert commander.ask("ping")["status"] == "executed"
+    assert len(running.said("node boot=")) == 1
+
+
 def test_reply_to_is_where_the_response_goes(broker: RunningBroker, node: StartNode) -> None:
     """A Response goes below commands/response where `reply_to` says so, and nowhere else."""
     operator = broker.operator()
@@ -228,7 +262,9 @@ def test_nonsense_is_answered_or_counted_and_the_node_goes_on(
     operator.publish(commands, {"id": "known", "action": "fly"})
     commander = Commander(operator)
     assert commander.response("known")["code"] == "unknown-action"
-    assert commander.ask("ping")["status"] == "executed"
+    dropped = commander.ask("get_status")["result"]["commands_dropped"]
+    assert dropped["not-json"] == 2
+    assert dropped["no-id"] == dropped["not-an-object"] == 1
     assert len(operator.seen(f"{running.base}/commands/response/#")) == 2
 
 

@@ -44,7 +44,7 @@ def joined(handover, crashes):
     node = line.join(handover, crashes)
     del line.join
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity")
+    let_go("line", "device.boots", "device.identity", "node.settings")
     return node
 
 

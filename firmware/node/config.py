@@ -240,8 +240,9 @@ _KEYS = (
     ("wifi_ssid", None, _text(1, 32)),
     ("wifi_password", None, _text(8, 64)),
     ("allow_public_broker", False, _flag),
-    # Off: amqtt marks the Commands it has queued as retained. Ids and ttl are what protects.
-    ("refuse_retained_commands", False, _flag),
+    # A retained Command comes at each connect. Off: for a broker that marks as retained what it has
+    # queued, as amqtt by itself does; then ids and ttl are what protects.
+    ("refuse_retained_commands", True, _flag),
 )
 _NULLABLE = ("ca", "cert", "key") + tuple(name for name, default, _ in _KEYS if default is None)
 

@@ -6,22 +6,24 @@ Response is through.
 
 from micropython import const
 
+from node.loan import let_go
+
 _BLINK_MS = const(250)
 
 
 class Controls:
-    """`save(interval_s)` keeps the interval over a reset; `status()` gives the health snapshot,
-    `crash()` what the node died of last (dicts).
+    """`config`: path of the config, and what reads and replaces a file; `status()` gives the health
+    snapshot, `crash()` what the node died of last (dicts).
     """
 
-    def __init__(self, clock, sampler, led, status, save, crash):
+    def __init__(self, clock, sampler, led, status, config, crash):
         self.clock = clock
         self.sampler = sampler
         self.status = status
         self.crash = crash
         self._reboot = False
         self._led = led
-        self._save = save
+        self._config = config
         self._asking = []
         self._blinks = 0
         self._blink_at = 0
@@ -30,7 +32,12 @@ class Controls:
         """Take a Reading every `seconds` from now on, over resets too. OSError when flash does not
         take it.
         """
-        self._save(seconds)
+        from node import settings
+
+        try:
+            settings.keep(seconds, *self._config)
+        finally:
+            let_go("node.settings")
         self.sampler.interval_ms = seconds * 1000
 
     def asked_to_leave(self):

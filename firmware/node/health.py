@@ -21,6 +21,7 @@ class Health:
         self._backlog = backlog
         self._supervisor = supervisor
         self._downs = downs  # cause -> how often the Link went down for it
+        self.refused = {}  # name -> counts that are said where there are any
         self._due = 0
         self._heap_min = None
 
@@ -57,6 +58,9 @@ class Health:
         idf = self._board.idf_heap()
         if idf:
             said["idf"], said["idf_largest"], said["idf_min"] = idf
+        for name, count in self.refused.items():
+            if count:
+                said[name] = count
         return said
 
     def step(self, now):

@@ -175,14 +175,16 @@ class Messages:
         """Messages not acknowledged."""
         return len(self._held)
 
+    def room(self, count, size):
+        """Whether `count` more Messages of `size` bytes fit, without the oldest going for them."""
+        held = self._held
+        taken = sum([len(each[1].payload) for each in held])
+        return len(held) + count <= self._quota and taken + count * size <= _MESSAGES_SIZE
+
     def put(self, topic, payload):
         """Take a Message in (str, bytes): QoS 1, not retained."""
-        held = self._held
-        room = _MESSAGES_SIZE - len(payload)
-        while held and (
-            len(held) >= self._quota or sum(len(each[1].payload) for each in held) > room
-        ):
-            held.pop(0)
+        while self._held and not self.room(1, len(payload)):
+            self._held.pop(0)
             self.dropped += 1
         self._last += 1
         self._held.append([self._last, Message(topic, payload, 1, False), False])

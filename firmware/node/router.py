@@ -12,6 +12,7 @@ from node import topics
 from node.loan import let_go
 
 _IDLE_MS = const(60_000)
+_CODE = ("node.commands", "node.strictjson", "node.levels")
 
 
 class Router:
@@ -20,18 +21,20 @@ class Router:
     base: the device's base topic (str). node: what handlers may ask for. responses.put(topic,
     payload): takes a Response (str, bytes). flash: has read(path) and replace(path, bytes), for the
     memory of Commands. unix() -> Unix seconds or None. log(area, words). on_bug(exc): told of what
-    a handler must not raise. refuse_retained: off by default, as amqtt marks the Commands it had
-    queued as retained.
+    a handler must not raise. refuse_retained: a retained Command comes again at each connect, also
+    when its id is long forgotten.
 
     topic: where Commands come in (str). dropped: reason -> how many payloads got no Response.
     """
 
-    def __init__(self, base, node, responses, flash, unix, log, on_bug, refuse_retained=False):
+    def __init__(self, base, node, responses, flash, unix, log, on_bug, refuse_retained=True):
         self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
+        self._responses = responses
+        self._log = log
         self._on_bug = on_bug
         self._given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
-        self._given += (self.dropped, [])
+        self._given += (self._drop, [])
         self._answers = None
         self._until = None  # when what answers is let go of; None: counted from the next step
 
@@ -40,6 +43,9 @@ class Router:
 
         dup is not looked at: the id alone tells a repeat, also over a new packet id.
         """
+        if topic != self.topic:
+            self._drop("foreign-topic")
+            return
         try:
             if self._answers is None:
                 gc.collect()  # code that stays for a minute is not to be spread among garbage
@@ -47,12 +53,28 @@ class Router:
 
                 self._answers = Answers(*self._given)
             self._until = None
-            if topic == self.topic:
-                self._answers.take(payload, retained)
-            else:
-                self._answers.drop("foreign-topic")
+            self._answers.take(payload, retained)
+        except MemoryError:
+            self._drop("memory")
+            if self._answers is None:
+                let_go(*_CODE)  # what of it there was room for
+                self._refuse(payload)
         except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
+
+    def _refuse(self, payload):
+        try:
+            from node.shortage import refuse
+
+            refuse(payload, self.topic + "/response", self._responses)
+        except MemoryError:
+            pass
+        let_go("node.shortage")
+
+    def _drop(self, reason):
+        """Count and log a payload that gets no Response."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self._log("command", "dropped reason=%s" % reason)
 
     def step(self, now):
         """Answers what has its result or no time left; returns ms until it wants to be called."""
@@ -66,5 +88,5 @@ class Router:
             return min(wait_ms, self._until - now)
         if answers.idle:
             self._answers = None
-            let_go("node.commands", "node.strictjson", "node.levels")
+            let_go(*_CODE)
         return wait_ms

@@ -1,7 +1,7 @@
 """What the node does with its config: takes it from flash, and puts it back with another interval.
 
 The checker (config.py) is needed at boot, and takes 13 KB of heap: it is imported on use and let go
-of at once. It will not check anything itself.
+of at once; so is this module, when the node is joined. It will not check anything itself.
 """
 
 import json
@@ -19,15 +19,9 @@ def load(path):
         let_go("node.config", "node.strictjson", "node.levels")
 
 
-def keeper(path, read, replace):
-    """`keep(interval_s)`: puts another interval into the file at `path`. `read` and `replace` may
-    raise OSError.
-    """
-
-    def keep(interval_s):
-        replace(path, changed(read(path), interval_s))
-
-    return keep
+def keep(interval_s, path, read, replace):
+    """Put another interval into the file at `path`. `read` and `replace` may raise OSError."""
+    replace(path, changed(read(path), interval_s))
 
 
 def changed(text, interval_s):

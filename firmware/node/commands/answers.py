@@ -4,11 +4,12 @@
             -> id on flash -> handler -> Response on flash -> Response
 
 A fault found in the first line is `rejected` (or `expired`) and remembered in RAM; what comes after
-is `executed` or `failed` and remembered on flash too. Without a readable id: dropped and counted.
-It will not read a socket, a clock or flash, nor carry out a Command twice.
+is `executed` or `failed` and remembered on flash too, but for Commands that change nothing. Without
+a readable id, or room for a Response: dropped and counted.
+It will not read a socket, a clock or flash, nor carry out twice what changes anything.
 """
 
-from node.commands import TABLE, load
+from node.commands import HARMLESS, TABLE, load
 from node.commands.later import Later
 from node.commands.memory import RESPONSE_MAX, Memory
 from node.commands.parse import parse
@@ -21,30 +22,33 @@ IDLE_MS = 60000
 
 # Nothing of the exception: it may quote anything.
 _BUG = ("internal", "a bug: it is in the node's log")
+_NO_MEMORY = ("memory", "no memory for it now")
 
 
 class Answers:
     """What node/router.py imports when a Command comes, and lets go of again; its arguments are
     the router's.
 
-    dropped: reason -> how many payloads got no Response. refused: the ids and Responses of refused
-    Commands, a list. Both outlive this object.
+    drop(reason): counts and logs a payload that gets no Response. refused: the ids and Responses of
+    refused Commands, a list that outlives this object.
     """
 
     def __init__(
-        self, base, node, responses, flash, unix, log, on_bug, refuse_retained, dropped, refused
+        self, base, node, responses, flash, unix, log, on_bug, refuse_retained, drop, refused
     ):
         self._base = base
         self._node = node
         self._responses = responses
-        self._memory = Memory("commands.bin", flash.read, flash.replace)
+        self._memory = Memory("commands", flash.read, flash.replace)
         # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
         self._refused = Memory(entries=refused)
+        # Of Commands that change nothing; gone with this object.
+        self._harmless = Memory()
         self._unix = unix
         self._log = log
         self._on_bug = on_bug
         self._refuse_retained = refuse_retained
-        self._dropped = dropped
+        self._drop = drop
         # Commands whose result comes later: [command, later, deadline or None].
         self._open = []
 
@@ -57,14 +61,12 @@ class Answers:
         """Answer a Command (bytes), at once or in a later `step`."""
         command = parse(payload, self._base)
         if command.id is None:
-            self.drop(command.fault[0])
+            self._drop(command.fault[0])
+        elif not self._responses.room(1 + len(self._open), RESPONSE_MAX):
+            # No Response that waits to be sent makes way for another one.
+            self._drop("no-room")
         else:
             self._take(command, retained)
-
-    def drop(self, reason):
-        """Count and log a payload that gets no Response."""
-        self._dropped[reason] = self._dropped.get(reason, 0) + 1
-        self._log("command", "dropped reason=%s" % reason)
 
     def step(self, now):
         """Answers what has its result or no time left; returns ms until it wants to be called."""
@@ -84,10 +86,10 @@ class Answers:
 
     def _take(self, command, retained):
         if any(entry[0].id == command.id for entry in self._open):
-            return self.drop("pending")  # its one Response is still to come
-        for memory in (self._memory, self._refused):
+            return self._drop("pending")  # its one Response is still to come
+        for memory in (self._memory, self._refused, self._harmless):
             if command.id in memory:
-                return self._repeat(command, memory.response(command.id))
+                return self._repeat(command, memory)
         status, fault = REJECTED, command.fault
         if not fault and retained and self._refuse_retained:
             fault = ("retained", "retained Commands are refused here")
@@ -98,7 +100,9 @@ class Answers:
                 handler, params = load(command.action, command.params)
             except CommandError as exc:
                 fault = (exc.code, exc.text)
-            except Exception as exc:  # noqa: BLE001 - a file that cannot be imported, no heap for it
+            except MemoryError:
+                status, fault = FAILED, _NO_MEMORY
+            except Exception as exc:  # noqa: BLE001 - a file that cannot be imported
                 self._on_bug(exc)
                 status, fault = FAILED, _BUG
         if fault:
@@ -116,10 +120,11 @@ class Answers:
         return REJECTED, None
 
     def _execute(self, command, handler, params):
-        try:
-            self._memory.begin(command.id)
-        except OSError:
-            return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
+        if command.action not in HARMLESS:
+            try:
+                self._memory.begin(command.id)
+            except OSError:
+                return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
         outcome = self._run(handler, params)
         if isinstance(outcome[0], Later):
             if len(self._open) < OPEN_MAX:
@@ -133,6 +138,8 @@ class Answers:
             return handler(params, self._node), None, None
         except CommandError as exc:
             return None, exc.code, exc.text
+        except MemoryError:
+            return None, _NO_MEMORY[0], _NO_MEMORY[1]
         except Exception as exc:  # noqa: BLE001 - a bug in one handler must not cost the Response
             self._on_bug(exc)
             return None, _BUG[0], _BUG[1]
@@ -141,15 +148,19 @@ class Answers:
         """Answers a Command that was begun: on flash first, as a reset may follow."""
         result, code, text = outcome
         ts = self._unix()
+        status = FAILED if code else EXECUTED
         if code:
-            status, payload = FAILED, refused(command.id, FAILED, code, text, ts)
+            payload = refused(command.id, FAILED, code, text, ts)
         else:
-            status, payload = EXECUTED, executed(command.id, result, ts)
+            payload = executed(command.id, result, ts)
         kept = payload
         if len(payload) > RESPONSE_MAX:
             kept = executed(command.id, {"kept": False}, ts)
+            if not self._responses.room(1, len(payload)):
+                payload = kept
+        memory = self._harmless if command.action in HARMLESS else self._memory
         try:
-            self._memory.finish(command.id, kept)
+            memory.finish(command.id, kept, code is not None)
         except OSError as exc:
             # A repeat is answered from RAM; after a reset it would be `interrupted`.
             self._log("command", "response not on flash errno=%s" % exc.errno)
@@ -160,11 +171,18 @@ class Answers:
         self._refused.finish(command.id, payload)
         self._put(command, payload, status)
 
-    def _repeat(self, command, response):
-        if response is None:
-            self._finish(command, (None, "interrupted", "a reset came before its Response"))
-        else:
-            self._put(command, response, "repeated")
+    def _repeat(self, command, memory):
+        payload = memory.response(command.id)
+        if not payload:
+            failed, ts = memory.failed(command.id), self._unix()
+            if failed is False:
+                payload = executed(command.id, {"kept": False}, ts)
+            else:
+                code, text = "interrupted", "a reset came before its Response"
+                if failed:
+                    code, text = "forgotten", "it failed; what for is not kept any more"
+                payload = refused(command.id, FAILED, code, text, ts)
+        self._put(command, payload, "repeated")
 
     def _put(self, command, payload, status):
         self._responses.put(command.reply_to, payload)

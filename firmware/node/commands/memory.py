@@ -1,53 +1,91 @@
-"""The last Commands' ids with their Responses, in RAM and on flash: what makes a repeat harmless.
+"""The last Commands' ids, and the Responses to the very last, in RAM and on flash: what makes a
+repeat harmless.
 
 An id is on flash before its Command is carried out, its Response as soon as there is one: 2 writes
-of one small file for each Command. With an id whose Response is missing, a reset came in between.
+of a small file. Of 64 ids a short hash stays, of 8 the Response too. With an id whose Response was
+never there, a reset came in between.
 It will not judge: who asks decides what a missing Response means.
 """
 
+from hashlib import sha256
+
+from micropython import const
+
+from node.handover import seal, unseal
 from node.pairs import Pairs
 
 ENTRIES = 8
+IDS = 64
 RESPONSE_MAX = 512
-_FILE_MAX = 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
+
+# What is kept of an id: so many bytes of its hash, and what became of the Command. The latter comes
+# to flash with the next id; until then its Response, the last one, tells it.
+_HASH = const(7)
+_SIZE = const(8)
+_BEGUN = const(0)
+_DONE = const(1)
+_FAULT = const(2)
 
 
 class Memory:
-    """At most ENTRIES ids (str, ASCII, up to 64) with Responses (bytes); the oldest goes first.
+    """At most IDS ids (str, ASCII, up to 64), the last ENTRIES with Responses (bytes); the oldest
+    goes first.
 
-    path: the file; read(path) -> bytes or None; replace(path, bytes): atomic, raises OSError.
-    Without a path it lives in RAM alone, in the list `entries`. A file that is damaged or cannot be
-    read counts as empty.
+    path: of the files, without their suffix; read(path) -> bytes or None; replace(path, bytes):
+    atomic, raises OSError. Without a path it lives in RAM alone, in the list `entries`, with
+    ENTRIES ids. A file that is damaged or cannot be read counts as empty.
 
     kept: whether flash has all of it.
     """
 
     def __init__(self, path=None, read=None, replace=None, entries=None):
         self.kept = True
-        self._pairs = Pairs(path, read, replace, _FILE_MAX) if path else None
+        self._ids = path and path + ".ids"
+        self._replace = replace
+        self._pairs = None
         self._entries = [] if entries is None else entries
-        for id, response in self._pairs.load() if path else ():
-            self._entries.append([id, response or None])
+        self._seen = b""  # hashes and states, oldest first
+        if not path:
+            return
+        try:
+            seen = unseal(read(self._ids)) or b""
+        except OSError:
+            seen = b""
+        if len(seen) <= IDS * _SIZE and not len(seen) % _SIZE:
+            self._seen = bytearray(seen)
+        size_max = 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
+        self._pairs = Pairs(path + ".bin", read, replace, size_max)
+        for id, response in self._pairs.load()[-ENTRIES:]:
+            self._entries.append([id, response])
+        if self._entries and response:
+            self._note(id, b'"status":"failed"' in response)
 
     def __contains__(self, id):
-        return self._find(id) is not None
+        return self._find(id) is not None or self._at(_hash(id)) is not None
 
     def response(self, id):
-        """The Response (bytes) to a known id, or None when there never was one."""
+        """The Response (bytes) to a known id, or None when there is none."""
         entry = self._find(id)
         return entry[1] if entry else None
 
+    def failed(self, id):
+        """Whether the Command with a known id has failed; None: it has never been answered."""
+        at = self._at(_hash(id))
+        state = _BEGUN if at is None else self._seen[at + _HASH]
+        return None if state == _BEGUN else state == _FAULT
+
     def begin(self, id):
         """Takes note of a new id before its Command is carried out. Raises OSError if not kept."""
-        self._entries.append([id, None])
         try:
-            self._save()
-        except OSError:
-            self._entries.pop()
-            raise
-        del self._entries[:-ENTRIES]
+            seen = bytearray(self._seen[-(IDS - 1) * _SIZE :])
+            seen += _hash(id)
+            seen.append(_BEGUN)
+            self._replace(self._ids, seal(seen))
+        except MemoryError:
+            raise OSError("memory")
+        self._seen = seen
 
-    def finish(self, id, response):
+    def finish(self, id, response, failed=False):
         """Keeps the Response (bytes, at most RESPONSE_MAX). Raises OSError if in RAM alone."""
         entry = self._find(id)
         if entry is None:
@@ -55,8 +93,11 @@ class Memory:
             self._entries.append(entry)
             del self._entries[:-ENTRIES]
         entry[1] = response
-        self.kept = False
-        self._save()
+        if self._pairs:
+            self._note(id, failed)
+            self.kept = False
+            self._pairs.save(self._entries)
+            self.kept = True
 
     def _find(self, id):
         for entry in self._entries:
@@ -64,8 +105,20 @@ class Memory:
                 return entry
         return None
 
-    def _save(self):
-        if self._pairs:
-            held = self._entries[-ENTRIES:]
-            self._pairs.save([(id, response or b"") for id, response in held])
-        self.kept = True
+    def _at(self, digest):
+        """Where in `_seen` the hash `digest` stands, or None."""
+        seen = self._seen
+        for at in range(0, len(seen), _SIZE):
+            if seen[at] == digest[0] and seen[at : at + _HASH] == digest:
+                return at
+        return None
+
+    def _note(self, id, failed):
+        """Keep in RAM what became of the Command `id`."""
+        at = self._at(_hash(id))
+        if at is not None:
+            self._seen[at + _HASH] = _FAULT if failed else _DONE
+
+
+def _hash(id):
+    return sha256(id.encode()).digest()[:_HASH]
