@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
+from cyclopts import CycloptsError
 from limpet.cli import command_line
 from tool import LIMPET
 
@@ -55,6 +57,76 @@ def test_typing_errors(words: list[str], said: str, where: str) -> None:
     assert first.startswith("limpet: ")
     assert said in first
     assert second == f"See {where} --help."
+
+
+SECONDS = ("0", "-1", "nan", "inf", "1e300", "soon")
+PORTS = ("0", "-1", "65536", "8883.5", "x")
+# Each option that is a number, and values that mean nothing there.
+NUMBERS = [
+    (["run"], "--seconds", SECONDS),
+    (["run"], "--speed", ("0", "-1", "nan", "1e9")),
+    (["node", "--root", "x"], "--speed", ("0", "nan")),
+    (["send", "n", "ping"], "--timeout", SECONDS),
+    (["send", "n", "ping"], "--ttl", ("-1", "0.4", "1e3", "soon")),
+    (["send", "n", "ping"], "--port", PORTS),
+    (["watch"], "--port", PORTS),
+    (["broker"], "--port", PORTS[1:]),
+    (["provision"], "--port", PORTS),
+    (["wokwi", "b"], "--port", PORTS),
+    (["flash", "b"], "--baud", ("0", "-1", "300", "115200.5")),
+    (["test-board", "b"], "--patience", ("0", "-1", "1.5", "10000000")),
+]
+
+
+def error_of(words: list[str]) -> str:
+    """What is said of a command line; nothing is run."""
+    try:
+        command_line().parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(("words", "option", "values"), NUMBERS)
+def test_numbers_that_mean_nothing(words: list[str], option: str, values: tuple[str, ...]) -> None:
+    """Each is refused by name, before anything is begun: no time, no port, no number."""
+    for value in values:
+        assert f"for {option}" in error_of([*words, f"{option}={value}"]), value
+
+
+def test_numbers_at_the_ends_of_their_ranges() -> None:
+    """What does mean something is taken: a free port to listen on, a Command that never expires."""
+    for words in (
+        "run --seconds 0.5 --speed 20",
+        "send n ping --ttl 0 --timeout 86400 --port 65535",
+        "broker --port 0",
+        "flash b --baud 921600",
+        "test-board b --patience 1",
+    ):
+        assert error_of(words.split()) == ""
+
+
+def test_each_number_is_tried() -> None:
+    """A number that is new on a command line is in the table above."""
+    known = {(words[0], option) for words, option, _ in NUMBERS}
+    app = command_line()
+    for name in app:
+        if name.startswith("-"):
+            continue
+        for argument in app[name].assemble_argument_collection():
+            kinds = {argument.hint, *get_args(argument.hint)}
+            if kinds & {int, float} and argument.name != "--flash":  # which is one of three
+                assert (name, argument.name) in known
+
+
+def test_no_seconds_are_no_run() -> None:
+    """As a user meets it: `make run SECONDS=0` says what is wrong instead of running for ever."""
+    done = limpet("run", "--seconds=0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        'limpet: Invalid value "0.0" for --seconds. Must be > 0.',
+        "See limpet run --help.",
+    ]
 
 
 @pytest.mark.parametrize("module", ["cyclopts", "limpet.deploying.console"])

@@ -170,7 +170,15 @@ def test_waiting_for_lines_yet_to_come(make: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"heap": "much"}, {"speed": 0}, {"arch": "sparc"}, {"root": "nowhere"}]
+    "options",
+    [
+        {"heap": "much"},
+        {"heap": "9999m"},
+        {"speed": 0},
+        {"speed": float("nan")},
+        {"arch": "sparc"},
+        {"root": "nowhere"},
+    ],
 )
 def test_bad_options_are_refused(make: Node, tmp_path: Path, options: dict[str, object]) -> None:
     """Options that cannot work are refused with cause and remedy, before anything runs."""

@@ -22,6 +22,7 @@ from limpet.authority import Authority
 from limpet.brokers import mosquitto_config, passwords
 from limpet.firmware import config, errors, topics
 from limpet.layout import Layout
+from limpet.numbers import Port
 from limpet.operating import operators
 from limpet.paths import DEV
 from limpet.problem import Problem
@@ -167,7 +168,7 @@ def provision(
     zone: str | None = None,
     device_type: str | None = None,
     broker: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     username: str | None = None,
     password_file: Path | None = None,

@@ -27,6 +27,7 @@ from limpet.board.files_on_chip import Files
 from limpet.board.image import IMAGES
 from limpet.board.image_folder import ImageFolder
 from limpet.board.port import find_port
+from limpet.numbers import Baud
 from limpet.problem import Problem
 
 BAUD = 460800  # what every USB bridge and a cable of a metre do
@@ -38,7 +39,7 @@ def flash(
     *,
     port: str | None = None,
     image: Path | None = None,
-    baud: int = BAUD,
+    baud: Baud = BAUD,
     erase: bool = False,
 ) -> None:
     """Put MicroPython, and the node's files if it has none yet, onto a board.

@@ -19,6 +19,7 @@ from cyclopts import Parameter
 
 from limpet.brokers.listener import Listener
 from limpet.layout import Layout, announced
+from limpet.numbers import ListeningPort
 from limpet.paths import DEV
 from limpet.problem import Problem
 
@@ -128,7 +129,7 @@ def broker(
     *,
     directory: Annotated[Path, Parameter(name="--dir")] = DEV,
     host: str = LOOPBACK,
-    port: int = TLS_PORT,
+    port: ListeningPort = TLS_PORT,
     verbose: bool = False,
 ) -> int:
     """Run a broker with TLS and client certificates for the devices provisioned in a directory.

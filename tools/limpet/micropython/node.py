@@ -20,6 +20,7 @@ from limpet.micropython import debian
 from limpet.micropython.bytecode import ROM, compiled
 from limpet.micropython.interpreter import micropython
 from limpet.micropython.umqtt import umqtt_dir
+from limpet.numbers import Speed
 from limpet.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
 from limpet.problem import Problem
 
@@ -59,9 +60,9 @@ class NodeProcess:
     ) -> None:
         if not root.is_dir():
             raise Problem(f"There is no folder {root}.", "Make a node in it: limpet provision.")
-        if heap is not None and not re.fullmatch(r"[1-9]\d*[kKmM]?", heap):
+        if heap is not None and not re.fullmatch(r"[1-9](\d{0,8}|\d{0,5}[kK]|\d{0,2}[mM])", heap):
             raise Problem(f"A heap of {heap} is no size.", "Say it in bytes, k or m: 128k.")
-        if speed <= 0:
+        if not 0 < speed < float("inf"):
             raise Problem(f"A clock cannot run at speed {speed:g}.", "Say 1, or 20 for faster.")
         path = [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve()]
         rom = None
@@ -220,7 +221,7 @@ def node(
     replay: Path = REPLAY,
     heap: str | None = None,
     arch: str = debian.HOST,
-    speed: float = 1.0,
+    speed: Speed = 1.0,
     umqtt: Path | None = None,
     bytecode: bool = False,
     frozen: bool = False,

@@ -23,6 +23,7 @@ from limpet.firmware import config, errors
 from limpet.layout import Layout, running_port
 from limpet.micropython import debian
 from limpet.micropython.node import NodeProcess
+from limpet.numbers import Seconds, Speed
 from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.live import LogLine, Run, Stop
@@ -161,10 +162,10 @@ def run(
     *,
     directory: Annotated[Path, Parameter(name="--dir")] = DEV,
     device: str = FIRST_DEVICE,
-    seconds: float | None = None,
+    seconds: Seconds | None = None,
     arch: str = debian.HOST,
     heap: str | None = None,
-    speed: float = 1.0,
+    speed: Speed = 1.0,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
@@ -216,7 +217,7 @@ def run(
 
 def _follow(run: Run, node: NodeProcess, seconds: float | None) -> int:
     """Run the node to its end and return the exit code."""
-    limit = run.started + seconds if seconds else float("inf")
+    limit = run.started + seconds if seconds is not None else float("inf")
     node.start()
     try:
         run.pump(lambda: run.stop.asked or node.returncode is not None or time.monotonic() > limit)

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from limpet.micropython import traces
+from limpet.numbers import Seconds, SecondsOrNone
 from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
@@ -101,8 +102,8 @@ def send(
     action: str,
     /,
     *params: str,
-    timeout: float = 10,
-    ttl: int = 60,
+    timeout: Seconds = 10,
+    ttl: SecondsOrNone = 60,
     id: str | None = None,
     where: Where | None = None,
 ) -> int:

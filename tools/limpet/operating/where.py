@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from limpet.firmware import config, errors
 from limpet.layout import Layout, running_port
+from limpet.numbers import Port
 from limpet.paths import DEV
 from limpet.problem import Problem
 
@@ -24,7 +25,7 @@ class Where:
     """Directory made by `limpet provision`: certificates and devices."""
     broker: str | None = None
     """Host name or address of the broker [default: the devices' own]."""
-    port: int | None = None
+    port: Port | None = None
     """Port of the broker [default: that of the running `limpet broker`, else the devices' own]."""
     server_name: str | None = None
     """Name the broker's certificate has to carry [default: the host name]."""

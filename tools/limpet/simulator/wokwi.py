@@ -17,6 +17,7 @@ from limpet import private
 from limpet.board.board_facts import BoardFacts, constants, facts
 from limpet.board.image import LISTING, MICROPYTHON, image
 from limpet.firmware import config, errors
+from limpet.numbers import Port
 from limpet.paths import BUILD, DEV, REPO
 from limpet.problem import Problem
 from limpet.provision import Setup, check, encoded
@@ -39,7 +40,7 @@ def wokwi(
     /,
     *,
     broker: str = THIS_MACHINE,
-    port: int = 8883,
+    port: Port = 8883,
     device: str | None = None,
     out: Path = DEV,
     allow_public_broker: Annotated[bool, Parameter(negative=())] = False,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from limpet import private
 from limpet.asked import secret
@@ -22,6 +21,7 @@ from limpet.brokers.broker import EmbeddedBroker
 from limpet.deploying.deploy import WATCH_S, put
 from limpet.deploying.remote import Remote
 from limpet.firmware import errors, version
+from limpet.numbers import Times
 from limpet.paths import BUILD
 from limpet.problem import Problem
 from limpet.provision import WIFI_VARIABLE, Setup, check, encoded
@@ -89,7 +89,7 @@ def trial(
     wifi_ssid: str | None = None,
     listen: str | None = None,
     directory: Annotated[Path, Parameter(name="--dir")] = BUILD / "trial",
-    patience: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    patience: Times = 1,
 ) -> int:
     """Try the node on a board: deploy it, and check it from a broker on this machine.
 
