@@ -150,6 +150,29 @@ def test_no_bare_except() -> None:
     assert not found
 
 
+# Of these the waiting itself is the purpose, or nothing is waited for.
+ENDLESS = {("node.py", "wait"), ("certified_broker.py", "result")}
+WAITS = {"acquire", "communicate", "get", "join", "result", "wait"}
+
+
+def test_every_wait_has_a_limit() -> None:
+    """The tools wait for no thread, process, queue or lock without a limit."""
+    found = []
+    scripts = REPO / "tools" / "limpet" / "bench" / "scripts"  # which MicroPython runs
+    for path in sources(REPO / "tools" / "limpet"):
+        awaited = {id(n.value) for n in ast.walk(tree(path)) if isinstance(n, ast.Await)}
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, ast.Call) or id(node) in awaited or scripts in path.parents:
+                continue
+            name, given = ast.unparse(node.func), {each.arg for each in node.keywords}
+            last = name.rpartition(".")[2]
+            endless = last in WAITS and "." in name and not node.args and not given
+            endless &= (path.name, last) not in ENDLESS
+            if endless or (name == "subprocess.run" and "timeout" not in given):
+                found.append(f"{path.relative_to(REPO)}:{node.lineno}: {ast.unparse(node)}")
+    assert not found
+
+
 def test_error_numbers_have_names() -> None:
     """No errno is compared with a literal: ESP32 numbers them otherwise than Linux."""
     found = []

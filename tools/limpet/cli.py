@@ -6,9 +6,13 @@ second, ends in main.
 
 from __future__ import annotations
 
-import io
+import errno
+import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
+
+from limpet import ending
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -24,6 +28,8 @@ COMMANDS = {
     "": ("setup", "provision", "bench"),
 }
 _HELP = ("-h", "--help")
+# Of a write to a file that is open already, which carries no name.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def command_line() -> App:
@@ -45,17 +51,23 @@ def main() -> None:
     """Entry point of the console script. A Problem becomes cause and remedy, and exit code 1; a
     command line that is none exit code 2; Ctrl-C 130.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Not every terminal has a degree sign; none is a reason to end.
-            stream.reconfigure(errors="backslashreplace")
+    ending.prepare()
+    code: int | None
     try:
-        _run()
+        code = _run()
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+    if failed := ending.thread_error():
+        code = _thread_ended(*failed)
+    sys.stdout.flush()
+    if why := ending.shortfall():
+        code = _say(f"Standard output is cut short: {why}.", "Make room, or write it elsewhere.")
+    sys.exit(code)
 
 
-def _run() -> None:
+def _run() -> int | None:
+    from subprocess import TimeoutExpired
+
     from cyclopts import CycloptsError
 
     from limpet.problem import Problem
@@ -64,10 +76,35 @@ def _run() -> None:
     if not sys.argv[1:] or sys.argv[1] in _HELP:
         app.resolved_commands()  # for what each does
     try:
-        app(exit_on_error=False, print_error=False)
+        code: int | None = app(exit_on_error=False, print_error=False, result_action="return_value")
     except Problem as problem:
-        sys.exit(f"limpet: {problem.cause}\n{problem.remedy}")
+        return _say(problem.cause, problem.remedy)
     except CycloptsError as error:
         words = ("limpet", *(error.command_chain or ()), "--help")
-        print(f"limpet: {error}\nSee {' '.join(words)}.", file=sys.stderr)
-        sys.exit(2)
+        return _say(str(error), f"See {' '.join(words)}.", 2)
+    except TimeoutExpired as error:
+        program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
+        return _say(f"{program} has not ended within {error.timeout:g} s.", "Try again.")
+    except OSError as error:
+        # A file that cannot be read or written is nobody's bug; what names no file may be one.
+        if error.filename is None and error.errno not in _NO_ROOM:
+            raise
+        path = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return _say(f"{path}{error.strerror}.", "See to it, or name another place.")
+    else:
+        return code
+
+
+def _thread_ended(name: str, error: BaseException) -> int:
+    from limpet.problem import Problem
+
+    if isinstance(error, Problem):
+        return _say(error.cause, error.remedy)
+    traceback.print_exception(error)
+    kind = type(error).__name__
+    return _say(f"The thread {name} ended, and all with it: {kind}.", "This is a bug: report it.")
+
+
+def _say(cause: str, remedy: str, code: int = 1) -> int:
+    print(f"limpet: {cause}\n{remedy}", file=sys.stderr)
+    return code

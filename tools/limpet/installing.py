@@ -43,7 +43,7 @@ def settings(python: str | os.PathLike[str], section: str = "install") -> dict[s
     line = [str(python), "-m", "pip", "config", "list"]
     # `user = true` is about installing, but `pip config` would read the user's file alone.
     told = clean(os.environ) | {"PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
-    listed = subprocess.run(line, capture_output=True, text=True, env=told)
+    listed = subprocess.run(line, capture_output=True, text=True, env=told, timeout=60)
     found: dict[str, dict[str, str]] = {"global": {}, section: {}, ":env:": {}}
     for text in listed.stdout.splitlines():
         name, equals, value = text.partition("=")

@@ -5,7 +5,6 @@ One module per kind of figure. It will NOT assert anything: what is a count, `ma
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,7 +16,7 @@ def bench(
     *,
     only: Annotated[list[str] | None, Parameter(negative=())] = None,
     against: str | None = None,
-) -> None:
+) -> int:
     """Measure speed, bytes, heap and instructions beside umqtt's, and write docs/benchmarks.md.
 
     What was measured is kept until a run is complete: after Ctrl-C the next one goes on.
@@ -31,4 +30,4 @@ def bench(
     """
     from limpet.bench.session import measure  # imports what most starts do not need
 
-    sys.exit(measure(only or [], against))
+    return measure(only or [], against)

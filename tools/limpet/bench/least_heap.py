@@ -19,6 +19,8 @@ from limpet.operating.where import Where
 # Far above what a node with room needs for either; one without mostly says so at once.
 _DELIVERED_S = 8.0
 _ANSWERED_S = 5.0
+# More tries than a search between the bounds can take, each at its longest.
+_ALL_S = 1800
 _STEP_KB = 1
 # What lies on the stack by chance keeps garbage alive: not every try comes out the same.
 _RUNS = 3
@@ -99,7 +101,7 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         operator.subscribe(["limpet/#"])
         running = [pool.submit(_least, world, tree, form, operator, ear) for form in LEAST]
         try:
-            found = [each.result() for each in running]
+            found = [each.result(_ALL_S) for each in running]
         finally:
             ear.stop()  # after Ctrl-C nobody goes on for the rest of a minute
         return [Row(LEAST[form], "KB", kb) for form, kb in zip(LEAST, found, strict=True)]

@@ -39,9 +39,12 @@ def _micropython(arch: str) -> str:
     except Problem:
         return "one, which there is none of here"
     line = [*command, "-c", "import sys; print('.'.join(map(str, sys.implementation.version[:3])))"]
-    return subprocess.run(line, capture_output=True, text=True).stdout.strip() or "unknown"
+    return _run(line).strip() or "unknown"
 
 
 def _said(line: list[str]) -> str:
-    done = subprocess.run(line, capture_output=True, text=True)
-    return (done.stdout.splitlines() or ["mosquitto"])[0].strip()
+    return (_run(line).splitlines() or ["mosquitto"])[0].strip()
+
+
+def _run(line: list[str]) -> str:
+    return subprocess.run(line, capture_output=True, text=True, timeout=60).stdout

@@ -134,13 +134,13 @@ def commit(ref: str) -> Tree:
     line = ["git", "-C", str(REPO), "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"]
     if not shutil.which("git"):
         raise Problem("There is no git here.", "Install git, or leave out --against.")
-    found = subprocess.run(line, capture_output=True, text=True).stdout.strip()
+    found = subprocess.run(line, capture_output=True, text=True, timeout=60).stdout.strip()
     if not re.fullmatch(r"[0-9a-f]{40}", found):
         raise Problem(f"git knows no commit {ref}.", "Name a commit, a tag or HEAD~10.")
     folder = BUILD / "bench" / found[:12]
     with filled_once(folder) as new:
         if new:
             archive = ["git", "-C", str(REPO), "archive", found, "firmware", "lib", "boards"]
-            tar = subprocess.run(archive, capture_output=True, check=True).stdout
-            subprocess.run(["tar", "-x", "-C", str(new)], input=tar, check=True)
+            tar = subprocess.run(archive, capture_output=True, check=True, timeout=60).stdout
+            subprocess.run(["tar", "-x", "-C", str(new)], input=tar, check=True, timeout=60)
     return Tree(folder, ref)

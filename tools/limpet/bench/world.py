@@ -134,7 +134,7 @@ class Mosquitto:
                     # A pipe that nobody reads would stop it once it is full.
                     threading.Thread(target=self._process.stderr.read, daemon=True).start()
                     return
-            self._process.wait()
+            self._process.wait(END_S)
         raise Problem(f"mosquitto does not start: {said}.", "See to it: the bench needs one.")
 
     def stop(self) -> None:
@@ -148,7 +148,7 @@ class Mosquitto:
                 process.wait(0.2)
                 break
         process.kill()
-        process.wait()
+        process.wait(END_S)
 
 
 @contextlib.contextmanager

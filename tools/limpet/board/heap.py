@@ -22,6 +22,7 @@ open(sys.argv[1], "rb").readinto(rom)
 vfs.mount(vfs.VfsRom(rom), "/rom")
 """
 # As device/guard.py does it.
+_RUN_S = 120
 JOIN = """
 from device import guard
 handover = guard.Handover(b"", lambda data: None)
@@ -68,5 +69,6 @@ def run(script: str, flash: Path, *arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=_RUN_S,
     )
     return done.stdout.splitlines()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 TLS_PORT = 8883
+# amqtt takes a second to import, on a busy machine many.
+_START_S = 60
 # What is left to say after this long is not waited for.
 _STOP_S = 5
 
@@ -65,7 +67,7 @@ class EmbeddedBroker:
             target=self._run, args=(listeners, ready), name="broker", daemon=True
         )
         self._thread.start()
-        ready.result()
+        ready.result(_START_S)
         return self.port
 
     def stop(self) -> None:

@@ -3,11 +3,10 @@
 It will NOT stop the node, or send it anything: Ctrl-C ends the console alone.
 """
 
-import sys
-
 from rich.console import Console
 from rich.text import Text
 
+from limpet import ending
 from limpet.board.port import find_port, open_port
 from limpet.deploying import node_log
 from limpet.deploying.console_lines import Lines
@@ -15,7 +14,8 @@ from limpet.deploying.node_log import CAUSES, Said
 from limpet.micropython import traces
 from limpet.operating import payloads
 
-_FOREVER_S = 1e9
+# How often it looks whether anybody still reads what it says.
+_LOOK_S = 0.5
 _STYLES = {"up": "green", "joined": "green", "down": "red", "not": "red", "refused": "red"}
 
 
@@ -60,7 +60,7 @@ def _is_trace(text: str) -> bool:
     return text.startswith(("Traceback", "  File ", "limpet: ")) or "Error: " in text
 
 
-def console(*, port: str | None = None, raw: bool = False) -> None:
+def console(*, port: str | None = None, raw: bool = False) -> int:
     """Show what a node says on its serial port, until Ctrl-C, which does not reach the node.
 
     Parameters
@@ -73,17 +73,20 @@ def console(*, port: str | None = None, raw: bool = False) -> None:
     where = find_port(port)
     lines, shown = Lines(open_port(where), where), Shown(raw)
     try:
-        while True:
+        while not ending.lost():
             try:
-                line = lines.next(_FOREVER_S)
+                line = lines.next(_LOOK_S)
             except OSError:
                 shown.remark(f"{where} has gone; waiting for it to come back")
-                lines.again(_FOREVER_S)
+                while not lines.again(_LOOK_S):
+                    if ending.lost():
+                        return 0
                 shown.remark("it is back")
                 continue
             if line is not None:
                 shown.line(line)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     finally:
         lines.close()
+    return 0

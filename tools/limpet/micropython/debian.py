@@ -24,6 +24,7 @@ LOADERS = {
     "arm64": ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
 }
 
+UNPACK_S = 600
 CONFIG = """\
 APT::Architecture "{arch}";
 #clear APT::Architectures;
@@ -58,7 +59,10 @@ def mirror() -> str:
     """The Debian mirror that this machine's own apt uses, as a URL."""
     wanted = "$(CREATED_BY) $(COMPONENT) $(RELEASE) $(REPO_URI)"
     listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", wanted], capture_output=True, text=True
+        ["apt-get", "indextargets", "--format", wanted],
+        capture_output=True,
+        text=True,
+        timeout=UNPACK_S,
     )
     for line in listed.stdout.splitlines():
         kind, component, release, *url = line.split()
@@ -115,7 +119,8 @@ def _fill(new: Path, package: str, arch: str) -> None:
 
 
 def _unpack(archive: Path, new: Path) -> None:
-    done = subprocess.run(["dpkg", "-x", archive, new], capture_output=True, text=True)
+    line = ["dpkg", "-x", str(archive), str(new)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=UNPACK_S)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise Problem(f"dpkg did not succeed: {said[-1]}", _remedy(done.stderr))

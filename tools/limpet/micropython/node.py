@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Condition, Thread
@@ -16,6 +15,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from limpet import ending
 from limpet.micropython import debian
 from limpet.micropython.bytecode import ROM, compiled
 from limpet.micropython.interpreter import micropython
@@ -29,6 +29,8 @@ REPLAY = CAPTURES / "am2302_1mhz_200s.jsonl"
 RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 # Longer than the 5 s that the node takes to end cleanly when the broker does not answer.
 STOP_S = 10.0
+# How often `limpet node` looks whether anybody still reads what the node says.
+_LOOK_S = 0.5
 
 
 class NodeProcess:
@@ -174,6 +176,19 @@ class NodeProcess:
 
     def _run(self) -> None:
         """Pass the lines on, over all resets, until the node has ended. A thread of its own."""
+        try:
+            self._follow()
+        except BaseException:
+            # Who waits for the node is not to wait for ever; the rest is threading.excepthook's.
+            assert self._process
+            self._process.kill()
+            with self._changed:
+                self._ending = True
+                self.returncode = self._process.wait(STOP_S)
+                self._changed.notify_all()
+            raise
+
+    def _follow(self) -> None:
         while True:
             process = self._process
             assert process
@@ -209,10 +224,9 @@ class NodeProcess:
         code = self.wait(timeout_s)
         if code is None:
             self._process.kill()
-            code = self.wait()
-        self._thread.join()
-        assert code is not None
-        return code
+            code = self.wait(STOP_S)
+        self._thread.join(STOP_S)
+        return -signal.SIGKILL if code is None else code
 
 
 def node(
@@ -225,7 +239,7 @@ def node(
     umqtt: Path | None = None,
     bytecode: bool = False,
     frozen: bool = False,
-) -> None:
+) -> int:
     """Run one node, and print what it says, until it ends or Ctrl-C ends it.
 
     Parameters
@@ -263,11 +277,15 @@ def node(
     )
     try:
         try:
-            code = process.start().wait()
+            process.start()
+            # Where nobody reads what it says any more, that is its clean end.
+            while process.wait(_LOOK_S) is None and not ending.lost():
+                pass
+            code = process.stop()
         except KeyboardInterrupt:
             code = process.stop()
     except KeyboardInterrupt:
         # Twice: whoever is asking does not want to wait for the goodbye.
         code = process.kill()
     # By a signal, while it waited for its config: as a shell counts that.
-    sys.exit(code if code is None or code >= 0 else 128 - code)
+    return code if code >= 0 else 128 - code

@@ -3,14 +3,13 @@
 It holds the loop, and decides when it ends. It will NOT start anything, or say how it went.
 """
 
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from threading import Thread
 from typing import Any, NamedTuple
 
+from limpet import ending
 from limpet.micropython.node import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival
@@ -89,21 +88,17 @@ class Run:
         return [Event("broker", item, "bad")]
 
     def _draw(self, events: list[Event]) -> None:
-        try:
-            for event in events:
-                self.view.event(event)
-            self.view.refresh(self.scene, time.monotonic() - self.started)
-        except OSError:
-            # The terminal or the pipe's reader has gone: nobody is left to be told, so this ends.
-            self.stop.asked = True
-            for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        for event in events:
+            self.view.event(event)
+        self.view.refresh(self.scene, time.monotonic() - self.started)
+        if ending.lost():
+            self.stop.asked = True  # nobody is left to be told
 
     def end(self, node: NodeProcess) -> None:
         """Ask the node to end and show how it goes, goodbye included."""
-        ending = Thread(target=node.stop, name="ending")
-        ending.start()
-        self.pump(lambda: not ending.is_alive())
+        stopping = Thread(target=node.stop, name="stopping", daemon=True)
+        stopping.start()
+        self.pump(lambda: not stopping.is_alive())
         limit = time.monotonic() + GOODBYE_S
         self.pump(lambda: self.scene.status == "offline" or time.monotonic() > limit)
         while self._show(0):

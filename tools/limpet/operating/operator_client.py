@@ -22,6 +22,7 @@ START = "Start `make run` or `limpet broker`, or give --broker and --port."
 # Long enough for a handshake on a loaded laptop, short enough that nobody thinks it hangs.
 CONNECT_S = 10
 KEEPALIVE_S = 30
+CLOSE_S = 3
 
 
 class Arrival(NamedTuple):
@@ -141,7 +142,10 @@ class OperatorClient:
     def close(self) -> None:
         """Disconnect and end the network's thread. Twice does no harm."""
         self._client.disconnect()
-        self._client.loop_stop()
+        # paho waits for its thread without a limit, and that one may be in a handshake or in DNS.
+        ending = threading.Thread(target=self._client.loop_stop, name="leaving", daemon=True)
+        ending.start()
+        ending.join(CLOSE_S)
         self._identity.release()
 
     def __enter__(self) -> "OperatorClient":

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from limpet import ending
 from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
@@ -61,7 +62,7 @@ def _filters(client: OperatorClient, wanted: tuple[str, ...]) -> list[str]:
 
 def _print_all(inbox: Inbox[Arrival | str], raw: bool) -> None:
     said = 0
-    while True:
+    while not ending.lost():
         item = inbox.get(0.5)
         if inbox.dropped > said:
             said = inbox.dropped
@@ -92,9 +93,6 @@ def watch(
             client.connect()
             client.subscribe(_filters(client, filters))
             _print_all(inbox, raw)
-    except BrokenPipeError:
-        # The reader of the pipe has gone, which is its right. Nothing may be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         if sys.stdout.isatty():
             print()  # after the terminal's ^C

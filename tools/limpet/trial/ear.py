@@ -17,6 +17,7 @@ from limpet.problem import Problem
 
 LAST = 12
 _SLICE_S = 0.2
+_END_S = 30  # longer than a URL's handshake takes to be given up
 _AGAIN_S = 0.5  # a chip with USB of its own takes its port away in a reset
 
 
@@ -60,7 +61,9 @@ class Ear:
 
     def _end(self) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_END_S)
+        if self._thread.is_alive():
+            raise Problem(f"{self._port} does not let go.", "Plug the board in again.")
 
     def _listen(self) -> None:
         while not self._stop.is_set():

@@ -1,0 +1,164 @@
+"""How `limpet` ends: its output gone, a thread of it ended, a file that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from brokers import fields
+from limpet.brokers.broker import EmbeddedBroker
+from limpet.provision import Setup
+from tool import LIMPET, TIMEOUT_S
+from virtual_board import VirtualBoard
+
+FULL = Path("/dev/full")
+CUT_SHORT = (
+    "limpet: Standard output is cut short: No space left on device.\n"
+    "Make room, or write it elsewhere.\n"
+)
+# Makes the named method raise in whatever thread calls it, and runs the command line.
+FAILS = """
+import sys
+from {module} import {owner}
+def fails(*_):
+    raise ValueError("of this test")
+{owner}.{method} = fails
+sys.argv[1:] = {words!r}
+from limpet.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A set-up of its own, with node-1."""
+    Setup(tmp_path).device(fields("node-1"))
+    return tmp_path
+
+
+@pytest.fixture
+def words(root: Path, virtual_board: Callable[..., VirtualBoard]) -> Iterator[Callable]:
+    """The command line of a subcommand that shows something for as long as it is let."""
+    with EmbeddedBroker(root) as broker:
+        board = None
+
+        def line(name: str) -> list[str]:
+            nonlocal board
+            if name == "console":
+                said = "import time\nwhile True:\n    print('again')\n    time.sleep(0.1)\n"
+                board = virtual_board(files={"/main.py": said.encode()})
+                return ["console", "--port", board.url]
+            if name == "node":
+                return ["node", "--root", str(root / "devices" / "node-1")]
+            if name == "watch":
+                return ["watch", "--dir", str(root), "--port", str(broker.port)]
+            return [name, "--dir", str(root)]
+
+        yield line
+
+
+def ended(words: list[str], stdout: object) -> tuple[int, str]:
+    """Run it with that output; return exit code and what it says on standard error."""
+    line = [str(LIMPET), *words]
+    done = subprocess.run(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,  # type: ignore[call-overload]
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT_S,
+        # As under a shell: a process of the group that stays behind would hold the pipe.
+        start_new_session=True,
+    )
+    return done.returncode, done.stderr
+
+
+def children(pid: int) -> list[int]:
+    """The processes that the process `pid` has started."""
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+
+
+@pytest.mark.parametrize("name", ["node", "watch", "console"])
+def test_closed_pipe_is_a_clean_end(words: Callable[[str], list[str]], name: str) -> None:
+    """Who only shows ends with 0 and without a word when nobody reads any more, also where there
+    is nothing to say (watch); a node says its goodbye and is gone.
+    """
+    line = [str(LIMPET), *words(name)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stderr
+        if name != "watch":
+            assert process.stdout.readline()
+        nodes = children(process.pid)
+        assert len(nodes) == (name == "node")
+        process.stdout.close()
+        assert process.wait(TIMEOUT_S) == 0
+        assert process.stderr.read() == b""
+    for pid in nodes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("name", ["node", "run", "console", "provision", "--help"])
+def test_full_disk_is_said(words: Callable[[str], list[str]], root: Path, name: str) -> None:
+    """Cause and remedy, exit code 1; who has work to do has done it."""
+    line = ["provision", "node-2", "--out", str(root)] if name == "provision" else words(name)
+    if name == "--help":
+        line = [name]
+    with open(FULL, "w") as full:
+        assert ended(line, full) == (1, CUT_SHORT)
+    assert (root / "devices" / "node-2" / "config.json").exists() == (name == "provision")
+
+
+def test_output_that_was_never_open(root: Path) -> None:
+    """With all three streams closed it works the same, and no file takes their numbers."""
+    line = f'"{LIMPET}" provision node-3 --out "{root}" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", line], timeout=TIMEOUT_S)
+    assert done.returncode == 0
+    assert (root / "devices" / "node-3" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "owner", "method"),
+    [
+        ("node", "limpet.micropython.node", "NodeProcess", "_say"),
+        ("run", "limpet.micropython.node", "NodeProcess", "_say"),
+        ("watch", "limpet.operating.operator_client", "OperatorClient", "_subscribed"),
+        ("broker", "asyncio", "Event", "wait"),
+    ],
+)
+def test_thread_that_ends_ends_all(
+    words: Callable[[str], list[str]], name: str, module: str, owner: str, method: str
+) -> None:
+    """Whatever ends a thread ends the program, soon and with its cause."""
+    line = words(name) + (["--port", "0"] if name == "broker" else [])
+    script = FAILS.format(module=module, owner=owner, method=method, words=line)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "ValueError: of this test\n" in done.stderr
+    assert done.stderr.endswith("and all with it: ValueError.\nThis is a bug: report it.\n")
+
+
+def test_sigterm_is_a_clean_end(words: Callable[[str], list[str]]) -> None:
+    """A service manager's way to end it leaves no traceback and no node."""
+    with subprocess.Popen(
+        [str(LIMPET), *words("watch")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, out, err) == (0, "", "")
