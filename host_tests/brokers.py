@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -77,6 +79,16 @@ class RunningBroker:
     def stop(self) -> None:
         """Stop listening and close all connections."""
         raise NotImplementedError
+
+    def crash(self) -> None:
+        """End as a process does that is killed: no goodbyes, and nothing more is put on disk."""
+        raise NotImplementedError
+
+    def fill_disk(self) -> None:
+        """From now on the disk takes nothing; `empty_disk` ends it."""
+
+    def empty_disk(self) -> None:
+        """The disk takes everything again."""
 
     def restart(self) -> None:
         """Stop and start on the same ports."""
@@ -157,6 +169,10 @@ class Embedded(RunningBroker):
         self.embedded.stop()
         self._held.hold(self.port, self.plain_port)
 
+    def crash(self) -> None:
+        """Stop: it lives in this process, and has everything in memory, so more cannot be lost."""
+        self.stop()
+
 
 class Mosquitto(RunningBroker):
     """mosquitto, configured by `limpet provision --broker-config mosquitto`."""
@@ -190,8 +206,12 @@ class Mosquitto(RunningBroker):
         conf = mosquitto_config.write(self.setup.layout, self.host, self.port)
         with open(conf, "a") as file:
             file.write(f"\nlog_dest stderr\nlistener {self.plain_port} {self.host}\n")
+        # Python ignores SIGXFSZ, and so shall mosquitto: a full disk is an error, no signal.
         self._process = subprocess.Popen(
-            [*mosquitto(), "-v", "-c", str(conf)], stderr=subprocess.PIPE, text=True
+            [*mosquitto(), "-v", "-c", str(conf)],
+            stderr=subprocess.PIPE,
+            text=True,
+            restore_signals=False,
         )
         assert self._process.stderr
         for line in self._process.stderr:
@@ -210,6 +230,27 @@ class Mosquitto(RunningBroker):
             self._drain.join()
             self._held.hold(self.port, self.plain_port, self.login_port)
         self._process = None
+
+    def crash(self) -> None:
+        """SIGKILL: what it has said since it last wrote its file is forgotten."""
+        if self._process:
+            self._process.kill()
+        self.stop()
+
+    def fill_disk(self) -> None:
+        """The kernel lets it write no byte to any file (setrlimit(2), RLIMIT_FSIZE)."""
+        self._limit_files(0)
+        if self._process:
+            self._process.send_signal(signal.SIGUSR1)  # write what is in memory now
+
+    def empty_disk(self) -> None:
+        """The disk takes everything again."""
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size: int) -> None:
+        if self._process:
+            limits = size, resource.RLIM_INFINITY
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limits)
 
     def _terminate(self, process: subprocess.Popen[str]) -> None:
         # mosquitto 2.0 forgets a SIGTERM that comes right after it said that it runs.

@@ -21,6 +21,7 @@ Key = tuple[int, int]
 _READING = re.compile(r"^(\S+) sampler reading seq=(\d+) temperature=(\S+) humidity=(\S+)$")
 _BOOT = re.compile(r"^\S+ node boot=(\d+) ")
 _DOWN = re.compile(r" link down cause=(\S+)")
+_OBEYED = re.compile(r" command id=(\S+) .*status=executed")
 # A step of the node's main loop, real milliseconds: so much late the commit of a Reading may be.
 STEP_MS = 50
 # What a machine with other work may keep the node waiting for that step. Beyond STEP_MS it is the
@@ -69,6 +70,7 @@ class Books:
         self.dns_slow = False  # has been, since the last boot
         self.longest_ms = self.longest_dns_ms = 0
         self._payloads: dict[Key, tuple[Any, ...]] = {}
+        self._obeyed: set[str] = set()  # ids of Commands that were carried out
         self._speed = speed
         self.commit_after_s = commit_after_s
         # A Reading knows the second it was taken in, hence one more.
@@ -100,6 +102,11 @@ class Books:
                 boot.began_s = min(boot.began_s, now - boot.newest.up_s / self._speed)
             if found := _DOWN.search(line):
                 self.causes[found[1]] += 1
+            if found := _OBEYED.search(line):
+                # A retained one may be carried out when it is published, and never again.
+                if found[1] in self._obeyed:
+                    self.wrong.append(line)
+                self._obeyed.add(found[1])
             if " node bug " in line or line.startswith(("Traceback", "MemoryError")):
                 self.bugs.append(line)
 

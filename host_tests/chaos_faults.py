@@ -39,6 +39,18 @@ class World(Protocol):
     def stop_broker(self) -> None:
         """Stop the broker; `restore` starts it."""
 
+    def crash_broker(self) -> None:
+        """Kill the broker (SIGKILL); `restore` starts it."""
+
+    def fill_disk(self) -> None:
+        """The broker's disk is full until `restore`."""
+
+    def command(self, number: int, retain: bool, action: str, **params: int) -> None:
+        """Send the node a Command; `restore` takes a retained one back."""
+
+    def lie(self, seconds: float) -> None:
+        """Have the time servers say so much too much, until `restore`."""
+
     def dns(self, told: str) -> None:
         """Tell the resolver (see esp32/socket.py)."""
 
@@ -144,6 +156,29 @@ def _time(sign: int) -> Do:
     return do
 
 
+def _limit(closes: bool) -> Do:
+    def do(world: World, fault: Fault) -> None:
+        # From what a birth just fits into up to what no batch reaches.
+        world.packets.limit(600 + fault.number % 1800, closes)
+
+    return do
+
+
+def _lie(world: World, fault: Fault) -> None:
+    year_s = 365 * 86400
+    world.lie((60 * year_s, -20 * year_s, 400 * 86400, -400 * 86400)[fault.number % 4])
+    world.bytes.cut()
+
+
+def _retained(world: World, fault: Fault) -> None:
+    world.command(fault.number, True, "reboot")
+    world.bytes.cut()
+
+
+def _new_interval(world: World, fault: Fault) -> None:
+    world.command(fault.number, False, "set_interval", seconds=2 + fault.number % 2)
+
+
 # Does it to the world; returns the Word that tells when it has happened, if it does not at once.
 Do = Callable[[World, Fault], Word | None]
 
@@ -177,7 +212,13 @@ KINDS: dict[str, Do] = {
     "publish unasked": _unasked,
     "packets lost": lambda world, fault: world.packets.black_hole(),
     "tls closed": lambda world, fault: world.packets.close(),
+    "packet limit": _limit(closes=True),
+    "long packets lost": _limit(closes=False),
     "broker restart": lambda world, fault: world.stop_broker(),
+    "broker crash": lambda world, fault: world.crash_broker(),
+    "broker's disk full": lambda world, fault: world.fill_disk(),
+    "command retained": _retained,
+    "config change": _new_interval,
     "reset": lambda world, fault: world.kill("soft"),
     "power cut": lambda world, fault: world.kill("power-on"),
     "dns fails": _dns("fail"),
@@ -185,10 +226,13 @@ KINDS: dict[str, Do] = {
     "dns ipv6 only": _dns("ipv6"),
     "time forward": _time(1),
     "time back": _time(-1),
+    "time servers lie": _lie,
 }
 
 # What goes on until it is ended. The others are over at once, or when their packet has come.
 LASTING = {
     *("tcp refused", "close after n bytes", "black hole", "delay", "jitter", "one byte at a time"),
     *("tls stalls", "packets lost", "broker restart", "dns fails", "dns slow", "dns ipv6 only"),
+    *("packet limit", "long packets lost", "broker crash", "broker's disk full"),
+    *("command retained", "time servers lie"),
 }

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import esp32_layer
-from brokers import RunningBroker
+from brokers import RunningBroker, base
 from chaos_books import Books
 from limpet.authority import load
 from limpet.micropython.node import NodeProcess
@@ -28,7 +28,8 @@ from packet_proxy import PacketProxy
 from proxy import Proxy
 
 SPEED = 50.0
-# The least, or near it, that the config allows. A handshake in 40 s is one in 0.8 real seconds.
+# The least, or near it, that the config allows: a handshake in 40 s is one in 0.8 real seconds. All
+# that is not named here is as a user has it.
 CONFIG: dict[str, Any] = {
     "broker": "localhost",
     "server_hostname": "127.0.0.1",
@@ -36,8 +37,8 @@ CONFIG: dict[str, Any] = {
     "keepalive_s": 10,
     "handshake_s": 40,
     "commit_after_s": 4,
-    "health_s": 10,
 }
+_COMMANDS = f"{base()}/commands"
 # Real seconds for all that is left to be delivered at the end.
 END_S = 30.0
 
@@ -70,7 +71,8 @@ class World:
         self.packets = PacketProxy(broker, speed=speed, watch=self.books.packet)
         self._log = log
         self._began = time.monotonic()
-        self._offset_s = 0.0
+        self._offset_s = self._lie_s = 0.0
+        self._retained = False  # whether a Command is
         self._ntp = NtpServer(self._unix)
         self._root, self._dns = folder / "node", folder / "dns"
         self._dns.touch()
@@ -145,7 +147,8 @@ class World:
 
     def _unix(self) -> float:
         """Return the time servers' time: that of a day whose seconds are the node's."""
-        return 1_900_000_000 + self._offset_s + self.speed * (time.monotonic() - self._began)
+        ahead_s = self._offset_s + self._lie_s
+        return 1_900_000_000 + ahead_s + self.speed * (time.monotonic() - self._began)
 
     # -- what faults do ----------------------------------------------------------------------------
 
@@ -166,6 +169,31 @@ class World:
             self._operator.close()
             self.broker.stop()
 
+    def crash_broker(self) -> None:
+        """Kill the broker, in the middle of what it does."""
+        if not self._stopped:
+            self._stopped = True
+            self._hear_out()
+            self.broker.crash()
+            self._operator.close()
+        self.bytes.refuse()
+
+    def fill_disk(self) -> None:
+        """The broker's disk is full."""
+        self.broker.fill_disk()
+
+    def command(self, number: int, retain: bool, action: str, **params: int) -> None:
+        """Send the node a Command, if there is a broker to send it to."""
+        if self._stopped:
+            return
+        self._retained |= retain
+        told = {"id": f"{'retained' if retain else 'chaos'}-{number}", "action": action}
+        self._operator.publish(_COMMANDS, told | {"params": params}, retain=retain)
+
+    def lie(self, seconds: float) -> None:
+        """Have the time servers say so much too much."""
+        self._lie_s = seconds
+
     def dns(self, told: str) -> None:
         """Tell the resolver."""
         self.books.dns_slow |= "slow" in told
@@ -177,11 +205,16 @@ class World:
 
     def restore(self) -> None:
         """End every fault that lasts; those that wait for a packet go on waiting."""
+        self.broker.empty_disk()
+        self._lie_s = 0
         if self._stopped:
             self.broker.start()
             self._heard = 0
             self._listen()
             self._stopped = False
+        if self._retained:
+            self._operator.publish(_COMMANDS, b"", retain=True)
+            self._retained = False
         _replace(self._dns, "")
         self.packets.let_through()
         self.bytes.restore()

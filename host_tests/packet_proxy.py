@@ -121,6 +121,17 @@ class PacketProxy(Relay):
 
         self._do(everything)
 
+    def limit(self, longest: int, closes: bool) -> None:
+        """A packet of the node's with more than `longest` bytes ends the connection, as at a broker
+        with a limit; or, with closes=False, is lost with all that follows, as where a way swallows
+        long segments.
+        """
+
+        def everything() -> None:
+            self._longest, self._closes = longest, closes
+
+        self._do(everything)
+
     def close(self) -> None:
         """Close every connection now, with TLS's own goodbye, at both ends."""
 
@@ -131,8 +142,15 @@ class PacketProxy(Relay):
         self._do(everything)
 
     def let_through(self) -> None:
-        """New connections are passed on again; what was swallowed stays lost."""
-        self._do(lambda: setattr(self, "_swallows", False))
+        """New connections are passed on again, whatever they carry; what was swallowed stays
+        lost.
+        """
+
+        def everything() -> None:
+            self._swallows = False
+            self._longest = None
+
+        self._do(everything)
 
     def restore(self) -> None:
         """As `let_through`; and what was said and has not happened will not."""

@@ -59,6 +59,10 @@ class Relay(Looped):
         self._server: asyncio.Server | None = None
         self._words: list[Word] = []
         self._swallows = False
+        self._longest: int | None = None  # bytes of a packet from the node that comes through,
+        self._closes = (
+            False  # and whether a longer one ends the connection or is lost with the rest
+        )
         self._conversations: set[Conversation] = set()
         ca = broker.setup.layout.ca_certificate
         device = _of_flash(broker.setup.layout.device(device_id))
@@ -128,6 +132,10 @@ class Relay(Looped):
     async def _pass(self, talk: Conversation, way: str, reader: asyncio.StreamReader) -> None:
         writer = talk.writers[way == "up"]
         async for raw, packet in _packets(reader):
+            if way == "up" and self._longest is not None and len(raw) > self._longest:
+                if self._closes:
+                    raise Ended
+                talk.lost = True
             if talk.lost:
                 await asyncio.Event().wait()
             talk.remember(way, packet)

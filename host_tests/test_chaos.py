@@ -1,4 +1,4 @@
-"""The short version of `make chaos`: 25 faults, each of another kind, the same ones each time."""
+"""The short version of `make chaos`: 28 faults, each of another kind, the same ones each time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from chaos import Run
 from chaos_faults import KINDS, digest, draw
 from chaos_world import World
 
-# Of the faults that the node waits out for a minute it has the fewest; cuts and resets it has.
-SEED = 5305
-FAULTS = 25
+# It has no fault that the node waits out for a minute, and of all others the rude ones.
+SEED = 3250
+FAULTS = 28
 
 
 def test_seed_makes_the_list() -> None:
@@ -21,7 +21,7 @@ def test_seed_makes_the_list() -> None:
 
 
 def test_short_chaos_loses_nothing(broker: RunningBroker, tmp_path: Path) -> None:
-    """After 25 faults every Reading taken is with the broker, but for those too young at a cut."""
+    """After 28 faults every Reading taken is with the broker, but for those too young at a cut."""
     faults = draw(SEED, FAULTS)
     with open(tmp_path / "log", "w") as log, World(broker, tmp_path, log) as world:
         run = Run(world)
