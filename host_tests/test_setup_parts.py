@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -10,9 +11,13 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
+from limpet import installing, paths, progress
 from limpet.brokers import mosquitto
 from limpet.micropython import debian, interpreter, umqtt
 from limpet.paths import REPO, filled_once
@@ -149,6 +154,46 @@ def test_failed_download_names_apts_error(
     assert not (tmp_path / "debian" / "micropython-trixie-amd64").exists()
 
 
+def test_full_disk_is_not_called_a_network(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When dpkg cannot unpack for want of room, its words and the right remedy are passed on."""
+    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    program("apt-get", "echo Packages main bookworm http://main.example/\n")
+    program("dpkg", "echo 'dpkg-deb: error: write: No space left on device' >&2; exit 2")
+    archives = tmp_path / "debian" / "apt-micropython-amd64" / "cache" / "archives"
+    archives.mkdir(parents=True)
+    (archives / "micropython.deb").touch()
+    with pytest.raises(Problem, match="No space left on device") as problem:
+        debian.unpacked("micropython", "amd64")
+    assert problem.value.remedy.startswith("Make room")
+    assert not (tmp_path / "debian" / "micropython-trixie-amd64").exists()
+
+
+def test_how_far_apt_is(
+    program: Program,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Without a terminal too there is a line for each step, and how much of it is done."""
+    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    program(
+        "apt-get",
+        'case "$*" in\n'
+        "*indextargets*) echo Packages main bookworm http://main.example/ ;;\n"
+        "*) echo dlstatus:1:41.9:x; echo dlstatus:2:100:x ;;\n"
+        "esac\n",
+    )
+    debian.unpacked("micropython", "amd64")
+    said = capfd.readouterr().err.splitlines()
+    steps = ["finding it in Debian trixie", "downloading", "unpacking"]
+    for step in steps:
+        assert f"limpet: micropython for amd64: {step}" in said
+    assert "limpet: micropython for amd64: downloading: 100 %" in said
+
+
 def test_unpacked_program_starts_through_its_own_loader() -> None:
     """The C library of the package is used, not the machine's, which may be older."""
     loader, option, libraries, path = debian.command(Path("/r"), "i386", "usr/bin/micropython")
@@ -223,6 +268,65 @@ def test_named_umqtt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert umqtt.umqtt_dir() == tmp_path
 
 
+class Indexes(ThreadingHTTPServer):
+    """A package index below each of some paths; only /second/ has anything."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), IndexPage)
+        self.asked: list[str] = []
+
+    def url(self, name: str) -> str:
+        """Where the index `name` is."""
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class IndexPage(BaseHTTPRequestHandler):
+    """One answer of an index."""
+
+    server: Indexes
+
+    def do_GET(self) -> None:
+        """Give a project's page, a file, or 404."""
+        self.server.asked.append(self.path)
+        file = "micropython-umqtt.simple-1.3.4.tar.gz"
+        page = {
+            "/second/micropython-umqtt-simple/": f'<a href="/{file}">{file}</a>'.encode(),
+            f"/{file}": b"an archive",
+        }.get(self.path)
+        self.send_response(200 if page else 404)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page or b"")))
+        self.end_headers()
+        self.wfile.write(page or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_umqtt_comes_from_any_index_of_pips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All indexes that pip knows are asked, one that cannot be read included; the file is one's."""
+    found = {"index-url": "", "extra-index-url": ""}
+    monkeypatch.setattr(installing, "settings", lambda _: found)
+    with Indexes() as indexes:
+        serving = Thread(target=indexes.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        found["index-url"] = indexes.url("first")
+        found["extra-index-url"] = f"file:///no/simple {indexes.url('second')}"
+        umqtt._download("micropython-umqtt.simple", "1.3.4", tmp_path / "it")
+        assert (tmp_path / "it").read_bytes() == b"an archive"
+        assert indexes.asked[0].startswith("/first/micropython-umqtt-simple")
+        with pytest.raises(Problem, match="could not be had") as problem:
+            umqtt._download("micropython-umqtt.robust", "1.0", tmp_path / "it")
+        assert "network" in problem.value.remedy
+        found["extra-index-url"] = ""
+        with pytest.raises(Problem, match=r"has no micropython-umqtt\.simple 1\.3\.4"):
+            umqtt._download("micropython-umqtt.simple", "1.3.4", tmp_path / "it")
+        indexes.shutdown()
+        serving.join()
+
+
 def interrupted(new: Path | None) -> None:
     """Fill half a folder."""
     assert new
@@ -253,6 +357,46 @@ def test_folder_is_filled_by_one(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(fill, range(8))) == 1
+
+
+def test_who_waits_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two that set up at once: the second says whom it waits for, and finds the folder filled."""
+    monkeypatch.setattr(paths, "TELL_S", 0.0)
+    waits = Event()
+    real = print
+
+    def said(*words: str, **how: Any) -> None:
+        real(*words, **how)
+        waits.set()
+
+    monkeypatch.setattr(paths, "print", said, raising=False)
+
+    def second() -> bool:
+        with filled_once(tmp_path / "it") as new:
+            return new is None
+
+    with ThreadPoolExecutor(1) as pool:
+        with filled_once(tmp_path / "it"):
+            other = pool.submit(second)
+            assert waits.wait(60)
+        assert other.result(60)
+    assert f"Another process makes {tmp_path / 'it'}: waiting for it" in capsys.readouterr().err
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """No room, or something in the way: cause and remedy instead of a traceback."""
+    (tmp_path / "file").touch()
+    in_the_way = pytest.raises(Problem, match=r"file: (Not a directory|File exists)\.")
+    with in_the_way as problem, filled_once(tmp_path / "file" / "it"):
+        pass
+    assert problem.value.remedy == "Move that out of the way."
+    no_room = pytest.raises(Problem, match="it: No space left on device")
+    with no_room as problem, filled_once(tmp_path / "it"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert problem.value.remedy.startswith("Make room")
+    assert not (tmp_path / "it").exists()
 
 
 def test_everything_set_up_is_kept_out_of_git() -> None:

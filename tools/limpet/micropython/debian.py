@@ -131,12 +131,12 @@ def _apt(title: str, folder: Path, *words: str) -> None:
     line = Line(title)
     words = ("-c", str(folder / "apt.conf"), "-qq", "-oAPT::Status-Fd=1", *words)
 
-    def look(said: list[str]) -> None:
+    def how_far(said: list[str]) -> str:
         shares = [text.split(":")[2] for text in said if text.startswith("dlstatus:")]
-        line.say(f"{float(shares[-1]):.0f} %" if shares else "")
+        return f"{float(shares[-1]):.0f} %" if shares else ""
 
-    code, lines = followed(["apt-get", *words], look)
-    line.end()
+    code, lines = followed(["apt-get", *words], lambda said: line.say(how_far(said)))
+    line.end(how_far(lines))
     # `update` exits with 0 when it could not reach the mirror; what it says then is a warning.
     said = [text for text in lines if text[:2] in ("E:", "W:")]
     if code or ("update" in words and said):
