@@ -216,3 +216,68 @@ def test_python_that_is_not_there(clone: Clone) -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "limpet: There is no no such $python here. Install Python 3.11" in done.stdout
+
+
+class BareMachine:
+    """A checkout, and a PATH with nothing on it but stand-ins that write down their words."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log = path / "log"
+        (path / ".ci").mkdir()
+        shutil.copy(REPO / ".ci" / "run", path / ".ci" / "run")
+        (path / "bin").mkdir()
+        for name in ("bash", "env", "dirname", "ln"):
+            (path / "bin" / name).symlink_to(shutil.which(name) or name)
+
+    def has(self, name: str, script: str = "") -> None:
+        """Put a program onto the PATH: it writes down how it was called, and runs `script`."""
+        program = self.path / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self._log}"\n{script}\n')
+        program.chmod(0o755)
+
+    def check(self) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+        """Run the check; return how it ended, and what was called."""
+        done = subprocess.run(
+            [str(self.path / ".ci" / "run")],
+            env={"PATH": str(self.path / "bin")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done, self._log.read_text().splitlines()
+
+
+JOBS = ["lint", "test", "run SECONDS=20"]
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_check_installs_what_a_bare_debian_lacks(tmp_path: Path, user: int) -> None:
+    """Git, make and Python's venv come from apt, by root or by sudo; then each job is run."""
+    bare = BareMachine(tmp_path)
+    bare.has("id", f"echo {user}")
+    bare.has("sudo", 'shift; exec "$@"')
+    bare.has("git")
+    bare.has("python3", "exit 1")
+    bare.has("installed")
+    bare.has("apt-get", f'[ "$1" = update ] || ln -s installed "{tmp_path}/bin/make"')
+    done, calls = bare.check()
+    assert done.returncode == 0, done.stderr
+    install = ["apt-get update -q", "apt-get install -qy make python3 python3-venv"]
+    assert [line for line in calls if line.startswith("apt-get")] == install
+    assert any(line.startswith("sudo") for line in calls) == (user != 0)
+    assert calls[-3:] == [f"installed --no-print-directory {job}" for job in JOBS]
+    assert "== make test (2 of 3)" in done.stdout.splitlines()
+
+
+def test_check_installs_nothing_where_all_is_there(tmp_path: Path) -> None:
+    """Then apt is not touched; and a job that fails is the end."""
+    bare = BareMachine(tmp_path)
+    for name in ("git", "python3", "apt-get"):
+        bare.has(name)
+    bare.has("make", '[ "$2" != test ]')
+    done, calls = bare.check()
+    assert done.returncode == 1
+    assert [line for line in calls if not line.startswith("python3")] == [
+        f"make --no-print-directory {job}" for job in JOBS[:2]
+    ]
