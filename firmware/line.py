@@ -85,7 +85,7 @@ def join(handover, crashes):
     file, stale = (CONFIG, flash.read, flash.replace), cfg.refuse_retained_commands
     controls = Controls(clock, sampler, board.led, health.snapshot, file, crashes.last)
     router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
-    health.refused["commands_dropped"] = router.dropped
+    health.dropped, client.on_oversized = router.dropped, router.on_message
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

@@ -127,6 +127,15 @@ def case_memory_now_and_then() -> None:
         assert chip.fail("closed", now + MINUTE, now + MINUTE + 1) is None
 
 
+def case_memory_that_is_over() -> None:
+    """Whoever is up again has the memory for it: no reset ten minutes later."""
+    chip = Chip()
+    assert chip.fail("memory", 0, 5 * MINUTE) is None
+    chip.ladder.up(5 * MINUTE, None)
+    chip.ladder.step(DAY)
+    assert chip.ladder.asked_to_leave() is None
+
+
 def case_driver() -> None:
     """A driver that does nothing but raise for ten minutes is reset, one that recovers is not."""
     chip = Chip()

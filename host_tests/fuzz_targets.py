@@ -93,7 +93,7 @@ class Packets:
             if not 0 <= reader.missing < 1 << 28:
                 raise AssertionError("longer than MQTT allows")
             rest = reader.after - reader.body - 2 - len(topic.encode()) - (2 if packet_id else 0)
-            if rest < 0 or (len(payload) != rest if payload is not None else not reader.missing):
+            if payload is None or len(payload) != rest:
                 raise AssertionError("beyond its packet")
 
 

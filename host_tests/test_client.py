@@ -372,16 +372,21 @@ for _ in range(3):
     assert asked == [(n, *each) for n in range(3) for each in (("first", 1), ("second", 2))]
 
 
-def test_refused_subscription_is_counted_and_tried_again() -> None:
-    """SUBACK 0x80 ends nothing: it is counted, and asked again a minute later until granted."""
+@pytest.mark.parametrize("code", [3, 0x80, 0x87])
+def test_refused_subscription_is_counted_and_tried_again(code: int) -> None:
+    """SUBACK 0x80 ends nothing: it is told, counted, and asked again a minute later until granted.
+
+    Any other code that is no QoS means the same: MQTT 5 has some, and some brokers do not tell.
+    """
 
     def answer(packet: Packet) -> bytes | None:
         if packet.name == "SUBSCRIBE" and len(broker.of("SUBSCRIBE")) < 3:
-            return suback(packet, 0x80)
+            return suback(packet, code)
         return None
 
     script = """
 c = client(keepalive=0)
+c.on_refused = lambda topic, code: print(topic, code)
 c.subscribe("commands", 1)
 up(c)
 answers(c)
@@ -393,7 +398,8 @@ for _ in range(4):
     answers(c)
 """
     with ScriptedBroker(answer) as broker:
-        assert drive(broker, script) == ["1 up", "2 up", "2 up", "2 up"]
+        told = f"commands {code}"
+        assert drive(broker, script) == [told, "1 up", told, "2 up", "2 up", "2 up"]
     assert len(broker.of("SUBSCRIBE")) == 3
 
 
@@ -401,9 +407,13 @@ for _ in range(4):
 def test_oversized_publish_is_skipped_and_the_connection_lives(
     qos: int, answer: str | None
 ) -> None:
-    """A PUBLISH over `max_packet` is acknowledged, counted and skipped; the next one arrives."""
+    """A PUBLISH over `max_packet` is acknowledged and counted, and its front told; the next one
+    arrives.
+    """
     script = """
 c = client(max_packet=512)
+c.on_oversized = lambda topic, front, retained, dup: print(
+    topic, len(front), front[:1], retained, dup)
 up(c)
 go(c, said("a small r0 d0"))
 print(c.oversized, seen, c.state)
@@ -414,10 +424,42 @@ answers(c)
         publish("a", b"y" * 509, 0),  # 4 bytes of it in front: one too many
         publish("a", b"small", 0),
     ) as broker:
-        assert drive(broker, script) == ["2 ['up 0', 'a small r0 d0'] up"]
+        assert drive(broker, script) == [
+            f"a {503 if qos else 505} b'x' False False",
+            "a 506 b'y' False False",
+            "2 ['up 0', 'a small r0 d0'] up",
+        ]
     assert [(p.name, p.packet_id) for p in broker.of("PUBACK", "PUBREC")] == (
         [(answer, 7)] if answer else []
     )
+
+
+def test_publish_without_heap_for_it_is_oversized() -> None:
+    """A PUBLISH that there is no heap for is acknowledged, counted and told; nothing is raised."""
+    script = """
+c = client()
+def told(*what):
+    print(*what)
+    c._reader._view = memoryview(c._reader.buffer)
+c.on_oversized = told
+class Full:
+    def __getitem__(self, which):
+        raise MemoryError
+packet = c._reader.packet
+def once():
+    first = packet()
+    if first == 0x33:
+        c._reader._view, c._reader.packet = Full(), packet
+    return first
+c._reader.packet = once
+up(c)
+go(c, lambda: c.oversized)
+answers(c)
+print(c.oversized, seen, c.state)
+"""
+    with after_connect(publish("a", b"x", 1, 7, flags=1)) as broker:
+        assert drive(broker, script) == [" None True False", "1 ['up 0'] up"]
+    assert [p.packet_id for p in broker.of("PUBACK")] == [7]
 
 
 def test_publish_that_just_fits_is_taken() -> None:

@@ -279,6 +279,20 @@ print(*seen)
         assert drive(broker, script) == ["up 0 down protocol"]
 
 
+def test_disconnect_is_a_close() -> None:
+    """Who says DISCONNECT before it closes, as for MQTT 5, has closed: it is not nonsense."""
+    script = """
+c = client()
+up(c)
+down(c)
+print(*seen)
+"""
+    with ScriptedBroker(
+        lambda packet: connack() + b"\xe0\0" if packet.name == "CONNECT" else None
+    ) as broker:
+        assert drive(broker, script) == ["up 0 down closed"]
+
+
 @pytest.mark.parametrize(
     "greeting",
     [

@@ -18,6 +18,7 @@ from scripted_broker import (
     default_answer,
     puback,
     publish,
+    suback,
 )
 from upy import run
 
@@ -398,20 +399,112 @@ def test_commands_of_qos_2_are_executed_once(node: StartNode) -> None:
 
 
 def test_oversized_command_does_not_end_the_connection(node: StartNode) -> None:
-    """A Command of 100 KB is acknowledged and skipped, and the next one answered."""
+    """A Command of 100 KB is acknowledged and answered by its id, and so is the next one."""
     ping = json.dumps({"id": "after", "action": "ping"}).encode()
 
     def answer(packet: Packet) -> bytes | None:
         if packet.name == "SUBSCRIBE" and packet.topic == COMMANDS:
-            big = publish(COMMANDS, b"[" * 100_000, 1, 5)
+            big = publish(COMMANDS, b'{"id":"big","x":"' + b"[" * 100_000, 1, 5)
             return default_answer(packet) + big + publish(COMMANDS, ping, 1, 6)
         return None
 
     with ScriptedBroker(echoing(answer)) as broker:
-        node(broker, config=PLAIN)
+        running = node(broker, config=PLAIN)
         broker.wait_for(lambda p: p.topic == f"{COMMANDS}/response" and b'"after"' in p.payload)
+    (big,) = [p for p in broker.of("PUBLISH") if b'"big"' in p.payload]
+    assert status(big)["code"] == "too-long"
+    running.until("command id=big")
     assert [p.packet_id for p in broker.of("PUBACK")][:2] == [5, 6]
     assert len(broker.of("CONNECT")) == 1
+
+
+def test_refused_subscription_is_said_and_counted(node: StartNode) -> None:
+    """A broker that lets the node hear no Commands: a log line at each try, a counter in health."""
+
+    def answer(packet: Packet) -> bytes | None:
+        refused = packet.name == "SUBSCRIBE" and packet.topic == COMMANDS
+        return suback(packet, 0x87) if refused else None
+
+    with ScriptedBroker(echoing(answer)) as broker:
+        running = node(broker, speed=40, config=FAST | {"health_s": 10})
+        running.until(f"link subscription refused topic={COMMANDS} code=135")
+        broker.wait_for(
+            lambda p: p.topic == f"{BASE}/health" and status(p).get("refused_subscriptions", 0) > 1
+        )
+    assert len(broker.of("CONNECT")) == 1
+
+
+def test_thrown_out_by_disconnect_is_a_rival(node: StartNode) -> None:
+    """A broker that says DISCONNECT to the older of two clients with one id: `closed`, and when
+    statuses tell of the other one `client-id-taken`, with its alert.
+    """
+    other = {"v": 1, "status": "online", "boot": 99, "session": 1}
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.topic == TELEMETRY and packet.connection < 3:
+            said = json.dumps(other | {"session": packet.connection}).encode()
+            return puback(packet) + publish(STATUS, said) + b"\xe0\0"
+        return None
+
+    with ScriptedBroker(echoing(answer)) as broker:
+        running = node(broker, speed=50, config=FAST)
+        running.until("link down cause=client-id-taken")
+        alert = broker.wait_for(lambda p: p.topic == f"{BASE}/alerts")
+    assert status(alert)["alert"] == "client-id-taken"
+    downs = [value(line, "cause") for line in running.said("link down")]
+    assert downs[:3] == ["closed", "closed", "client-id-taken"]
+
+
+SHORT_OF_HEAP = """
+from node.link import Link
+
+class Client:
+    clean_session, window, state, handshake_took_ms, answer_ms = False, 8, "up", 1, 20000
+    def __getattr__(self, name):
+        return lambda *_: 60000
+    def room(self):
+        return True
+    def abort(self):
+        self.state = "down"
+
+class Anything:
+    network = topic = cause = None
+    session = 1
+    def __getattr__(self, name):
+        return lambda *_: 0
+
+class Source(Anything):
+    def step(self, now):
+        return 60000
+    def peek(self, now):
+        raise MemoryError
+
+class Board:
+    network = None
+    def idf_heap(self):
+        return None
+
+client, any, downs = Client(), Anything(), {}
+Board.network = type("Network", (), {"cause": None, "step": lambda self, now: True})()
+link = Link(client, Board(), (Source(),), any, lambda *_: None, None, downs, None, any)
+client.on_up(True)
+link._status = any
+any.subscription_lost = lambda now: False
+any.peek = lambda now: None
+waits = set()
+for now in range(60):
+    waits.add(link.step(now))
+print(waits, downs, client.state)
+link.step(60)
+print(downs, client.state)
+"""
+
+
+def test_packet_without_heap_for_it_is_not_now() -> None:
+    """A MemoryError while a packet is made: tried again a second later, a minute long; then with
+    another connection. It is no bug.
+    """
+    assert run(SHORT_OF_HEAP).splitlines() == ["{1000} {} up", "{'memory': 1} down"]
 
 
 def test_health_comes_at_its_own_pace(node: StartNode) -> None:

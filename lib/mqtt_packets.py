@@ -15,9 +15,10 @@ from struct import pack
 _ALL = type("", (), {"__getitem__": lambda self, which: which})()[:]
 
 # First byte of what a broker may send to a client that subscribes to one topic at a time, and the
-# length of its body: CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP. Any other flags must end the
-# connection (section 2.2.2). PUBLISH is the rest.
-_SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0}
+# length of its body: CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP, and DISCONNECT: MQTT 5's, but some
+# say it to whom they throw out. Any other flags must end the connection (section 2.2.2). PUBLISH is
+# the rest.
+_SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0, 0xE0: 0}
 
 
 def publish(packet, first, topic, packet_id, payload):
@@ -171,12 +172,13 @@ class Reader:
     def number(self, at):
         """The two bytes at `at` as a number. Raises Malformed if they are beyond the packet."""
         if at + 2 > self.after:
-            raise Malformed("short")
+            raise Malformed("length")
         return self.buffer[at] << 8 | self.buffer[at + 1]
 
     def publish(self, first):
         """Of a PUBLISH that begins with the byte `first`: topic (str), packet id (0 for QoS 0), and
-        payload (bytes, or None if some of it is missing). Section 3.3.
+        payload (bytes: the front of it, if some is missing). Without heap for topic or payload:
+        "" or None. Section 3.3.
 
         Raises Malformed for QoS 3, an empty topic, one that is not UTF-8, and lying lengths.
         """
@@ -185,14 +187,17 @@ class Reader:
         qos = first >> 1 & 3
         if qos == 3 or end == at or end > self.after:
             raise Malformed("publish")
-        try:
-            topic = str(self._view[at:end], "utf-8")
-        except UnicodeError:
-            raise Malformed("topic")  # section 1.5.3
         packet_id = 0
+        start = end
         if qos:
             packet_id = self.number(end)
-            end += 2
+            start += 2
             if not packet_id:
-                raise Malformed("packet id")
-        return topic, packet_id, None if self.missing else bytes(self._view[end : self.after])
+                raise Malformed("packet")
+        view = self._view
+        try:
+            return str(view[at:end], "utf-8"), packet_id, bytes(view[start : self.after])
+        except UnicodeError:
+            raise Malformed("topic")  # section 1.5.3
+        except MemoryError:
+            return "", packet_id, None

@@ -16,8 +16,9 @@ write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robu
 
 What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
 again (only the caller knows whether it is still worth it; see `send`), publish with QoS 2, or take
-a packet longer than `max_packet`: a longer PUBLISH is acknowledged, skipped and counted in
-`oversized`, whatever else is too long ends the connection.
+a packet longer than `max_packet`, or than the heap has room for: such a PUBLISH is acknowledged,
+counted in `oversized`, and its front goes to `on_oversized`; whatever else is too long ends the
+connection.
 """
 
 from struct import pack
@@ -45,6 +46,7 @@ _PUBREL = const(0x62)
 _PUBCOMP = const(0x70)
 _SUBACK = const(0x90)
 _PINGRESP = const(0xD0)
+_THROWN_OUT = const(0xE0)  # DISCONNECT
 
 _PINGREQ = const(b"\xc0\0")
 _DISCONNECT = const(b"\xe0\0")
@@ -83,7 +85,8 @@ class MQTTClient(robust.MQTTClient):
     it use.
 
     Callbacks, to be set by the caller; each is called from within `step`: on_up(session_present),
-    on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state).
+    on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state),
+    on_oversized(topic, front or None, retained, dup), on_refused(topic, code): a subscription.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class MQTTClient(robust.MQTTClient):
         self.answer_ms = answer_ms
         self.clean_session = clean_session
         self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
+        self.on_oversized = self.on_refused = _ignore
         self.state = _DOWN
         self.oversized = self.refused_subscriptions = 0  # counters, since boot
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
@@ -139,8 +143,8 @@ class MQTTClient(robust.MQTTClient):
     # -- what the caller calls ---------------------------------------------------------------------
 
     def subscribe(self, topic, qos=0):
-        """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80) is counted
-        and retried.
+        """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80, or another
+        code above 2) is told, counted and retried.
         """
         self._subscriptions.append([topic, qos, 0, 0])
 
@@ -401,8 +405,10 @@ class MQTTClient(robust.MQTTClient):
             first = reader.packet()
             if first is None:
                 return
+            if first == _THROWN_OUT:
+                raise TransportError("closed")
             if (self.state == _GREETING) != (first == _CONNACK):
-                raise Malformed("CONNACK")
+                raise Malformed("packet")
             if first == _PINGRESP:
                 if self._ping_sent is not None:
                     self.ping_took_ms = self._now - self._ping_sent
@@ -444,9 +450,10 @@ class MQTTClient(robust.MQTTClient):
             if each[2] == packet_id:
                 each[2] = 0
                 each[3] = None
-                if code == 0x80:
+                if code > 2:  # 0x80, or one of MQTT 5's
                     self.refused_subscriptions += 1
                     each[3] = self._now + _RETRY_SUBSCRIBE_MS
+                    self.on_refused(each[0], code)
 
     def _publish(self, first):
         """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued before the callback is called: a
@@ -458,10 +465,11 @@ class MQTTClient(robust.MQTTClient):
             self._reply(_PUBACK, packet_id)
         elif qos == 2 and not self._receive_once(packet_id):
             return
-        if payload is None:
+        told = self.on_message
+        if payload is None or self._reader.missing:
             self.oversized += 1
-        else:
-            self.on_message(topic, payload, bool(first & 1), bool(first & 8))
+            told = self.on_oversized
+        told(topic, payload, bool(first & 1), bool(first & 8))
 
     def _receive_once(self, packet_id):
         """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound:
@@ -470,7 +478,7 @@ class MQTTClient(robust.MQTTClient):
         new = packet_id not in self._received
         if new:
             if len(self._received) >= _MAX_QOS2:
-                raise Malformed("QoS 2")  # a broker that never releases what it sends
+                raise Malformed("packet")  # a broker that never releases what it sends
             self._received.add(packet_id)
         self._reply(_PUBREC, packet_id)
         return new

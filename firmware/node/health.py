@@ -21,7 +21,7 @@ class Health:
         self._backlog = backlog
         self._supervisor = supervisor
         self._downs = downs  # cause -> how often the Link went down for it
-        self.refused = {}  # name -> counts that are said where there are any
+        self.dropped = None  # Commands without a Response: reason -> count
         self._due = 0
         self._heap_min = None
 
@@ -58,7 +58,11 @@ class Health:
         idf = self._board.idf_heap()
         if idf:
             said["idf"], said["idf_largest"], said["idf_min"] = idf
-        for name, count in self.refused.items():
+        for name, count in (
+            ("commands_dropped", self.dropped),
+            ("oversized", client.oversized),
+            ("refused_subscriptions", client.refused_subscriptions),
+        ):
             if count:
                 said[name] = count
         return said

@@ -64,7 +64,7 @@ class Ladder:
         self._up_at = now
         if outage and self._rejoins:
             outage["rejoins"] = self._rejoins
-        self._rejoins = 0
+        self._rejoins = self._memory_tries = 0
         self._answered()
 
     def down(self, now, cause):

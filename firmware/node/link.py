@@ -45,6 +45,8 @@ _MANY_SHORT = const(3)
 # time up, nobody else wants the id any more.
 _FIGHT_MS = const(900000)
 _LATE_MS = const(60000)  # the next step connects, whatever else it may have waited for
+_STARVED_MS = const(1000)  # after a packet that there was no heap for
+_STARVED = const(60)  # of them in one connection
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
 # Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes, what Wi-Fi
 # needs while up, and what each answer takes until it is read.
@@ -84,6 +86,7 @@ class Link:
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
         self._short = 0  # connections in a row that were up for a moment only
+        self._starved = 0  # packets without heap for them, since the last connection
         self._thrown = 0  # in a row that were closed by the broker before _FIGHT_MS
         self._alarm = alarm
         self._leaving = None  # deadline of what the Link waits for before it goes
@@ -93,6 +96,7 @@ class Link:
         client.on_down = self._on_down
         client.on_ack = self._on_ack
         client.on_state = self._on_state
+        client.on_refused = self._on_refused
 
     @property
     def up(self):
@@ -106,11 +110,24 @@ class Link:
         self._now = now
         try:
             wait = self._step_client(now)
+        except MemoryError:
+            wait = self._not_now()
         finally:
             # After the client, as what it has sent decides when they are due again; and with a bug
             # there, too, because what waits has to get onto flash.
             soonest = min([source.step(now) for source in self.sources])
         return min(wait, soonest)
+
+    def _not_now(self):
+        """There was no heap for a packet. If that goes on, another connection may do better, or the
+        ladder knows what to do; so if it has come between the client and the Link.
+        """
+        client = self._client
+        self._starved += 1
+        if self._starved > _STARVED or (client.state == "up") != self.up:
+            client.abort()
+            self._on_down("memory")
+        return _STARVED_MS
 
     def _step_client(self, now):
         client = self._client
@@ -177,6 +194,9 @@ class Link:
         if state != "down" and state != "up":
             self._log("link", state)
 
+    def _on_refused(self, topic, code):
+        self._log("link", "subscription refused topic=%s code=%d" % (topic, code))
+
     def _on_up(self, session_present):
         now = self._up_at = self._now
         client = self._client
@@ -204,6 +224,7 @@ class Link:
             self._down_since = now
             cause = self._thrown_out(cause, up_ms)
         cause = self._believed(cause)
+        self._starved = 0
         if self._cause is None:
             self._cause = cause
         self._downs[cause] = self._downs.get(cause, 0) + 1

@@ -40,11 +40,12 @@ class Router:
 
     def on_message(self, topic, payload, retained, dup):
         """Takes what came down (str, bytes, bool, bool); puts at most one Response. Never raises.
+        What there was no heap for comes as None.
 
         dup is not looked at: the id alone tells a repeat, also over a new packet id.
         """
-        if topic != self.topic:
-            self._drop("foreign-topic")
+        if payload is None or topic != self.topic:
+            self._drop("memory" if payload is None else "foreign-topic")
             return
         try:
             if self._answers is None:
