@@ -28,7 +28,7 @@ client = MQTTClient(
     device_id,
     config["broker"],
     config["port"],
-    ssl=context(),
+    ssl=None if settings.get("plain") else context(),
     keepalive=600,
     window=settings["window"],
 )

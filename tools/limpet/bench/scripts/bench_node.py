@@ -144,26 +144,16 @@ class Full(Part):
             self.end(heap=gc.mem_alloc() - _ours)
 
 
-class Idle(Part):
-    """Nothing happens for `seconds` of a clock that jumps from deadline to deadline.
+class Jumping(Part):
+    """With a clock that stands still while somebody answers, and jumps to the next deadline else.
 
-    Where somebody answers, the clock stands still for that: so each run is like the others.
+    So each run is like the others, and nothing is due sooner because the machine is busy.
     """
-
-    began = None
 
     def step(self, now):
         """As any part that has nothing to do."""
         super().step(now)
         return _NEVER
-
-    def look(self, now):
-        """Whether it is over."""
-        if self.began is None and self.settled(now):
-            self.began = now
-            self.turns = 0
-        if self.began is not None and now - self.began >= settings["seconds"] * 1000:
-            self.end(turns=self.turns)
 
     def sleep(self, real_ms):
         """Wait for an answer, a little; where there is none, the time is over."""
@@ -173,6 +163,24 @@ class Idle(Part):
         super().sleep(patience_ms)
         if time.ticks_diff(time.ticks_ms(), began) >= patience_ms:
             laptop.clock._source.ms += real_ms
+
+
+class Counted(Jumping, Flood):
+    """A Flood whose cost is counted."""
+
+
+class Idle(Jumping):
+    """Nothing happens for `seconds`."""
+
+    began = None
+
+    def look(self, now):
+        """Whether it is over."""
+        if self.began is None and self.settled(now):
+            self.began = now
+            self.turns = 0
+        if self.began is not None and now - self.began >= settings["seconds"] * 1000:
+            self.end(turns=self.turns)
 
 
 class Profile(Part):
@@ -253,6 +261,7 @@ class JumpingTime:
 
 PARTS = {
     "flood": Flood,
+    "counted": Counted,
     "drain": Drain,
     "boot": Boot,
     "full": Full,
@@ -274,7 +283,7 @@ class Driven(supervisor.Supervisor):
         return super().run(link, part.sleep, others, watched, watchdog, asked)
 
 
-if settings["do"] == "idle":
+if issubclass(PARTS[settings["do"]], Jumping):
     laptop.clock._source = JumpingTime()
     laptop.clock._ticks = 0
 
