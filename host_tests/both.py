@@ -121,11 +121,12 @@ def program(
     folder: Path,
     arch: str | None = None,
     heap: str = "1m",
-    timeout_s: float = 60,
+    timeout_s: float = upy.TIMEOUT_S,
 ) -> str:
     """Run `name`.py of this folder in `folder`, and return what it printed; fail if it fails.
 
-    arch: of the MicroPython to run it under, with that heap; None is this CPython.
+    arch: of the MicroPython to run it under, with that heap, and with ticks that stand still while
+    another program has the core; None is this CPython.
     """
     here = upy.REPO / "host_tests"
     path = ":".join(map(str, [here, FIRMWARE, LIB, HOST_BOARD, umqtt_dir()]))
@@ -134,9 +135,10 @@ def program(
         done = subprocess.run(
             [*command, str(here / f"{name}.py"), *map(str, arguments)],
             cwd=folder,
-            env={"PYTHONPATH": path, "MICROPYPATH": f"{path}:.frozen"},
+            env={"PYTHONPATH": path, "MICROPYPATH": f"{upy.OWN_TIME}:{path}:.frozen"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=timeout_s,
         )
     except subprocess.TimeoutExpired as late:

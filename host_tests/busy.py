@@ -5,6 +5,7 @@ How the suite is tried on a machine that has other things to do: make test BUSY=
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -21,11 +22,13 @@ while os.getppid() == int(sys.argv[1]):
 def main(command: list[str]) -> int:
     """Run `command`, with a loop for each core beside it; its exit code."""
     line = [sys.executable, "-c", LOOP, str(os.getpid())]
-    loops = [subprocess.Popen(line) for _ in range(os.cpu_count() or 2)]
+    loops = [subprocess.Popen(line, start_new_session=True) for _ in range(os.cpu_count() or 2)]
+    process = subprocess.Popen(command)
     try:
-        return subprocess.call(command)
-    except KeyboardInterrupt:
-        return 130
+        while True:
+            # Ctrl-C is for the command, which has heard of it, too.
+            with contextlib.suppress(KeyboardInterrupt):
+                return process.wait()
     finally:
         for loop in loops:
             loop.kill()

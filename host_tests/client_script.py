@@ -1,7 +1,8 @@
 """Scripts that drive lib/umqtt_tls.MQTTClient alone, under the real interpreter.
 
 `now` belongs to the script: it stands still until the script moves it, so that minutes cost
-nothing. What the broker has to say is waited for in real time. It will NOT run a node.
+nothing. What the broker has to say is waited for in real time; ticks are without what other
+programs had the core for. It will NOT run a node.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from limpet.micropython.umqtt import umqtt_dir
 from scripted_broker import ScriptedBroker
-from upy import run
+from upy import OWN_TIME, run
 
 # `seen` is what the callbacks were told; `go` ends the script when what it waits for never comes.
 _RIG = """
@@ -31,7 +32,7 @@ def client(port={port}, host="127.0.0.1", **more):
         "%s %s r%d d%d" % (topic, str(payload, "utf-8"), retained, dup))
     return c
 
-def go(c, until, seconds=20):
+def go(c, until, seconds=60):
     end = time.time() + seconds
     while not until():
         c.step(Time.now)
@@ -76,7 +77,8 @@ def drive(
     umqtt: another folder with umqtt.
     """
     port = broker if isinstance(broker, int) else broker.port
-    return run(_RIG.format(port=port) + script, path=[umqtt or umqtt_dir()], heap=heap).splitlines()
+    path: list[Path | str] = [OWN_TIME, umqtt or umqtt_dir()]
+    return run(_RIG.format(port=port) + script, path=path, heap=heap).splitlines()
 
 
 def tls_lines(ca: Path) -> str:

@@ -39,10 +39,10 @@ def measure() -> None:
     for payload in PAYLOADS:
         gc.collect()
         gc.disable()
-        before = gc.mem_alloc()  # type: ignore[attr-defined]
         began = time.ticks_us()  # type: ignore[attr-defined]
+        before = gc.mem_alloc()  # type: ignore[attr-defined]
         rig.router.on_message(TOPIC, payload, False, False)
-        took = time.ticks_diff(time.ticks_us(), began)  # type: ignore[attr-defined]
         heap = gc.mem_alloc() - before  # type: ignore[attr-defined]
+        took = time.ticks_diff(time.ticks_us(), began)  # type: ignore[attr-defined]
         gc.enable()
         print(heap, took, payload[:36])

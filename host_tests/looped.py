@@ -20,12 +20,12 @@ class Looped:
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()
 
     def _run(self, what: Coroutine[Any, Any, None]) -> None:
         """Wait until `what` is done in the loop's thread."""
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(60)
 
     def _do(self, what: Callable[[], object]) -> None:
         """Carry `what` out in the loop's thread, and come back when it is done."""

@@ -19,7 +19,7 @@ from limpet.authority import Identity
 from paho.mqtt.enums import CallbackAPIVersion
 
 # Far above what anything here takes, so that only what never comes meets it.
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 class Message(NamedTuple):

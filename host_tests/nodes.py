@@ -19,7 +19,7 @@ from limpet.provision import Setup
 from mqtt_client import Client, Message
 
 # Far above what a loaded machine takes, so that only what never comes meets it.
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class Where(Protocol):
@@ -99,6 +99,7 @@ def node(setup: Setup, tmp_path: Path) -> Iterator[StartNode]:
     yield start
     for each in started:
         each.kill()
+        print(f"{each.root.name}, its last lines:", *each.lines[-100:], sep="\n")  # where one fails
 
 
 def at(line: str) -> float:

@@ -13,7 +13,7 @@ from types import TracebackType
 
 FROM_1900_S = 2_208_988_800
 ERA_S = 1 << 32
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 def reply(

@@ -97,7 +97,7 @@ class RomLoader(ChipFlash):
         if self._client:
             with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
         if not kind:
             assert not self.wrong
 

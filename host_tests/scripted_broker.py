@@ -101,7 +101,7 @@ class ScriptedBroker:
         with self._changed:
             return [packet for packet in self.packets if packet.name in names]
 
-    def wait_for(self, wanted: Callable[[Packet], Any], timeout_s: float = 20.0) -> Packet:
+    def wait_for(self, wanted: Callable[[Packet], Any], timeout_s: float = 60.0) -> Packet:
         """Return the first packet for which `wanted` is true; TimeoutError when none comes."""
         deadline = monotonic() + timeout_s
         seen = 0
@@ -131,7 +131,7 @@ class ScriptedBroker:
         _close(self._listener)
         for client in self._clients:
             _close(client)
-        self._thread.join(5)
+        self._thread.join(60)
         if self._fault:
             raise self._fault
 

@@ -40,7 +40,7 @@ class Cable:
 
     def __exit__(self, *_: object) -> None:
         self.pull()
-        self._thread.join(10)
+        self._thread.join(60)
         self._chip.close()
         os.close(self._far)
 

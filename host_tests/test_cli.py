@@ -28,7 +28,7 @@ main()
 
 def limpet(*words: str) -> subprocess.CompletedProcess[str]:
     """Run it, without a terminal."""
-    return subprocess.run([LIMPET, *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run([LIMPET, *words], capture_output=True, text=True, timeout=120)
 
 
 def test_help_says_what_each_does() -> None:
@@ -133,5 +133,5 @@ def test_no_seconds_are_no_run() -> None:
 def test_ctrl_c_while_it_loads(module: str) -> None:
     """Who thinks better of it at once sees no traceback."""
     line = [sys.executable, "-c", _INTERRUPTED.format(module=module)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -154,8 +154,9 @@ print(*seen)
         assert drive(broker, script) == ["up 0"]
 
 
-# A step is measured inside the interpreter. What else this machine does may lengthen any one run,
-# but a call that blocks lengthens all of them: so the best of five counts.
+# A step is measured inside the interpreter, in its own time (upy.OWN_TIME). What else this machine
+# does may lengthen any one run all the same, but a call that blocks lengthens all of them: so the
+# best of five counts.
 _MEASURE = """
 def measured(rounds, ended):
     longest = 0

@@ -69,7 +69,7 @@ def set_clock(board: VirtualBoard) -> None:
 
     A node in the field asks a time server.
     """
-    repl = SerialTransport(board.port, timeout=10)
+    repl = SerialTransport(board.port, timeout=60)
     repl.enter_raw_repl(soft_reset=False)
     repl.exec("import machine; machine.RTC().datetime((2026, 11, 20, 4, 12, 0, 0, 0))")
     repl.exec_raw_no_follow("machine.reset()")

@@ -42,7 +42,7 @@ def test_hostile_input_on_micropython(target: str, tmp_path: Path) -> None:
 
 def run(target: str, folder: Path, arch: str | None, count: int, every: int) -> None:
     """Run fuzz.py, and show what it printed."""
-    timeout_s = 900 if FULL else 60
+    timeout_s = 900 if FULL else upy.TIMEOUT_S
     arguments = (target, count, SEED, every)
     print(both.program("fuzz", *arguments, folder=folder, arch=arch, timeout_s=timeout_s))
 

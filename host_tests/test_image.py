@@ -203,7 +203,8 @@ def test_full_file_system_is_said() -> None:
 
 def limpet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `limpet image`."""
-    return subprocess.run([LIMPET, "image", *arguments], capture_output=True, text=True, timeout=60)
+    line = [LIMPET, "image", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120)
 
 
 def test_command(tmp_path: Path, device: Path) -> None:

@@ -59,7 +59,7 @@ def limpet(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[st
         text=True,
         env=os.environ | env,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
     )
 
 

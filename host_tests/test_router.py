@@ -28,7 +28,7 @@ def test_hostile_commands_are_cheap() -> None:
     """On a 32-bit interpreter no hostile Command takes more heap or time than is documented."""
     here = str(upy.REPO / "host_tests")
     script = "from hostile import measure; measure()"
-    lines = upy.run(script, arch="i386", path=[here]).splitlines()
+    lines = upy.run(script, arch="i386", path=[upy.OWN_TIME, here]).splitlines()
     assert len(lines) >= 15
     for line in lines:
         heap, took_us, _ = line.split(" ", 2)

@@ -18,7 +18,7 @@ LOOP = b"import time\nprint('main runs')\nwhile True:\n    time.sleep(1)\n"
 @contextmanager
 def raw(where: str, soft_reset: bool = False) -> Iterator[SerialTransport]:
     """mpremote's own transport in the raw REPL."""
-    transport = SerialTransport(where, timeout=10)
+    transport = SerialTransport(where, timeout=60)
     try:
         transport.enter_raw_repl(soft_reset=soft_reset)
         yield transport
@@ -87,7 +87,7 @@ def test_ctrl_c_is_a_byte_while_it_does_not_interrupt(virtual_board: Make) -> No
     )
     board = virtual_board(files={"/main.py": code})
     board.wait_for("ready")
-    port = SerialTransport(board.url, timeout=10)
+    port = SerialTransport(board.url, timeout=60)
     try:
         port.serial.write(b"\x03\n\xff\x01")
         assert port.serial.read(4) == b"\x03\n\xff\x01"

@@ -19,7 +19,7 @@ from types import TracebackType
 
 LIMPET = Path(sys.executable).with_name("limpet")
 # Far above what anything takes, so that only a hang meets it.
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 COLUMNS = 80
 
 

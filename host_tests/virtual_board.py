@@ -26,7 +26,7 @@ from virtual_cable import Cable
 from virtual_flash import Flash
 from virtual_rom import DNS, ESP32, rom
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
 _RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 _POWER_CUT = 67
