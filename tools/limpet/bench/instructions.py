@@ -72,7 +72,7 @@ def per_piece(
 
 def node_one_by_one(world: World, tree: Tree, counts: tuple[int, int] = (50, 300)) -> float:
     """Thousands of instructions per Reading that is sent as it is taken."""
-    return per_piece(world, tree, "bench_node", counts, do="counted", ahead=1)
+    return per_piece(world, tree, "bench_node", counts, do="flood", ahead=1, still=True)
 
 
 def client(
@@ -102,7 +102,7 @@ def backlog(world: World, tree: Tree, counts: tuple[int, int] = (200, 1200)) -> 
 
 def idle_turns(world: World, tree: Tree, seconds: int) -> int:
     """Turns of the main loop in so many seconds in which nothing happens."""
-    settings = {"do": "idle", "seconds": seconds}
+    settings = {"do": "idle", "seconds": seconds, "still": True}
     return int(tree.run("bench_node", world.flash(), settings)["turns"])
 
 
@@ -110,7 +110,7 @@ def _idle(world: World, tree: Tree) -> tuple[float, float]:
     """Thousands of instructions per second, and turns of the main loop per minute."""
     found = []
     for seconds in _IDLE_S:
-        settings = {"do": "idle", "seconds": seconds}
+        settings = {"do": "idle", "seconds": seconds, "still": True}
         turns = idle_turns(world, tree, seconds)
         found.append((collected(world, tree, "bench_node", settings), turns))
     (short, few), (long, many) = found

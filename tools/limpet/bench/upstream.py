@@ -23,7 +23,7 @@ def live(world: World, tree: Tree, counts: tuple[int, int] = _LIVE) -> tuple[flo
     """(bytes, records) per Reading that is sent as it is taken."""
 
     def run(port: int, count: int) -> None:
-        settings = {"do": "counted", "count": count, "ahead": 1}
+        settings = {"do": "flood", "count": count, "ahead": 1, "still": True}
         tree.run("bench_node", world.flash(port), settings)
 
     return _per_piece(world, run, counts)

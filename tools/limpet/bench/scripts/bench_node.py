@@ -17,11 +17,16 @@ _before = gc.mem_alloc()
 from bench_common import device_id, payload, say, settings, topic  # noqa: E402 (what is here is no part of the node)
 
 _NEVER = 1 << 40
+_still = settings.get("still")
 _SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
 
 
 class Part:
-    """Stepped beside the others, before the Link. Made by line.py's call, so there is one."""
+    """Stepped beside the others, before the Link. Made by line.py's call, so there is one.
+
+    Where the clock is to be still it stands while somebody answers, and jumps to the next deadline
+    else. So each run is like the others, and nothing is due sooner because the machine is busy.
+    """
 
     def __init__(self, link, sleep, watched):
         self.link = link
@@ -58,13 +63,20 @@ class Part:
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
         self.turns += 1
-        self._sleep(real_ms)
+        if not _still:
+            return self._sleep(real_ms)
+        # An answer comes; a Message that is none could, where something is not as it should be.
+        patience_ms = min(real_ms, 20000 if self.busy() else 20)
+        began = time.ticks_ms()
+        self._sleep(patience_ms)
+        if time.ticks_diff(time.ticks_ms(), began) >= patience_ms:
+            laptop.clock._source.ms += real_ms
 
     def step(self, now):
         """Look at what there is to look at; nothing is due by itself."""
         self.quiet()
         self.look(now)
-        return 50
+        return _NEVER if _still else 50
 
     def asked_to_leave(self):
         """Nobody asks: `end` is the end."""
@@ -144,32 +156,7 @@ class Full(Part):
             self.end(heap=gc.mem_alloc() - _ours)
 
 
-class Jumping(Part):
-    """With a clock that stands still while somebody answers, and jumps to the next deadline else.
-
-    So each run is like the others, and nothing is due sooner because the machine is busy.
-    """
-
-    def step(self, now):
-        """As any part that has nothing to do."""
-        super().step(now)
-        return _NEVER
-
-    def sleep(self, real_ms):
-        """Wait for an answer, a little; where there is none, the time is over."""
-        # An answer comes; a Message that is none could, where something is not as it should be.
-        patience_ms = min(real_ms, 20000 if self.busy() else 20)
-        began = time.ticks_ms()
-        super().sleep(patience_ms)
-        if time.ticks_diff(time.ticks_ms(), began) >= patience_ms:
-            laptop.clock._source.ms += real_ms
-
-
-class Counted(Jumping, Flood):
-    """A Flood whose cost is counted."""
-
-
-class Idle(Jumping):
+class Idle(Part):
     """Nothing happens for `seconds`."""
 
     began = None
@@ -261,7 +248,6 @@ class JumpingTime:
 
 PARTS = {
     "flood": Flood,
-    "counted": Counted,
     "drain": Drain,
     "boot": Boot,
     "full": Full,
@@ -283,7 +269,7 @@ class Driven(supervisor.Supervisor):
         return super().run(link, part.sleep, others, watched, watchdog, asked)
 
 
-if issubclass(PARTS[settings["do"]], Jumping):
+if _still:
     laptop.clock._source = JumpingTime()
     laptop.clock._ticks = 0
 
