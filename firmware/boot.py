@@ -1,15 +1,14 @@
-"""Chooses the slot whose code is run, and puts a config that came with it in its place.
+"""Chooses the slot whose code is run; main.py then sees whether it can be.
 
-`limpet deploy` fills the slot that is not in use, and commits by one rename: of slot.new to slot,
-which here decides about the config as well. Without the file `slot` (on a laptop, or with all code
-in the image) nothing is done. It must not raise, whatever is on flash: that would leave a board
-without main, and without a word to the broker.
+`limpet deploy` fills the slot that is not in use, and commits by one rename: of slot.new to slot.
+Without the file `slot` (on a laptop, or with all code in the image) nothing is done. It must not
+raise, whatever is on flash: that would leave a board without main, and without a word to the
+broker. What it will NOT do: touch a config, which a slot has to deserve.
 """
 
 
 def choose():
     """Put the slot first on sys.path."""
-    import os
     import sys
 
     try:
@@ -17,14 +16,8 @@ def choose():
             slot = file.read(1)
     except OSError:
         return
-    if slot not in (b"a", b"b"):
-        return
-    folder = "/" + slot.decode()
-    sys.path.insert(0, folder)
-    try:
-        os.rename(folder + "/config.next", "config.json")
-    except OSError:
-        pass  # none came
+    if slot in (b"a", b"b"):
+        sys.path.insert(0, "/" + slot.decode())
 
 
 choose()

@@ -1,7 +1,6 @@
 """The whole line, joined: sensor -> sampler -> Outbox -> Link -> broker, and Commands back.
 
-The only file that knows every part. It is done when all is joined, and makes way for it: see
-device/guard.py.
+The only file that knows every part. When all is joined it makes way for it: see device/guard.py.
 """
 
 CONFIG = "config.json"
@@ -62,6 +61,7 @@ def join(handover, crashes):
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
     except ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
+        handover.put("why", "config:" + error.field)
         return board.halt()
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))

@@ -1,7 +1,8 @@
 """Starts the node. line.py is what a main.py usually is: here it is byte code, and watched over.
 
-Code that not even the guard can be imported from is left for the slot before it. What it will NOT
-do: reset, or go back for anything less; from there on the guard decides.
+Code that not even the guard can be imported from is left for the slot before it, and each slot is
+run with the config that is right for it: /config.json, or config.next in the slot if that is there.
+What it will NOT do: reset, or go back for anything less; from there on the guard decides.
 """
 
 
@@ -12,12 +13,15 @@ def start():
 
     for last in (False, True):
         slot = sys.path[0]
+        other = "/a" if slot == "/b" else "/b"
         try:
             # The list is written last: without it this slot was never finished.
             if last:
                 os.stat(slot + "/files.json")
             from device import guard
 
+            if slot in ("/a", "/b"):
+                place(os, slot, other)
             return guard
         except Exception as error:  # a file that is cut short fails in many ways
             if slot not in ("/a", "/b"):
@@ -26,8 +30,26 @@ def start():
         for name in list(sys.modules):
             if name.split(".")[0] in ("device", "node"):
                 del sys.modules[name]
-        sys.path[0] = "/a" if slot == "/b" else "/b"
+        sys.path[0] = other
     print("limpet: no slot can start, copy the code again: limpet deploy")
+
+
+def place(os, slot, other):
+    """Put the slot's own config in its place; the one that was there becomes the other slot's own.
+
+    A cut between the renames leaves no config.json, and each slot its own. Where both have one
+    already, config.json is nobody's.
+    """
+    if "config.next" not in os.listdir(slot):
+        return
+    try:
+        os.stat(other + "/config.next")
+    except OSError:
+        try:
+            os.rename("/config.json", other + "/config.next")
+        except OSError:
+            pass  # there was none, or there is no other slot
+    os.rename(slot + "/config.next", "/config.json")
 
 
 guard = start()

@@ -336,6 +336,113 @@ def test_flash_that_fills_meanwhile_says_so(
     assert running(board) == "two"
 
 
+# Code that any config will do for, and code that never starts.
+BROKEN = "import gone\n"
+# As it was before config.next was left to main.py.
+OLD_STARTERS = {
+    "/boot.py": b"""
+def choose():
+    import os
+    import sys
+    try:
+        with open("slot", "rb") as file:
+            slot = file.read(1)
+    except OSError:
+        return
+    if slot not in (b"a", b"b"):
+        return
+    folder = "/" + slot.decode()
+    sys.path.insert(0, folder)
+    try:
+        os.rename(folder + "/config.next", "config.json")
+    except OSError:
+        pass
+choose()
+del choose
+""",
+    "/main.py": b"from device import guard\nguard.run()\n",
+}
+
+
+def zone(board: VirtualBoard) -> str:
+    """The zone in the config that is in use."""
+    return str(json.loads(board.files()["/config.json"])["zone"])
+
+
+def test_config_of_code_that_cannot_start_is_not_used(bench: Bench, virtual_board: Make) -> None:
+    """Both are new, and the code is broken: the old code runs with the old config, and the next
+    deploy brings the new one all the same.
+    """
+    board = virtual_board(blocks=96)
+    bench.config(zone="attic")
+    bench.deploy(board)
+    bench.put("two", device__guard=BROKEN)
+    bench.config(zone="cellar")
+    assert "slot /b cannot start" in bench.refused(board)
+    assert (running(board), zone(board)) == ("one", "attic")
+    bench.put("three")
+    bench.deploy(board)
+    assert (running(board), zone(board)) == ("three", "cellar")
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["with the code", "later"])
+def test_slot_keeps_the_config_of_its_time(bench: Bench, virtual_board: Make, later: bool) -> None:
+    """Code that breaks long after its deploy leaves the code before it with the config, and with
+    the keys, that this had; whether the config that is in use came with the code or later.
+    """
+    board = virtual_board(blocks=96)
+    bench.config(zone="attic")
+    bench.deploy(board)
+    bench.put("two")
+    if later:
+        bench.deploy(board)
+    bench.setup.renew("node-1")
+    for name in ("cellar", "garage"):
+        bench.config(zone=name)
+        bench.deploy(board)
+        assert (running(board), zone(board)) == ("two", name)
+    board.power_cut()
+    board.put({"/b/device/guard.py": BROKEN.encode()})
+    starts = len(board.starts)
+    board.power_on()
+    assert restarted(board, starts, "power-on") == "one"
+    board.power_cut()
+    found = board.files()
+    kept = json.loads(found["/config.json"])
+    assert kept["zone"] == "attic"
+    assert {"/" + kept[name] for name in ("ca", "cert", "key")} <= set(found)
+
+
+def test_deploy_onto_a_board_of_an_older_version(bench: Bench, virtual_board: Make) -> None:
+    """With the power cut at random operations: the pair of code and config is old or new, and the
+    old one is there to fall back to.
+    """
+    chance = random.Random(6)
+    old = {f"/a/{path}": data for path, data in code("old").items()} | OLD_STARTERS
+    old |= {"/slot": b"a\n", "/config.json": encoded(fields("node-1") | WIFI | {"zone": "old"})}
+    bench.put("new")
+    bench.config(zone="new")
+    cuts = [0, *(chance.randrange(1, 60) for _ in range(4))]
+    for cut in cuts:
+        board = virtual_board(blocks=96, files=old)
+        board.wait_for("node fw=old")
+        if cut:
+            board.cut_after(cut)
+            bench.refused(board)
+            starts = len(board.starts)
+            board.power_cycle()
+            name = restarted(board, starts, "power-on")
+            assert (name, zone(board)) in [("old", "old"), ("new", "new")]
+        bench.deploy(board)
+        assert (running(board), zone(board)) == ("new", "new")
+        board.power_cut()
+        board.put({"/b/device/guard.py": BROKEN.encode()})
+        starts = len(board.starts)
+        board.power_on()
+        assert restarted(board, starts, "power-on") == "old"
+        assert zone(board) == "old"
+
+
 # --- cut off ------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,12 @@
-"""boot.py and main.py on the virtual board: which slot is run, and what when one is broken."""
+"""boot.py and main.py on the virtual board: which slot is run with which config, and what when one
+is broken.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from limpet.board.board_facts import facts
@@ -38,6 +42,21 @@ def test_the_slot_in_use_is_run_with_the_config_that_came_with_it(virtual_board:
     assert found["/a/config.next"] == b"older"
 
 
+# Says which code runs with which config.
+PAIR = """from device import where
+def run():
+    with open('config.json') as file:
+        print('runs', dir(where)[-1], file.read())
+"""
+TWO = {**START, **slot("a", PAIR), **slot("b", PAIR), "/slot": b"b\n"}
+TWO |= {"/config.json": b"old", "/b/config.next": b"new"}
+
+
+def pair(board: VirtualBoard, since: int = 0) -> list[str]:
+    """Wait until a slot is run, and return which, and its config."""
+    return board.wait_for("runs ", since).split()[1:]
+
+
 BROKEN = {
     "missing module": "from device import gone\n",
     "cut short": "def run(:\n",
@@ -52,6 +71,68 @@ def test_slot_that_cannot_start_is_left_for_the_other(virtual_board: Make, guard
     board.wait_for("runs slot b")
     assert board.wait_for("limpet: slot /a cannot start: ")
     assert board.starts == ["power-on"]
+
+
+@pytest.mark.parametrize("guard", BROKEN.values(), ids=BROKEN)
+def test_config_of_a_slot_that_cannot_start_is_not_used(virtual_board: Make, guard: str) -> None:
+    """The other slot is run with its own config; and the new one once it is whole."""
+    board = virtual_board(files=TWO | slot("b", guard))
+    assert pair(board) == ["a", "old"]
+    board.wait_for("MicroPython v")
+    assert board.files()["/config.json"] == b"old"
+    board.power_cut()
+    board.put(slot("b", PAIR))
+    since = len(board.lines)
+    board.power_on()
+    assert pair(board, since) == ["b", "new"]
+
+
+def test_slot_that_breaks_later_takes_its_config_with_it(virtual_board: Make) -> None:
+    """It ran, and does not any more: the other one has the config of its time; and back again."""
+    board = virtual_board(files=TWO)
+    for guard, expected in ((PAIR, ["b", "new"]), ("1 / 0", ["a", "old"])) * 2:
+        board.power_cut()
+        board.put(slot("b", guard))
+        since = len(board.lines)
+        board.power_on()
+        assert pair(board, since) == expected
+        board.wait_for("MicroPython v", since)
+
+
+def ended(board: VirtualBoard, since: int) -> None:
+    """Wait until the power has gone, or else the slot has been run."""
+    board.wait(
+        lambda: not board.powered or any("MicroPython v" in line for line in board.lines[since:])
+    )
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["new", "falls back"])
+def test_config_is_the_slots_own_after_a_cut_anywhere(tmp_path: Path, breaks: bool) -> None:
+    """At each operation of the flash with which a new config is put in its place, or taken back:
+    what runs is the new code with the new config or, if that breaks, the old with the old.
+    """
+    cut, cut_off = 0, True
+    while cut_off:
+        cut += 1
+        board = VirtualBoard(tmp_path / f"{cut}", blocks=64, files=TWO)
+        with contextlib.closing(board):
+            if breaks:
+                board.power_on()
+                board.wait_for("MicroPython v")
+                board.power_cut()
+                board.put(slot("b", "1 / 0"))
+            since = len(board.lines)
+            board.power_on(sum(board.counters()) + cut)
+            ended(board, since)
+            cut_off = not board.powered
+            for guard, expected in ((PAIR, ["b", "new"]), ("1 / 0", ["a", "old"])) * 2:
+                board.power_cut()
+                board.put(slot("b", guard))
+                since = len(board.lines)
+                board.power_on()
+                assert pair(board, since) == expected, cut
+                board.wait_for("MicroPython v", since)
+    assert cut > 2
 
 
 @pytest.mark.parametrize("other", ["none", "unfinished", "broken"])

@@ -1,17 +1,26 @@
-"""How often the node has booted, on flash: asked once, and then let go of.
+"""What a boot asks of flash, and is then let go of: its number, and what to run when a config was
+refused: the last one that the code in this slot took, or else the other slot, which has code and
+config of its own.
 
-It will NOT say why it booted, or keep anything else.
+One module instead of two: each has names, and those stay. It will NOT say why the node booted,
+judge a config, or help a node whose code lies in no slot.
 """
 
+import os
 import struct
+import sys
+from binascii import crc32
 
 from micropython import const
 from node.version import EARLIEST
 
 from device.flash import read, replace
+from device.power import reset, reset_cause, watchdog
 
 _COUNTER = "<II"
 _2020 = const(1_577_836_800)
+_CONFIG = "/config.json"
+_CONSOLE_MS = const(600_000)
 
 
 def next_boot(path, unix):
@@ -39,3 +48,46 @@ def _counter(path):
         return 0
     boot, complement = struct.unpack(_COUNTER, record)
     return boot if boot ^ complement == 0xFFFFFFFF else 0
+
+
+def begin(handover):
+    """If the watchdog has ended ten minutes with a refused config, and nobody has put another one
+    or other code there, put in use what was good before; if nothing was, leave it. OSError.
+    """
+    refused, slot = handover.take("refused"), sys.path[0]
+    if refused is None or reset_cause() != "watchdog" or refused != _seal(slot):
+        return
+    last = slot + "/config.last"
+    if read(last) not in (None, read(_CONFIG)):
+        print("limpet: the config was refused, back to the one before")
+        # By rename, which a full flash takes as well; `keep` makes a new copy.
+        os.rename(last, _CONFIG)
+        return
+    other = "a" if slot == "/b" else "b"
+    if read("/%s/files.json" % other) is not None:
+        print("limpet: the config was refused, back to slot", other)
+        replace("/slot", other.encode() + b"\n")
+        reset()
+
+
+def keep(taken, handover):
+    """Whether the code has `taken` the config. Then a copy is kept, of the same config once; if it
+    was refused, the console is left to who can mend that, and in ten minutes the node starts again.
+    """
+    slot = sys.path[0]
+    if not taken:
+        print("limpet: starts again in 10 minutes")
+        handover.put("refused", _seal(slot))
+        watchdog(_CONSOLE_MS)
+    elif slot in ("/a", "/b"):
+        try:
+            text = read(_CONFIG)
+            if text != read(slot + "/config.last"):
+                replace(slot + "/config.last", text)
+        except OSError:
+            pass  # without room there is the copy before, or none: no reason not to run
+
+
+def _seal(slot):
+    """Of code and config: a number, by which others are told from these. None without slots."""
+    return crc32(slot.encode() + (read(_CONFIG) or b"")) if slot in ("/a", "/b") else None

@@ -40,12 +40,8 @@ def replace(path, data):
             file.write(data)
         os.rename(scratch, path)
     except OSError:
-        _remove(scratch)
+        try:
+            os.remove(scratch)
+        except OSError:
+            pass  # it was not there, or the flash is as bad as the caller is about to hear
         raise
-
-
-def _remove(path):
-    try:
-        os.remove(path)
-    except OSError:
-        pass  # it was not there, or the flash is as bad as the caller is about to hear

@@ -4,8 +4,7 @@ nobody there to read it.
 It catches what nobody else has caught, from line.py's first import on, counts it (see
 node/crashes.py), and starts again. So it imports little, and what it imports must not fail.
 
-What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog: a node
-that ends at the console is not to be reset while somebody works there.
+What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog.
 """
 
 import gc
@@ -27,22 +26,17 @@ _PAUSE_S = const(60)
 _GARBAGE = const(4096)
 
 
-def grown():
-    """What keeps the heap at the size that the node needs; see room.py."""
-    from device import room
-
-    anchor = room.grow()
-    let_go("device.room")
-    return anchor
-
-
 def joined(handover, crashes):
     """What line.py has joined. What has done its work with that is let go of."""
     gc.threshold(_GARBAGE)
+    from device import boots
+
+    boots.begin(handover)
     import line
 
     node = line.join(handover, crashes)
     del line.join
+    boots.keep(node, handover)
     gc.threshold(-1)
     let_go("line", "device.boots", "device.identity", "node.settings")
     return node
@@ -56,20 +50,23 @@ def run():
     handover = Handover(b"" if cause == "power-on" else power.load(), power.save)
     crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
     crashes.begin(cause)
-    node = None
+    node = hard = None
     try:
         if flash.missing("config.json"):
             from device.console import provisioned
 
             if provisioned("config.json", handover):
                 power.reset()
-        anchor = grown()
+        from device import room
+
+        anchor = room.grow()  # held: it keeps the heap at the size that the node needs
+        del room
+        let_go("device.room")
         node = joined(handover, crashes)
         if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
             gc.threshold(_GARBAGE)
-        hard = node() if node else None
-        if hard is not None:
-            power.reset(hard)
+        if node:
+            hard = node()
     except Exception as error:  # noqa: BLE001 - the last of all catchers
         sys.print_exception(error)
         node = None  # its buffers are room for what is to be kept
@@ -82,7 +79,8 @@ def run():
         handover.put("why", "crash")
         if crashes.safe or not kept:
             time.sleep(_PAUSE_S)
-        handover.put("trial", None)
-        power.reset()
+        hard = True
     finally:
         handover.put("trial", None)
+    if hard is not None:
+        power.reset(hard)

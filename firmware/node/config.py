@@ -39,17 +39,22 @@ PUBLIC_BROKERS = (
 )
 
 _REQUIRED = ()
+_ENOENT = 2  # on every port
 
 
 def load(path):
-    """Config in the file at `path` (str). Raises ConfigError."""
+    """Config in the file at `path` (str). Raises ConfigError, and OSError for one that is there and
+    cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             # Room for what is there, instead of for what might be: it has to be in one piece.
             size = file.seek(0, 2)
             file.seek(0)
             data = file.read(min(size, SIZE_MAX + 1))
-    except OSError:
+    except OSError as error:
+        if error.errno != _ENOENT:
+            raise  # the flash fails: another boot may read it
         raise ConfigError(path, "cannot be read")
     return parse(data)
 

@@ -5,6 +5,7 @@ power cut, and wears nothing out.
     why       the reason of a reset that the node chose, or of the watchdog's bite
     rung      how many resets in a row the ladder has asked for (see ladder.py)
     attempts  the backoff's counts, so that a reset starts no storm
+    refused   of what the config was that the node could not run by (see device/boots.py)
 
 What it will not do: believe what it finds (only a CRC-32, a known name and the right type are
 believed), or write what is there already.
@@ -13,7 +14,7 @@ believed), or write what is there already.
 import json
 from binascii import crc32
 
-_TYPES = {"trial": bool, "why": str, "rung": int, "attempts": dict}
+_TYPES = {"trial": bool, "why": str, "rung": int, "attempts": dict, "refused": int}
 
 
 def seal(body):

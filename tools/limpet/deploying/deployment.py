@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from limpet.board.board_facts import BLOCK
-from limpet.board.device_folder import CONFIG, DeviceFolder
-from limpet.board.node_files import STARTERS
+from limpet.board.device_folder import CONFIG as CONFIG_NAME
+from limpet.board.device_folder import DeviceFolder
+from limpet.board.node_files import LISTING, STARTERS
 from limpet.deploying import slots
 from limpet.deploying.remote import Remote
-from limpet.deploying.slots import OTHER, Plan, Survey
+from limpet.deploying.slots import CONFIG, NEXT, OTHER, Plan, Survey
 from limpet.paths import FIRMWARE
 from limpet.problem import Problem
 
@@ -68,7 +69,10 @@ class Deployment:
             with _progress(self._bytes_to_send()) as count:
                 self._fill(count)
                 self._put_root(count)
-                self._commit(count)
+                if self._new_code:
+                    self._complete(count)
+                elif self._config:
+                    self._put_config(count)
         self.committed = True
         self._say(time.monotonic() - began)
         # What the version before has handed over: how often it failed to connect, and why it reset.
@@ -84,7 +88,7 @@ class Deployment:
         if not self._folder:
             print("config   left alone: no device is provisioned here")
             return None
-        text, device_id = self._folder.files[CONFIG], self._folder.device_id
+        text, device_id = self._folder.files[CONFIG_NAME], self._folder.device_id
         new, old = json.loads(text), self._old
         if new == old:
             print(f"config   {device_id}, as it was")
@@ -100,13 +104,14 @@ class Deployment:
         files = {f"/{name}": (FIRMWARE / name).read_bytes() for name in STARTERS}
         if self._folder:
             ours = self._folder.files
-            files |= {f"/{name}": ours[name] for name in ours if name != CONFIG}
+            files |= {f"/{name}": ours[name] for name in ours if name != CONFIG_NAME}
         there = self._there.files
         return {path: data for path, data in files.items() if not slots.same(data, there.get(path))}
 
     def _left_behind(self) -> list[str]:
         """Files in the root that an earlier deploy has left, and that nothing names any more."""
-        named = {f"/{self._old.get(name)}" for name in ("ca", "cert", "key")}
+        kept = [settings(text) for text in self._there.configs.values()]
+        named = {f"/{each.get(name)}" for each in kept for name in ("ca", "cert", "key")}
         if self._folder:
             named |= {f"/{name}" for name in self._folder.files}
         root = [path for path in self._there.files if path.count("/") == 1]
@@ -134,7 +139,7 @@ class Deployment:
         return f"/{self._plan.slot}/{name}"
 
     def _fill(self, count: Count) -> None:
-        """Make the slot that is not in use the target, its list last."""
+        """Make the slot that is not in use the target, all but its list."""
         if self._plan.empty:
             return
         folders = [f"/{self._plan.slot}", *map(self._in_slot, slots.folders(self._code))]
@@ -146,7 +151,8 @@ class Deployment:
             slots.copy(self._remote, f"/{OTHER[self._plan.slot]}/{name}", path)
             self._verify(path, self._code[name])
         for name in self._plan.send:
-            self._send(self._in_slot(name), self._code[name], count)
+            if name != LISTING:
+                self._send(self._in_slot(name), self._code[name], count)
 
     def _put_root(self, count: Count) -> None:
         """Each of these is whole or not there; what runs now goes on with either."""
@@ -154,19 +160,36 @@ class Deployment:
             self._send(f"{path}.part", data, count)
             self._remote.rename(f"{path}.part", path)
 
-    def _commit(self, count: Count) -> None:
-        """Put in use what has been sent, by one rename."""
-        if not self._new_code:
-            if self._config:
-                self._send("/config.part", self._config, count)
-                self.committed = None
-                self._remote.rename("/config.part", f"/{CONFIG}")
-            return
+    def _complete(self, count: Count) -> None:
+        """Give the new slot the config that is right for it and its list, and put it in use."""
+        slot, there = self._plan.slot, self._there
         if self._config:
-            # boot.py puts it in its place when it first runs the slot.
-            self._send(self._in_slot("config.next"), self._config, count)
+            self._send(f"/{slot}/config.part", self._config, count)
+            self._remote.rename(f"/{slot}/config.part", f"/{slot}/{NEXT}")
+        elif there.config is not None:
+            self._keep_config(slot)
+        if LISTING in self._plan.send:
+            self._send(self._in_slot(LISTING), self._code[LISTING], count)
         self.committed = None
-        self._point_to(self._plan.slot)
+        self._point_to(slot)
+
+    def _put_config(self, count: Count) -> None:
+        """Put another config in use. The other slot keeps the one that it shares with this."""
+        there = self._there
+        other = OTHER.get(there.slot or "", "")
+        shares = f"/{other}/{LISTING}" in there.files and f"/{other}/{NEXT}" not in there.configs
+        if shares and there.config_path == CONFIG and there.config is not None:
+            self._keep_config(other)
+        self._send("/config.part", self._config or b"", count)
+        self.committed = None
+        self._remote.rename("/config.part", there.config_path)
+
+    def _keep_config(self, slot: str) -> None:
+        """Have the board copy the config that is in use to where a slot has its own."""
+        part = f"/{slot}/config.part"
+        slots.copy(self._remote, self._there.config_path, part)
+        self._verify(part, self._there.config or b"")
+        self._remote.rename(part, f"/{slot}/{NEXT}")
 
     def _point_to(self, slot: str) -> None:
         """Put a slot in use."""

@@ -18,9 +18,17 @@ _INLINE = 128
 # For folders, names and the node's own next files.
 _SPARE_BLOCKS = 8
 
+CONFIG = "/config.json"
+# What a slot has for itself beside its code: the config that goes into use with it where that is
+# not /config.json (firmware/main.py), and the last one that its code took (device/boots.py).
+NEXT, LAST = "config.next", "config.last"
+_CONFIGS = (CONFIG, *(f"/{slot}/{name}" for slot in OTHER for name in (NEXT, LAST)))
+
 # First of all, and in few bytes: from here on the board helps itself.
 _GUARD = "import machine\nguard = machine.WDT(timeout=120000)\nguard.feed()"
-_LOOK = """
+_LOOK = (
+    f"CONFIGS = {_CONFIGS!r}"
+    + """
 import os, sys, hashlib, binascii
 def _hash(path, buffer=bytearray(1024)):
     digest = hashlib.sha256()
@@ -65,7 +73,8 @@ def _starts():
         return False
 def _report():
     print('(%r,[' % ((getattr(sys.implementation, '_machine', ''), sys.implementation[1][:3],
-        _umqtt(), os.statvfs('/'), _text('/slot'), _starts(), _text('/config.json')),), end='')
+        _umqtt(), os.statvfs('/'), _text('/slot'), _starts(), {p: _text(p) for p in CONFIGS}),),
+        end='')
     for entry in os.ilistdir('/'):
         name = entry[0]
         if entry[1] == 0x4000:
@@ -87,6 +96,7 @@ def _copy(source, target):
             new.write(memoryview(buffer)[:count])
 _report()
 """
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class Survey:
     """What a board is, and what is on its flash.
 
     slot: the one that runs, None when there is none; fallen: it is not the one that was put in use,
-    because that cannot start (see firmware/main.py). config: the text of its config, None for none.
+    because that cannot start (see firmware/main.py). configs: texts of configs by absolute path.
     files: by absolute path, of the root only what a deploy looks after.
     """
 
@@ -117,14 +127,31 @@ class Survey:
     free_blocks: int
     slot: str | None
     fallen: bool
-    config: bytes | None
+    configs: dict[str, bytes]
     files: dict[str, File]
     folders: tuple[str, ...]
 
+    @property
+    def config_path(self) -> str:
+        """Where the config of the slot that runs is, or has to be."""
+        own = f"/{self.slot}/{NEXT}"
+        return own if own in self.configs else CONFIG
+
+    @property
+    def config(self) -> bytes | None:
+        """The config of the slot that runs; None when there is none."""
+        return self.configs.get(self.config_path)
+
     def slot_files(self, slot: str) -> dict[str, File]:
-        """What is in a slot, by path in there."""
+        """The code that is in a slot, and its list, by path in there."""
         start = f"/{slot}/"
-        return {p.removeprefix(start): f for p, f in self.files.items() if p.startswith(start)}
+        found = {p.removeprefix(start): f for p, f in self.files.items() if p.startswith(start)}
+        return {name: file for name, file in found.items() if not name.startswith("config.")}
+
+    def kept_by(self, slot: str) -> list[str]:
+        """The configs that a slot has for itself, and what was to be one, by path in there."""
+        start = f"/{slot}/config."
+        return [path.removeprefix(f"/{slot}/") for path in self.files if path.startswith(start)]
 
 
 @dataclass(frozen=True)
@@ -147,7 +174,7 @@ def survey(board: Remote) -> Survey:
     that is left in the middle resets.
     """
     board.run(_GUARD)
-    (machine, version, umqtt, vfs, text, starts, config), found = board.run(_LOOK)
+    (machine, version, umqtt, vfs, text, starts, configs), found = board.run(_LOOK)
     files = {path: File(size, digest) for path, size, digest in found if size >= 0}
     slot = text[:1].decode() if text and text[:1] in (b"a", b"b") else None
     fallen = slot is not None and not starts and f"/{OTHER[slot]}/{LISTING}" in files
@@ -158,7 +185,7 @@ def survey(board: Remote) -> Survey:
         vfs[3] * vfs[0] // BLOCK,
         OTHER[slot] if slot and fallen else slot,
         fallen,
-        config,
+        {path: text for path, text in configs.items() if text is not None},
         files,
         tuple(path for path, size, _ in found if size < 0),
     )
@@ -193,7 +220,8 @@ def plan(target: dict[str, bytes], slot: str, there: Survey) -> Plan:
     remove = [name for name in here if name not in target]
     if wrong or remove:
         wrong = [*(name for name in wrong if name != LISTING), LISTING]
-        remove = [*(name for name in here if name == LISTING), *remove]
+        # What goes with the old code goes with it, but not before the list.
+        remove = [*(name for name in here if name == LISTING), *remove, *there.kept_by(slot)]
     copy = [n for n in wrong if n != LISTING and same(target[n], other.get(n))]
     return Plan(slot, tuple(remove), tuple(copy), tuple(n for n in wrong if n not in copy))
 
@@ -207,7 +235,7 @@ def missing_blocks(
     """
     here = there.slot_files(plan.slot)
     replaced = [name for name in (*plan.copy, *plan.send) if name in here]
-    freed = sum(here[name].blocks for name in {*replaced, *plan.remove})
+    freed = sum(here[name].blocks for name in {*replaced, *plan.remove} if name in here)
     freed += sum(there.files[path].blocks for path in gone)
     needed = sum(blocks(len(target[name])) for name in (*plan.copy, *plan.send))
     needed += sum(blocks(len(data)) for data in root.values())
