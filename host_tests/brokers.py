@@ -90,6 +90,9 @@ class RunningBroker:
     def empty_disk(self) -> None:
         """The disk takes everything again."""
 
+    def reload(self) -> None:
+        """Have it read anew who is who, if it does not do so by itself."""
+
     def restart(self) -> None:
         """Stop and start on the same ports."""
         self.stop()
@@ -102,7 +105,8 @@ class RunningBroker:
 
         login: with username and password too. changes: fields of the config.
         """
-        self.setup.device(fields(device_id))
+        if self.setup.device(fields(device_id)):
+            self.reload()
         shutil.copytree(self.setup.layout.device(device_id), folder)
         config = json.loads((folder / "config.json").read_text())
         config["port"] = self.login_port if login else self.port
@@ -251,6 +255,11 @@ class Mosquitto(RunningBroker):
         if self._process:
             limits = size, resource.RLIM_INFINITY
             resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limits)
+
+    def reload(self) -> None:
+        """Send it SIGHUP, which it obeys before it looks at the next packet."""
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
 
     def _terminate(self, process: subprocess.Popen[str]) -> None:
         # mosquitto 2.0 forgets a SIGTERM that comes right after it said that it runs.

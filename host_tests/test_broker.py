@@ -6,13 +6,17 @@ So "nothing arrives" is asserted by a permitted Message that is sent afterwards 
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 import struct
 
 import paho.mqtt.client as mqtt
 import pytest
-from brokers import KIND, PASSWORD, RunningBroker, base
+from brokers import KIND, PASSWORD, RunningBroker, base, fields
+from limpet import private
 from limpet.authority import Authority
+from limpet.provision import Setup
 from mqtt_client import TIMEOUT_S, Client, Message, Refused
 
 amqtt_only = pytest.mark.skipif(KIND != "amqtt", reason="the embedded broker's own answer")
@@ -75,6 +79,35 @@ def test_unregistered_name(broker: RunningBroker) -> None:
     """A name of the right CA that was never provisioned, or was taken out again, is refused."""
     with pytest.raises(Refused, match="Not authorized"):
         broker.client("node-99").connect()
+
+
+def test_device_taken_out_of_the_registry(broker: RunningBroker) -> None:
+    """Its certificate is good for another nine years, and opens nothing any more."""
+    layout, operator = broker.setup.layout, broker.operator()
+    broker.setup.device(fields("leaver"))
+    broker.reload()
+    leaver = broker.client("leaver").connect()
+    leaver.publish(f"{base('leaver')}/telemetry", "1")
+    operator.wait_for(f"{base('leaver')}/telemetry")
+    bases = layout.bases()
+    del bases["leaver"]
+    private.write(layout.registry, json.dumps(bases).encode())
+    shutil.rmtree(layout.device("leaver"))
+    Setup(layout.root)  # as every `limpet provision` does, for whichever device
+    broker.reload()
+    leaver = broker.client("leaver")
+    if broker.kind == "amqtt":
+        with pytest.raises(Refused, match="Not authorized"):
+            leaver.connect()
+        return
+    # mosquitto lets in whoever has a certificate of the CA, and what it says is for nobody.
+    leaver.connect().subscribe(f"{base('leaver')}/commands")
+    leaver.publish(f"{base('leaver')}/telemetry", "2")
+    operator.publish(f"{base('leaver')}/commands", "3")
+    device = broker.client().connect()
+    came = arrived_after(operator, device, f"{base()}/telemetry")
+    assert [each.payload for each in came if each.topic.startswith(base("leaver"))] == [b"1", b"3"]
+    assert leaver.messages == []
 
 
 def test_plain_listener_lets_nobody_in(broker: RunningBroker) -> None:

@@ -40,6 +40,21 @@ def test_help_says_what_each_does() -> None:
     assert limpet().stdout == said
 
 
+def test_help_has_words_for_each_option() -> None:
+    """Every parameter of every subcommand says what it is for."""
+    app = command_line()
+    seen = 0
+    for name in app:
+        if name.startswith("-"):
+            continue
+        for argument in app[name].assemble_argument_collection(parse_docstring=True):
+            if argument.children or not argument.show:
+                continue
+            seen += 1
+            assert re.search(r"\w+ \w+", argument.parameter.help or ""), (name, argument.name)
+    assert seen > 60
+
+
 @pytest.mark.parametrize(
     ("words", "said", "where"),
     [

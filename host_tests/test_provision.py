@@ -10,6 +10,7 @@ import ssl
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -328,9 +329,9 @@ def test_running_port(tmp_path: Path) -> None:
     """The port of a running broker is known while it runs, and not from the file it leaves."""
     made = Layout(tmp_path / "dev")
     assert layout.running_port(made.root) is None
-    with layout.announced(made, 4711):
+    with layout.announced(made, "127.0.0.1", 4711):
         assert layout.running_port(made.root) == 4711
-        with layout.announced(made, 4712):
+        with layout.announced(made, "::1", 4712):
             assert layout.running_port(made.root) == 4711
         assert layout.running_port(made.root) == 4711
     assert layout.running_port(made.root) is None
@@ -462,19 +463,103 @@ def test_command_refuses(tmp_path: Path, arguments: list[str], said: str) -> Non
     assert not (tmp_path / "dev").exists()
 
 
-def test_mosquitto_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Said:
+    """Provision in the folder `dev`, and return what is said about that."""
+
+    def run(*device: str, **options: Any) -> str:
+        provision(*device, out=tmp_path / "dev", **options)
+        return capsys.readouterr().out
+
+    return run
+
+
+def listeners(conf: Path) -> list[str]:
+    """Return where a mosquitto.conf listens."""
+    return re.findall(r"^listener (.*)", conf.read_text(), re.M)
+
+
+def test_mosquitto_files(tmp_path: Path, said: Said) -> None:
     """The written files name what is there; logins are offered once there is a password."""
     out = tmp_path / "dev"
-    provision("node-1", out=out, port=18883, broker_config="mosquitto")
     conf = out / "broker" / "mosquitto.conf"
-    assert str(conf) in capsys.readouterr().out
+    assert str(conf) in said("node-1", port=18883, broker_config="mosquitto")
     text = conf.read_text()
     for word in re.findall(rf"{tmp_path}\S+", text):
         assert Path(word).exists(), word
-    assert re.findall(r"^listener .*", text, re.M) == ["listener 18883 127.0.0.1"]
+    assert listeners(conf) == ["18883 127.0.0.1"]
     passwords.set_password(Layout(out), "node-1", SECRET)
-    provision("node-1", out=out, port=18883, broker_config="mosquitto")
+    assert f"{conf} asks for no passwords: limpet provision node-1 --broker-" in said("node-1")
+    assert "asks for passwords on port 18884" in said("node-1", broker_config="mosquitto")
+    assert "asks for" not in said("node-1")
     text = conf.read_text()
     assert text.count("listener ") - text.count("a listener of") == 2
     assert text.count("require_certificate true") == 2
     assert "allow_anonymous false" in text
+
+
+@pytest.mark.parametrize(
+    ("broker", "listens"),
+    [
+        ("192.0.2.10", "8883 192.0.2.10"),
+        ("fd00::1", "8883 fd00::1"),
+        ("localhost", "8883 localhost"),
+        # What it means where the broker runs, /etc/hosts decides: often 127.0.1.1.
+        ("broker.example", "8883"),
+    ],
+)
+def test_mosquitto_listens_where_the_device_looks(
+    tmp_path: Path, said: Said, broker: str, listens: str
+) -> None:
+    """Not on loopback: on the device's address and port, also when they were said long before."""
+    said("node-2", broker=broker)
+    said("node-2", broker_config="mosquitto")
+    assert listeners(tmp_path / "dev/broker/mosquitto.conf") == [listens]
+
+
+def test_mosquitto_listens_for_all_devices(tmp_path: Path, said: Said) -> None:
+    """Who looks elsewhere is told at once; written anew it is for both, on all addresses."""
+    conf = tmp_path / "dev/broker/mosquitto.conf"
+    said("node-1", broker_config="mosquitto")
+    assert f"{conf} does not listen on 192.0.2.10:8883: " in said("node-2", broker="192.0.2.10")
+    assert listeners(conf) == ["8883 127.0.0.1"]
+    assert "on all addresses, port 8883" in said("node-2", broker_config="mosquitto")
+    assert listeners(conf) == ["8883"]
+    for device in ("node-1", "node-2"):
+        assert "does not listen" not in said(device)
+    # One that runs by `limpet run` on a port of its own is none of mosquitto's.
+    said("node-3", port=40000)
+    said("node-2", broker_config="mosquitto")
+    assert listeners(conf) == ["8883"]
+
+
+def test_mosquitto_is_told_of_new_devices(tmp_path: Path, said: Said) -> None:
+    """Its ACL, where there is one, follows the registry, another organisation included; that it has
+    to be read again is said, and only then.
+    """
+    acl = tmp_path / "dev/broker/acl"
+    assert "SIGHUP" not in said("node-1")
+    assert not acl.exists()
+    said("node-1", broker_config="mosquitto")
+    assert "topic write farm/" not in acl.read_text()
+    assert f"{acl} has changed; have mosquitto read it (SIGHUP)" in said("node-2", org="farm")
+    assert "user node-2\ntopic write farm/home/desk/climate/node-2/telemetry\n" in acl.read_text()
+    assert "topic read farm/#" in acl.read_text()
+    assert "SIGHUP" not in said("node-2")
+    assert "SIGHUP" in said("node-2", zone="hall")
+
+
+def test_mosquitto_acl_is_by_name(said: Said, tmp_path: Path) -> None:
+    """No pattern that any certificate of the CA would fit; who leaves the registry leaves it."""
+    said("node-1", broker_config="mosquitto")
+    said("node-2")
+    acl, registry = tmp_path / "dev/broker/acl", Layout(tmp_path / "dev").registry
+    assert not re.search(r"^pattern|%[uc]|^topic (?!read|write)", acl.read_text(), re.M)
+    users = re.findall(r"^user (\S+)$", acl.read_text(), re.M)
+    assert users == ["node-1", "node-2", *operators.NAMES]
+    registry.write_text(json.dumps({"node-2": Layout(tmp_path / "dev").bases()["node-2"]}))
+    assert "SIGHUP" in said("node-2")
+    assert "node-1" not in acl.read_text()

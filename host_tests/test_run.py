@@ -159,6 +159,21 @@ def test_live_view_on_a_terminal(root: Path) -> None:
     assert tool.text.rfind("\x1b[?25h") > tool.text.rfind("\x1b[?25l")
 
 
+def test_live_view_on_60_columns(root: Path) -> None:
+    """Nothing of the footer is cut off: the state, how to end it, and the whole of the command."""
+    with Tool("run", "--dir", root, terminal=True, columns=60) as tool:
+        tool.wait_for(lambda text: "● up" in text and "1 arrived, 0 waiting" in text)
+        tool.interrupt()
+        assert tool.end() == 0, tool.text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", tool.text)
+    footer = plain[plain.rindex("● up") :].replace("\r", "").split("\nThe node")[0]
+    assert "…" not in footer
+    shown = "".join(footer.split())
+    assert "Ctrl-Cstops.Inanotherterminal:" in shown
+    assert f"sendnode-1read_now--dir{os.path.relpath(root)}" in shown
+    assert re.search(r"\d+arrived,\d+waiting\d+:\d\d", shown)
+
+
 def test_node_that_dies_is_shown(root: Path) -> None:
     """A node that ends unasked: its last lines, one line of why, exit code 1."""
     with run(root) as tool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from brokers import RunningBroker
+from brokers import LOOPBACK, RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
+from limpet.firmware import commands
 from limpet.operating.send import parse_params
+from limpet.operating.where import SetupInfo
 from limpet.problem import Problem
 from limpet.provision import Setup
 from mqtt_client import TIMEOUT_S
@@ -114,7 +119,8 @@ def test_unknown_device_is_told_who_exists(broker: RunningBroker) -> None:
         (("node-1", "ping", "--port", "1"), 1, "There is no broker at 127.0.0.1:1"),
         (("node-1", "ping", "--broker", "none.invalid"), 1, "No host is called none.invalid"),
         (("node-1", "ping", "--dir", "none"), 1, "There is no set-up in none"),
-        (("node-1",), 2, "ACTION"),
+        (("node-1",), 2, "There is no ACTION for node-1"),
+        (("node-9", "ping"), 1, "No device is called 'node-9' here"),
     ],
 )
 def test_what_cannot_be_sent(
@@ -135,6 +141,60 @@ def test_finds_the_port_of_a_running_broker(setup: Setup, tmp_path: Path) -> Non
         Tool("send", "node-1", "ping", "--timeout", "0.1", "--dir", setup.layout.root) as tool,
     ):
         assert tool.end() == 6, tool.text
+
+
+def test_without_an_action_they_are_listed(setup: Setup, tmp_path: Path) -> None:
+    """Each Command of the firmware's one table, with its words; --help names the same ones."""
+    with Tool("send", "node-1", "--dir", setup.layout.root, cwd=tmp_path) as tool:
+        assert tool.end() == 2
+    with Tool("send", "--help") as help_:
+        assert help_.end() == 0
+    for name in commands.TABLE:
+        assert re.search(rf"^  {name}: \w+ \w+", tool.text, re.M), name
+        assert name in help_.text
+    assert len(tool.text.splitlines()) == len(commands.TABLE) + 1
+
+
+def two_places(root: Path, port: int) -> Setup:
+    """A set-up whose first device has its broker nowhere, and node-2 on `port` of loopback."""
+    made = Setup(root)
+    made.device(fields("a-node") | {"port": 1})
+    made.device(fields("node-2") | {"port": port})
+    return made
+
+
+def test_broker_of_the_named_device(setup: Setup, tmp_path: Path) -> None:
+    """`send` and `watch` ask where the named device looks, whichever device is the first one."""
+    with EmbeddedBroker(setup.layout.root) as running:
+        made = two_places(tmp_path, running.port)
+        shutil.copytree(setup.layout.ca, tmp_path / "ca", dirs_exist_ok=True)
+        shutil.copytree(setup.layout.operators, tmp_path / "operator", dirs_exist_ok=True)
+        where = ("--dir", made.layout.root)
+        with Tool("send", "node-2", "ping", "--timeout", "0.1", *where) as tool:
+            assert tool.end() == 6, tool.text
+        with Tool("send", "a-node", "ping", *where) as tool:
+            assert tool.end() == 1
+        assert "There is no broker at 127.0.0.1:1:" in tool.text
+        with Tool("watch", "node-2", *where) as tool:
+            with pytest.raises(subprocess.TimeoutExpired):
+                tool.process.wait(2)
+            assert tool.text == ""
+        with Tool("watch", "a-node", "node-2", *where) as tool:
+            assert tool.end() == 1
+        assert "They have different brokers: a-node 127.0.0.1:1, node-2 127.0.0.1" in tool.text
+
+
+def test_running_broker_is_for_those_who_look_there(setup: Setup, tmp_path: Path) -> None:
+    """The port of `limpet run`'s broker on loopback is not asked for at another address."""
+    made = Setup(tmp_path)
+    made.device(fields("node-1") | {"broker": "192.0.2.10"})
+    made.device(fields("node-2"))
+    with EmbeddedBroker(tmp_path) as running:
+        found = [SetupInfo(tmp_path, name) for name in ("node-1", "node-2")]
+    assert [(each.host, each.port) for each in found] == [
+        ("192.0.2.10", 8883),
+        (LOOPBACK, running.port),
+    ]
 
 
 def test_params() -> None:

@@ -7,14 +7,16 @@ import shutil
 import signal
 import subprocess
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from brokers import KIND, RunningBroker, base, fields
+from limpet.authority import load
 from limpet.layout import Layout
 from limpet.operating import payloads
 from limpet.provision import Setup
+from mqtt_client import Client
 from scripted_device import ScriptedDevice
 from tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
 
@@ -271,6 +273,41 @@ def test_two_at_once(broker: RunningBroker) -> None:
             assert "connection lost" not in tool.wait_for("alerts both")
 
 
+def test_device_that_is_not_there(broker: RunningBroker) -> None:
+    """A mistyped name is no topic of anybody's: who there is, is said."""
+    with watch(broker, "node-9") as tool:
+        assert tool.end() == 1
+    assert "No device is called 'node-9' here.\nThere is: node-1, node-2" in tool.text
+
+
+def _again(times: int) -> Callable[[str], bool]:
+    return lambda text: text.count("connected again") >= times
+
+
+def test_operator_of_another_tool(broker: RunningBroker) -> None:
+    """Who uses operator.crt for a tool of his own meets nobody of ours; who uses another of ours is
+    told why both are thrown out again and again.
+    """
+    layout = broker.setup.layout
+
+    def other(name: str) -> Client:
+        pair = load(layout.operators / f"{name}.key", layout.operators / f"{name}.crt")
+        return broker.client(name, identity=pair)
+
+    with watch(broker) as tool, ScriptedDevice(broker) as device:
+        device.says("status", b"{}", retain=True)
+        tool.wait_for("status {}")
+        first = other("operator").connect()
+        device.says("alerts", b"1")
+        tool.wait_for("alerts 1")
+        assert not first.closed
+        assert "connection lost" not in tool.text
+        for back in (1, 2, 3):
+            other("operator-2").connect()
+            tool.wait_for(_again(back))
+    assert "client-id-taken? Somebody else with operator-2.crt throws us out" in tool.text
+
+
 def test_interrupted_by_a_terminal(broker: RunningBroker) -> None:
     """Ctrl-C on a quiet broker ends it at once with 0, whatever has arrived: nothing."""
     with watch(broker, "limpet/+/+/+/+/alerts") as tool:
@@ -305,7 +342,7 @@ def test_refused_by_the_broker(broker: RunningBroker, stranger: Layout) -> None:
     with Tool("watch", "--dir", stranger.root, "--port", str(broker.port)) as tool:
         assert tool.end() == 1
     assert f"127.0.0.1:{broker.port} refuses us" in tool.text
-    assert "operator.crt" in tool.text
+    assert "operator-2.crt" in tool.text
 
 
 def test_another_name_is_verified(broker: RunningBroker) -> None:

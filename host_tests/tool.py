@@ -26,17 +26,21 @@ COLUMNS = 80
 class Tool:
     """`limpet` with arguments, running. `output` is what it printed so far, both streams together.
 
-    terminal: it prints on one of 80 columns and 25 lines.
+    terminal: it prints on one of 80 columns, or `columns`, and 25 lines.
     """
 
     def __init__(
-        self, *arguments: str | Path, terminal: bool = False, cwd: Path | None = None
+        self,
+        *arguments: str | Path,
+        terminal: bool = False,
+        columns: int = COLUMNS,
+        cwd: Path | None = None,
     ) -> None:
         self.output = b""
         self._changed = Condition()
         self._read, write = pty.openpty() if terminal else os.pipe()
         if terminal:
-            fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 25, COLUMNS, 0, 0))
+            fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
         self.process = subprocess.Popen(
             [LIMPET, *arguments],
             stdin=subprocess.DEVNULL,

@@ -12,6 +12,6 @@ if str(FIRMWARE) not in sys.path:
     # At the end: `node` is a common name, and nothing of the tools' own may be hidden by it.
     sys.path.append(str(FIRMWARE))
 
-from node import config, errors, intake, topics, version
+from node import commands, config, errors, intake, topics, version
 
-__all__ = ["config", "errors", "intake", "topics", "version"]
+__all__ = ["commands", "config", "errors", "intake", "topics", "version"]

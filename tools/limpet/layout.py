@@ -64,8 +64,8 @@ class Layout:
 
 
 @contextlib.contextmanager
-def announced(layout: Layout, port: int) -> Iterator[None]:
-    """Say while the block runs that a broker of this set-up listens on `port`.
+def announced(layout: Layout, host: str, port: int) -> Iterator[None]:
+    """Say while the block runs that a broker of this set-up listens on `host` and `port`.
 
     With a second broker in the same set-up the first one's word stands.
     """
@@ -74,7 +74,7 @@ def announced(layout: Layout, port: int) -> Iterator[None]:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(port).encode(), 0)
+            os.pwrite(descriptor, f"{port} {host}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -82,6 +82,12 @@ def announced(layout: Layout, port: int) -> Iterator[None]:
 
 def running_port(root: Path) -> int | None:
     """Return the port of the broker that runs in the set-up `root`, or None when none does."""
+    found = running(root)
+    return found[1] if found else None
+
+
+def running(root: Path) -> tuple[str, int] | None:
+    """Return address and port of the broker that runs in the set-up `root`; None: none does."""
     try:
         descriptor = os.open(root / "broker" / "port", os.O_RDWR)
     except OSError:
@@ -90,7 +96,8 @@ def running_port(root: Path) -> int | None:
         # The lock goes with the process, however it ends; the file alone may be years old.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(descriptor, 16, 0) or 0) or None
+        port, _, host = os.pread(descriptor, 300, 0).decode().partition(" ")
+        return (host, int(port)) if port else None
     else:
         return None
     finally:

@@ -60,6 +60,7 @@ class Setup:
                 identity = self.authority.client(name)
                 private.write(self.layout.operators / f"{name}.crt", identity.pem())
                 private.write(self.layout.operators / f"{name}.key", identity.key_pem())
+        self.acl_renewed = mosquitto_config.refresh(self.layout)
 
     def _server(self, names: Iterable[str]) -> bool:
         wanted = list(dict.fromkeys((*LOCAL_NAMES, *names)))
@@ -87,7 +88,7 @@ class Setup:
             return False
         # The registry first: a name in it without a certificate opens nothing, the reverse would be
         # stuck.
-        self.layout.register(checked.device_id, _base(checked))
+        self._register(checked)
         if checked.password is not None:
             passwords.set_password(self.layout, checked.device_id, checked.password)
         try:
@@ -120,13 +121,25 @@ class Setup:
         new = [name for name, value in fields.items() if old.get(name) != value]
         if new:
             checked = check(old | fields)
-            self.layout.register(device_id, _base(checked))
+            self._register(checked)
             private.write(path, encoded(old | fields))
         return new
+
+    def brokers(self, port: int) -> list[str]:
+        """Return where the devices that look for their broker on `port` look for it."""
+        found = []
+        for device_id in self.layout.bases():
+            with contextlib.suppress(errors.ConfigError):  # it finds no broker in any case
+                found.append(self.config(device_id))
+        return [each.broker for each in found if each.port == port]
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
         return config.load(str(self.layout.device(device_id) / "config.json"))
+
+    def _register(self, checked: Any) -> None:
+        self.layout.register(checked.device_id, _base(checked))
+        self.acl_renewed |= mosquitto_config.refresh(self.layout)
 
     def _identity(self, folder: Path, device_id: str) -> None:
         # Fixed names: the config in there is the node's to write.
@@ -189,13 +202,19 @@ def provision(
         The device's id: its client id, its certificate's name, its place in every topic.
     out
         Directory of the set-up. The device's flash image is `devices/<id>` in there.
-    org, site, zone, device_type
-        The levels of the device's topics before its id: limpet, home, desk and climate at first.
+    org
+        First level of the device's topics, limpet at first.
+    site
+        Second level of its topics, home at first.
+    zone
+        Third level of its topics, desk at first.
+    device_type
+        Fourth level of its topics, climate at first; the device's id follows.
     broker
         Host name or address at which the device finds the broker; 127.0.0.1 at first, which is the
         device itself.
     port
-        The broker's port, 8883 at first; with --broker-config the one it listens on.
+        The broker's port, 8883 at first.
     server_name
         Further name or address of the broker, for its certificate. Can be repeated; the first is
         the one the device asks for.
@@ -214,7 +233,8 @@ def provision(
     line
         Print the one line that a node without a config takes on its console. The key is in it.
     broker_config
-        Also write a broker's configuration: mosquitto.conf and acl.
+        Also write a broker's configuration: mosquitto.conf and acl. It listens where the devices
+        look for it.
     """
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
     said: dict[str, Any] = place | {"broker": broker, "port": port}
@@ -246,16 +266,34 @@ def provision(
             print(f"{device}: username and password were set")
         if changed:
             print(f"{device}: its config has another {', '.join(changed)}")
-        if broker_config:
-            at = fields["port"]
-            print(f"mosquitto    {mosquitto_config.write(setup.layout, '127.0.0.1', at)}")
-            if setup.layout.passwords.exists():
-                print(f"mosquitto asks for passwords on port {mosquitto_config.login_port(at)}")
+        _mosquitto(setup, device, broker_config is not None)
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:
         _print_line(setup.layout.device(device))
     return 0
+
+
+def _mosquitto(setup: Setup, device: str, wanted: bool) -> None:
+    """Write mosquitto's files where they are wanted; say what it has to read anew."""
+    layout = setup.layout
+    with contextlib.suppress(errors.ConfigError):  # edited by hand: it has been told by now
+        found = setup.config(device)
+        if wanted:
+            host = mosquitto_config.where(setup.brokers(found.port))
+            print(f"mosquitto    {mosquitto_config.write(layout, host, found.port)}")
+            at = f"on {host}," if host else "on all addresses,"
+            print(f"mosquitto listens {at} port {found.port}; start it anew")
+            if layout.passwords.exists():
+                port = mosquitto_config.login_port(found.port)
+                print(f"mosquitto asks for passwords on port {port}")
+        elif lacks := mosquitto_config.stale(layout, found.broker, found.port):
+            out = "" if layout.root == DEV else f" --out {layout.root}"
+            again = f"limpet provision {device} --broker-config mosquitto{out}"
+            print(f"{layout.broker / mosquitto_config.CONF} {lacks}: {again}")
+    if setup.acl_renewed and not wanted:
+        acl = layout.broker / mosquitto_config.ACL
+        print(f"{acl} has changed; have mosquitto read it (SIGHUP)")
 
 
 def _print_line(folder: Path) -> None:

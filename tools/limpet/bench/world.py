@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -53,6 +54,9 @@ class Restarted(Protocol):
     def stop(self) -> None:
         """Stop listening, and close all connections."""
 
+    def reload(self) -> None:
+        """Have it read anew who is who, if it does not do so by itself."""
+
 
 class World:
     """A set-up with its broker; `folder` is for what is measured.
@@ -90,6 +94,7 @@ class World:
             **config,
         }
         self.setup.device(fields)
+        self.broker.reload()
         flash = self.folder / device_id
         shutil.copytree(self.setup.layout.device(device_id), flash)
         return flash
@@ -136,6 +141,11 @@ class Mosquitto:
                     return
             self._process.wait(END_S)
         raise Problem(f"mosquitto does not start: {said}.", "See to it: the bench needs one.")
+
+    def reload(self) -> None:
+        """Have it read its ACL anew; it obeys before it looks at the next packet."""
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End it as a service manager does; what it knows is on disk."""

@@ -115,7 +115,7 @@ class EmbeddedBroker:
         self._stopping = asyncio.Event()
         self._broker = broker = CertifiedBroker(self.layout, listeners)
         await broker.start()
-        with announced(self.layout, self.port):
+        with announced(self.layout, self.host, self.port):
             ready.set_result(None)
             await self._stopping.wait()
             with contextlib.suppress(TimeoutError):
@@ -143,7 +143,7 @@ def broker(
     host
         Address to listen on.
     port
-        Port to listen on; another free one is taken, and said, when it is in use.
+        Port to listen on, which has to be the one that the devices know; 0: any free one.
     verbose
         Also say what amqtt, the library underneath, has to say.
     """
@@ -155,8 +155,14 @@ def broker(
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        running = _start(directory, host, port)
+        running = EmbeddedBroker(directory, host, port)
+        running.start()
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Problem(
+                f"Something listens on port {port} of {host} already.",
+                "End it, or give another --port: to the devices as well (limpet provision ID).",
+            ) from None
         cause = f"No listening on {host}:{port}: {error.strerror or error}."
         raise Problem(cause, "Give another --host or --port.") from None
     print(
@@ -167,19 +173,6 @@ def broker(
     running.stop()
     print("broker stopped", flush=True)
     return 0
-
-
-def _start(directory: Path, host: str, port: int) -> EmbeddedBroker:
-    running = EmbeddedBroker(directory, host, port)
-    try:
-        running.start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        running = EmbeddedBroker(directory, host)
-        running.start()
-        print(f"port {port} is taken, using {running.port} instead")
-    return running
 
 
 def _log(verbose: bool) -> None:

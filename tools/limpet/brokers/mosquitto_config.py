@@ -1,15 +1,20 @@
 """mosquitto's configuration for a set-up: mosquitto.conf and acl, for 2.0.11 to 2.1.
 
-acl_file and password_file are deprecated in 2.1 in favour of plugins that 2.0 lacks; both versions
-read them. It will NOT start mosquitto.
+The ACL names every device of the registry: a certificate of this CA alone opens nothing. So it
+changes with each device, and mosquitto has to read it again (SIGHUP). acl_file and password_file
+are deprecated in 2.1 in favour of plugins that 2.0 lacks; both versions read them. It will NOT
+start mosquitto, or make it read anything.
 """
 
+import ipaddress
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 from limpet import private
 from limpet.brokers import broker_rules
+from limpet.firmware import config
 from limpet.layout import Layout
 from limpet.operating import operators
 
@@ -42,7 +47,7 @@ password_file {passwords}
 use_username_as_clientid true
 """
 _LISTENER = """\
-listener {port} {host}
+listener {at}
 cafile {ca}
 certfile {certificate}
 keyfile {key}
@@ -52,7 +57,8 @@ require_certificate true"""
 def write(layout: Layout, host: str, port: int) -> Path:
     """Write both files and return the path of mosquitto.conf.
 
-    To be written again after the first device of another organisation, or the first password.
+    host: where it listens, '' for all addresses. To be written again after the first password, and
+    when devices look elsewhere; of `acl` refresh takes care.
     """
     private.folder(layout.broker / "mosquitto")
     text = _CONF.format(
@@ -65,9 +71,45 @@ def write(layout: Layout, host: str, port: int) -> Path:
         listener = _listener(layout, host, login_port(port))
         text += _LOGIN.format(passwords=layout.passwords, listener=listener)
     conf = layout.broker / CONF
-    private.write(layout.broker / ACL, _acl(broker_rules.organisations(layout.bases())).encode())
-    private.write(conf, text.encode())
+    # A path is whatever bytes it is: nothing here says that it has to be UTF-8.
+    private.write(layout.broker / ACL, _acl(layout.bases()).encode())
+    private.write(conf, os.fsencode(text))
     return conf
+
+
+def refresh(layout: Layout) -> bool:
+    """Write the ACL anew where there is one that is not of this registry; whether there was."""
+    path = layout.broker / ACL
+    if not path.exists():
+        return False
+    with layout.changing():
+        text = _acl(layout.bases()).encode()
+        if path.read_bytes() == text:
+            return False
+        private.write(path, text)
+    return True
+
+
+def where(brokers: Iterable[str]) -> str:
+    """Return the address on which a broker is found by all who look for it at one of `brokers`; ''
+    for all addresses: a name may mean another one here than where the device asks.
+    """
+    (one, *more) = set(brokers)
+    return one if not more and (config.is_loopback(one) or _is_address(one)) else ""
+
+
+def stale(layout: Layout, host: str, port: int) -> str | None:
+    """Return what mosquitto.conf, where there is one, lacks for who looks for it at `host`."""
+    try:
+        text = os.fsdecode((layout.broker / CONF).read_bytes())
+    except FileNotFoundError:
+        return None
+    at = (f"listener {port} {host}", f"listener {port}")
+    if not any(line.strip() in at for line in text.splitlines()):
+        return f"does not listen on {host}:{port}"
+    if layout.passwords.exists() and "password_file " not in text:
+        return "asks for no passwords"
+    return None
 
 
 def login_port(port: int) -> int:
@@ -77,25 +119,30 @@ def login_port(port: int) -> int:
 
 def _listener(layout: Layout, host: str, port: int) -> str:
     return _LISTENER.format(
-        port=port,
-        host=host,
+        at=f"{port} {host}".rstrip(),
         ca=layout.ca_certificate,
         certificate=layout.server_certificate,
         key=layout.server_key,
     )
 
 
-def _acl(orgs: list[str]) -> str:
-    lines = ["# %u is the certificate's CN. What is not allowed here is refused."]
-    for org in orgs:
-        # Site, zone and type are any: a new device needs no new file, and a device's own id is in
-        # every one of its topics.
-        own = f"{org}/+/+/+/%u"
-        lines += [f"pattern write {own}/{suffix}" for suffix in broker_rules.DEVICE_WRITES]
-        lines += [f"pattern read {own}/{suffix}" for suffix in broker_rules.DEVICE_READS]
-    for name in operators.NAMES:
-        lines += ["", f"user {name}", f"topic read {broker_rules.BROKER_FIGURES}"]
-        for org in orgs:
-            lines += [f"topic read {org}/{suffix}" for suffix in broker_rules.OPERATOR_READS]
-            lines += [f"topic write {org}/{suffix}" for suffix in broker_rules.OPERATOR_WRITES]
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _acl(bases: dict[str, str]) -> str:
+    lines = [
+        "# Written by limpet from the registry, devices.json. A user is a certificate's CN; who is",
+        "# not here, or wants more than this, may connect, say nothing and hear nothing.",
+    ]
+    for name in (*sorted(bases), *operators.NAMES):
+        grant = broker_rules.grant(name, bases)
+        assert grant
+        lines += ["", f"user {name}"]
+        lines += [f"topic write {topic}" for topic in grant.writes]
+        lines += [f"topic read {topic}" for topic in grant.reads]
     return "\n".join(lines) + "\n"

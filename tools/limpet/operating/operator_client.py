@@ -23,6 +23,8 @@ START = "Start `make run` or `limpet broker`, or give --broker and --port."
 CONNECT_S = 10
 KEEPALIVE_S = 30
 CLOSE_S = 3
+# Who is thrown out by another client of its name is back within a second or two, and so is that.
+SHORT_S = 10
 
 
 class Arrival(NamedTuple):
@@ -47,7 +49,8 @@ class _NamedContext(ssl.SSLContext):
 
 
 class OperatorClient:
-    """One connection with the operator's certificate. Comes back by itself after it was up once.
+    """One connection with the operator's certificate, to the broker of `device`, if one is named.
+    Comes back by itself after it was up once.
 
     `on_message` and `on_change` (a line for a person: lost, back) are called on the network's
     thread and have to return at once.
@@ -58,8 +61,9 @@ class OperatorClient:
         where: Where,
         on_message: Callable[[Arrival], None],
         on_change: Callable[[str], None] = lambda text: None,
+        device: str | None = None,
     ) -> None:
-        self.info = SetupInfo(where.directory)
+        self.info = SetupInfo(where.directory, device)
         self.host = where.broker or self.info.host
         self.port = where.port or self.info.port
         self._on_message = on_message
@@ -69,6 +73,8 @@ class OperatorClient:
         self._greeting: Any = None
         self._granted: dict[int | None, list[Any]] = {}
         self._last_error = ""
+        self._up_at = 0.0
+        self._short = 0  # how many times in a row it was lost soon after it was there
         self._identity = operator_identity(where.directory)
         self._client = self._paho(where.server_name or self.info.server_name)
 
@@ -167,6 +173,7 @@ class OperatorClient:
         self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any
     ) -> None:
         with self._changed:
+            self._up_at = time.monotonic()
             back = self._greeting == "up"
             if not back:
                 self._greeting = str(reason) if reason.is_failure else "up"
@@ -188,7 +195,18 @@ class OperatorClient:
                 client.disconnect()
                 return
         if reason.is_failure:
-            self._on_change("connection lost, trying again")
+            self._short = self._short + 1 if time.monotonic() - self._up_at < SHORT_S else 0
+            self._on_change(f"connection lost, trying again{self._suspicion()}")
+
+    def _suspicion(self) -> str:
+        # MQTT 3.1.1 has no word for it: the broker just closes the older one of two connections.
+        if self._short < 2:
+            return ""
+        name = self._identity.name
+        return (
+            f" (client-id-taken? Somebody else with {name}.crt throws us out, and we him: "
+            "one certificate is good for one client at a time)"
+        )
 
     def _subscribed(
         self, client: mqtt.Client, data: Any, mid: int, reasons: Any, props: Any

@@ -48,7 +48,8 @@ def is_operator(name: str) -> bool:
 def operator_identity(root: Path) -> Operator:
     """Lease an identity that nobody uses at present from the set-up `root`; raises Problem."""
     layout = Layout(root)
-    for name in NAMES:
+    # The first one last: it is what a person takes for a tool of his own, such as mosquitto_sub.
+    for name in (*NAMES[1:], FIRST):
         key = layout.operators / f"{name}.key"
         try:
             lock = os.open(key, os.O_RDONLY)

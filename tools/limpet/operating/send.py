@@ -4,23 +4,30 @@ The exit code says how it went, so that scripts need not read. It will NOT repea
 itself: the same `--id` again asks for the Response without carrying it out twice.
 """
 
+import ast
 import json
 import secrets
 import sys
 import time
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
+
+from limpet.firmware import commands
 from limpet.micropython import traces
 from limpet.numbers import Seconds, SecondsOrNone
 from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
+from limpet.paths import FIRMWARE
 from limpet.problem import Problem
 
 # 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
 CODES = {"executed": 0, "rejected": 3, "failed": 4, "expired": 5}
 SILENCE = 6
+USAGE = 2
+TABLE = commands.TABLE
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, Any]:
@@ -41,12 +48,10 @@ def _not_json(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity: Python reads them, JSON has them not
 
 
-def _base(client: OperatorClient, device: str) -> str:
-    try:
-        return client.info.bases[device]
-    except KeyError:
-        known = ", ".join(client.info.bases)
-        raise Problem(f"No device is called {device!r} here.", f"There is: {known}.") from None
+def _actions() -> list[str]:
+    """Return a line for each action: what its file in the firmware says of itself."""
+    texts = [(FIRMWARE / "node" / "commands" / f"{name}.py").read_text("utf-8") for name in TABLE]
+    return [f"  {str(ast.get_docstring(ast.parse(text))).splitlines()[0]}" for text in texts]
 
 
 def _await_response(
@@ -79,8 +84,8 @@ def _report(response: dict[str, Any], took_ms: float) -> int:
 
 def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -> int:
     inbox: Inbox[Arrival] = Inbox()
-    with OperatorClient(where, inbox.put) as client:
-        base = _base(client, device)
+    with OperatorClient(where, inbox.put, device=device) as client:
+        base = client.info.bases[device]
         client.connect()
         # Granted before the Command goes out: its Response cannot be missed.
         client.subscribe([f"{base}/commands/response/#", f"{base}/status"])
@@ -99,7 +104,7 @@ def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -
 
 def send(
     device: str,
-    action: str,
+    action: Annotated[str | None, Parameter(help=f"What it is to do: {', '.join(TABLE)}.")] = None,
     /,
     *params: str,
     timeout: Seconds = 10,
@@ -116,8 +121,6 @@ def send(
     ----------
     device
         Id of a device of the set-up.
-    action
-        What it is to do: ping, get_status, read_now, set_interval, identify, reboot.
     params
         key=value, the value as JSON where it is JSON: `seconds=30`.
     timeout
@@ -127,6 +130,10 @@ def send(
     id
         Id of the Command [default: random]. The same id again is answered from memory.
     """
+    if action is None:
+        print(f"limpet: There is no ACTION for {device}. Say one of these:", file=sys.stderr)
+        print(*_actions(), sep="\n", file=sys.stderr)
+        return USAGE
     command: dict[str, Any] = {
         "id": id or secrets.token_hex(4),
         "action": action,

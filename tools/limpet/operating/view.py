@@ -77,28 +77,37 @@ class LiveView:
         self._live.update(self._footer(scene, since), refresh=True)
 
     def _footer(self, scene: Scene, since: float) -> Text:
+        width = self._console.width - ROOM
         colour = {"up": "green", "down": "red"}.get(scene.link, "yellow")
-        state = Text(f" {self._device_id} ", style="bold")
-        state.append(f"● {scene.link}", style=colour)
+        state = [Text(self._device_id, style="bold") + Text(f" ● {scene.link}", style=colour)]
         if scene.last is not None:
-            state.append(f"   {payloads.tenths(scene.last.temperature, '°C')}")
-            state.append(f"  {payloads.tenths(scene.last.humidity, '%')}")
-        counts = f"   {scene.arrived} arrived, {scene.waiting} waiting"
-        if scene.losses:
-            counts += f", link lost {scene.losses}x"
-        state.append(f"{counts}   {_clock(since)}", style="not bold")
-        help_line = Text(" Ctrl-C stops.  In another terminal: ", style="dim")
-        if len(help_line) + len(self._hint) > self._console.width - ROOM:
-            help_line = Text(" ")
-        help_line.append(self._hint, style="not dim cyan")
-        lines = [Text("─" * (self._console.width - ROOM), style="dim"), state, help_line]
+            temperature = payloads.tenths(scene.last.temperature, "°C")
+            state.append(Text(f"{temperature}  {payloads.tenths(scene.last.humidity, '%')}"))
+        lost = f", link lost {scene.losses}x" if scene.losses else ""
+        state.append(Text(f"{scene.arrived} arrived, {scene.waiting} waiting{lost}"))
+        state.append(Text(_clock(since)))
+        hint = [Text("Ctrl-C stops. ", style="dim"), Text("In another terminal:", style="dim")]
+        hint += [Text(word, style="cyan") for word in textwrap.wrap(self._hint, max(1, width - 1))]
+        rule = Text("─" * width, style="dim")
+        lines = [rule, *_flow(state, "   ", width), *_flow(hint, " ", width)]
         for line in lines:
-            line.truncate(self._console.width - ROOM, overflow="ellipsis")
+            line.truncate(width, overflow="ellipsis")
         return Text("\n").join(lines)
 
     def close(self) -> None:
         """Take the footer away; the log stays."""
         self._live.stop()
+
+
+def _flow(pieces: list[Text], between: str, width: int) -> list[Text]:
+    """Return lines with as many of the pieces on each as it holds, a space before the first."""
+    lines = [Text(" ") + pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + len(between) + len(piece) <= width:
+            lines[-1] = lines[-1] + between + piece
+        else:
+            lines.append(Text(" ") + piece)
+    return lines
 
 
 def _clock(seconds: float) -> str:

@@ -15,7 +15,8 @@ from limpet import ending
 from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
-from limpet.operating.where import Where
+from limpet.operating.where import SetupInfo, Where
+from limpet.problem import Problem
 
 # Faint, where a terminal can do that: the meaning is what the eye looks for.
 DIM = "\x1b[2m{}\x1b[0m"
@@ -52,12 +53,33 @@ def _print(arrival: Arrival, raw: bool) -> None:
         print("\n".join(lines(arrival, sys.maxsize)), flush=True)
 
 
-def _filters(client: OperatorClient, wanted: tuple[str, ...]) -> list[str]:
+def _filters(bases: dict[str, str], wanted: tuple[str, ...]) -> list[str]:
     """Return topic filters: a device's id stands for all it has, nothing for all of every org."""
-    bases = client.info.bases
     if not wanted:
         return sorted({base.split("/", 1)[0] + "/#" for base in bases.values()})
     return [f"{bases[name]}/#" if name in bases else name for name in wanted]
+
+
+def _device(where: Where, wanted: tuple[str, ...]) -> str | None:
+    """Return a device whose broker is the one to be watched; None: any. Raises Problem where a name
+    is no device's, and where those that are named have different brokers.
+    """
+    # No topic of a node has a single level: a filter without any `/` is a mistyped name.
+    named = [name for name in wanted if not set("/+#") & set(name)]
+    places = {name: SetupInfo(where.directory, name) for name in named}
+    if where.broker is None and len({(each.host, each.port) for each in places.values()}) > 1:
+        raise Problem(
+            "They have different brokers: "
+            + ", ".join(f"{name} {each.host}:{each.port}" for name, each in places.items()),
+            "Watch one at a time, or say which: --broker.",
+        )
+    return named[0] if named else None
+
+
+def _elsewhere(where: Where, host: str) -> list[str]:
+    """Return the devices that look for their broker elsewhere than at `host`."""
+    bases = SetupInfo(where.directory).bases
+    return [name for name in bases if SetupInfo(where.directory, name).host != host]
 
 
 def _print_all(inbox: Inbox[Arrival | str], raw: bool) -> None:
@@ -89,9 +111,14 @@ def watch(
     """
     inbox: Inbox[Arrival | str] = Inbox()
     try:
-        with OperatorClient(where or Where(), inbox.put, inbox.put) as client:
+        where = where or Where()
+        device = _device(where, filters)
+        with OperatorClient(where, inbox.put, inbox.put, device) as client:
             client.connect()
-            client.subscribe(_filters(client, filters))
+            client.subscribe(_filters(client.info.bases, filters))
+            if not filters and where.broker is None and (others := _elsewhere(where, client.host)):
+                names = ", ".join(others)
+                print(f"limpet: not on this broker: {names}; watch them by name", file=sys.stderr)
             _print_all(inbox, raw)
     except KeyboardInterrupt:
         if sys.stdout.isatty():

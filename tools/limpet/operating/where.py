@@ -1,5 +1,7 @@
 """Which set-up and which broker an operator's tool works with, and what it has to know of them.
 
+Devices of one set-up may have different brokers: that of the device that is named counts.
+
 It will NOT connect, or change anything in the set-up.
 """
 
@@ -10,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from limpet.firmware import config, errors
-from limpet.layout import Layout, running_port
+from limpet.layout import Layout, running
 from limpet.numbers import Port
 from limpet.paths import DEV
 from limpet.problem import Problem
@@ -34,24 +36,38 @@ class Where:
 class SetupInfo:
     """What the tools need to know of the set-up in `directory`. Raises Problem where there is none.
 
-    bases: base topic of each device by its id. host, port and server_name: where its devices look
-    for their broker, unless a broker of this very set-up says that it listens on another port.
+    bases: base topic of each device by its id. host, port and server_name: where `device`, else the
+    first one, looks for its broker, unless a broker of this very set-up says that it listens there
+    on another port.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, device: str | None = None) -> None:
         layout = Layout(directory)
         self.bases = layout.bases()
         if not self.bases:
             raise Problem(
                 f"There is no set-up in {directory}.", "Run `make run` or `limpet provision` first."
             )
-        first = layout.device(next(iter(self.bases))) / "config.json"
+        if device is not None and device not in self.bases:
+            known = ", ".join(self.bases)
+            raise Problem(f"No device is called {device!r} here.", f"There is: {known}.")
+        path = layout.device(device or next(iter(self.bases))) / "config.json"
         try:
-            found = config.load(str(first))
+            found = config.load(str(path))
         except errors.ConfigError as error:
             raise Problem(
-                f"{first}: {error.field} {error.text}.", "Provision that device again."
+                f"{path}: {error.field} {error.text}.", "Provision that device again."
             ) from None
         self.host: str = found.broker
-        self.port: int = running_port(directory) or found.port
+        self.port: int = _running_port(directory, self.host) or found.port
         self.server_name: str | None = found.server_hostname
+
+
+def _running_port(directory: Path, host: str) -> int | None:
+    """Return the port of the broker that runs in the set-up, if it can be met at `host`."""
+    found = running(directory)
+    if found is None:
+        return None
+    at, port = found
+    here = config.is_loopback(at) and config.is_loopback(host)
+    return port if here or at in (host, "0.0.0.0", "::") else None
