@@ -96,7 +96,8 @@ def broker_of(kind: str, folder: Path) -> RunningBroker:
     return Mosquitto(setup) if kind == "mosquitto" else Embedded(setup)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a whole number above 0; anything else is a typing error, which argparse names."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
@@ -107,9 +108,9 @@ def main() -> int:
     """Run it from the command line; returns 0 when nothing was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--faults", type=_positive, default=1000)
+    parser.add_argument("--faults", type=positive, default=1000)
     parser.add_argument("--broker", choices=("amqtt", "mosquitto"), default="amqtt")
-    parser.add_argument("--speed", type=_positive, default=SPEED)
+    parser.add_argument("--speed", type=positive, default=SPEED)
     asked = parser.parse_args()
     faults = draw(asked.seed, asked.faults)
     console = Console()

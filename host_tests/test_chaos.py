@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import chaos
+import pytest
 from brokers import RunningBroker
 from chaos import Run
 from chaos_faults import KINDS, digest, draw
@@ -18,6 +20,19 @@ def test_seed_makes_the_list() -> None:
     """The same seed gives the same faults, whichever the broker, and another one others."""
     assert digest(draw(SEED, 1000)) == digest(draw(SEED, 1000)) != digest(draw(SEED + 1, 1000))
     assert {fault.kind for fault in draw(SEED, len(KINDS))} == set(KINDS)
+
+
+@pytest.mark.parametrize("option", ["--faults", "--speed"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_numbers_that_mean_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    """`make chaos FAULTS=0` is a typing error, and no run in which nothing was lost."""
+    monkeypatch.setattr("sys.argv", ["chaos.py", f"{option}={value}"])
+    with pytest.raises(SystemExit) as end:
+        chaos.main()
+    assert end.value.code == 2
+    assert f"argument {option}: invalid positive value: {value!r}" in capsys.readouterr().err
 
 
 def test_short_chaos_loses_nothing(broker: RunningBroker, tmp_path: Path) -> None:

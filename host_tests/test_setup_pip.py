@@ -65,6 +65,7 @@ def test_index_is_kept_and_habits_are_not(conf: Path, monkeypatch: pytest.Monkey
         "PIP_INDEX_URL": "https://variable.example/simple",
         "PIP_EXTRA_INDEX_URL": "\nhttps://one.example/simple\nhttps://two.example/simple",
         "PIP_TIMEOUT": "7",
+        "PIP_NO_INPUT": "1",
     }
     assert wanted.items() <= found.items()
     assert found.get("PIP_PROXY") != "http://not.for.us:1"

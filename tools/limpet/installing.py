@@ -58,7 +58,8 @@ def environment(python: str | os.PathLike[str]) -> dict[str, str]:
     kept = {name: value for name, value in clean(os.environ).items() if not name.startswith("PIP_")}
     for key, value in settings(python).items():
         kept["PIP_" + key.upper().replace("-", "_")] = value
-    return kept | {"PIP_CONFIG_FILE": os.devnull}
+    # Nobody sees it ask for a password: what an index wants of one is said in its URL, or in netrc.
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
 
 
 def install(python: str | os.PathLike[str], line: Line, *words: str) -> tuple[int, list[str]]:

@@ -80,11 +80,12 @@ def _mpflash(name: str) -> list[str]:
             backend.write_text(wanted[0] + "\n")
             options = ("--retries", "1", "--require-hashes")
             locked = ("--no-build-isolation", "-r", str(LOCK))
-            code, _ = followed([sys.executable, "-m", "venv", str(new)])
+            line = Line("Making a place for mpflash, which downloads MicroPython")
+            code, _ = followed([sys.executable, "-m", "venv", str(new)], lambda _: line.say(""))
+            line.end()
             for words in (("-r", str(backend)), locked):
                 if not code:
-                    line = Line("Getting mpflash, which downloads MicroPython, once")
-                    code, _ = install(python, line, *options, *words)
+                    code, _ = install(python, Line("Getting mpflash, once"), *options, *words)
             if code:
                 raise Problem(
                     "mpflash, which downloads MicroPython, could not be had from the index.",
