@@ -46,8 +46,8 @@ wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKE
 	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(value BROKER)),$(call option,--broker,BROKER)) \
 		$(call option,--firmware,FIRMWARE)
 
-test: setup ## Run the tests: ARGS="-k will" for some of them, BROKER=mosquitto for the other broker
-	@BROKER=$(call quoted,BROKER) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
+test: setup ## Run the tests: ARGS="-k will" for some, BROKER=mosquitto for the other broker, BUSY=1 with busy cores
+	@BROKER=$(call quoted,BROKER) $(if $(value BUSY),.venv/bin/python host_tests/busy.py) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
 
 chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
 	@BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/chaos.py $(call option,--broker,BROKER) $(call option,--seed,SEED) \

@@ -21,6 +21,10 @@ from mqtt_client import Client, Message
 # Far above what a loaded machine takes, so that only what never comes meets it.
 TIMEOUT_S = 60.0
 
+# Config for tests about the order of Readings: who waits 2 s for a PUBACK goes by way of the flash,
+# behind newer ones, and at speed 20 these are 100 real ms, which a busy machine takes for nothing.
+IN_ORDER = {"commit_after_s": 60}
+
 
 class Where(Protocol):
     """Something with a port to connect to."""

@@ -22,6 +22,22 @@ def patched(folder: Path, *patches: tuple[str, str, str]) -> Path:
     return folder
 
 
+# How long the far end has for an answer, as the clock on the wall has it, where a test is about
+# something else: neither a broker nor a busy machine is as fast as a node's clock.
+PATIENT_S = 10
+
+
+def patient(folder: Path, speed: float, *patches: tuple[str, str, str]) -> Path:
+    """The same, and answers may take PATIENT_S at this speed of the node's clock."""
+    ms = int(PATIENT_S * 1000 * speed)
+    return patched(
+        folder,
+        ("line.py", "MQTTClient(", f"MQTTClient(answer_ms={ms}, "),
+        ("node/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({ms})"),
+        *patches,
+    )
+
+
 def mended(folder: Path, name: str) -> None:
     """Put the file `name` back as it is in the firmware."""
     shutil.copyfile(FIRMWARE / name, folder / name)

@@ -9,6 +9,7 @@ import pytest
 from brokers import PASSWORD, RunningBroker, base
 from limpet.micropython.node import REPLAY
 from nodes import (
+    IN_ORDER,
     Commander,
     Node,
     StartNode,
@@ -40,7 +41,7 @@ def offline(status: dict[str, object]) -> bool:
 def test_readings_equal_the_capture(broker: RunningBroker, node: StartNode) -> None:
     """Readings arrive in order, with the capture's values and the time they were taken."""
     operator = broker.operator()
-    running = node(broker, speed=20, config=FAST)
+    running = node(broker, speed=20, config=FAST | IN_ORDER)
     arrived = wait_for_readings(operator, 40)
     said = [f"{10 * each['temperature']:.0f} {10 * each['humidity']:.0f}" for each in arrived]
     assert said == expected(REPLAY)[:41]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from time import monotonic
 
 from brokers import RunningBroker
@@ -15,6 +16,7 @@ from nodes import (
     wait_for_readings,
     wait_for_status,
 )
+from patched import patient
 from proxy import Proxy
 from test_end_to_end import FAST, assert_right_times, offline, online
 
@@ -113,17 +115,17 @@ def test_sampling_goes_on_while_the_link_is_down(broker: RunningBroker, node: St
 
 
 def test_outbox_keeps_the_newest_and_counts_the_rest(
-    broker: RunningBroker, node: StartNode
+    broker: RunningBroker, node: StartNode, tmp_path: Path
 ) -> None:
     """Where an outage fills the Outbox, the oldest Readings go, and `dropped` says how many.
 
-    The smallest Outbox is full after 9 minutes: 9 real seconds. Faster, and the 20 s that a CONNACK
-    may take would be less than what a broker needs.
+    The smallest Outbox is full after 9 minutes: 9 real seconds.
     """
     operator = broker.operator()
     with Proxy(broker.port) as proxy:
         proxy.refuse()
-        running = node(proxy, speed=60, config=FAST | {"outbox_readings": 256})
+        firmware = patient(tmp_path / "firmware", 60)
+        running = node(proxy, speed=60, config=FAST | {"outbox_readings": 256}, firmware=firmware)
         running.until("sampler reading seq=279 ")
         proxy.restore()
         running.until("link up")

@@ -14,6 +14,7 @@ from limpet.provision import Setup
 from nodes import StartNode, at, value, wait_for_readings
 from proxy import Proxy
 from test_end_to_end import FAST, assert_right_times
+from upy import OWN_TIME
 
 MINUTE_MS = 60_000
 
@@ -99,7 +100,7 @@ def test_handshake_that_stalls_for_a_third_of_a_minute_succeeds(
 ) -> None:
     """With the default deadline of 60 s, a handshake that stalls for 20 s goes through.
 
-    These are seconds of the node's clock, which runs 20 times as fast here: one real second. The
+    These are seconds of the node's clock, which runs 10 times as fast here: two real seconds. The
     Readings taken meanwhile arrive, each with the time it was taken.
     """
     stalls(broker, node, 20, {})
@@ -117,7 +118,7 @@ def stalls(broker: RunningBroker, node: StartNode, seconds: int, config: dict[st
     operator = broker.operator()
     with Proxy(broker.port) as proxy:
         proxy.hold()
-        running = node(proxy, speed=20, config=FAST | config)
+        running = node(proxy, speed=10, config=FAST | config)
         began = at(running.until("link securing"))
         running.until(lambda line: "sampler reading" in line and at(line) > began + seconds)
         proxy.release()
@@ -135,7 +136,7 @@ def test_handshake_that_drips_ends_at_its_deadline(broker: RunningBroker, node: 
     """One byte a second is not progress: the deadline is one for the whole handshake."""
     with Proxy(broker.port, speed=20) as proxy:
         proxy.drip(1)
-        running = node(proxy, speed=20, config={"handshake_s": 20})
+        running = node(proxy, speed=20, config={"handshake_s": 20}, ahead=[OWN_TIME])
         began = at(running.until("link securing"))
         down = running.until("link down")
         assert value(down, "cause") == "tls-timeout"

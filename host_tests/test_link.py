@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from brokers import base
-from nodes import Node, StartNode, at, value
+from nodes import IN_ORDER, Node, StartNode, at, value
+from patched import patched, patient
 from scripted_broker import (
     Answer,
     Closed,
@@ -20,7 +22,7 @@ from scripted_broker import (
     publish,
     suback,
 )
-from upy import run
+from upy import OWN_TIME, run
 
 BASE = base("node-1")
 STATUS = f"{BASE}/status"
@@ -77,7 +79,7 @@ def reading(seq: int) -> Callable[[Packet], bool]:
 def test_what_comes_first(node: StartNode) -> None:
     """CONNECT with the will, SUBSCRIBE to its own status and Commands, the birth, the rest."""
     with ScriptedBroker(echoing()) as broker:
-        node(broker, speed=20, config=FAST | {"health_s": 0})
+        node(broker, speed=20, config=FAST | IN_ORDER | {"health_s": 0})
         broker.wait_for(reading(1))
     came = [packet for packet in broker.packets if packet.name != "PUBACK"][:6]
     assert [(p.name, p.topic, p.qos, p.retain) for p in came] == [
@@ -117,7 +119,7 @@ def test_config_reaches_the_wire(node: StartNode) -> None:
     }
 
 
-def lost_in_flight(node: StartNode, present: bool) -> ScriptedBroker:
+def lost_in_flight(node: StartNode, present: bool, **how: Any) -> ScriptedBroker:
     """Run a node whose first connection takes 5 Readings and acknowledges none, then breaks."""
 
     def answer(packet: Packet) -> bytes | None:
@@ -130,7 +132,7 @@ def lost_in_flight(node: StartNode, present: bool) -> ScriptedBroker:
         return None
 
     with ScriptedBroker(echoing(answer)) as broker:
-        node(broker, speed=20, config=FAST)
+        node(broker, **how)
         broker.wait_for(lambda packet: packet.connection == 1 and reading(6)(packet))
     return broker
 
@@ -140,7 +142,7 @@ def test_resumed_session_sends_again_with_dup(node: StartNode) -> None:
 
     The birth comes first all the same, and of the new session.
     """
-    broker = lost_in_flight(node, present=True)
+    broker = lost_in_flight(node, present=True, speed=20, config=FAST | IN_ORDER)
     first, second = (
         [p for p in broker.of("PUBLISH") if p.connection == n and p.topic != f"{BASE}/health"]
         for n in (0, 1)
@@ -160,7 +162,8 @@ def test_lost_session_sends_again_as_new(node: StartNode) -> None:
 
     It goes ahead of what is newer; those that were on flash already come after those that were not.
     """
-    broker = lost_in_flight(node, present=False)
+    # Slowly: the newer ones have to be acknowledged before they are put on flash, 2 s later.
+    broker = lost_in_flight(node, present=False, speed=4, config=FAST)
     second = [p for p in broker.of("PUBLISH") if p.connection == 1]
     assert second[0].topic == STATUS
     assert set(seqs(second)[:5]) == {0, 1, 2, 3, 4}
@@ -209,7 +212,8 @@ def test_thrown_out_after_every_connack_starts_clean(node: StartNode) -> None:
         return None
 
     with ScriptedBroker(echoing(answer)) as broker:
-        node(broker, speed=50, config=FAST)
+        # A connection is short below 5 s: a real one, which a busy machine can keep.
+        node(broker, speed=5, config=FAST)
         broker.wait_for(lambda p: p.connection == 3 and reading(0)(p))
     clean = [p.connect["clean_session"] for p in broker.of("CONNECT")]
     assert clean == [False, False, False, True]
@@ -223,7 +227,7 @@ def test_birth_that_does_not_come_back_reconnects_clean(node: StartNode) -> None
         return puback(packet) if packet.topic == STATUS and packet.connection == 0 else None
 
     with ScriptedBroker(echoing(answer)) as broker:
-        running = node(broker, speed=20, config=FAST)
+        running = node(broker, speed=20, config=FAST, ahead=[OWN_TIME])
         up = running.until("link up")
         down = running.until("link down")
         assert value(down, "cause") == "subscription-lost"
@@ -255,11 +259,11 @@ def test_foreign_offline_is_answered_by_a_birth(node: StartNode, foreign: dict[s
     assert len(broker.of("CONNECT")) == 1
 
 
-def test_birth_is_said_again_every_ten_minutes(node: StartNode) -> None:
+def test_birth_is_said_again_every_ten_minutes(node: StartNode, tmp_path: Path) -> None:
     """A broker may forget what it retained: 10 minutes after a birth it comes again."""
+    firmware = patient(tmp_path / "firmware", 100)
     with ScriptedBroker(echoing()) as broker:
-        # 6 real seconds. Faster, and a busy machine would make 20 s without PUBACK of a hiccup.
-        running = node(broker, speed=100, config=PLAIN | {"interval_s": 3600})
+        running = node(broker, speed=100, config=PLAIN | {"interval_s": 3600}, firmware=firmware)
         up = at(running.until("link up"))
         broker.wait_for(lambda p: len(births(broker)) == 2)
         running.stop()
@@ -271,7 +275,7 @@ def test_birth_is_said_again_every_ten_minutes(node: StartNode) -> None:
 def test_goodbye_is_acknowledged_before_disconnect(node: StartNode) -> None:
     """On stop: what is in flight, then the goodbye, its PUBACK, DISCONNECT, and nothing more."""
     with ScriptedBroker(echoing()) as broker:
-        running = node(broker, speed=20, config=FAST)
+        running = node(broker, speed=20, config=FAST | IN_ORDER)
         broker.wait_for(reading(2))
         assert running.stop() == 0
         broker.wait_for(lambda p: p.name == "DISCONNECT")
@@ -299,7 +303,7 @@ def test_goodbye_without_answer_leaves_the_word_to_the_will(node: StartNode) -> 
 def test_stop_waits_for_what_is_in_flight_but_not_for_ever(node: StartNode) -> None:
     """With Readings that nobody acknowledges, the goodbye goes out after 5 s all the same."""
     with ScriptedBroker(echoing(lambda p: b"" if p.topic == TELEMETRY else None)) as broker:
-        running = node(broker, speed=10, config=FAST)
+        running = node(broker, speed=10, config=FAST, ahead=[OWN_TIME])
         broker.wait_for(reading(1))
         before = at(running.lines[-1])
         assert running.stop() == 0
@@ -434,7 +438,7 @@ def test_refused_subscription_is_said_and_counted(node: StartNode) -> None:
     assert len(broker.of("CONNECT")) == 1
 
 
-def test_thrown_out_by_disconnect_is_a_rival(node: StartNode) -> None:
+def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) -> None:
     """A broker that says DISCONNECT to the older of two clients with one id: `closed`, and when
     statuses tell of the other one `client-id-taken`, with its alert.
     """
@@ -447,7 +451,9 @@ def test_thrown_out_by_disconnect_is_a_rival(node: StartNode) -> None:
         return None
 
     with ScriptedBroker(echoing(answer)) as broker:
-        running = node(broker, speed=50, config=FAST)
+        # As above: thrown out within 5 s. The alert comes with the next connection.
+        soon = patched(tmp_path / "firmware", ("node/link.py", "RIVAL: 300000", "RIVAL: 5000"))
+        running = node(broker, speed=5, config=FAST, firmware=soon)
         running.until("link down cause=client-id-taken")
         alert = broker.wait_for(lambda p: p.topic == f"{BASE}/alerts")
     assert status(alert)["alert"] == "client-id-taken"
@@ -510,7 +516,8 @@ def test_packet_without_heap_for_it_is_not_now() -> None:
 def test_health_comes_at_its_own_pace(node: StartNode) -> None:
     """health is QoS 0, not retained, and comes every `health_s`; its numbers are the node's."""
     with ScriptedBroker(echoing()) as broker:
-        running: Node = node(broker, speed=20, config=FAST | {"health_s": 10})
+        config = FAST | {"health_s": 10}
+        running: Node = node(broker, speed=20, config=config, ahead=[OWN_TIME])
         broker.wait_for(lambda p: len(_healths(broker)) == 3)
         running.stop()
     first, second, third = (json.loads(p.payload) for p in _healths(broker)[:3])

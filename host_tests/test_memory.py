@@ -20,7 +20,7 @@ from limpet.micropython.umqtt import umqtt_dir
 from limpet.operating.operators import operator_identity
 from mqtt_client import Client, Message
 from nodes import TIMEOUT_S, Node, StartNode, at, expanded, value
-from patched import patched
+from patched import patient
 from proxy import Proxy
 
 pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
@@ -30,11 +30,6 @@ READINGS = 8640 if FULL else 360
 OUTAGE_EVERY = 60
 RESTART_EVERY = 1000 if FULL else 180
 SPEED = 400
-# A broker is not that fast: what waits for one gets a second, as the clock on the wall has it.
-PATIENT = (
-    ("line.py", "MQTTClient(", f"MQTTClient(answer_ms={SPEED * 1000}, "),
-    ("node/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({SPEED * 1000})"),
-)
 # Forms of the node, and the heap in which each has to get through the day.
 FORMS = {"frozen": 72, "bytecode": 96}
 FLAT = 2048
@@ -131,7 +126,7 @@ def test_day_in_a_small_heap(
     with Proxy(broker.port, SPEED) as proxy:
         config = {"interval_s": 10, "health_s": 30, "handshake_s": 300}
         how: dict[str, Any] = {"arch": "i386", "heap": f"{FORMS[form]}k", form: True}
-        firmware = patched(tmp_path / "firmware", *PATIENT)
+        firmware = patient(tmp_path / "firmware", SPEED)
         how |= {"speed": SPEED, "firmware": firmware}
         day = Day(broker, proxy, lambda: node(proxy, config=config, **how))
         free = []

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import queue
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from brokers import RunningBroker
 from nodes import Commander, Node, StartNode, at, value, wait_for_readings
 from packet_proxy import PacketProxy, Word
+from patched import patient
 from proxy import Proxy
 from scripted_broker import Packet
 from test_end_to_end import FAST
 from test_faults import newest
+from upy import OWN_TIME
 
 # 20 s without an answer are one real second, which a busy machine may not take for anything else.
 SPEED = 20
@@ -59,9 +63,13 @@ def proxy(broker: RunningBroker, seen: Seen, speed: float) -> Iterator[PacketPro
 
 
 @pytest.fixture
-def running(proxy: PacketProxy, node: StartNode, seen: Seen, speed: float) -> Node:
+def running(proxy: PacketProxy, node: StartNode, seen: Seen, speed: float, tmp_path: Path) -> Node:
     """A node that publishes through it, is up, and has heard its own birth."""
-    started = node(proxy, speed=speed, config=FAST)
+    # Some tests wait for the node's own 20 s, one real second; at another speed none does.
+    how: dict[str, Any] = {}
+    if speed > SPEED:
+        how["firmware"] = patient(tmp_path / "firmware", speed)
+    started = node(proxy, speed=speed, config=FAST, ahead=[OWN_TIME], **how)
     started.until("sampler reading seq=0 ")
     # Nothing is on its way any more: a fault must not hit what a test does not speak of.
     missing = ["SUBACK", "SUBACK", "PUBLISH"]  # the last one is the birth, come back
@@ -181,7 +189,7 @@ def test_connack_codes(
     goes_on(broker, running)
 
 
-@pytest.mark.parametrize("speed", [100], ids=["fast"])
+@pytest.mark.parametrize("speed", [40], ids=["fast"])
 def test_refused_subscribe_is_asked_again(
     broker: RunningBroker, proxy: PacketProxy, seen: Seen, running: Node
 ) -> None:
@@ -250,12 +258,14 @@ def test_black_hole_and_close(broker: RunningBroker, proxy: PacketProxy, running
     goes_on(broker, running)
 
 
-def test_bytes_reset_cut_short_and_late(broker: RunningBroker, node: StartNode) -> None:
+def test_bytes_reset_cut_short_and_late(
+    broker: RunningBroker, node: StartNode, tmp_path: Path
+) -> None:
     """A TCP reset, an end in the middle of a record, delay and jitter: all is delivered."""
     operator = broker.operator()
-    slow = 20  # the birth has 10 s to come back, delay included, on a machine that may be busy
-    with Proxy(broker.port, slow) as proxy:
-        running = node(proxy, speed=slow, config=FAST)
+    firmware = patient(tmp_path / "firmware", SPEED)
+    with Proxy(broker.port, SPEED) as proxy:
+        running = node(proxy, speed=SPEED, config=FAST, firmware=firmware)
         wait_for_readings(operator, 2)
         proxy.reset()
         down = running.lines.index(running.until("link down cause=closed"))

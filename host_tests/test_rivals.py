@@ -7,7 +7,7 @@ import time
 
 import pytest
 from brokers import RunningBroker, base
-from nodes import Node, StartNode
+from nodes import TIMEOUT_S, Node, StartNode
 
 SPEED = 100
 
@@ -39,7 +39,7 @@ def test_rivals_are_named_and_waited_out(
 
 def _first(rivals: list[Node], wanted: str) -> str:
     """Wait until one of the nodes says `wanted`."""
-    until = time.monotonic() + 25
+    until = time.monotonic() + TIMEOUT_S
     while time.monotonic() < until:
         for each in rivals:
             try:
