@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -154,15 +156,41 @@ def test_command_is_followed_while_it_runs() -> None:
     assert seen[-1] == ["one", "two"]
 
 
-def test_command_that_says_nothing_is_ended() -> None:
-    """A time limit holds for one that hangs, and it is gone afterwards."""
-    seen: list[list[str]] = []
+def test_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time limit holds for one that says no more, and it is gone afterwards."""
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    seen: list[str] = []
+
+    def look(said: list[str]) -> None:
+        seen[:] = said
+        clock.now += 100 if said else 0
+
     hangs = [
         sys.executable,
         "-c",
         "import os, time; print(os.getpid(), flush=True); time.sleep(99)",
     ]
-    with pytest.raises(progress.subprocess.TimeoutExpired):
-        followed(hangs, seen.append, limit_s=2)
+    with pytest.raises(subprocess.TimeoutExpired):
+        followed(hangs, look, limit_s=50)
     with pytest.raises(ProcessLookupError):
-        os.kill(int(seen[-1][0]), 0)
+        os.kill(int(seen[0]), 0)
+
+
+def test_interrupted_command_is_ended() -> None:
+    """Who is interrupted, alone and not its whole group, takes along what it follows."""
+    script = """if True:
+        import sys
+        from limpet.progress import followed
+        hangs = "import os, time; print(os.getpid(), flush=True); time.sleep(99)"
+        followed([sys.executable, "-c", hangs], lambda said: print(*said, flush=True))"""
+    line = [sys.executable, "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout
+        pid = int(next(text for text in process.stdout if text.strip()))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
