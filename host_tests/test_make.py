@@ -123,7 +123,7 @@ def test_every_variable_of_the_makefile_is_tried() -> None:
     text = (REPO / "Makefile").read_text()
     used = set(re.findall(r"(?<![.\w])([A-Z][A-Z_]+)\b=?(?=[),])", text))
     tried = {name for options in OPTIONS.values() for name in options}
-    assert used == tried | {"ARGS", "BOARD", "BROKER", "ERASE", "JOBS", "PYTHON"}
+    assert used == tried | {"ARGS", "BOARD", "BROKER", "BUSY", "ERASE", "JOBS", "PYTHON"}
 
 
 @pytest.mark.parametrize("text", ["esp32_devkit", "my board", "it's $x"])
@@ -165,6 +165,9 @@ def test_tests_get_words_of_a_shell(clone: Clone) -> None:
     assert program == "pytest"
     assert words == ["-n", "a b", "--dist", "worksteal", "-k", "will or goodbye", "x"]
     assert told["BROKER"] == "c $d"
+    clone.make("-o", "setup", "test", "BUSY=1")
+    program, words, _ = clone.calls()[-1]
+    assert (program, words[:2]) == ("python", ["host_tests/busy.py", ".venv/bin/pytest"])
 
 
 def test_mosquitto_is_set_up_for_its_tests(clone: Clone) -> None:
