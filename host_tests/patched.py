@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -11,14 +12,17 @@ from limpet.paths import FIRMWARE
 def patched(folder: Path, *patches: tuple[str, str, str]) -> Path:
     """Copy the firmware into `folder`, apply `patches`, and return the folder.
 
-    A patch is a file, a text that is there once, and what replaces it.
+    A patch is a file, a text that is there once, and what replaces it. What is no Python any more
+    fails here, and not after a minute of resets.
     """
     shutil.copytree(FIRMWARE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in patches:
         path = folder / name
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
-        path.write_text(text.replace(old, new))
+        text = text.replace(old, new)
+        ast.parse(text, name)
+        path.write_text(text)
     return folder
 
 

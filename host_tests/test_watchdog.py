@@ -14,7 +14,7 @@ from brokers import RunningBroker
 from nodes import StartNode, value, wait_for_status
 from patched import mended, patched
 
-BITES = ("line.py", "WATCHDOG_MS = 120_000", "WATCHDOG_MS = 700")
+BITES = ("line.py", "WATCHDOG_MS = 120_000", "WATCHDOG_MS = 2000")
 
 # Each is stuck from 20 s on: within its step, or returning from it without doing its work.
 HANGS = "if now > 20_000:\n            while True:\n                pass\n        "
@@ -31,8 +31,8 @@ STUCK = {
     ),
     "link hangs": (
         "link",
-        "        self._now = now\n",
-        "        self._now = now\n        " + HANGS,
+        "        self._now = now\n        try:",
+        "        self._now = now\n        " + HANGS + "try:",
     ),
     "link idles": (
         "link",
