@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from limpet import installing, progress
+from limpet.paths import REPO
 from limpet.progress import Line, followed
 
 CONF = """
@@ -141,6 +143,19 @@ def test_progress_is_a_line_every_few_seconds(
             "limpet: Fetching: 10 of 12, 10 s",
             "limpet: Fetching: all, 11 s",
         ]
+
+
+def test_line_keeps_its_end_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is longest there, the packages of a slow set-up, still ends in how long it took."""
+    titles = re.findall(r'install\(PYTHON, "([^"]+)"', (REPO / "tools/bootstrap.py").read_text())
+    assert len(titles) == 3
+    clock, stream = Clock(), io.StringIO()
+    monkeypatch.setattr(progress, "time", clock)
+    for title in titles:
+        line = Line(title, stream)
+        clock.now += 599
+        line.end("63 found, 34 MB, 63 installed")
+    assert max(map(len, stream.getvalue().splitlines())) < 80
 
 
 def test_command_is_followed_while_it_runs() -> None:

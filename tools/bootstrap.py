@@ -221,7 +221,7 @@ def fill(done: pathlib.Path) -> None:
     backend.write_text(locked(BACKEND, LOCK.read_text()))
     install(PYTHON, "Installing the build backend", "--require-hashes", "-r", backend)
     locks = ("--require-hashes", "--no-build-isolation", "-r", LOCK)
-    install(PYTHON, "Installing the locked packages (45 MB, once)", *locks)
+    install(PYTHON, "Installing the packages (45 MB)", *locks)
     install(PYTHON, "Installing limpet itself", "--no-build-isolation", "--no-deps", "-e", REPO)
     stamp(done, wanted())
 
