@@ -84,6 +84,6 @@ def drive(
 def tls_lines(ca: Path) -> str:
     """Return the lines of a script that make `context`, trusting the CA in the DER file `ca`."""
     return f"""
-from transport import tls_context
+from tls_context import tls_context
 context = tls_context(open({str(ca)!r}, "rb").read())
 """

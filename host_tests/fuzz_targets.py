@@ -180,6 +180,8 @@ class FirstBoot:
 class Wire:
     """A transport whose peer has said `data` already, in pieces, and then says no more."""
 
+    addresses = ()
+
     def __init__(self) -> None:
         self.said = 0
         self._data = b""
@@ -200,8 +202,8 @@ class Wire:
         """At once."""
         return True
 
-    def send_at_once(self) -> None:
-        """It always does."""
+    def proven(self) -> None:
+        """Nothing changes."""
 
     def write(self, packet: bytes) -> "int | None":
         """Take everything, but not always at once."""

@@ -66,7 +66,7 @@ def closed_port() -> int:
         return port
 
 
-def test_tcp_deadline_is_one_for_all_addresses(full: int) -> None:
+def test_tcp_has_a_deadline(full: int) -> None:
     """A host that does not answer the SYN is given up after 20 s with `tcp-timeout`."""
     script = """
 c = client()
@@ -135,23 +135,81 @@ print(*seen)
     assert drive(closed_port(), script) == ["down tcp-refused", "down dns"]
 
 
+def names(*ports: int) -> str:
+    """Lines after which the broker's name has an address for each of these ports of loopback."""
+    return f"""
+import transport
+real = transport.resolve
+transport.resolve = lambda net, host, port, kind: [
+    each for p in {ports} or (port,) for each in real(net, host, p, kind)
+]
+"""
+
+
 def test_second_address_is_tried() -> None:
     """Where a host has two addresses and the first one refuses, the second one is connected to."""
-    script = f"""
-import socket
-c = client()
-resolve = c._transport.resolve
-def two(host, port):
-    resolve(host, {closed_port()})
-    first = c._transport._addresses
-    resolve(host, port)
-    c._transport._addresses = first + c._transport._addresses
-c._transport.resolve = two
-up(c)
-print(*seen)
+    with ScriptedBroker() as broker:
+        script = names(closed_port(), broker.port) + "c = client()\nup(c)\nprint(*seen)"
+        assert drive(broker, script) == ["up 0"]
+
+
+def test_each_address_has_a_deadline_of_its_own(full: int) -> None:
+    """An address that swallows SYNs has 20 s, not less; then the second one has as long, and the
+    last one's cause is told.
+    """
+    script = """
+for ports in ((FULL, BROKER), (FULL, FULL, CLOSED)):
+    c = client()
+    addresses = ports
+    seen.clear()
+    c.start(Time.now)
+    for port in ports[:-1]:
+        idle(c)
+        Time.now += 19999
+        idle(c)
+        print(c.state, *seen)
+        Time.now += 1
+    go(c, lambda: c.state in ("up", "down"))
+    print(*seen)
+    c.abort()
 """
     with ScriptedBroker() as broker:
-        assert drive(broker, script) == ["up 0"]
+        script = script.replace("FULL", str(full)).replace("BROKER", str(broker.port))
+        script = script.replace("CLOSED", str(closed_port()))
+        script = names().replace("() or (port,)", "addresses") + script
+        assert drive(broker, script) == [
+            "connecting",
+            "up 0",
+            "connecting",
+            "connecting",
+            "down tcp-refused",
+        ]
+
+
+def test_address_that_says_nothing_is_not_the_first_one_again(mute: int) -> None:
+    """Where the first address lets TCP in and then says nothing, the next try begins with the
+    second one, and so do all that follow while it is the right one.
+    """
+    with ScriptedBroker() as broker:
+        script = (
+            names(mute, broker.port)
+            + """
+c = client()
+c.start(Time.now)
+go(c, lambda: c.state == "greeting")
+Time.now += 20000
+down(c)
+for _ in range(3):
+    print(*seen)
+    up(c)
+    print(*seen, len(c._transport.addresses))
+    c.abort()
+    seen.clear()
+"""
+        )
+        said = drive(broker, script)
+    # One that is left to be tried: it was the first of two.
+    assert said == ["down connack-timeout", "up 0 1", "", "up 0 1", "", "up 0 1"]
 
 
 # A step is measured inside the interpreter, in its own time (upy.OWN_TIME). What else this machine

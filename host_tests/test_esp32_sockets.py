@@ -50,7 +50,7 @@ AGAIN: list[Callable[..., None]] = [
     test_client.test_close_by_the_broker_is_told_once,
     test_client.test_stop_disconnects_and_abort_does_not,
     test_client.test_pings_at_half_the_keepalive,
-    test_client_faults.test_tcp_deadline_is_one_for_all_addresses,
+    test_client_faults.test_tcp_has_a_deadline,
     test_client_faults.test_tls_deadline_is_one_for_the_whole_handshake,
     test_client_faults.test_what_is_not_there_has_a_name,
     test_client_faults.test_second_address_is_tried,

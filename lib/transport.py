@@ -12,7 +12,7 @@ of them.
 4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while
    idle. TLS may hold bytes that the raw socket no longer shows, so read until None before waiting.
 
-What it will not do: wait (but for `wait()`, as long as it is told, and `resolve()`, as long as DNS
+What it will not do: wait (but for `wait()`, as long as it is told, and looking up, as long as DNS
 takes, because getaddrinfo offers nothing else), retry, verify by any rule but the certificate
 authority, the host name and the dates, or speak TLS without verifying.
 """
@@ -26,16 +26,15 @@ from micropython import const
 # IPPROTO_TCP and TCP_NODELAY, the same on Linux, macOS and lwIP; `socket` names them on ESP32 only.
 _TCP = const(6)
 _NODELAY = const(1)
+_ADDRESSES = const(4)  # of a name, in one go: each may take as long as a connect
 
 # Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in
 # which they are negative.
 _FATAL_ALERT = const(-0x7780)
 _INVALID_RECORD = const(-0x7200)
-_CONN_EOF = const(-0x7280)
-_PEER_CLOSE_NOTIFY = const(-0x7880)
-# What the socket below TLS says comes through it with the sign turned. EPIPE has no name here, and
-# the same number everywhere.
-_GONE = (-32, -errno.ECONNRESET)
+# The peer's close_notify, and the end without one. What the socket below TLS says comes through it
+# with the sign turned; EPIPE has no name here, and the same number everywhere.
+_GONE = (-0x7880, -0x7280, -32, -errno.ECONNRESET)
 _ALLOC_FAILED = (-0x7F00, -0x4290, -0x4320)  # ssl, and what RSA and big numbers make of it on ESP32
 
 # Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts:
@@ -56,21 +55,6 @@ class TransportError(Exception):
     def __init__(self, cause):
         super().__init__(cause)
         self.cause = cause
-
-
-def tls_context(cadata, cert=None, key=None):
-    """Context that verifies the server against `cadata`, and shows `cert` to it if given.
-
-    All three are DER bytes: PEM is not read by every port before 1.29. Raises ValueError when one
-    of them is not what it should be; that the key is another certificate's shows in the handshake.
-    """
-    import tls  # `ssl` is a wrapper that the unix port of some distributions lacks
-
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)  # starts at CERT_REQUIRED
-    context.load_verify_locations(cadata)
-    if cert:
-        context.load_cert_chain(cert, key)
-    return context
 
 
 def cause_of(error, doing):
@@ -100,20 +84,31 @@ def cause_of(error, doing):
         # ECONNABORTED: lwIP has sent its last SYN in vain.
         timeout = code in (errno.ETIMEDOUT, errno.ECONNABORTED)
         return "tcp-timeout" if timeout else "tcp-unreachable"
-    if code in (_PEER_CLOSE_NOTIFY, _CONN_EOF) or (isinstance(code, int) and code > 0):
-        return "closed"
-    if code in _GONE:
-        return "closed"
-    return "tls-broken"
+    return "closed" if code in _GONE or (isinstance(code, int) and code > 0) else "tls-broken"
+
+
+def resolve(net, host, port, kind):
+    """What getaddrinfo finds of `host` that can be used, be it nothing. It blocks for as long as
+    DNS takes; an address needs no looking up. `net`: the module `socket` or a stand-in.
+    """
+    try:
+        found = net.getaddrinfo(host, port, 0, kind)
+    except OSError:
+        return []
+    # ESP32 finds IPv6 addresses and has no way to hand them over: None stands for one.
+    return [each for each in found if each[4]]
 
 
 class Transport:
     """A connection. Methods raise TransportError when it is over; `close()` makes it ready for the
     next one.
+
+    `addresses`  that were found and not tried yet
     """
 
     def __init__(self):
-        self._addresses = []
+        self.addresses = []
+        self._first = 0  # which of a name's addresses is the first to be tried
         self._raw = None
         self._io = None
         self._doing = "tcp"
@@ -121,22 +116,21 @@ class Transport:
         self._poll = select.poll()
 
     def resolve(self, host, port):
-        """Look `host` up: the one call that blocks, for as long as DNS takes. An address needs no
-        looking up.
+        """Look `host` up, for as long as DNS takes. The first address to be tried is the one that
+        was right the last time, else the one behind that which was tried last: whoever lets TCP in
+        and then says nothing would hide the others for ever.
         """
-        try:
-            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-        except OSError:
-            found = []
-        # ESP32 finds IPv6 addresses and has no way to hand them over: None stands for one.
-        self._addresses = [each for each in found if each[4]]
-        if not self._addresses:
+        found = resolve(socket, host, port, socket.SOCK_STREAM)
+        if not found:
             raise TransportError("dns")
+        first = self._first % len(found)
+        self.addresses = (found[first:] + found[:first])[:_ADDRESSES]
 
     def open(self):
         """Begin to connect to the next of the addresses found."""
         self.close()
-        family, _, _, _, address = self._addresses.pop(0)
+        family, _, _, _, address = self.addresses.pop(0)
+        self._first += 1
         self._doing = "tcp"
         try:
             self._raw = self._io = socket.socket(family)
@@ -146,42 +140,35 @@ class Transport:
             self._raw.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
-                self._failed_to_open(error)
+                raise TransportError(cause_of(error, "tcp"))
 
-    def send_at_once(self):
-        """From now on a packet does not wait for the peer's ACK of the one before (Nagle), which a
-        peer delays by 40 ms and more.
+    def proven(self):
+        """The peer is the right one, also the next time. From now on a packet does not wait for its
+        ACK of the one before (Nagle), which a peer delays by 40 ms and more.
 
         Not during a handshake: CONNECT behind it would meet a peer that is about to refuse the
         certificate, be answered by a reset, and that overtakes the alert which says why.
         """
+        self._first -= 1
         try:
             self._raw.setsockopt(_TCP, _NODELAY, 1)
         except OSError:
             pass  # a port need not know it; then it is slower
 
     def opened(self):
-        """Whether TCP is through. A refused address is followed by the next one, the last one
-        raises.
-        """
+        """Whether TCP is through."""
         for _, flags in self._poll.ipoll(0):
             if flags & (select.POLLERR | select.POLLHUP):
                 try:
                     self._raw.read(1)  # the poll's flags do not tell why: the next call does
-                    self._failed_to_open(OSError(errno.ECONNREFUSED))
                 except OSError as error:
-                    self._failed_to_open(error)
-                return False
+                    raise TransportError(cause_of(error, "tcp"))
+                raise TransportError("tcp-refused")
             self._poll.modify(self._raw, select.POLLIN)
             self._to_write = False
             self._doing = "mqtt"
             return True
         return False
-
-    def _failed_to_open(self, error):
-        if not self._addresses:
-            raise TransportError(cause_of(error, "tcp"))
-        self.open()
 
     def secure(self, context, server_hostname):
         """Put TLS on the open connection. The handshake itself is carried on by `write()`."""

@@ -73,7 +73,7 @@ def _ignore(*_):
 class MQTTClient(robust.MQTTClient):
     """The one state machine between a program and its broker.
 
-    Takes umqtt's arguments. `ssl` is an SSLContext (see `transport.tls_context`) or None for plain
+    Takes umqtt's arguments. `ssl` is an SSLContext (see tls_context.py) or None for plain
     TCP; `ssl_params["server_hostname"]` is the name to verify, `server` if absent. And its own:
 
     window: QoS 1 messages in flight at once, 1 to 32.
@@ -169,6 +169,9 @@ class MQTTClient(robust.MQTTClient):
             wake = _STEPS[self.state](self)
             return 0 if self._failure else wake
         except (TransportError, Malformed) as error:
+            if self.state == _CONNECTING and self._transport.addresses:
+                self._enter(_CONNECTING, None)  # the next address, with a deadline of its own
+                return 0
             cause = (self._failure or error).cause
             if self.state == _UP and cause == "tls-refused":
                 cause = "tls-broken"  # whoever was let in is not refused
@@ -439,7 +442,7 @@ class MQTTClient(robust.MQTTClient):
             self._resumable = []
         for each in self._subscriptions:
             each[2] = each[3] = 0
-        self._transport.send_at_once()
+        self._transport.proven()
         self._enter(_UP, None)
         self._subscribe_again()
         self._flush()

@@ -118,7 +118,7 @@ def store(path, text, files):
 
 
 def _loads(ca, cert, key):
-    from transport import tls_context
+    from tls_context import tls_context
 
     try:
         tls_context(ca, cert, key)

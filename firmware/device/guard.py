@@ -38,7 +38,7 @@ def joined(handover, crashes):
     del line.join
     boots.keep(node, handover)
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity", "node.settings")
+    let_go("line", "device.boots", "device.identity", "node.settings", "tls_context")
     return node
 
 

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 from micropython import const
 from node.errors import ConfigError
-from transport import tls_context
+from tls_context import tls_context
 
 from device.flash import read
 
