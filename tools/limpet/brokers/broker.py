@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from limpet.brokers import time_signal
 from limpet.brokers.listener import Listener
 from limpet.layout import Layout, announced
 from limpet.numbers import ListeningPort
@@ -115,9 +116,13 @@ class EmbeddedBroker:
         self._stopping = asyncio.Event()
         self._broker = broker = CertifiedBroker(self.layout, listeners)
         await broker.start()
+        telling = asyncio.create_task(
+            time_signal.tell(self.layout, broker.internal_message_broadcast)
+        )
         with announced(self.layout, self.host, self.port):
             ready.set_result(None)
             await self._stopping.wait()
+            telling.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(broker.shutdown(), _STOP_S)
 

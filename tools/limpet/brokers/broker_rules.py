@@ -22,8 +22,10 @@ DEVICE_WRITES = (
 # A node reads its own status back: that is how it notices a lost subscription and a late will.
 DEVICE_READS = (topics.COMMANDS, topics.DESIRED, topics.STATUS)
 
-# Below an organisation: site, zone, type and device are any. Nothing that a device says can be
-# forged.
+# Below an organisation. What everybody in it reads, nobody in it writes: the broker says it itself
+# (time_signal.py).
+MEMBERS_READ = (topics.TIME,)
+# Site, zone, type and device are any. Nothing that a device says can be forged.
 OPERATOR_READS = ("#",)
 OPERATOR_WRITES = (f"+/+/+/+/{topics.COMMANDS}", f"+/+/+/+/{topics.DESIRED}")
 BROKER_FIGURES = "$SYS/#"
@@ -60,9 +62,13 @@ def grant(name: str, bases: dict[str, str]) -> Grant | None:
     base = bases.get(name)
     if base is None:
         return None
+    org = base.split("/", 1)[0]
     return Grant(
         tuple(f"{base}/{suffix}" for suffix in DEVICE_WRITES),
-        tuple(f"{base}/{suffix}" for suffix in DEVICE_READS),
+        (
+            *(f"{base}/{suffix}" for suffix in DEVICE_READS),
+            *(f"{org}/{suffix}" for suffix in MEMBERS_READ),
+        ),
     )
 
 

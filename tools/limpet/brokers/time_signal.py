@@ -1,0 +1,30 @@
+"""The time, said by the embedded broker once a minute on `{org}/time`, QoS 0 and not retained.
+
+A second opinion for nodes whose time servers are in doubt (firmware/device/clock.py). It will NOT
+know better than the system's clock, or say it to who comes between two of its minutes.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+from limpet.brokers import broker_rules
+from limpet.firmware import topics
+from limpet.layout import Layout
+
+EVERY_S = 60
+
+
+def payload(unix: float) -> bytes:
+    """Return what is said at Unix time `unix`: compact, in whole seconds."""
+    return b'{"v":1,"ts":%d}' % unix
+
+
+async def tell(layout: Layout, publish: Callable[[str, bytes, int], Awaitable[None]]) -> None:
+    """Say it for ever to the organisations of the set-up; publish(topic, payload, qos)."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        with contextlib.suppress(OSError, ValueError):  # a registry that is being written
+            for org in broker_rules.organisations(layout.bases()):
+                await publish(f"{org}/{topics.TIME}", payload(time.time()), 0)
