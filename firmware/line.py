@@ -46,7 +46,7 @@ def join(handover, crashes):
             for listener in (live.put, alerts.read, controls.reading):
                 listener(taken)
 
-        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, unix)
+        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
         records = RecordLog("readings", reading.SIZE, cfg.outbox_readings)
         stored = backlog.Backlog(records, encode.batch_at, cfg.backlog_rate)
         ring = Ring(reading.SIZE, RAM_READINGS)
@@ -63,7 +63,7 @@ def join(handover, crashes):
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
         handover.put("why", "config:" + error.field)
         return board.halt()
-    clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log)
+    clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))
     ladder = Ladder(net, handover, crashes, backoff.attempts, log)
     boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
@@ -75,17 +75,17 @@ def join(handover, crashes):
     kept = [Pairs(name, flash.read, flash.replace, 8192) for name in ("responses", "alerts")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, VERSION, cause, clock.now, ladder.said)
-    alerts = Alerts(base, warnings, unix, log)
+    alerts, supervisor = Alerts(base, warnings, unix, log), Supervisor(clock, log, ladder)
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
-    supervisor = Supervisor(clock, log, ladder)
     sampler, live, backlog = sampling()
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
-    link = Link(client, board, sources, backoff, log, clock.sync, downs, alerts.change, ladder)
+    link = Link(client, board, sources, backoff, log, downs, alerts.change, ladder)
     file, stale = (CONFIG, flash.read, flash.replace), cfg.refuse_retained_commands
     controls = Controls(clock, sampler, board.led, health.snapshot, file, crashes.last)
     router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
+    clock.alarm, clock.broker = alerts.change, tls and (client, cfg.org + "/" + topics.TIME)
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

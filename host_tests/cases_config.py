@@ -43,6 +43,7 @@ def case_defaults() -> None:
     assert cfg.password is None
     assert (cfg.interval_s, cfg.keepalive_s, cfg.handshake_s, cfg.health_s) == (10, 60, 60, 300)
     assert (cfg.window, cfg.telemetry_qos, cfg.command_qos, cfg.outbox_readings) == (8, 1, 1, 20000)
+    assert (cfg.ntp_servers, cfg.no_time_after_s) == (None, 600)
     assert cfg.clean_session is False
     assert cfg.allow_public_broker is False
     assert cfg.refuse_retained_commands is True
@@ -80,7 +81,7 @@ def case_not_json() -> None:
 def case_types() -> None:
     """A wrong type is refused with the field's name; true is no number, 8883.0 no whole one."""
     texts = ("device_id", "org", "broker", "server_hostname", "ca", "cert", "username", "password")
-    numbers = ("port", "interval_s", "window", "telemetry_qos", "health_s", "outbox_readings")
+    numbers = ("port", "interval_s", "window", "telemetry_qos", "health_s", "no_time_after_s")
     flags = ("clean_session", "allow_public_broker", "refuse_retained_commands")
     for names, rule, wrong in (
         (texts, "must be a string", ("1", "true", "[]", "{}", "1.5")),
@@ -108,6 +109,7 @@ def case_ranges() -> None:
         ("command_qos", 1, 2),
         ("outbox_readings", 256, 60000),
         ("health_s", 10, 86400),
+        ("no_time_after_s", 30, 86400),
     ):
         for good in (low, high):
             assert _refused(_text(**{name: good})) == ("", ""), (name, good)

@@ -60,6 +60,15 @@ class Log:
         self.syncs += 1
 
 
+class Clock:
+    """One that tells what `unix` does, and has not given up."""
+
+    given_up = False
+
+    def __init__(self, unix: object) -> None:
+        self.unix = unix
+
+
 def reading(seq: int, ts: object = None, up: object = None, boot: int = BOOT) -> Reading:
     """Make the Reading `seq`, taken 10 s after the one before."""
     when = T0 + 10 * seq if ts is None else ts
@@ -71,7 +80,7 @@ def outbox(
 ) -> tuple:
     """Make Live, Backlog and log of a node whose clock is set."""
     log = Log() if log is None else log
-    encode = Telemetry("base", 1, BOOT, unix or (lambda: T0))
+    encode = Telemetry("base", 1, BOOT, Clock(unix or (lambda: T0)))
     stored = Backlog(log, encode.batch_at, rate)
     return Live(Ring(SIZE, 8), stored, encode.message_at, commit_after_s), stored, log
 

@@ -181,7 +181,7 @@ class Outbox:
     """The Outbox of one boot, and a broker that hears what is sent."""
 
     def __init__(self) -> None:
-        telemetry = Telemetry("a/b", 1, 1, lambda: None)
+        telemetry = Telemetry("a/b", 1, 1, None)
         self.log = RecordLog(ROOT + "/readings", SIZE, 100, 12)
         self.backlog = Backlog(self.log, telemetry.batch_at, 0, 5)
         self.live = Live(Ring(SIZE, 16), self.backlog, telemetry.message_at, 2)

@@ -143,11 +143,12 @@ class Anything:
 
 class Board:
     network = None
+    clock = Anything()
     def idf_heap(self):
         return free and (free, free, free)
 
 client, any, downs, windows = Client(), Anything(), {}, []
-link = Link(client, Board(), (any,), any, lambda *_: None, None, downs, None, any)
+link = Link(client, Board(), (any,), any, lambda *_: None, downs, None, any)
 for free in FREE:
     client.on_up(True)
     windows.append(client.window)

@@ -487,12 +487,13 @@ class Source(Anything):
 
 class Board:
     network = None
+    clock = Anything()
     def idf_heap(self):
         return None
 
 client, any, downs = Client(), Anything(), {}
 Board.network = type("Network", (), {"cause": None, "step": lambda self, now: True})()
-link = Link(client, Board(), (Source(),), any, lambda *_: None, None, downs, None, any)
+link = Link(client, Board(), (Source(),), any, lambda *_: None, downs, None, any)
 client.on_up(True)
 link._status = any
 any.subscription_lost = lambda now: False

@@ -177,6 +177,7 @@ class Time:  # as on the ESP32: ticks wrap, and tell a past from a future of 6.2
         return (1970, 1, 1, 0, 0, 0, 3, 1)
 
 class Deaf:  # in the place of the socket
+    addresses = ()
     def resolve(self, host, port):
         if cause == "dns":
             raise TransportError(cause)
@@ -211,6 +212,7 @@ umqtt_tls.Transport = Deaf
 chip, air, dog, downs, lines, writes = Time(), Air(), Dog(), {}, [], []
 clock = Clock(source=chip)
 class Board:
+    clock = clock
     network = air
     idf_heap = staticmethod(lambda: None)
 log = lambda *words: lines.append(words) if words[0] not in ("link", "wifi") else None
@@ -242,7 +244,7 @@ print(json.dumps({
 
 def weeks(cause: str, there: bool, days: int, least_ms: int) -> dict[str, Any]:
     """What becomes of a node that gets nowhere for `days`; `least_ms` is how long it sleeps."""
-    link = "Link(client, Board, (status,), backoff, log, lambda: True, downs, print, ladder)"
+    link = "Link(client, Board, (status,), backoff, log, downs, print, ladder)"
     head = f"cause, there, DAYS, LEAST = {cause!r}, {there}, {days}, {least_ms}\n"
     text = run(head + WEEKS.replace("= LINK", "= " + link), path=[umqtt_dir()])
     result: dict[str, Any] = json.loads(text)

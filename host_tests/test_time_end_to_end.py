@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
-from brokers import RunningBroker
-from nodes import Node, StartNode, at, readings, value, wait_for_readings
+from brokers import RunningBroker, base
+from esp32_layer import build
+from mqtt_client import Client
+from nodes import TIMEOUT_S, Node, StartNode, at, readings, value, wait_for_readings
 from ntp_server import NtpServer
 
 SPEED = 20
@@ -43,7 +47,8 @@ def test_readings_from_before_the_time_was_known_arrive_with_theirs(
         server.silent = True
         monkeypatch.setenv("LIMPET_NTP", server.address)
         before = clock()
-        running = node(broker, speed=SPEED, config={"interval_s": 2})
+        # Far longer than the busiest machine takes: here nothing is to be sent without a time.
+        running = node(broker, speed=SPEED, config={"interval_s": 2, "no_time_after_s": 86400})
         running.until(" node boot=")
         after = clock()
         up_s = at(running.until(" link up "))
@@ -91,3 +96,73 @@ def test_step_of_the_time_moves_no_deadline(
     assert [round(step / 3600) for step in steps if abs(step) > 60] == [1, -2]
     assert len(running.said(" link up ")) == 1
     assert not running.said("link down")
+
+
+def alerts(operator: Client) -> list[dict[str, Any]]:
+    """Return what was said of `no-time` so far."""
+    said = [message.json() for message in operator.seen(f"{base()}/alerts")]
+    return [each for each in said if each["alert"] == "no-time"]
+
+
+def wait_for_alert(operator: Client, state: str) -> dict[str, Any]:
+    """Wait until `no-time` is in that state and return the alert."""
+    found: dict[str, Any] = operator.wait_for(
+        f"{base()}/alerts",
+        lambda message: (message.json()["alert"], message.json()["state"]) == ("no-time", state),
+        TIMEOUT_S,
+    ).json()
+    return found
+
+
+def test_readings_go_out_without_a_time_in_the_end(
+    broker: RunningBroker, node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose time server is silent says `no-time` after as long as its config says, and then
+    sends what it has held back, and what it takes, without a time; when the server answers, the
+    alert is cleared and Readings have their time again.
+    """
+    operator = broker.operator()
+    clock = FastTime()
+    telemetry = f"{base()}/telemetry"
+    with NtpServer(clock) as server:
+        server.silent = True
+        monkeypatch.setenv("LIMPET_NTP", server.address)
+        running = node(broker, speed=SPEED, config={"interval_s": 2, "no_time_after_s": 60})
+        assert wait_for_alert(operator, "raised")["ts"] is None
+        held = len(taken(running))
+        assert running.said(" clock no-answer ")
+        # Both: what was on flash by then, in batches, and what is taken from now on.
+        operator.wait_for(telemetry, lambda message: message.json()["seq"] > held, TIMEOUT_S)
+        operator.wait_for(telemetry, lambda message: message.json()["seq"] == 0, TIMEOUT_S)
+        early = [message.json() for message in operator.seen(telemetry)]
+        server.silent = False
+        operator.wait_for(telemetry, lambda message: message.json()["ts"] is not None, TIMEOUT_S)
+        cleared = wait_for_alert(operator, "cleared")
+    topics = [message.topic for message in operator.messages]
+    assert topics.index(f"{base()}/alerts") < topics.index(telemetry)  # not before it was given up
+    assert {each["ts"] for each in early} == {None}
+    ups = [at(line) for line in running.said(" sampler reading ")]
+    for each in early:
+        assert abs(each["up"] - ups[each["seq"]]) <= 2
+    assert abs(cleared["ts"] - clock()) < 3600
+    assert [each["state"] for each in alerts(operator)] == ["raised", "cleared"]
+    last = operator.seen(telemetry)[-1].json()
+    assert abs(last["ts"] - clock()) < 3600
+    assert not running.said("node bug")
+
+
+def test_time_servers_of_ipv6_alone_end_in_no_reset(
+    broker: RunningBroker, node: StartNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Over the ESP32's sockets a server with an address of IPv6 is `dns`, and the next is asked."""
+    (tmp_path / "layer").mkdir()
+    layer = build(tmp_path / "layer")
+    operator = broker.operator()
+    with NtpServer(FastTime()) as server:
+        monkeypatch.setenv("LIMPET_NTP", f"fd00::1:123,{server.address}")
+        running = node(broker, speed=SPEED, config={"interval_s": 2}, ahead=[layer])
+        line = running.until(" clock no-answer ")
+        assert (value(line, "server"), value(line, "cause")) == ("fd00::1", "dns")
+        running.until(" clock set ")
+        wait_for_readings(operator, 1)
+    assert not running.said("node bug")

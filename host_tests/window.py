@@ -67,6 +67,8 @@ class Network:
     trouble: how often in 1000 something goes wrong where it can; 0 is a perfect world.
     """
 
+    addresses = ()  # there is one, and no other
+
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self.trouble = 0
@@ -91,8 +93,8 @@ class Network:
         """At once."""
         return True
 
-    def send_at_once(self) -> None:
-        """It always does."""
+    def proven(self) -> None:
+        """Nothing changes."""
 
     def close(self) -> None:
         """All that is under way is lost."""
@@ -373,7 +375,7 @@ class WatchedLink(Link):
 
 
 class Bystander:
-    """A Board whose network is always there, and a ladder that nobody climbs."""
+    """A Board whose network and time are always there, and a ladder that nobody climbs."""
 
     cause = None
 
@@ -381,6 +383,15 @@ class Bystander:
     def network(self) -> "Bystander":
         """The network."""
         return self
+
+    clock = network
+
+    def sync(self) -> bool:
+        """The time is known."""
+        return True
+
+    def failed(self, cause: str) -> None:
+        """It is not the time's fault."""
 
     def idf_heap(self) -> None:
         """No chip's."""
@@ -406,7 +417,7 @@ class World:
         self.seq = self.responses_made = 0
         self.rng = Random(seed)
         self.broker = Broker(self.rng, window)
-        telemetry = Telemetry(BASE, 1, BOOT, lambda: NOW_S)
+        telemetry = Telemetry(BASE, 1, BOOT, None)
         log = WatchedLog("readings", SIZE, capacity)
         log.broker, log._seqs = self.broker, {}
         self.backlog = Backlog(log, telemetry.batch_at, rate)
@@ -424,7 +435,7 @@ class World:
         self.downs: dict = {}
         other = Bystander()
         self.link = WatchedLink(
-            *(client, other, sources, backoff, lambda *words: None, lambda: True, self.downs),
+            *(client, other, sources, backoff, lambda *words: None, self.downs),
             *(lambda alert, raised: None, other),
         )
         self.link.broker = self.broker

@@ -6,17 +6,26 @@ node counts in `now`. Where Unix time comes from:
 1. A system that looks after its own time (the laptop) is believed, at every look.
 2. Else time servers are asked (device/ntp.py), at once and then daily. What they say is kept as the
    difference to `now`, so that Unix time goes on as evenly as ticks do, and is put into the chip's
-   RTC, because TLS compares certificates with that. An answer that would move a clock that is set
-   by more than a minute counts when another one, from the next server if there is one, agrees.
-3. An RTC that was set before a reset is believed until a server has answered.
-4. When no server has answered for 20 s, the RTC is set to the floor: the firmware's date or that of
+   RTC, because TLS compares certificates with that. Whether an answer counts (device/belief.py):
+   a. The clock is set: one that moves it by a minute at most counts.
+   b. It is not set, or TLS has just refused a certificate for its dates: one within the validity of
+      the node's own certificates counts, which is when they are of any use.
+   c. Any other counts when another server, or the broker, agrees to within a minute. Within the
+      certificates' validity the same server may say it twice: there may be no other.
+3. `{org}/time`, which the broker says over verified TLS, is a second opinion. It is subscribed to
+   when an answer beyond the certificates' validity is in doubt, and makes that one count (2c). It
+   never sets the clock by itself: who is believed to be the broker depends on the time.
+4. An RTC that was set before a reset, within the certificates' validity, is believed until a server
+   has answered.
+5. While no answer has counted for 20 s, the RTC is set to the floor: the firmware's date or that of
    the node's own certificates, whichever is later. TLS can then go on with every certificate that
    was made before the node's own, and all Commands without a `ttl` work. Unix time stays unknown:
-   Readings wait in the Outbox and are stamped when a server has answered, from how long ago they
-   were taken. Where there is never a server, they wait until the Outbox's bound takes the oldest:
-   a wrong time is worse than none, and the config's `ntp_servers` is the remedy. The RTC is put
-   back to the floor each day, so that whoever finds it within a day of the floor after a reset
-   knows that nobody told it.
+   Readings wait in the Outbox and are stamped when an answer has counted, from how long ago they
+   were taken. The RTC is put back to the floor each day, so that whoever finds it within a day of
+   the floor after a reset knows that nobody told it.
+6. Once the servers were asked for `no_time_after_s` in vain, Readings wait no more: there is an
+   alert, `no-time`, and they go out without a time, as those of earlier boots do, until there is
+   one. One that was sent without may come again with it, where its PUBACK was lost.
 """
 
 import time
@@ -27,21 +36,14 @@ from node.version import EARLIEST
 
 _SILENT_MS = const(20_000)
 _DAY_MS = const(86_400_000)
-_STEP_MS = const(60_000)  # more than any crystal is off after a month without a server
 _IDLE_MS = const(60_000)
 _FROM_2000_S = const(946_684_800)  # from 1970-01-01 to 2000-01-01
+# Of failures: what a wrong time makes of a right certificate.
+_DATES = ("certificate-expired", "certificate-not-yet-valid")
 
 
-def set_rtc(unix_ms):
-    """Set the chip's clock, which TLS reads, to Unix milliseconds."""
-    import machine
-
-    seconds, ms = divmod(unix_ms, 1000)
-    year, month, day, hour, minute, second, weekday = time.gmtime(seconds - _epoch(time))[:7]
-    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
-
-
-def _epoch(source):
+def epoch(source):
+    """Unix time at which the times of `source` begin."""
     return _FROM_2000_S if source.gmtime(0)[0] == 2000 else 0
 
 
@@ -51,45 +53,45 @@ class Clock:
     ntp: who asks time servers, see device/time_servers.py; None where the system looks after its
     own time. set_system(unix_ms): sets the system's clock; None where it is not the node's to set
     or to believe. source: the module `time` or a stand-in.
+
+    `alarm`     alarm(alert, raised) is told of `no-time`
+    `broker`    (client, topic): an MQTTClient and where its broker says the time; None: nowhere
+    `given_up`  whether Readings are not to wait for the time any more
     """
 
     def __init__(self, speed=1, ntp=None, set_system=None, source=time):
         if not speed > 0:
             raise ValueError("speed must be above 0")
+        self.alarm = self.broker = self.given_up = None
         self._milli = int(speed * 1000)
         self._ntp = ntp
         self._set_system = set_system
         self._source = source
-        self._epoch = _epoch(source)
+        self._epoch = epoch(source)
         self._ticks = source.ticks_ms()
         self._elapsed = 0
-        self._floor = EARLIEST
-        self._log = None
+        self._wait_ms = 0
         self._base_ms = None  # Unix time when `now` was 0, as far as a server or the RTC told
-        self._doubt_ms = None  # the same, as one answer had it that nobody has confirmed
+        self._doubt = None  # (the same, as one answer had it that nobody has confirmed; its server)
+        self._refused = False  # TLS says that _base_ms cannot be
         self._floored_at = None
         if ntp:
             ntp.earliest = EARLIEST
-            ntp.on_time = self._told
+            ntp.clock = self
 
-    def start(self, servers, certificates, log):
+    def start(self, servers, certificates, log, wait_s=600):
         """Take the config's time servers (host names, or None), the paths of the node's own
-        certificates, each of which may be None, and the log. Once, before `unix()` matters.
+        certificates, each of which may be None, the log, and how long Readings wait for the time.
+        Once, before `unix()` matters.
         """
-        if self._ntp is None:
-            return
-        from sntp import LATEST
+        self._wait_ms = wait_s * 1000
+        if self._ntp:
+            from device.belief import begin
 
-        from device.dates import issued
-
-        self._log = self._ntp.log = log
-        self._ntp.choose(servers)
-        self._floor = self._ntp.earliest = max([EARLIEST] + [issued(each) for each in certificates])
-        if self._set_system:
-            unix = int(self._source.time()) + self._epoch
-            if self._floor + _DAY_MS // 1000 <= unix < LATEST:
-                self._base_ms = (unix - self.now() // 1000) * 1000
-        let_go("device.dates", "sntp")
+            self._ntp.log = log
+            self._ntp.choose(servers)
+            begin(self, certificates)
+            let_go("device.belief", "device.dates", "sntp")
 
     def now(self):
         """Milliseconds since boot, an int that never wraps.
@@ -123,53 +125,49 @@ class Clock:
         """Ask for the time when that is due, without waiting for it. Returns the ms after which to
         call again, at the latest.
         """
-        if self._ntp is None:
-            return _IDLE_MS
         # Not the caller's `now`: what was stepped before in the same turn took its time, and the
         # time that an answer took is part of the answer.
         now = self.now()
-        wait = self._ntp.step(now)
-        if self._base_ms is None and self._ntp.began is not None:
-            wait = min(wait, self._keep_floor(now))
-        return wait
+        wait = self._ntp.step(now) if self._ntp else _IDLE_MS
+        return wait if self.given_up is False else min(wait, self._without_time(now))
 
     def sync(self):
         """Step, and say whether TLS may try: as soon as the time is known, or is the floor."""
         self.step(0)
         return self._ntp is None or self._base_ms is not None or self._floored_at is not None
 
-    def _keep_floor(self, now):
-        """Put the RTC to the floor when that is due. Returns the ms until it is."""
-        first = self._floored_at is None
-        due = self._ntp.began + _SILENT_MS if first else self._floored_at + _DAY_MS
-        if now < due:
-            return due - now
-        self._floored_at = now
-        if self._set_system:
-            self._set_system(self._floor * 1000)
-        if first:
-            self._say("floor unix=%d" % self._floor)
-        return _DAY_MS
+    def failed(self, cause):
+        """The Link failed for `cause`: where the time may be to blame, servers are asked at once,
+        beginning with another one.
+        """
+        if self._ntp and cause in _DATES and self._ntp.again(self.now()):
+            self._refused = True
 
-    def _told(self, unix_ms, now):
-        """A server said that it is `unix_ms`; whether that is taken."""
-        # In whole seconds, so that unix() and now() // 1000 turn together: a Reading stamped
-        # afterwards then gets the same time each time it is sent.
-        base_ms = (unix_ms - now + 500) // 1000 * 1000
-        step_ms = 0 if self._base_ms is None else base_ms - self._base_ms
-        if abs(step_ms) > _STEP_MS:
-            agreed = self._doubt_ms is not None and abs(base_ms - self._doubt_ms) <= _STEP_MS
-            if not agreed:
-                self._doubt_ms = base_ms
-                self._say("doubt step_ms=%d" % step_ms)
-                return False
-        self._doubt_ms = None
-        self._base_ms = base_ms
-        if self._set_system:
-            self._set_system(unix_ms)
-        self._say("set unix=%d step_ms=%d" % (unix_ms // 1000, step_ms))
-        return True
-
-    def _say(self, words):
-        if self._log:
-            self._log("clock", words)
+    def _without_time(self, now):
+        """Keep the floor (5), and wait no more when it is time for that (6). Returns the ms until
+        one of them is due.
+        """
+        wait, ntp, late = _DAY_MS, self._ntp, self.unix() is None
+        if late:
+            began = ntp.began if ntp else 0
+            if began is None:
+                return wait
+            if ntp:
+                floored = self._floored_at
+                due = began + _SILENT_MS if floored is None else floored + _DAY_MS
+                if now >= due:
+                    self._floored_at = now
+                    due = now + _DAY_MS
+                    if self._set_system:
+                        self._set_system(ntp.earliest * 1000)
+                    if floored is None and ntp.log:
+                        ntp.log("clock", "floor unix=%d" % ntp.earliest)
+                wait = due - now
+            left = began + self._wait_ms - now
+            if left > 0:
+                return min(wait, left)
+        if late != self.given_up:
+            self.given_up = late
+            if self.alarm:
+                self.alarm("no-time", late)
+        return wait

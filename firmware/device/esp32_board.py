@@ -5,10 +5,11 @@ It will NOT know a pin or a network: those are what a board.py is for.
 
 import gc
 import os
+import time
 
 import machine
 
-from device.clock import Clock, set_rtc
+from device.clock import Clock, epoch
 from device.power import reset, reset_cause, watchdog  # noqa: F401 (part of the Board)
 from device.time_servers import TimeServers
 
@@ -18,6 +19,13 @@ _IDF_HEAP = ((sum, 1), (max, 2), (sum, 3))  # places in what idf_heap_info() tel
 def clock_by(network):
     """The Board's clock: asks time servers while there is a network, and sets the chip's own."""
     return Clock(ntp=TimeServers(online=lambda: network.cause is None), set_system=set_rtc)
+
+
+def set_rtc(unix_ms):
+    """Set the chip's clock, which TLS reads, to Unix milliseconds."""
+    seconds, ms = divmod(unix_ms, 1000)
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds - epoch(time))[:7]
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
 
 def wired(sensor_gpio, led_gpio):

@@ -2,11 +2,12 @@
 
 1. A server has 2 s. Then it is the next one's turn, on a new socket: what comes late comes to
    nobody, as it could be off by more than a second.
-2. The socket is connected, so that the IP stack itself drops what another address or port sends,
+2. A server's second address is asked in the next round, where the first one was of no use.
+3. The socket is connected, so that the IP stack itself drops what another address or port sends,
    and says at once when nobody listens.
-3. When all have failed there is a pause, 1 s and more, up to 10 minutes. It ends early when the
+4. When all have failed there is a pause, 1 s and more, up to 10 minutes. It ends early when the
    network was gone and is back. A server that does not want to be asked is left alone for a day.
-4. A look-up blocks for as long as DNS takes, as getaddrinfo knows nothing else (7 s on an ESP32
+5. A look-up blocks for as long as DNS takes, as getaddrinfo knows nothing else (7 s on an ESP32
    when nobody answers); at most one in a step. One that fails is followed by ten times as long
    without any. An address that answers is kept, so that the daily check looks nothing up.
 
@@ -21,6 +22,9 @@ import socket
 import sntp
 from backoff import Backoff
 from micropython import const
+from transport import resolve
+
+from device.belief import told
 
 # The last one asks products to apply for a zone of their own (ntppool.org), so it comes last.
 SERVERS = ("time.cloudflare.com", "time.google.com", "pool.ntp.org")
@@ -36,8 +40,8 @@ _REST = const(10)
 
 
 class Ntp:
-    """`on_time(unix_ms, now)` is called with each answer: true if it was taken, else the next
-    server is asked in a moment.
+    """Tells the clock what it is told; where that does not count, the next server is asked in a
+    moment.
 
     servers: (host, port) pairs that go before the config's; None: the config's, or SERVERS.
     online(): whether there is a network. check_s: pause after an answer that was taken.
@@ -45,12 +49,16 @@ class Ntp:
 
     `earliest`  no Unix time before it is believed
     `began`     `now` of the first try, or None
+    `at`        whose turn it is, a number
+    `taken`     whether the last answer counted
+    `clock`     what believes or disbelieves it, see belief.py
     """
 
     def __init__(self, servers=None, online=None, check_s=86_400, urandom=os.urandom, net=socket):
-        self.earliest = 0
+        self.earliest = self.at = 0
         self.began = None
-        self.on_time = None
+        self.taken = False
+        self.clock = None
         self.log = None
         self._given = servers
         self._check_ms = check_s * 1000
@@ -67,15 +75,18 @@ class Ntp:
         self._looked_up_at = None  # when the look-up began that failed in the last step
         self._use(servers or [(name, sntp.PORT) for name in SERVERS])
 
-    def choose(self, names):
-        """Ask these hosts (a list, or None) unless others were given from the start."""
+    def choose(self, names, first=0):
+        """Ask these hosts (a list, or None) unless others were given from the start, beginning with
+        number `first`, counted round and round.
+        """
         if names and not self._given:
             self._use([(name, sntp.PORT) for name in names])
+        self.at = first % len(self._servers)
 
     def step(self, now):
         """Do what can be done without waiting. Returns the ms after which to call again."""
         if self._online and not self._online():
-            self._close()
+            self.close()
             if self._backoff.attempts:
                 self._backoff.attempts.clear()
                 self._pause_ms = None
@@ -97,26 +108,22 @@ class Ntp:
 
     def _use(self, servers):
         self._servers = servers
-        self._at = 0  # whose turn it is
         self._failed = 0  # in a row
-        self._found = {}  # index of the server -> what getaddrinfo said
+        self._found = {}  # index of the server -> its addresses
         self._shunned = {}  # index of the server -> when it may be asked again
 
     def _ask(self, now):
-        at = self._at
+        at = self.at
         if now < self._shunned.get(at, 0):
             return self._next()
-        if at not in self._found:
-            try:
-                found = self._net.getaddrinfo(*self._servers[at], 0, self._net.SOCK_DGRAM)
-            except OSError:
-                found = None
+        if not self._found.get(at):
+            found = resolve(self._net, *self._servers[at], self._net.SOCK_DGRAM)
             if not found:
                 self._looked_up_at = now
                 return self._fail("dns")
-            self._found[at] = found[0]
+            self._found[at] = found
             return 0  # `now` is as old as DNS was slow
-        family, _, _, _, address = self._found[at]
+        family, _, _, _, address = self._found[at][0]
         self._nonce = self._urandom(sntp.NONCE_SIZE)
         self._asked_at = now
         try:
@@ -138,35 +145,39 @@ class Ntp:
             return _POLL_MS if error.errno == errno.EAGAIN else self._fail("unreachable")
         except sntp.Refused as error:
             if error.reason == "kiss":
-                self._shunned[self._at] = now + _DAY_MS
+                self._shunned[self.at] = now + _DAY_MS
             return self._fail(error.reason)
         if unix_ms is None:
             return 0  # not for us: what is behind it may be
-        self._close()
         # The way back took half of the time, if both ways are alike.
-        if self.on_time(unix_ms + took_ms // 2, now):
+        self.taken = told(self.clock, unix_ms + took_ms // 2, now, self.at)
+        if self.taken:
+            self.close()
             self._backoff.attempts.clear()
-            self._ask_at = now + self._check_ms
+            wait = self._check_ms
             self._failed = 0
-            return self._check_ms
-        self._at = (self._at + 1) % len(self._servers)
-        self._ask_at = now + _AGAIN_MS
-        return _AGAIN_MS
+        else:
+            self._next()
+            wait = max(self._pause_ms, _AGAIN_MS)
+            self._pause_ms = None
+        self._ask_at = now + wait
+        return wait
 
     def _fail(self, cause):
         if self.log:
-            self.log("clock", "no-answer server=%s cause=%s" % (self._servers[self._at][0], cause))
-        self._found.pop(self._at, None)  # it may have moved
+            self.log("clock", "no-answer server=%s cause=%s" % (self._servers[self.at][0], cause))
+        del self._found.get(self.at, [])[:1]  # after the last address it is looked up again
         return self._next()
 
     def _next(self):
-        self._close()
-        self._at = (self._at + 1) % len(self._servers)
+        self.close()
+        self.at = (self.at + 1) % len(self._servers)
         self._failed += 1
         self._pause_ms = 0 if self._failed % len(self._servers) else self._backoff.next_ms("ntp")
         return 0
 
-    def _close(self):
+    def close(self):
+        """Listen to nobody any more."""
         if self._socket:
             self._socket.close()
             self._socket = None

@@ -10,21 +10,25 @@ from micropython import const
 from node.loan import let_go
 
 _NO_ROOM_MS = const(60_000)
+_AGAIN_MS = const(600_000)
 
 
 class TimeServers:
-    """An Ntp (see ntp.py) as the clock sees it; `how` is what it is made with."""
+    """An Ntp (see ntp.py) as the clock sees it; `how` is what it is made with. From `earliest` to
+    `latest` (Unix seconds) one answer is enough for the clock.
+    """
 
     def __init__(self, **how):
-        self.earliest = 0
+        self.earliest = self.latest = 0
         self.began = None
-        self.on_time = None
+        self.clock = None
         self.log = None
         self._how = how
         self._names = None
         self._ntp = None
         self._ask_at = 0
-        self._taken = False
+        self._first = 0  # the number of the server to begin with
+        self._again_at = 0  # how soon `again` may be called again with effect
 
     def choose(self, names):
         """Ask these hosts (a list, or None) unless others were given from the start."""
@@ -32,34 +36,52 @@ class TimeServers:
 
     def step(self, now):
         """Do what can be done without waiting. Returns the ms after which to call again."""
-        if self._ntp is None:
-            if now < self._ask_at:
-                return self._ask_at - now
-            try:
+        if self._ntp is None and now < self._ask_at:
+            return self._ask_at - now
+        try:
+            if self._ntp is None:
                 self._ntp = self._loaded()
-            except MemoryError:
-                self._ask_at = now + _NO_ROOM_MS
-                return _NO_ROOM_MS
-        wait = self._ntp.step(now)
+            wait = self._ntp.step(now)
+        except MemoryError:
+            self._forget()  # what there is of it, too
+            self._ask_at = now + _NO_ROOM_MS
+            if self.began is None:
+                self.began = now
+            if self.log:
+                self.log("clock", "no-answer cause=memory")
+            return _NO_ROOM_MS
         if self.began is None:
             self.began = self._ntp.began
-        if self._taken:
+        if self._ntp.taken:
             self._ask_at = now + wait
-            self._ntp = None
-            let_go("device.ntp", "sntp")
+            self._forget()
         return wait
+
+    def again(self, now):
+        """Ask at once, beginning with another server than the last. Not twice in 10 minutes, which
+        is False: it may be that what was asked about is wrong, and not the time.
+        """
+        if now < self._again_at:
+            return False
+        self._again_at = now + _AGAIN_MS
+        self._ask_at = now
+        self._forget()
+        self._first += 1
+        return True
+
+    def _forget(self):
+        if self._ntp:
+            self._ntp.close()
+            self._first = self._ntp.at
+        self._ntp = None
+        let_go("device.ntp", "device.belief", "sntp")
 
     def _loaded(self):
         from device.ntp import Ntp
 
         ntp = Ntp(**self._how)
         ntp.earliest = self.earliest
-        ntp.on_time = self._told
+        ntp.clock = self.clock
         ntp.log = self.log
-        ntp.choose(self._names)
-        self._taken = False
+        ntp.choose(self._names, self._first)
         return ntp
-
-    def _told(self, unix_ms, now):
-        self._taken = self.on_time(unix_ms, now)
-        return self._taken

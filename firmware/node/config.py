@@ -13,7 +13,7 @@ from node.reading import INTERVAL_S
 from node.strictjson import Shape
 
 SIZE_MAX = 4096
-# The longest config has 29 members, one of them a list of four: 64 structural characters.
+# The longest config has 30 members, one of them a list of four: 66 structural characters.
 # Counted before anything is built.
 STRUCTURAL_MAX = 80
 
@@ -241,6 +241,8 @@ _KEYS = (
     ("health_s", 300, _whole(10, 86400, True)),
     # None: the firmware's own list. Needed where only a time server of one's own can be reached.
     ("ntp_servers", None, _hosts),
+    # From the first try on; then Readings go out without a time.
+    ("no_time_after_s", 600, _whole(30, 86400)),
     # IEEE 802.11: an SSID has at most 32 bytes; a WPA passphrase 8 to 63, a key in hex 64.
     ("wifi_ssid", None, _text(1, 32)),
     ("wifi_password", None, _text(8, 64)),

@@ -60,11 +60,11 @@ class Link:
     node/status.py).
     """
 
-    def __init__(self, client, board, sources, backoff, log, before_connect, downs, alarm, ladder):
+    def __init__(self, client, board, sources, backoff, log, downs, alarm, ladder):
         """`board.network.step(now)` tells whether there is a network, `board.idf_heap()` whether
-        TLS has room; `before_connect()` is called ahead of each try, and False puts it off a
-        moment. `downs` counts failures by cause. `alarm(alert, raised)` tells whom it concerns,
-        `ladder` is told of `up` and `down`.
+        TLS has room; `board.clock.sync()` is called ahead of each try, and False puts it off a
+        moment, `board.clock.failed(cause)` after it. `downs` counts failures by cause.
+        `alarm(alert, raised)` tells whom it concerns, `ladder` is told of `up` and `down`.
         """
         self._client = client
         self._window = client.window
@@ -74,7 +74,7 @@ class Link:
         self._status = sources[0]
         self._backoff = backoff
         self._log = log
-        self._before_connect = before_connect
+        self._clock = board.clock
         self._downs = downs
         self._ladder = ladder
         self._keeps_session = not client.clean_session
@@ -181,7 +181,7 @@ class Link:
     # -- coming ------------------------------------------------------------------------------------
 
     def _connect(self, now):
-        if not self._before_connect():
+        if not self._clock.sync():
             self._retry_at = now + _CLOCK_LOOK_MS
             return
         client = self._client
@@ -236,6 +236,7 @@ class Link:
         retry_ms = self._backoff.next_ms(_kind(cause))
         self._retry_at = now + retry_ms
         self._ladder.down(now, cause)
+        self._clock.failed(cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
 
     def _bearable_window(self):

@@ -14,12 +14,14 @@ UNKNOWN = b"null"
 class Telemetry:
     """Makes the Message of one packed Reading, or of several."""
 
-    def __init__(self, base, qos, boot, unix):
-        """`unix()` is Unix time in seconds, or None while the clock is not set."""
+    def __init__(self, base, qos, boot, clock):
+        """`clock.unix()` is Unix time in seconds, or None while it is not known, and
+        `clock.given_up` whether that is no longer waited for.
+        """
         self._topic = base + "/" + topics.TELEMETRY
         self._qos = qos
         self._boot = boot
-        self._unix = unix
+        self._clock = clock
 
     def message_at(self, buffer, offset, now):
         """Message of the Reading packed at `offset`; None while its time may still become known."""
@@ -57,15 +59,18 @@ class Telemetry:
         return len(times), self._message(first, start, dt, *lists)
 
     def _time(self, reading, now):
-        """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set; None
-        while one of this boot may still be stamped, from how long ago it was taken.
+        """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set, and
+        when that is given up for this boot too; None while one of this boot may still be stamped,
+        from how long ago it was taken.
         """
         if reading.ts is not None:
             return reading.ts
         if reading.boot != self._boot:
             return UNKNOWN
-        unix = self._unix()
-        return None if unix is None else unix - (now // 1000 - reading.up)
+        unix = self._clock.unix()
+        if unix is None:
+            return UNKNOWN if self._clock.given_up else None
+        return unix - (now // 1000 - reading.up)
 
     def _message(self, reading, ts, dt, temperature, humidity):
         stamp = b'null,"up":%d' % reading.up if ts is UNKNOWN else b"%d" % ts

@@ -1,4 +1,5 @@
-"""Names of the topics: `{org}/{site}/{zone}/{device-type}/{device-id}/{data-type}`.
+"""Names of the topics: `{org}/{site}/{zone}/{device-type}/{device-id}/{data-type}`, and beside the
+devices `{org}/time`.
 
 Lower case and hyphens, no leading slash, no wildcard, at most 7 slashes (some brokers allow no
 more): levels.py has the rules. It will not subscribe, match filters or know who may write where: a
@@ -13,6 +14,7 @@ COMMANDS = "commands"
 RESPONSE = "commands/response"
 DESIRED = "config/desired"
 REPORTED = "config/reported"
+TIME = "time"
 
 
 def base(org, site, zone, device_type, device_id):
