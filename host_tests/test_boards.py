@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from limpet.board import board_facts
 from limpet.problem import Problem
-from upy import REPO, run
+from upy import OWN_TIME, REPO, run
 
 BOARDS = sorted(path.parent for path in (REPO / "boards").glob("*/board.py"))
 HOST = REPO / "boards/host"
@@ -376,7 +376,7 @@ for at in (1000, 2000, 3500, 5600):
         print(error.reason)
 """
     )
-    said = run(script, env={"LIMPET_SPEED": "10"})
+    said = run(script, env={"LIMPET_SPEED": "10"}, path=[OWN_TIME])
     assert said.splitlines() == ["(244, 464)", "no-response", "no-response", "(245, 464)"]
 
 
@@ -391,7 +391,7 @@ try:
 except SensorError as error:
     print(error.reason)
 """
-    assert run(script, env={"LIMPET_RESET": cause}).strip() == said
+    assert run(script, env={"LIMPET_RESET": cause}, path=[OWN_TIME]).strip() == said
 
 
 @pytest.mark.parametrize(
@@ -466,9 +466,9 @@ def test_laptop_watchdog_bites_only_who_hangs() -> None:
     """Fed in time it lets live, beyond its own time too; a hang ends with exit code 65."""
     script = """
 import board, time
-watchdog = board.watchdog(250)
+watchdog = board.watchdog(2000)
 for _ in range(6):
-    time.sleep_ms(60)
+    time.sleep_ms(400)
     watchdog.feed()
 print("fed")
 while True:
@@ -481,8 +481,8 @@ def test_laptop_watchdog_bites_who_sleeps() -> None:
     """Waiting for ever in a system call is a hang too; times over a second are kept as well."""
     script = """
 import board, time
-watchdog = board.watchdog(1100)
-time.sleep_ms(900)
+watchdog = board.watchdog(2400)
+time.sleep_ms(1200)
 print("alive")
 time.sleep_ms(60000)
 """

@@ -131,7 +131,8 @@ def connected():
 
 def raw(layer: Path, script: str, port: int = 0, **env: str) -> list[str]:
     """Run `script` with sockets of the layer and nothing else; return the lines it printed."""
-    return upy.run(_RAW.format(port=port) + script, path=[layer], env=env).splitlines()
+    path: list[Path | str] = [layer, upy.OWN_TIME]
+    return upy.run(_RAW.format(port=port) + script, path=path, env=env).splitlines()
 
 
 def test_numbers_are_the_chips(layer: Path, mute: int) -> None:

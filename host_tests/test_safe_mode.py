@@ -90,11 +90,15 @@ def test_safe_mode_after_three_crashes(
 
 def test_good_run_clears_the_count(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """Two crashes, then 120 s of life: the next two crashes do not lead to safe mode either."""
-    firmware = patched(tmp_path / "firmware", CRASHES["import"])
-    running = node(nobody, speed=500, firmware=firmware)
-    nth_boot(running, 2)
-    running.until("ImportError", len(running.lines))
-    mended(firmware, "node/sampler.py")
+    twice = (
+        "node/sampler.py",
+        "\nfrom node.errors",
+        "\nimport os\nfor each in ('crash-1', 'crash-2'):\n    if each in os.listdir():\n"
+        "        os.remove(each)\n        import no_such_module\nfrom node.errors",
+    )
+    firmware = patched(tmp_path / "firmware", twice)
+    crashes = {"crash-1": b"", "crash-2": b""}
+    running = node(nobody, speed=500, firmware=firmware, files=crashes)
     running.until(lambda line: "sampler reading" in line and float(line.split()[0]) > 130)
     crash = (running.root / "crash.bin").read_bytes()[4:]
     assert crash[0] == 0

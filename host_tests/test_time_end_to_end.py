@@ -14,7 +14,7 @@ from mqtt_client import Client
 from nodes import TIMEOUT_S, Node, StartNode, at, readings, value, wait_for_readings
 from ntp_server import NtpServer
 
-SPEED = 20
+SPEED = 10  # a gap of 10 s is one real second
 START = 1_900_000_000
 
 
