@@ -162,3 +162,30 @@ def test_sigterm_is_a_clean_end(words: Callable[[str], list[str]]) -> None:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+INTERRUPTED = """
+import signal
+from limpet import ending
+ending.prepare()
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+n = 0
+while n < 20000:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0002)
+        while True:
+            n += 1
+            print(f"{n}\\n", end="")  # one write
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_ctrl_c_while_it_prints() -> None:
+    """Nothing is said twice because of it: what was on its way is said once or not at all."""
+    line = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    numbers = [int(word) for word in done.stdout.split()]
+    assert len(numbers) > 1000
+    assert numbers == sorted(set(numbers))

@@ -14,7 +14,9 @@ import signal
 import stat
 import sys
 import threading
-from typing import Any
+from typing import Any, cast
+
+_FULL_S = 1
 
 
 class _Descriptor(io.FileIO):
@@ -22,14 +24,20 @@ class _Descriptor(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data: Any, /) -> int | None:  # type: ignore[override]
-        """Write as the base class does, or drop it."""
-        if self.error is None:
-            try:
-                return super().write(data)
-            except OSError as error:
-                self.error = error
-        return memoryview(data).nbytes
+    def write(self, data: Any, /) -> int:
+        """Write all of it, or drop it."""
+        rest = memoryview(data).cast("B")
+        size = rest.nbytes
+        try:
+            while rest and self.error is None:
+                # None: somebody else has made it non-blocking, and it is full.
+                sent = super().write(rest)
+                rest = rest[sent or 0 :]
+                if sent is None:
+                    select.select([], [self], [], _FULL_S)
+        except OSError as error:
+            self.error = error
+        return size
 
     def look(self) -> OSError | None:
         """The error, if there is one. The reader of a pipe is seen to go without a write."""
@@ -69,9 +77,10 @@ def _guarded(name: str, number: int) -> _Descriptor | None:
         return None
     made = _Descriptor(number, "wb", closefd=False)
     # By line in a pipe too: who follows a log wants it now. And not every terminal has a degree
-    # sign; none is a reason to end.
+    # sign; none is a reason to end. No BufferedWriter: after Ctrl-C in the middle of a write it
+    # would write the same again.
     text = io.TextIOWrapper(
-        io.BufferedWriter(made), stream.encoding, "backslashreplace", line_buffering=True
+        cast(io.BufferedIOBase, made), stream.encoding, "backslashreplace", line_buffering=True
     )
     setattr(sys, name, text)
     return made
