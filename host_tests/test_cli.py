@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from cyclopts import CycloptsError
+from limpet.board.board_facts import facts
 from limpet.cli import command_line
+from micropython_images import image
 from tool import LIMPET
 
 # Presses Ctrl-C in the middle of the first import of the module that is named.
@@ -142,6 +146,77 @@ def test_no_seconds_are_no_run() -> None:
         'limpet: Invalid value "0.0" for --seconds. Must be > 0.',
         "See limpet run --help.",
     ]
+
+
+# As a terminal that is set to Latin-1 sends it.
+LATIN = b"Caf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["provision", "--wifi-ssid", LATIN], "wifi-ssid"),
+        (["provision", "--org", LATIN], "org"),
+        (["provision", LATIN], "device"),
+        (["provision", "--broker", LATIN], "broker"),
+        (["provision", "--server-name", "a", "--server-name", LATIN], "server-name"),
+        (["send", LATIN, "ping"], "device"),
+        (["send", "node-1", "ping", b"text=" + LATIN], "params"),
+        (["send", "node-1", "ping", "--id", LATIN], "id"),
+        (["send", "node-1", "ping", "--broker", LATIN], "broker"),
+        (["watch", LATIN + b"/#"], "filters"),
+        (["run", "--device", LATIN], "device"),
+        (["broker", "--host", LATIN], "host"),
+        (["console", "--port", b"socket://" + LATIN + b":1"], "port"),
+        (["wokwi", "esp32_devkit", "--broker", LATIN], "broker"),
+        (["test-board", "esp32_devkit", "--wifi-ssid", LATIN], "wifi-ssid"),
+    ],
+)
+def test_text_that_is_not_utf8(words: list[str | bytes], said: str, tmp_path: Path) -> None:
+    """It is refused by the name of its option, in each subcommand, before anything is done."""
+    line = [str(LIMPET), *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"limpet: {said} is not UTF-8."
+    assert not list(tmp_path.iterdir())
+
+
+def test_path_may_be_any_bytes(tmp_path: Path) -> None:
+    """A folder whose name is no UTF-8 is a folder; only mosquitto takes no such name."""
+    folder = os.fsencode(tmp_path) + b"/" + LATIN
+    line: list[str | bytes] = [str(LIMPET), "provision", "--out", folder]
+    assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
+    assert os.path.exists(folder + b"/devices/node-1/config.json")
+    line += ["--broker-config", "mosquitto"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("limpet: mosquitto takes no path that is not UTF-8, as is ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["provision", "--out", "file"],
+        ["provision", "--out", "file/below"],
+        ["run", "--dir", "file"],
+        ["image", "esp32_devkit", "--out", "file", "--firmware", "here.bin"],
+    ],
+)
+def test_folder_that_cannot_be_written(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path and the cause in words, exit code 1, no traceback. (A file in the folder's place
+    keeps root out, too.)
+    """
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    Path("here.bin").write_bytes(image(facts("esp32_devkit")))
+    done = limpet(*words)
+    assert done.returncode == 1, done.stderr
+    first, second = done.stderr.splitlines()
+    assert re.match(r"limpet: .*file.*: (Not a directory|File exists)\.$", first)
+    assert second == "See to it, or name another place."
+    assert Path("file").read_text() == ""
 
 
 @pytest.mark.parametrize("module", ["cyclopts", "limpet.deploying.console"])

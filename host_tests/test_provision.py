@@ -388,6 +388,73 @@ def test_command_with_password(tmp_path: Path) -> None:
     assert "LIMPET_PASSWORD" in without.stderr
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfp\xc3\xa4ss\r\n",
+        b"p\xc3\xa4ss\r\nmore\r\n",
+        b"p\xc3\xa4ss",
+        b"p\xc3\xa4ss\n",
+    ],
+)
+def test_password_file_of_any_editor(tmp_path: Path, data: bytes) -> None:
+    """Byte order mark, CR LF and a missing end of line are not the password's; nor is the locale
+    asked.
+    """
+    (tmp_path / "file").write_bytes(data)
+    words = ("--username", "node-1", "--password-file", tmp_path / "file")
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = limpet("provision", "--out", tmp_path / "dev", *words, **env)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "dev/devices/node-1/config.json").read_bytes())
+    assert config["password"].encode() == b"p\xc3\xa4ss"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"Caf\xe9\n", "is not UTF-8."),
+        ("p\xe4ss\n".encode("utf-16"), "is not UTF-8."),
+        (b"", "password: must have 1 to 128 bytes."),
+        (None, "cannot be read: No such file or directory."),
+    ],
+)
+def test_password_file_that_is_none(tmp_path: Path, data: bytes | None, said: str) -> None:
+    """A named refusal, nothing made."""
+    file = tmp_path / "file"
+    if data is not None:
+        file.write_bytes(data)
+    out = tmp_path / "dev"
+    words = ("--out", out, "--username", "node-1", "--password-file", file)
+    done = limpet("provision", *words)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[0]
+    assert not out.exists()
+
+
+def test_password_variable_that_is_not_utf8(tmp_path: Path) -> None:
+    """The variable is named; what is in it is not shown."""
+    latin = os.fsdecode(b"Caf\xe9 de nuit")
+    for words, variable in (
+        (("--wifi-ssid", "x"), "WIFI_PASSWORD"),
+        (("--username", "node-1"), "LIMPET_PASSWORD"),
+    ):
+        done = limpet("provision", "--out", tmp_path / "dev", *words, **{variable: latin})
+        assert done.returncode == 1
+        assert re.match(rf"limpet: The password.* in {variable} is not UTF-8\.\n", done.stderr)
+        assert "nuit" not in done.stdout + done.stderr
+    assert not (tmp_path / "dev").exists()
+
+
+def test_registry_that_is_none(tmp_path: Path) -> None:
+    """A registry that was edited by hand and cannot be read is named."""
+    Setup(tmp_path).device(fields("node-1"))
+    for text in ("{", "[]", "\xff"):
+        Layout(tmp_path).registry.write_bytes(text.encode("latin-1"))
+        with pytest.raises(Problem, match=r"devices\.json is no registry any more"):
+            Layout(tmp_path).bases()
+
+
 def test_command_with_wifi(tmp_path: Path) -> None:
     """The network's password comes from the environment; a known device is told another network."""
     out = tmp_path / "dev"

@@ -10,7 +10,9 @@ import errno
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any
 
 from limpet import ending
 
@@ -76,7 +78,10 @@ def _run() -> int | None:
     if not sys.argv[1:] or sys.argv[1] in _HELP:
         app.resolved_commands()  # for what each does
     try:
-        code: int | None = app(exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
+        if name := _not_utf8(bound.arguments):
+            return _say(f"{name} is not UTF-8.", "Set the terminal and the locale to UTF-8.", 2)
+        code: int | None = command(*bound.args, **bound.kwargs)
     except Problem as problem:
         return _say(problem.cause, problem.remedy)
     except CycloptsError as error:
@@ -93,6 +98,21 @@ def _run() -> int | None:
         return _say(f"{path}{error.strerror}.", "See to it, or name another place.")
     else:
         return code
+
+
+def _not_utf8(given: Mapping[str, Any]) -> str | None:
+    """Return the name of a text that came as other bytes than UTF-8: no config, no topic and no
+    JSON can hold it. A path may be any bytes, and is left alone.
+    """
+    from limpet.asked import is_utf8
+
+    for name, value in given.items():
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and not is_utf8(each):
+                return name.replace("_", "-")
+            if is_dataclass(each) and (within := _not_utf8(vars(each))):
+                return within
+    return None
 
 
 def _thread_ended(name: str, error: BaseException) -> int:

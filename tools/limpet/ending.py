@@ -80,7 +80,7 @@ def _guarded(name: str, number: int) -> _Descriptor | None:
     # sign; none is a reason to end. No BufferedWriter: after Ctrl-C in the middle of a write it
     # would write the same again.
     text = io.TextIOWrapper(
-        cast(io.BufferedIOBase, made), stream.encoding, "backslashreplace", line_buffering=True
+        cast(Any, made), stream.encoding, "backslashreplace", line_buffering=True
     )
     setattr(sys, name, text)
     return made

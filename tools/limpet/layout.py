@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limpet import private
+from limpet.problem import Problem
 
 
 class Layout:
@@ -40,9 +41,13 @@ class Layout:
     def bases(self) -> dict[str, str]:
         """Return the base topic of every device by its id, as provisioned."""
         try:
-            found: dict[str, str] = json.loads(self.registry.read_text())
+            found = json.loads(self.registry.read_bytes())
         except FileNotFoundError:
             return {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Problem(f"{self.registry} is no registry any more.", "Restore it from a backup.")
         return found
 
     def register(self, device_id: str, base: str) -> None:

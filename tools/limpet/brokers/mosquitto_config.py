@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from limpet import private
+from limpet.asked import is_utf8
 from limpet.brokers import broker_rules
 from limpet.firmware import config
 from limpet.layout import Layout
 from limpet.operating import operators
+from limpet.problem import Problem
 
 CONF = "mosquitto.conf"
 ACL = "acl"
@@ -55,11 +57,15 @@ require_certificate true"""
 
 
 def write(layout: Layout, host: str, port: int) -> Path:
-    """Write both files and return the path of mosquitto.conf.
+    """Write both files and return the path of mosquitto.conf. Raises Problem.
 
     host: where it listens, '' for all addresses. To be written again after the first password, and
     when devices look elsewhere; of `acl` refresh takes care.
     """
+    if not is_utf8(str(layout.root)):
+        raise Problem(
+            f"mosquitto takes no path that is not UTF-8, as is {layout.root}.", "Use another --out."
+        )
     private.folder(layout.broker / "mosquitto")
     text = _CONF.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
@@ -71,9 +77,8 @@ def write(layout: Layout, host: str, port: int) -> Path:
         listener = _listener(layout, host, login_port(port))
         text += _LOGIN.format(passwords=layout.passwords, listener=listener)
     conf = layout.broker / CONF
-    # A path is whatever bytes it is: nothing here says that it has to be UTF-8.
     private.write(layout.broker / ACL, _acl(layout.bases()).encode())
-    private.write(conf, os.fsencode(text))
+    private.write(conf, text.encode())
     return conf
 
 
@@ -101,7 +106,7 @@ def where(brokers: Iterable[str]) -> str:
 def stale(layout: Layout, host: str, port: int) -> str | None:
     """Return what mosquitto.conf, where there is one, lacks for who looks for it at `host`."""
     try:
-        text = os.fsdecode((layout.broker / CONF).read_bytes())
+        text = (layout.broker / CONF).read_text("utf-8", "replace")
     except FileNotFoundError:
         return None
     at = (f"listener {port} {host}", f"listener {port}")

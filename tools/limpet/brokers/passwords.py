@@ -41,7 +41,7 @@ def right(layout: Layout, user: str, password: str) -> bool:
 
 def _entries(layout: Layout) -> dict[str, str]:
     try:
-        lines = layout.passwords.read_text().splitlines()
+        lines = layout.passwords.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return {}
     return {user: entry for user, _, entry in (line.partition(":") for line in lines)}

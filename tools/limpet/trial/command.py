@@ -141,7 +141,7 @@ def trial(
     known = [("Limpet", version.VERSION), ("Board", f"{board}, {machine}")]
     report = table([*known, ("MicroPython", micropython)], outcomes, consoles)
     path = directory / f"report-{board}.md"
-    path.write_text(report)
+    path.write_text(report, "utf-8")
     print(f"\n{report}\nThis table is in {path}. The board is the device {DEVICE} now.")
     if not any(outcome.check == "watchdog" for outcome in outcomes):
         print("limpet: stopped before all was checked.", file=sys.stderr)
