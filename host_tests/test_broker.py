@@ -41,6 +41,7 @@ NOT_OWN = (
     f"{base('node-2')}/commands",
     "limpet/home/desk/climate/node-10/telemetry",
     "other/home/desk/climate/node-1/telemetry",
+    "limpet/time",
 )
 
 
@@ -207,8 +208,8 @@ def test_operator_does_not_speak_for_a_device(broker: RunningBroker) -> None:
     """An operator sends Commands and desired configs; all else is the device's to say."""
     operator = broker.operator()
     device = broker.client().connect()
-    for suffix in (*OWN, "elsewhere"):
-        operator.publish(f"{base()}/{suffix}", "forged", retain=True)
+    for topic in (*(f"{base()}/{suffix}" for suffix in (*OWN, "elsewhere")), "limpet/time"):
+        operator.publish(topic, "forged", retain=True)
     assert arrived_after(operator, device, f"{base()}/telemetry") == []
 
 

@@ -76,6 +76,13 @@ def test_device_rights_follow_the_registry() -> None:
     assert not pump.may_write("limpet/home/desk/climate/pump/telemetry")
     assert not pump.may_write("farm/south/well/water/pump/commands")
     assert not pump.may_read("farm/south/well/water/+/commands")
+    # The time of its own organisation, which nobody but the broker tells.
+    assert pump.may_read("farm/time")
+    assert not pump.may_read("limpet/time")
+    assert not pump.may_read("farm/+")
+    operator = grant("operator", BASES)
+    assert operator
+    assert not any(each.may_write("farm/time") for each in (pump, operator))
 
 
 def test_nobody_publishes_to_a_wildcard() -> None:

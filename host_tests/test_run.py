@@ -316,6 +316,14 @@ def test_scene_passes_over_what_is_not_its_own() -> None:
     assert scene.arrived == 0
 
 
+def test_scene_shows_the_broker_s_time_to_who_wants_all() -> None:
+    """`{org}/time` comes once a minute, and is for nodes."""
+    time = Arrival("limpet/time", b'{"v":1,"ts":1780000000}', False, 1.0)
+    assert Scene(base()).on_message(time) == []
+    (event,) = Scene(base(), verbose=True).on_message(time)
+    assert (event.kind, event.text) == ("time", "limpet/time: 2026-05-28 20:26:40")
+
+
 def test_scene_reads_the_link_from_the_log() -> None:
     """The link's state is what the log said last; a loss is counted only if it had been up."""
     scene = Scene(base())

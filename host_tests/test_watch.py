@@ -107,6 +107,14 @@ def test_meaning(kind: str, payload: bytes, meaning: list[str]) -> None:
     assert payloads.describe(TOPIC + kind, payload) == meaning
 
 
+def test_meaning_of_the_time() -> None:
+    """What an organisation's broker says of the time is a time; elsewhere it is no word of it."""
+    payload = b'{"v":1,"ts":1780000000}'
+    assert payloads.describe("limpet/time", payload) == ["2026-05-28 20:26:40"]
+    for topic in ("time", "limpet/home/time", TOPIC + "time"):
+        assert payloads.describe(topic, payload) == []
+
+
 def hostile_payloads() -> Iterator[bytes]:
     """Whatever may arrive: cut at any byte, wrong types everywhere, numbers without bounds."""
     for whole in (READING, BACKLOG, HOSTILE):

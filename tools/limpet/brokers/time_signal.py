@@ -16,9 +16,12 @@ from limpet.layout import Layout
 EVERY_S = 60
 
 
-def payload(unix: float) -> bytes:
-    """Return what is said at Unix time `unix`: compact, in whole seconds."""
-    return b'{"v":1,"ts":%d}' % unix
+unix = time.time
+
+
+def payload() -> bytes:
+    """Return what is said now: compact, in whole seconds."""
+    return b'{"v":1,"ts":%d}' % unix()
 
 
 async def tell(layout: Layout, publish: Callable[[str, bytes, int], Awaitable[None]]) -> None:
@@ -27,4 +30,4 @@ async def tell(layout: Layout, publish: Callable[[str, bytes, int], Awaitable[No
         await asyncio.sleep(EVERY_S)
         with contextlib.suppress(OSError, ValueError):  # a registry that is being written
             for org in broker_rules.organisations(layout.bases()):
-                await publish(f"{org}/{topics.TIME}", payload(time.time()), 0)
+                await publish(f"{org}/{topics.TIME}", payload(), 0)

@@ -10,10 +10,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from limpet.firmware import topics
+
 # org/site/zone/device-type/device-id, then what kind of payload it is.
 BASE_LEVELS = 5
 # A batch longer than this is shown in part: nothing a node sends comes near it.
 MAX_READINGS = 512
+TIME = "{org}/" + topics.TIME
 
 
 class SeenReading(NamedTuple):
@@ -28,8 +31,11 @@ class SeenReading(NamedTuple):
 
 
 def kind_of(topic: str) -> str:
-    """Return what follows the device's base topic, such as `telemetry`; empty when nothing does."""
-    return "/".join(topic.split("/")[BASE_LEVELS:])
+    """Return what follows the device's base topic, such as `telemetry`; empty when nothing does.
+    For `{org}/time`, which is no device's, TIME.
+    """
+    levels = topic.split("/")
+    return TIME if levels[1:] == [topics.TIME] else "/".join(levels[BASE_LEVELS:])
 
 
 def device_of(topic: str) -> str:
@@ -223,5 +229,6 @@ def describe(topic: str, payload: bytes) -> list[str]:
         "health": _plain_text,
         "config/desired": _plain_text,
         "config/reported": _plain_text,
+        TIME: _plain_text,
     }.get(kind)
     return [text(message)] if text else []

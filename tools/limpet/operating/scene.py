@@ -126,12 +126,12 @@ class Scene:
         return self._other(arrival, kind, own)
 
     def _other(self, arrival: Arrival, kind: str, own: bool) -> list[Event]:
-        if kind == "health" and not self.verbose:
+        if kind in ("health", payloads.TIME) and not self.verbose:
             return []
-        name = {"commands": "command", "alerts": "alert", "health": "health"}.get(kind, kind)
+        name = {"commands": "command", "alerts": "alert", payloads.TIME: "time"}.get(kind, kind)
         if kind.startswith("commands/response"):
             name = "response"
-        weight = "quiet" if kind == "health" else "plain"
+        weight = "quiet" if kind in ("health", payloads.TIME) else "plain"
         texts = payloads.describe(arrival.topic, arrival.payload) or [
             payloads.show(arrival.payload)
         ]
