@@ -111,6 +111,20 @@ def test_device_taken_out_of_the_registry(broker: RunningBroker) -> None:
     assert leaver.messages == []
 
 
+@amqtt_only
+def test_registry_that_cannot_be_read(broker: RunningBroker) -> None:
+    """Nobody is let in as long as it is not known who is who; it is no end for the broker."""
+    registry = broker.setup.layout.registry
+    text = registry.read_bytes()
+    registry.write_bytes(b"{")
+    try:
+        with pytest.raises(Refused, match="unavailable"):
+            broker.client().connect()
+    finally:
+        registry.write_bytes(text)
+    broker.client().connect()
+
+
 def test_plain_listener_lets_nobody_in(broker: RunningBroker) -> None:
     """The listener without TLS, there for tests of nodes, accepts no CONNECT."""
     for name in ("node-1", "operator"):

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from brokers import LOOPBACK, RunningBroker, fields
@@ -83,6 +84,33 @@ def test_command_as_published(broker: RunningBroker, device: ScriptedDevice) -> 
     assert abs(first["ts"] - time.time()) < TIMEOUT_S
     assert second["id"] == "again"
     assert "ttl" not in second
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "told"),
+    [
+        ({"result": {"seconds": 5}, "ts": -60}, ("--id", "abc"), True),
+        ({"result": {"kept": False}, "ts": 0}, ("--id", "abc"), True),
+        ({"result": {"seconds": 5}, "ts": 0}, ("--id", "abc"), False),
+        ({"result": {"seconds": 5}, "ts": None}, ("--id", "abc"), False),
+        # Of a random id there is nothing to remember: its clock is slow.
+        ({"result": {"seconds": 5}, "ts": -60}, (), False),
+    ],
+)
+def test_repeated_id_is_told(
+    broker: RunningBroker,
+    device: ScriptedDevice,
+    made: dict[str, Any],
+    words: tuple[str, ...],
+    told: bool,
+) -> None:
+    """A Response that is older than its Command is from memory: nothing was done this time."""
+    ts = made["ts"] if made["ts"] is None else int(time.time()) + made["ts"]
+    device.answers("set_interval", {"status": "executed", **made, "ts": ts})
+    code, text = send(broker, "node-1", "set_interval", *words)
+    assert code == 0, text
+    assert ("from memory" in text) == told
+    assert ("was not carried out again" in text) == told
 
 
 def test_silence_has_a_code_of_its_own(broker: RunningBroker, device: ScriptedDevice) -> None:

@@ -12,12 +12,14 @@ from amqtt.mqtt.connack import (
     BAD_USERNAME_PASSWORD,
     IDENTIFIER_REJECTED,
     NOT_AUTHORIZED,
+    SERVER_UNAVAILABLE,
     UNACCEPTABLE_PROTOCOL_VERSION,
 )
 from amqtt.mqtt.connect import ConnectPacket
 
 from limpet.brokers import broker_rules, passwords
 from limpet.layout import Layout
+from limpet.problem import Problem
 
 CONNECT_BYTES = 8192
 _CONNECT_PACKET = 0x10
@@ -35,7 +37,10 @@ class Refused(Exception):
 
 def admit(layout: Layout, name: str, connect: ConnectPacket) -> broker_rules.Grant:
     """Return what the client `name` may do in this session; raises Refused."""
-    grant = broker_rules.grant(name, layout.bases())
+    try:
+        grant = broker_rules.grant(name, layout.bases())
+    except (OSError, Problem) as error:
+        raise Refused(SERVER_UNAVAILABLE, f"who is who cannot be read: {error}") from None
     if grant is None:
         raise Refused(NOT_AUTHORIZED, "the certificate's name is in no registry")
     if connect.client_id != name:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from limpet.brokers import broker_rules
 from limpet.firmware import topics
 from limpet.layout import Layout
+from limpet.problem import Problem
 
 EVERY_S = 60
 
@@ -28,6 +29,6 @@ async def tell(layout: Layout, publish: Callable[[str, bytes, int], Awaitable[No
     """Say it for ever to the organisations of the set-up; publish(topic, payload, qos)."""
     while True:
         await asyncio.sleep(EVERY_S)
-        with contextlib.suppress(OSError, ValueError):  # a registry that is being written
+        with contextlib.suppress(OSError, Problem):  # a registry that is none just now
             for org in broker_rules.organisations(layout.bases()):
                 await publish(f"{org}/{topics.TIME}", payload(), 0)

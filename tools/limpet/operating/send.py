@@ -27,6 +27,8 @@ from limpet.problem import Problem
 CODES = {"executed": 0, "rejected": 3, "failed": 4, "expired": 5}
 SILENCE = 6
 USAGE = 2
+# So much may the device's clock be behind ours: it is set once a day.
+CLOCKS_S = 3
 TABLE = commands.TABLE
 
 
@@ -71,10 +73,23 @@ def _await_response(
     return None, status
 
 
-def _report(response: dict[str, Any], took_ms: float) -> int:
-    """Print a Response and return the exit code it means."""
+def _remembered(response: dict[str, Any], sent: int) -> bool:
+    """Whether it was made before the Command was `sent`: the device has answered from memory.
+
+    A Response from memory is the old one byte for byte, with the time at which it was made.
+    """
+    made: Any = response.get("ts")
+    old: bool = payloads.is_number(made) and made < sent - CLOCKS_S
+    return old or response.get("result") == {"kept": False}
+
+
+def _report(response: dict[str, Any], took_ms: float, sent: int | None) -> int:
+    """Print a Response and return the exit code it means. sent: when, of an id that may be old."""
     status = payloads.word(response.get("status", "?"))
     print(f"{status} in {took_ms:.0f} ms, id {payloads.word(response['id'])}")
+    if sent is not None and _remembered(response, sent):
+        when = payloads.clock(response.get("ts")) or "?"
+        print(f"from memory (the Response is of {when}): it was not carried out again")
     if "code" in response:
         print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
     elif response.get("result"):
@@ -82,7 +97,9 @@ def _report(response: dict[str, Any], took_ms: float) -> int:
     return CODES.get(status, CODES["failed"])
 
 
-def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -> int:
+def _ask(
+    where: Where, device: str, command: dict[str, Any], timeout_s: float, sent: int | None
+) -> int:
     inbox: Inbox[Arrival] = Inbox()
     with OperatorClient(where, inbox.put, device=device) as client:
         base = client.info.bases[device]
@@ -94,7 +111,7 @@ def _ask(where: Where, device: str, command: dict[str, Any], timeout_s: float) -
         client.publish(f"{base}/commands", payload)
         response, status = _await_response(inbox, base, command["id"], start + timeout_s)
     if response is not None:
-        return _report(response, (time.monotonic() - start) * 1000)
+        return _report(response, (time.monotonic() - start) * 1000, sent)
     print(
         f"limpet: no Response from {device} in {timeout_s:g} s. Its status: {status}.",
         file=sys.stderr,
@@ -142,4 +159,5 @@ def send(
     command["ts"] = int(time.time())
     if ttl:
         command["ttl"] = ttl
-    return _ask(where or Where(), device, command, timeout)
+    sent = command["ts"] if id else None
+    return _ask(where or Where(), device, command, timeout, sent)
