@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
 
+import pytest
 import surroundings
 from brokers import broker, foreign, setup
 from nodes import node
@@ -15,6 +17,22 @@ __all__ = ["broker", "foreign", "node", "setup", "virtual_board"]
 def pytest_configure() -> None:
     """Make the surroundings the same, wherever and however the tests were started."""
     surroundings.settle()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with its share of what is long: who is left with one at the end lets
+    all others wait.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [each for each in items if each.get_closest_marker("long")]
+    rest = iter([each for each in items if not each.get_closest_marker("long")])
+    order: list[pytest.Item] = []
+    for number in range(workers):
+        # As --dist worksteal deals them out, in one piece for each.
+        share = (len(items) - len(order)) // (workers - number)
+        order += long[number::workers]
+        order += itertools.islice(rest, max(share - len(long[number::workers]), 0))
+    items[:] = [*order, *rest]
 
 
 def pytest_collection_finish() -> None:

@@ -109,6 +109,7 @@ def test_idle_node_sleeps(world: World) -> None:
     assert instructions.idle_turns(world, tree, 120) <= BOUNDS["idle turns"]
 
 
+@pytest.mark.long
 @needs_valgrind
 @needs_1_25
 def test_reading_takes_few_instructions(world: World) -> None:

@@ -35,6 +35,7 @@ def test_numbers_that_mean_nothing(
     assert f"argument {option}: invalid positive value: {value!r}" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_short_chaos_loses_nothing(broker: RunningBroker, tmp_path: Path) -> None:
     """After 28 faults every Reading taken is with the broker, but for those too young at a cut."""
     faults = draw(SEED, FAULTS)

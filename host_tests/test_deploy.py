@@ -492,6 +492,7 @@ class Versions:
         assert running(self._board) == f"v{self.number}"
 
 
+@pytest.mark.long
 def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: Make) -> None:
     """At random bytes of a deploy: nobody feeds the watchdog any more, and that starts the old
     version, with its config.
@@ -512,6 +513,7 @@ def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_boar
     assert sum(KEPT in cause for cause in causes) >= 4
 
 
+@pytest.mark.long
 def test_power_cut_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: Make) -> None:
     """At random operations of the flash, torn: what boots is old code with the old config, or the
     new with the new.
@@ -555,6 +557,7 @@ def test_code_that_cannot_start_is_replaced_and_not_what_runs(
     assert running(board) == "three"
 
 
+@pytest.mark.long
 def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
     """A deploy that takes longer than the watchdog waits is not bitten."""
     board = virtual_board(blocks=192, haste=80)  # 120 s are 1.5 s
@@ -635,6 +638,7 @@ def test_ctrl_c_before_it_begins(
     open_port(board.port).close()
 
 
+@pytest.mark.long
 def test_whole_node_comes_up(
     broker: RunningBroker, virtual_board: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from time import monotonic
 
+import pytest
 from brokers import RunningBroker
 from nodes import (
     Commander,
@@ -114,6 +115,7 @@ def test_sampling_goes_on_while_the_link_is_down(broker: RunningBroker, node: St
     assert 1 < gaps[len(gaps) // 2] < 3
 
 
+@pytest.mark.long
 def test_outbox_keeps_the_newest_and_counts_the_rest(
     broker: RunningBroker, node: StartNode, tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_outbox_keeps_the_newest_and_counts_the_rest(
     assert last - 256 - 64 <= status["dropped"] <= last - 256 + 32 + 10
 
 
+@pytest.mark.long
 def test_will_on_silence(broker: RunningBroker, node: StartNode) -> None:
     """A node that falls silent without closing is `lost` after one and a half keepalives.
 

@@ -259,6 +259,7 @@ def test_foreign_offline_is_answered_by_a_birth(node: StartNode, foreign: dict[s
     assert len(broker.of("CONNECT")) == 1
 
 
+@pytest.mark.long
 def test_birth_is_said_again_every_ten_minutes(node: StartNode, tmp_path: Path) -> None:
     """A broker may forget what it retained: 10 minutes after a birth it comes again."""
     firmware = patient(tmp_path / "firmware", 100)

@@ -118,6 +118,7 @@ class Day:
                 assert self.arrived.setdefault(each["seq"], each) == each
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_day_in_a_small_heap(
     broker: RunningBroker, node: StartNode, tmp_path: Path, form: str

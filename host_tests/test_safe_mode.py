@@ -88,6 +88,7 @@ def test_safe_mode_after_three_crashes(
     running.until("sampler reading")
 
 
+@pytest.mark.long
 def test_good_run_clears_the_count(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """Two crashes, then 120 s of life: the next two crashes do not lead to safe mode either."""
     twice = (

@@ -86,6 +86,7 @@ def up(node: StartNode, staged: Stage, **how: Any) -> Node:
     return running
 
 
+@pytest.mark.long
 def test_board_that_is_well_passes(
     virtual_board: Callable[..., VirtualBoard],
     tmp_path: Path,
@@ -114,6 +115,7 @@ def test_board_that_is_well_passes(
     assert "shells-and-sand" not in said
 
 
+@pytest.mark.long
 def test_console_tells_why(
     virtual_board: Callable[..., VirtualBoard],
     tmp_path: Path,
@@ -184,6 +186,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "OUTAGE_S", 0.1)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("impatient")
 def test_silence_fails_each_check(node: StartNode, staged: Stage) -> None:
     """A node that is frozen passes nothing but having a will."""
