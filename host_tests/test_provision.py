@@ -583,8 +583,9 @@ def test_mosquitto_listens_where_the_device_looks(
 ) -> None:
     """Not on loopback: on the device's address and port, also when they were said long before."""
     said("node-2", broker=broker)
-    said("node-2", broker_config="mosquitto")
+    said(broker_config="mosquitto")
     assert listeners(tmp_path / "dev/broker/mosquitto.conf") == [listens]
+    assert list(Layout(tmp_path / "dev").bases()) == ["node-2"]
 
 
 def test_mosquitto_listens_for_all_devices(tmp_path: Path, said: Said) -> None:
@@ -597,6 +598,7 @@ def test_mosquitto_listens_for_all_devices(tmp_path: Path, said: Said) -> None:
     assert listeners(conf) == ["8883"]
     for device in ("node-1", "node-2"):
         assert "does not listen" not in said(device)
+    assert said(broker_config="mosquitto").count("node-") == 3  # node-1, which is there already
     # One that runs by `limpet run` on a port of its own is none of mosquitto's.
     said("node-3", port=40000)
     said("node-2", broker_config="mosquitto")

@@ -173,7 +173,7 @@ def encoded(fields: dict[str, Any]) -> bytes:
 
 
 def provision(
-    device: str = FIRST_DEVICE,
+    device: str | None = None,
     *,
     out: Path = DEV,
     org: str | None = None,
@@ -199,7 +199,8 @@ def provision(
     Parameters
     ----------
     device
-        The device's id: its client id, its certificate's name, its place in every topic.
+        The device's id: its client id, its certificate's name, its place in every topic. Without
+        it node-1, or for --broker-config the first one that is there.
     out
         Directory of the set-up. The device's flash image is `devices/<id>` in there.
     org
@@ -236,6 +237,9 @@ def provision(
         Also write a broker's configuration: mosquitto.conf and acl. It listens where the devices
         look for it.
     """
+    if device is None:
+        there = Layout(out).bases() if broker_config else {}
+        device = next(iter(there), FIRST_DEVICE)
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
     said: dict[str, Any] = place | {"broker": broker, "port": port}
     given = {name: value for name, value in said.items() if value is not None}
