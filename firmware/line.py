@@ -48,7 +48,7 @@ def join(handover, crashes):
 
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
         records = RecordLog("readings", reading.SIZE, cfg.outbox_readings)
-        stored = backlog.Backlog(records, encode.batch_at, cfg.backlog_rate)
+        stored = backlog.Backlog(records, encode.batch_at, cfg, handover)
         ring = Ring(reading.SIZE, RAM_READINGS)
         live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)
         read, ms = board.sensor().read, cfg.interval_s * 1000

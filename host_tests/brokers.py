@@ -181,6 +181,8 @@ class Embedded(RunningBroker):
 class Mosquitto(RunningBroker):
     """mosquitto, configured by `limpet provision --broker-config mosquitto`."""
 
+    more = ""  # configuration
+
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self._process: subprocess.Popen[str] | None = None
@@ -209,7 +211,7 @@ class Mosquitto(RunningBroker):
 
         conf = mosquitto_config.write(self.setup.layout, self.host, self.port)
         with open(conf, "a") as file:
-            file.write(f"\nlog_dest stderr\nlistener {self.plain_port} {self.host}\n")
+            file.write(f"\nlog_dest stderr\nlistener {self.plain_port} {self.host}\n{self.more}")
         # Python ignores SIGXFSZ, and so shall mosquitto: a full disk is an error, no signal.
         self._process = subprocess.Popen(
             [*mosquitto(), "-v", "-c", str(conf)],

@@ -110,6 +110,7 @@ def case_ranges() -> None:
         ("outbox_readings", 256, 60000),
         ("health_s", 10, 86400),
         ("no_time_after_s", 30, 86400),
+        ("payload_max", 512, 2048),
     ):
         for good in (low, high):
             assert _refused(_text(**{name: good})) == ("", ""), (name, good)

@@ -6,6 +6,7 @@ The log is a list here; the real one has its own tests, and test_power_cuts.py j
 import json
 
 import micropython_names  # noqa: F401 - before what is written for MicroPython
+from backlogs import backlog, fresh_handover
 from node.backlog import Backlog
 from node.outbox import Live, Messages
 from node.reading import SIZE, Reading, pack_into
@@ -76,12 +77,17 @@ def reading(seq: int, ts: object = None, up: object = None, boot: int = BOOT) ->
 
 
 def outbox(
-    commit_after_s: int = 2, log: object = None, rate: int = 0, unix: object = None
+    commit_after_s: int = 2,
+    log: object = None,
+    rate: int = 0,
+    unix: object = None,
+    payload_max: int = 2048,
+    handover: object = None,
 ) -> tuple:
     """Make Live, Backlog and log of a node whose clock is set."""
     log = Log() if log is None else log
     encode = Telemetry("base", 1, BOOT, Clock(unix or (lambda: T0)))
-    stored = Backlog(log, encode.batch_at, rate)
+    stored = backlog(log, encode.batch_at, rate, payload_max, handover)
     return Live(Ring(SIZE, 8), stored, encode.message_at, commit_after_s), stored, log
 
 
@@ -235,6 +241,51 @@ def case_batch_is_bounded() -> None:
         sizes.append(len(json.loads(found[1].payload)["temperature"]))
         assert len(found[1].payload) < 2048
     assert sizes == [100, 100, 50]
+
+
+def sizes(stored: Backlog) -> list:
+    """Send all that there is: how many Readings, and how many bytes, each batch has."""
+    found: list = []
+    while True:
+        peeked = stored.peek(0)
+        if peeked is None:
+            return found
+        stored.sent(peeked[0])
+        values = json.loads(peeked[1].payload)["temperature"]
+        count = len(values) if isinstance(values, list) else 1
+        found.append((count, len(peeked[1].payload)))
+
+
+def case_batch_keeps_to_payload_max() -> None:
+    """Batches are as long as the config allows, and no longer, also where offsets are listed."""
+    for uneven in (0, 1):
+        _, stored, _ = outbox(payload_max=512)
+        fill(stored, [reading(seq, ts=T0 + 10 * seq + uneven * seq % 3) for seq in range(250)])
+        found = sizes(stored)
+        assert sum(count for count, _ in found) == 250
+        assert all(size <= 512 for _, size in found)
+        assert max(size for _, size in found) > 450
+
+
+def case_batch_that_is_not_carried_is_cut() -> None:
+    """Half of its bytes, down to one Reading; what has to be known of that is handed over."""
+    handover = fresh_handover()
+    _, stored, log = outbox(handover=handover)
+    fill(stored, [reading(seq) for seq in range(100)])
+    size = sizes(stored)[0][1]
+    cuts = []
+    while stored.cut(0, size // 2):
+        stored.rewind()
+        assert handover.get("payload") == size // 2
+        counts = [count for count, _ in sizes(stored)]
+        assert sum(counts) == 100
+        size = size // 2
+        cuts.append(counts[0])
+    assert cuts == sorted(set(cuts), reverse=True)
+    assert cuts[0] > 40
+    assert cuts[-1] == 1
+    _, later, _ = outbox(log=log, handover=handover)
+    assert later.peek(0)[1].payload == stored._batch_at(log.records[0], 1, 0)[1].payload
 
 
 def case_time_of_an_earlier_boot_stays_unknown() -> None:

@@ -6,12 +6,12 @@ Each function prints at how many points of its scenario the power was cut.
 import json
 import os
 
+from backlogs import backlog
 from device.boots import next_boot
 from device.console import store
 from device.flash import missing, read, replace
 from flashes import ROOT, cut_everywhere, fresh
 from node import config, settings
-from node.backlog import Backlog
 from node.commands.memory import ENTRIES, Memory
 from node.outbox import Live, Messages
 from node.pairs import Pairs
@@ -183,7 +183,7 @@ class Outbox:
     def __init__(self) -> None:
         telemetry = Telemetry("a/b", 1, 1, None)
         self.log = RecordLog(ROOT + "/readings", SIZE, 100, 12)
-        self.backlog = Backlog(self.log, telemetry.batch_at, 0, 5)
+        self.backlog = backlog(self.log, telemetry.batch_at, batch_max=5)
         self.live = Live(Ring(SIZE, 16), self.backlog, telemetry.message_at, 2)
 
     def take(self, seq: int, now: int) -> None:

@@ -62,6 +62,10 @@ class Node(NodeProcess):
         self.device_id = device_id
         self.base = base(device_id)
 
+    def __enter__(self) -> Node:
+        self.start()
+        return self
+
     def until(self, wanted: str | Callable[[str], Any], since: int = 0) -> str:
         """Wait for a line that holds `wanted`, from line `since` on, and return it."""
         return self.wait_for(wanted, TIMEOUT_S, since)

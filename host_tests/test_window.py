@@ -55,7 +55,8 @@ def test_publishing_leaves_nothing_on_the_heap(tmp_path: Path) -> None:
 def test_batches_shrink_when_the_heap_is_short() -> None:
     """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
     script = """
-from node.backlog import Backlog
+from backlogs import backlog
+from node.message import Message
 
 class Log:
     first, next, dropped = 0, 40, 0
@@ -67,9 +68,9 @@ class Log:
 def batch_at(buffer, count, now):
     if count > 12:
         raise MemoryError
-    return count, "message"
+    return count, Message("t", b"", 1, False)
 
-backlog = Backlog(Log(), batch_at, 0, 100)
+backlog = backlog(Log(), batch_at)
 sizes = []
 for _ in range(9):
     found = backlog.peek(0)
@@ -78,4 +79,4 @@ for _ in range(9):
         sizes.append(found[0])
 print(sizes)
 """
-    assert upy.run(script) == "[0, 12, 24, 36]\n"
+    assert upy.run(script, path=[upy.REPO / "host_tests"]) == "[0, 12, 24, 36]\n"

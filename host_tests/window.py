@@ -14,9 +14,9 @@ import struct
 import sys
 
 import micropython_names  # noqa: F401 - before what is written for MicroPython
+from backlogs import backlog
 from backoff import Backoff
 from fuzz import Random, held
-from node.backlog import Backlog
 from node.link import FLOORS_MS, Link
 from node.outbox import Live, Messages
 from node.pairs import Pairs
@@ -98,6 +98,7 @@ class Network:
 
     def close(self) -> None:
         """All that is under way is lost."""
+        self._closed = False
         self._up: list = []  # [when, packet]
         self._down: list = []  # [when, bytes]
         self._rest = 0  # bytes of the newest packet that were not taken yet
@@ -128,7 +129,7 @@ class Network:
 
     def readinto(self, space: memoryview) -> "int | None":
         """Give a packet that has come, or a piece of it; or break."""
-        if self.strikes():
+        if self.strikes() or self._closed:
             raise TransportError("closed")
         while self._up and self._up[0][0] <= self.now:
             self.take(self._up.pop(0)[1])
@@ -173,6 +174,7 @@ class Broker(Network):
         self.dropped: set = set()  # names that the Outbox's bound has taken
         self.published = self.again = self.connections = 0
         self.source: object = None  # of what is sent now
+        self.packet_max = 1 << 20  # a longer PUBLISH ends the connection
         self._kept = False  # whether there is a session
         self._unacked: dict = {}  # of the session: packet id -> (topic, payload)
         self._order: list = []  # its keys, in the order of their first sending
@@ -321,6 +323,9 @@ class Broker(Network):
         return None
 
     def _take_publish(self, packet: bytes) -> None:
+        if len(packet) > self.packet_max:
+            self._closed = True
+            return
         _, topic, packet_id, payload = parsed(packet)
         self.arrived.update(names(topic, payload))
         if self.strikes():
@@ -420,7 +425,7 @@ class World:
         telemetry = Telemetry(BASE, 1, BOOT, None)
         log = WatchedLog("readings", SIZE, capacity)
         log.broker, log._seqs = self.broker, {}
-        self.backlog = Backlog(log, telemetry.batch_at, rate)
+        self.backlog = backlog(log, telemetry.batch_at, rate)
         self.live = Live(Ring(SIZE, ring), self.backlog, telemetry.message_at, commit_s)
         store = Pairs("responses", lambda path: None, lambda path, data: None, 8192)
         self.responses = Messages(24, store, commit_s)
@@ -498,8 +503,10 @@ def troubled(seconds: int, seed: int) -> None:
     commit_s = (0, 2, 10, 100000)[rng.below(4)]
     ring = 8192 if commit_s == 100000 else 64
     capacity, rate = (8192, 128)[rng.below(2)], (0, 5, 50)[rng.below(3)]
-    print(f"window={window} commit_s={commit_s} capacity={capacity} rate={rate}")
     world = World(seed, window, commit_s, ring, capacity, rate)
+    world.broker.packet_max = (1 << 20, 1024, 600, 300)[rng.below(4)]
+    print(f"window={window} commit_s={commit_s} capacity={capacity} rate={rate}", end=" ")
+    print(f"packet_max={world.broker.packet_max}")
     world.client.pid = 65000 + rng.below(536)  # so that ids wrap
     next_reading = next_weather = 0
     while world.now < seconds * 1000:

@@ -10,6 +10,7 @@ Reading at a time.
 
 from micropython import const
 
+from node.loan import let_go
 from node.reading import SIZE
 
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
@@ -21,14 +22,18 @@ class Backlog:
     """The Readings on flash, in a log of records (lib/recordlog.py). Keys are positions in it.
 
     batch_at(buffer, count, now) -> (how many of the records make one Message, that Message), or
-    None while it cannot be made. rate: Readings per second at most; 0: as many as the window takes.
+    None while it cannot be made. limits: has `backlog_rate`, Readings per second at most (0: as
+    many as the window takes), and `payload_max`, bytes in a batch of more than one Reading.
+    handover: keeps what the way carries over a reset.
     """
 
-    def __init__(self, log, batch_at, rate, batch_max=100):
+    def __init__(self, log, batch_at, limits, handover, batch_max=100):
         self._log = log
         self._batch_at = batch_at
-        self._batch_max = batch_max  # a payload of some 2 KB; larger ones gain little
-        self._rate = rate
+        self._batch_max = batch_max
+        self._handover = handover
+        self._payload_max = min(limits.payload_max, handover.get("payload", 2048))
+        self._rate = limits.backlog_rate
         self._buffer = None  # allocated when there is a backlog
         self._next = log.first
         self._flight = {}  # position -> how many records
@@ -86,10 +91,12 @@ class Backlog:
                 position += self._done.get(position, 1)
             self._next = position
             if position >= self._log.next:
-                self._buffer = None  # up to 2 KB that the next outage may have again
+                if self._buffer is not None:
+                    self._buffer = None  # up to 2 KB that the next outage may have again
+                    let_go("node.batches")
                 return None
-            if self._paced(position):
-                return None
+            if now < self._not_before and position not in self._flight:
+                return None  # what was in flight before is sent again at once
             if self._peeked is not None and self._peeked[0] == position:
                 return position, self._peeked[2]
             start, made = self._read(position)
@@ -99,15 +106,11 @@ class Backlog:
             self._arrived(position, start - position)  # damaged: nothing left to wait for
             position = start
 
-    def _paced(self, position):
-        """Whether it is too early. What was in flight before is sent again at once."""
-        return self._now < self._not_before and position not in self._flight
-
     def _read(self, position):
         """(position of what was found, (count, Message) or None)."""
-        # Sent before: the same batch again, unless there is no room for it any more.
-        most = min(self._batch_max, self._log.next - position)
-        limit = min(self._flight.get(position, most), most)
+        # Sent before: the same batch again, as it may go out under its old packet id.
+        again = self._flight.get(position)
+        limit = min(again or self._batch_max, self._log.next - position)
         for others in (self._live, self._done):  # what they name is not for this batch
             for other in others:
                 if other > position:
@@ -118,16 +121,36 @@ class Backlog:
                 self._buffer = bytearray(limit * SIZE)
             start, count = self._log.read(position, self._buffer, limit)
             made = self._batch_at(self._buffer, count, self._now) if start == position else None
+            while made and not again and made[0] > 1 and len(made[1].payload) > self._payload_max:
+                count = max(made[0] * self._payload_max // len(made[1].payload), 1)
+                self._batch_max = count
+                made = self._batch_at(self._buffer, count, self._now)
         except OSError:
             self.errors += 1
             self._not_before = self._now + _RETRY_MS
             return position, None
         except MemoryError:
-            # The heap has room, but not in a row: from now on in smaller batches.
-            self._batch_max = max(self._batch_max // 2, 1)
-            self._buffer = None
+            self.cut(None, 0)
+            if again:
+                del self._flight[position]
+                raise  # not the same again: the Link has to know
             return position, None
         return start, made
+
+    def cut(self, key, size):
+        """Smaller batches from now on: of `size` bytes, or where that is 0 of half as many
+        Readings, as the heap has room, but not in a row. Whether the batch at `key` was cut.
+        """
+        self._peeked = self._buffer = None
+        let_go("node.batches")  # of which there may be a half
+        if not size:
+            self._batch_max = max(self._batch_max // 2, 1)
+        elif self._flight.get(key, 1) > 1:
+            self._payload_max = size
+            self._handover.put("payload", size)
+            self._flight = {}  # none of them comes again as it was
+            return True
+        return False
 
     def sent(self, key):
         """The batch that begins at `key` is on its way."""

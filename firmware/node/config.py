@@ -13,7 +13,7 @@ from node.reading import INTERVAL_S
 from node.strictjson import Shape
 
 SIZE_MAX = 4096
-# The longest config has 30 members, one of them a list of four: 66 structural characters.
+# The longest config has 31 members, one of them a list of four: 68 structural characters.
 # Counted before anything is built.
 STRUCTURAL_MAX = 80
 
@@ -238,6 +238,9 @@ _KEYS = (
     ("commit_after_s", 2, _whole(2, 60, True)),
     # Readings per second at most, after an outage.
     ("backlog_rate", 0, _whole(1, 10000, True)),
+    # Bytes of a batch of Readings, for a broker that takes no longer packets (and topic and header
+    # are some 60 more). A birth and health have up to 512 themselves, and cannot be cut.
+    ("payload_max", 2048, _whole(512, 2048)),
     ("health_s", 300, _whole(10, 86400, True)),
     # None: the firmware's own list. Needed where only a time server of one's own can be reached.
     ("ntp_servers", None, _hosts),

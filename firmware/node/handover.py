@@ -6,6 +6,7 @@ power cut, and wears nothing out.
     rung      how many resets in a row the ladder has asked for (see ladder.py)
     attempts  the backoff's counts, so that a reset starts no storm
     refused   of what the config was that the node could not run by (see device/boots.py)
+    payload   the longest payload (bytes) of a batch that has got through where longer ones did not
 
 What it will not do: believe what it finds (only a CRC-32, a known name and the right type are
 believed), or write what is there already.
@@ -14,7 +15,7 @@ believed), or write what is there already.
 import json
 from binascii import crc32
 
-_TYPES = {"trial": bool, "why": str, "rung": int, "attempts": dict, "refused": int}
+_TYPES = {"trial": bool, "why": str, "rung": int, "attempts": dict, "refused": int, "payload": int}
 
 
 def seal(body):

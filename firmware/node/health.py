@@ -84,11 +84,7 @@ class Health:
         """The next is due a period from now; what fell out while the Link was down stays out."""
         self._due = self._clock.now() + self._every_ms
 
-    def done(self, key):
-        """Nothing to do: QoS 0 is not acknowledged."""
+    def done(self, key=None):
+        """Nothing to do: QoS 0 is not acknowledged, nor sent again or kept."""
 
-    def rewind(self):
-        """Nothing to do: health is not sent again."""
-
-    def save(self):
-        """Nothing to do: health is not kept."""
+    rewind = save = done

@@ -1,4 +1,4 @@
-"""The Link's policy: when to connect, what to say first, which source is next, how to leave.
+"""The Link's policy: when to connect, what to say first, which source is next.
 
 The connection itself is the client's (lib/umqtt_tls.py); what is said comes from the sources, most
 urgent first. The Link keeps which packet id carries which Message, tells the source when it has
@@ -10,6 +10,8 @@ What it will not do: encode, wait, reset anything, or give up.
 """
 
 from micropython import const
+
+from node.loan import let_go
 
 # What a person has to mend, at one end or the other. Everything else is the network's or the
 # broker's, and passes.
@@ -36,9 +38,6 @@ FLOORS_MS = {
 
 _NETWORK_LOOK_MS = const(1000)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
-_DRAIN_MS = const(5000)
-_CLOSE_LOOK_MS = const(50)  # while the broker closes
-_GOODBYE_MS = const(2000)
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
 _MANY_SHORT = const(3)
 # Another node with this id: each comes back within its back-off and throws the other out. By this
@@ -47,6 +46,8 @@ _FIGHT_MS = const(900000)
 _LATE_MS = const(60000)  # the next step connects, whatever else it may have waited for
 _STARVED_MS = const(1000)  # after a packet that there was no heap for
 _STARVED = const(60)  # of them in one connection
+_MANY_EARLY = const(3)  # connections that ended with something in flight, and without a batch
+_ASIDE = const(5)  # see blame.py
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
 # Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes, what Wi-Fi
 # needs while up, and what each answer takes until it is read.
@@ -78,7 +79,7 @@ class Link:
         self._downs = downs
         self._ladder = ladder
         self._keeps_session = not client.clean_session
-        self._in_flight = []  # (packet id, source, key), in order of sending
+        self._in_flight = []  # (packet id, source, key, size), in order of sending
         self._resume = []  # the same, from before the connection broke
         self._now = self._down_since = self._offline_at = 0
         self._no_network = None  # why, as it was said last
@@ -87,13 +88,14 @@ class Link:
         self._cause = None  # what began the outage
         self._short = 0  # connections in a row that were up for a moment only
         self._starved = 0  # packets without heap for them, since the last connection
+        self._early = 0  # connections that ended with something in flight, since the last batch
+        self._suspect = None  # see blame.py
         self._thrown = 0  # in a row that were closed by the broker before _FIGHT_MS
         self._alarm = alarm
-        self._leaving = None  # deadline of what the Link waits for before it goes
-        self._reason = None
+        self._leaving = None
         self.stopped = False
         client.on_up = self._on_up
-        client.on_down = self._on_down
+        client.on_down = self._on_ended
         client.on_ack = self._on_ack
         client.on_state = self._on_state
         client.on_refused = self._on_refused
@@ -119,13 +121,18 @@ class Link:
         return min(wait, soonest)
 
     def _not_now(self):
-        """There was no heap for a packet. If that goes on, another connection may do better, or the
-        ladder knows what to do; so if it has come between the client and the Link.
+        """There was no heap for a packet: the next batch is smaller. If that goes on, another
+        connection may do better, or the ladder knows what to do; so if it has come between the
+        client and the Link.
         """
         client = self._client
+        for source in self.sources:
+            if hasattr(source, "cut"):
+                source.cut(None, 0)
         self._starved += 1
-        if self._starved > _STARVED or (client.state == "up") != self.up:
+        if self._resume or self._starved > _STARVED or (client.state == "up") != self.up:
             client.abort()
+            client.clean_session = True  # it may not be the same Message that comes again
             self._on_down("memory")
         return _STARVED_MS
 
@@ -140,10 +147,10 @@ class Link:
             if client.state != "down":
                 client.abort()
                 self._on_down(self._network.cause)
-            if self._leaving is not None:
-                self._left(now)
+            if self._leaving:
+                self._leaving.step(now, False)
             return _NETWORK_LOOK_MS
-        if client.state == "down" and now >= self._retry_at and self._leaving is None:
+        if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
         wait = client.step(now)
         if self.up and self._status.subscription_lost(now):
@@ -155,8 +162,8 @@ class Link:
         if self._thrown and self.up and now - self._up_at >= _FIGHT_MS:
             self._thrown = self._status.rivals = 0
             self._alarm(_TAKEN, False)
-        if self._leaving is not None:
-            wait = min(wait, self._left(now))
+        if self._leaving:
+            wait = min(wait, self._leaving.step(now, self._in_flight or self._resume))
         if client.state == "down":
             wait = min(wait, max(self._retry_at - now, 0))
         return wait
@@ -175,8 +182,12 @@ class Link:
 
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
-        self._leaving = now + _DRAIN_MS
-        self._reason = reason
+        try:
+            from node.leaving import Leaving
+
+            self._leaving = Leaving(self, self._client, now, reason)
+        except MemoryError:
+            self.stopped = True  # the will says what the goodbye cannot
 
     # -- coming ------------------------------------------------------------------------------------
 
@@ -210,7 +221,7 @@ class Link:
         if not session_present:
             self._resume = []
         client.clean_session = not self._keeps_session  # a clean start was for once
-        client.window = self._bearable_window()
+        client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
         self._ladder.up(now, outage)
         self._status.up(now, outage)
 
@@ -238,6 +249,28 @@ class Link:
         self._ladder.down(now, cause)
         self._clock.failed(cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
+
+    def _on_ended(self, cause):
+        """The network or the broker has ended it. After a few ends before all was delivered,
+        Messages go one at a time: which one it is that does not get through shows then.
+        """
+        held = self._in_flight
+        if self.up and held and held[0][1] is not self._status:
+            self._early += 1
+            if self._early > _MANY_EARLY:
+                try:
+                    from node.blame import blamed
+
+                    why, self._suspect = blamed(cause, self._suspect, *held[0][1:])
+                finally:
+                    let_go("node.blame")
+                if why != cause:
+                    # The session is given up: what it has in flight would have to come again as it
+                    # was (MQTT 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).
+                    cause = why
+                    self._client.clean_session = True
+                    self._in_flight, self._resume = [], []
+        self._on_down(cause)
 
     def _bearable_window(self):
         """How many Messages may be in flight: without room for its packets Wi-Fi stands still."""
@@ -282,13 +315,13 @@ class Link:
     def _send_next(self, now):
         if self._send_from(self._status, now):
             return True
-        if self._leaving is not None and self._reason is None:
+        if self._leaving and self._leaving.said:
             return False  # the goodbye is the last word
         return self._send_again(now) or any(self._send_from(source, now) for source in self.sources)
 
     def _send_again(self, now):
         while self._resume:
-            packet_id, source, key = self._resume[0]
+            packet_id, source, key = self._resume[0][:3]
             found = source.peek(now)
             if found and found[0] == key and not self._send(source, found, packet_id):
                 return False
@@ -299,6 +332,10 @@ class Link:
 
     def _send_from(self, source, now):
         found = source.peek(now)
+        suspect = self._suspect
+        if suspect and found and suspect == [source, found[0], _ASIDE]:
+            source.sent(found[0])  # it is passed over
+            found = source.peek(now)
         return found is not None and self._send(source, found, 0)
 
     def _send(self, source, found, packet_id):
@@ -308,10 +345,10 @@ class Link:
         )
         if packet_id is None:
             return False
-        source.sent(key)
         if packet_id:
-            self._in_flight.append((packet_id, source, key))
-        else:
+            self._in_flight.append((packet_id, source, key, len(message.payload)))
+        source.sent(key)
+        if not packet_id:
             source.done(key)
         return True
 
@@ -320,39 +357,15 @@ class Link:
             if each[0] == packet_id:
                 self._in_flight.pop(index)
                 each[1].done(each[2])
+                if self._early and hasattr(each[1], "cut"):  # a batch: there is nothing longer
+                    self._early = 0
+                    self._client.window = self._bearable_window()
+                suspect = self._suspect
+                if suspect and suspect[0] is each[1]:
+                    self._suspect = None
+                    if suspect[2] == _ASIDE:
+                        each[1].done(suspect[1])  # the way carries others
                 return
-
-    # -- leaving -----------------------------------------------------------------------------------
-
-    def _left(self, now):
-        """One look at leaving. Returns when to look again, in ms."""
-        client, status = self._client, self._status
-        late = now >= self._leaving
-        if not self.up:
-            client.abort()
-            self._leave()
-        elif self._reason is not None:
-            if late or not (
-                self._in_flight or self._resume or any(each.peek(now) for each in self.sources)
-            ):
-                status.goodbye(self._reason)
-                self._reason = None
-                self._leaving = now + _GOODBYE_MS
-                return 0
-        elif status.goodbye_done:
-            if client.state == "up":
-                client.stop(now)
-            elif client.state == "down":
-                self._leave()
-            return _CLOSE_LOOK_MS
-        elif late:
-            client.abort()  # no DISCONNECT: the will says what the goodbye could not
-            self._leave()
-        return 0 if self.stopped else max(self._leaving - now, 0)
-
-    def _leave(self):
-        self._up_at = None
-        self.stopped = True
 
 
 def _kind(cause):

@@ -10,6 +10,9 @@ A source has, for the Link to pull from:
                                            0 is for work that it would do then: what waits for the
                                            Link is no reason to come back, it is peeked at anyway
     save()                                 a reset is near: keep what is not done, if it can
+    cut(key, size) -> bool                 only where Messages can be made smaller: make them no
+                                           longer than `size` (0: than the heap allows) from now on;
+                                           whether that changes the one that `key` has named
 
 `key` is an int that names the Message within its source. After `rewind` a source gives the same
 keys in the same order.

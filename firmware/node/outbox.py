@@ -58,15 +58,15 @@ class Live:
 
     def peek(self, now):
         """What was in flight when the connection broke, else the oldest that is not sent."""
-        for key, record, _, sent in self._flight:
-            if not sent:
-                return self._made(key, record, 0, now)
-        ring = self._ring
-        if not len(ring):
-            return None
-        return self._made(ring.first, ring.buffer, ring.at(ring.first), now)
-
-    def _made(self, key, buffer, offset, now):
+        for each in self._flight:
+            if not each[3]:
+                key, buffer, offset = each[0], each[1], 0
+                break
+        else:
+            ring = self._ring
+            if not len(ring):
+                return None
+            key, buffer, offset = ring.first, ring.buffer, ring.at(ring.first)
         message = self._message_at(buffer, offset, now)
         return message and (key, message)
 
@@ -105,13 +105,12 @@ class Live:
         """Commit when the oldest is due. Returns when to be called again, in ms."""
         due = self._due()
         if due is None:
-            return 60000
-        if now >= max(due, self._not_before):
-            self._not_before = 0 if self._commit() else now + _RETRY_MS
-            due = self._due()
-            if due is None:
-                return 60000
-        return max(max(due, self._not_before) - now, 0)
+            return _RETRY_MS
+        wait = max(due, self._not_before) - now
+        if wait > 0:
+            return wait
+        self._not_before = 0 if self._commit() else now + _RETRY_MS
+        return _RETRY_MS
 
     def _due(self):
         """When the oldest Reading that is not on flash has to be, in ms since boot; None: there is

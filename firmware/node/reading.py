@@ -18,6 +18,8 @@ INTERVAL_S = (2, 86400)
 # humidity     tenths of % relative humidity
 Reading = namedtuple("Reading", "boot seq ts up temperature humidity")
 
+UNKNOWN = b"null"  # as JSON has a time that nobody knows
+
 _FORMAT = "<IIIIhH"
 SIZE = 20
 

@@ -72,10 +72,16 @@ class Sampler:
         if self._slot is None:
             self._slot = self._ready = now + _POWER_UP_MS
         if not self._wait(now):
-            if self._stale(now):
-                self._refresh(now)
-            else:
+            stale = self._stale(now)
+            self._asked = now
+            self._ready = now + _PACE_MS
+            if not stale:
                 self._take(now)
+            else:
+                try:
+                    self._read()
+                except SensorError:
+                    pass  # thrown away either way; if it is out, the Reading 2 s later will say so
         return self._wait(now)
 
     def overdue(self, now):
@@ -100,15 +106,7 @@ class Sampler:
         due = now if self._wanted else max(self._slot, now)
         return due - self._asked > _FRESH_MS
 
-    def _refresh(self, now):
-        self._pace(now)
-        try:
-            self._read()
-        except SensorError:
-            pass  # thrown away either way; if the sensor is out, the Reading 2 s later will say so
-
     def _take(self, now):
-        self._pace(now)
         if now >= self._slot:
             self._slot += (now - self._slot) // self._interval_ms * self._interval_ms
             self._slot += self._interval_ms
@@ -126,7 +124,3 @@ class Sampler:
         )
         self.reads += 1
         self._on_reading(self.last)
-
-    def _pace(self, now):
-        self._asked = now
-        self._ready = now + _PACE_MS

@@ -62,7 +62,9 @@ class Supervisor:
                     due = now  # what came in may have given the others something to do
                 if reason is None:
                     wait = min(wait, due - now)
-                    reason = "shutdown" if interrupted else _first(asked)
+                    reason = "shutdown" if interrupted else None
+                    for each in asked:
+                        reason = reason or each.asked_to_leave()
                     if reason is not None:
                         link.stop(now, reason)
                         leave_by = now + _LEAVE_MS
@@ -113,11 +115,3 @@ class Supervisor:
         self._ladder.bug(self._clock.now())
         self._log("node", "bug", self.bugs)
         sys.print_exception(error)
-
-
-def _first(asked):
-    for each in asked:
-        reason = each.asked_to_leave()
-        if reason is not None:
-            return reason
-    return None

@@ -42,6 +42,9 @@ CAUSES = {
     "unavailable": "The broker says that it is not available now.",
     "connack-timeout": "The broker took the connection and says nothing: see its log.",
     "client-id-taken": "Another node uses the same device id: one of them needs another.",
+    "too-long": "The way to the broker carries no packets of that size: the node goes on with "
+    "smaller ones. Its limit is `payload_max` in the config.",
+    "undeliverable": "Something ends the connection whenever it is sent: the node goes on without.",
     "memory": "The node has too little memory for TLS; it resets itself.",
 }
 # Waiting helps against none of these.

@@ -1,0 +1,49 @@
+"""How the node leaves: what is queued first, the goodbye last, then DISCONNECT. Imported for that.
+
+It will not save anything (the Supervisor does), nor wait longer than its two deadlines.
+"""
+
+from micropython import const
+
+_DRAIN_MS = const(5000)
+_GOODBYE_MS = const(2000)
+_CLOSE_LOOK_MS = const(50)  # while the broker closes
+
+
+class Leaving:
+    """Takes the Link (`link.stopped` tells the end) out of its connection; `reason` goes into the
+    goodbye. `said`: whether that is on its way, so that nothing else may follow.
+    """
+
+    def __init__(self, link, client, now, reason):
+        self.said = False
+        self._link = link
+        self._client = client
+        self._reason = reason
+        self._until = now + _DRAIN_MS
+
+    def step(self, now, in_flight):
+        """One look; `in_flight` is whether anything is. Returns when to look again, in ms."""
+        link, client = self._link, self._client
+        status = link.sources[0]
+        late = now >= self._until
+        if not link.up:
+            link.stopped = True
+        elif not self.said:
+            if late or not (in_flight or any(each.peek(now) for each in link.sources)):
+                self.said = True
+                self._until = now + _GOODBYE_MS
+                status.goodbye(self._reason)
+                return 0
+        elif status.goodbye_done:
+            if client.state == "up":
+                client.stop(now)
+            elif client.state == "down":
+                link.stopped = True
+            return _CLOSE_LOOK_MS
+        elif late:
+            link.stopped = True  # no DISCONNECT: the will says what the goodbye could not
+        if link.stopped:
+            client.abort()
+            return 0
+        return max(self._until - now, 0)
