@@ -54,6 +54,8 @@ AGAIN: list[Callable[..., None]] = [
     test_client_faults.test_tls_deadline_is_one_for_the_whole_handshake,
     test_client_faults.test_what_is_not_there_has_a_name,
     test_client_faults.test_second_address_is_tried,
+    test_client_faults.test_each_address_has_a_deadline_of_its_own,
+    test_client_faults.test_address_that_says_nothing_is_not_the_first_one_again,
     test_client_faults.test_step_does_not_wait_for_tcp,
     test_client_faults.test_step_does_not_wait_for_tls,
     test_client_faults.test_step_does_not_wait_for_the_greeting,

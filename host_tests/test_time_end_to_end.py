@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from brokers import RunningBroker, base
 from esp32_layer import build
+from limpet.provision import Setup
 from mqtt_client import Client
 from nodes import TIMEOUT_S, Node, StartNode, at, readings, value, wait_for_readings
 from ntp_server import NtpServer
+from scripted_broker import ScriptedBroker, server_context
 
 SPEED = 10  # a gap of 10 s is one real second
 START = 1_900_000_000
@@ -165,4 +168,23 @@ def test_time_servers_of_ipv6_alone_end_in_no_reset(
         assert (value(line, "server"), value(line, "cause")) == ("fd00::1", "dns")
         running.until(" clock set ")
         wait_for_readings(operator, 1)
+    assert not running.said("node bug")
+
+
+def test_certificate_refused_for_its_dates_has_the_time_asked_for_again(
+    setup: Setup, node: StartNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After `certificate-expired` the clock asks at once, and another server than the first."""
+    context = server_context(tmp_path, setup.authority, valid=timedelta(days=-1))
+    with (
+        ScriptedBroker(context=context) as broker,
+        NtpServer(FastTime()) as first,
+        NtpServer(FastTime()) as second,
+    ):
+        monkeypatch.setenv("LIMPET_NTP", f"{first.address},{second.address}")
+        running = node(broker, speed=SPEED)
+        running.until(" link down cause=certificate-expired ")
+        second.wait_for_requests(1)
+        running.until(lambda line: len(running.said(" clock set ")) == 2)
+    assert len(first.requests) == 1
     assert not running.said("node bug")
