@@ -1,6 +1,7 @@
 """What the node keeps on flash, with the power cut everywhere. Runs under MicroPython alone.
 
-Each function prints at how many points of its scenario the power was cut.
+Each function prints at how many points of its scenario the power was cut; or, if told how, at how
+many flash refused operations: (times, (raises, done)), see refusals.py.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 from backlogs import backlog
 from device.boots import next_boot
 from device.console import store
-from device.flash import missing, read, replace
+from device.flash import access, read, replace
 from flashes import ROOT, cut_everywhere, fresh
 from node import config, settings
 from node.commands.memory import ENTRIES, Memory
@@ -18,22 +19,38 @@ from node.pairs import Pairs
 from node.reading import SIZE, Reading
 from node.telemetry import Telemetry
 from recordlog import RecordLog
+from refusals import insist, refuse_everywhere
 from ring import Ring
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PATH = ROOT + "/file"
 
 
-def replaced(size: int) -> None:
+def tried(
+    scenario: "Callable[[], Iterator]",
+    check: "Callable",
+    refusals: "tuple | None",
+    prepare: "Callable[[], None]" = lambda: None,
+) -> None:
+    """Print what cut_everywhere or refuse_everywhere returns."""
+    if refusals:
+        print(refuse_everywhere(scenario, check, prepare, *refusals))
+    else:
+        flash = fresh()
+        prepare()
+        print(cut_everywhere(flash, scenario(), check))
+
+
+def replaced(size: int, refusals: "tuple | None" = None) -> None:
     """device/flash.py: a file is the old one or the new one, and nothing is left beside it."""
 
     def scenario() -> "Iterator[bytes | None]":
         yield None
         for content in (b"a" * size, b"b" * (size // 2), b"", b"c" * size):
-            replace(PATH, content)
+            insist(replace, PATH, content)
             yield content
 
     def check(before: bytes | None, after: bytes | None) -> None:
@@ -42,17 +59,17 @@ def replaced(size: int) -> None:
         assert read(PATH) == b"later"
         assert os.listdir(ROOT) == ["file"]
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)
 
 
-def boot_counter() -> None:
+def boot_counter(refusals: "tuple | None" = None) -> None:
     """device/boots.py: no number of a boot is given twice."""
 
     def scenario() -> "Iterator[int]":
         used = 0
         yield used
         for unix in (1_800_000_000, 1_700_000_000, None, None, 1_900_000_000, None):
-            number = next_boot(PATH, unix)
+            number = insist(next_boot, PATH, unix)
             assert number > used
             used = number
             yield used
@@ -62,10 +79,10 @@ def boot_counter() -> None:
         assert number > before
         assert next_boot(PATH, None) > number
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)
 
 
-def provisioned() -> None:
+def provisioned(refusals: "tuple | None" = None) -> None:
     """device/console.py: no config, or all of it; a try that was cut leaves nothing to a later."""
 
     def told(number: int) -> "tuple[bytes, dict]":
@@ -81,12 +98,13 @@ def provisioned() -> None:
     def scenario() -> "Iterator[int]":
         os.chdir(ROOT)
         yield 0
-        store("config.json", *told(1))
+        insist(store, "config.json", *told(1))
         yield 1
+        os.chdir("/")
 
     def check(before: int, after: int) -> None:
         os.chdir(ROOT)
-        if missing("config.json"):
+        if read("config.json") is None:
             assert not before
             store("config.json", *told(2))
             assert whole(*told(2))
@@ -96,10 +114,10 @@ def provisioned() -> None:
             assert whole(*told(1))
         os.chdir("/")
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)
 
 
-def command_memory() -> None:
+def command_memory(refusals: "tuple | None" = None) -> None:
     """commands/memory.py: what was begun is known, and so is the Response once it is kept."""
     ids = [f"id-{number}" for number in range(ENTRIES + 3)]
 
@@ -110,9 +128,9 @@ def command_memory() -> None:
         memory = Memory(PATH, read, replace)
         yield known(memory)
         for number, id in enumerate(ids):
-            memory.begin(id)
+            insist(memory.begin, id)
             yield known(memory)
-            memory.finish(id, b"r" * (number * 40 + 1))
+            insist(memory.finish, id, b"r" * (number * 40 + 1))
             yield known(memory)
 
     def check(before: list, after: list) -> None:
@@ -121,10 +139,10 @@ def command_memory() -> None:
         memory.begin("later")
         assert "later" in Memory(PATH, read, replace)
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)
 
 
-def messages() -> None:
+def messages(refusals: "tuple | None" = None) -> None:
     """The Outbox's Messages: each that is due on flash is there until it is acknowledged."""
 
     def opened() -> Messages:
@@ -138,25 +156,29 @@ def messages() -> None:
         outbox.rewind()
         return found
 
+    def insisted(outbox: Messages, number: int) -> None:
+        for minutes in range(4):  # it tries again after one
+            outbox.step((number * 4 + minutes) * 60_000)
+
     def scenario() -> "Iterator[list]":
         outbox = opened()
         yield held(outbox)
         for number in range(9):
             outbox.put("a/responses", b"%d" % number * 60)
-            outbox.step(0)
+            insisted(outbox, 2 * number)
             yield held(outbox)
             if number % 3 == 2:
                 outbox.done(outbox.peek(0)[0])
-                outbox.step(0)
+                insisted(outbox, 2 * number + 1)
                 yield held(outbox)
 
     def check(before: list, after: list) -> None:
         assert held(opened()) in (before, after)
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)
 
 
-def configured() -> None:
+def configured(refusals: "tuple | None" = None) -> None:
     """The config: an interval that was set is kept, and it can always be read."""
     first = b'{"device_id": "node-1", "broker": "localhost", "username": "node-1", "password": "p",'
     first += b'"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}'
@@ -164,7 +186,7 @@ def configured() -> None:
     def scenario() -> "Iterator[int]":
         yield config.load(PATH).interval_s
         for interval_s in (60, 2, 86400):
-            settings.keep(interval_s, PATH, read, replace)
+            insist(settings.keep, interval_s, PATH, read, replace)
             yield interval_s
 
     def check(before: int, after: int) -> None:
@@ -172,9 +194,7 @@ def configured() -> None:
         assert cfg.interval_s in (before, after)
         assert cfg == config.parse(settings.changed(first, cfg.interval_s))
 
-    flash = fresh()
-    replace(PATH, first)
-    print(cut_everywhere(flash, scenario(), check))
+    tried(scenario, check, refusals, lambda: replace(PATH, first))
 
 
 class Outbox:
@@ -182,7 +202,7 @@ class Outbox:
 
     def __init__(self) -> None:
         telemetry = Telemetry("a/b", 1, 1, None)
-        self.log = RecordLog(ROOT + "/readings", SIZE, 100, 12)
+        self.log = insist(RecordLog, ROOT + "/readings", SIZE, 100, 12, access)
         self.backlog = backlog(self.log, telemetry.batch_at, batch_max=5)
         self.live = Live(Ring(SIZE, 16), self.backlog, telemetry.message_at, 2)
 
@@ -209,7 +229,7 @@ class Outbox:
         return []
 
 
-def readings() -> None:
+def readings(refusals: "tuple | None" = None) -> None:
     """The Outbox's Readings: committed ones are delivered, in order; none is made up."""
     count = 60
 
@@ -229,6 +249,8 @@ def readings() -> None:
             else:
                 waiting.add(seq)
             outbox.step(now + 3000)
+            for _ in range(3):
+                outbox.live.save()  # where flash refused it, it would be tried again in a minute
             yield set(waiting)
         assert len(waiting) > 10
 
@@ -242,4 +264,4 @@ def readings() -> None:
         assert not set(found) - set(range(count)), "made up"
         assert not outbox.log.damaged
 
-    print(cut_everywhere(fresh(), scenario(), check))
+    tried(scenario, check, refusals)

@@ -5,8 +5,10 @@ import os
 import random
 
 import vfs  # type: ignore[import-not-found]
+from device import flash as device_flash
 from flashes import ROOT, Flash, cut_everywhere, fresh, mount
 from recordlog import RecordLog
+from refusals import WAYS, Refusing, copied, refusing
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -21,7 +23,7 @@ BATCH_MAX = 14  # more than a segment holds
 
 def opened(folder: str = FOLDER) -> RecordLog:
     """The log as all cases here have it: the newest 5 records lie in a file of their own."""
-    return RecordLog(folder, SIZE, CAPACITY, SEGMENT)
+    return RecordLog(folder, SIZE, CAPACITY, SEGMENT, device_flash.access)
 
 
 def record(position: int, tag: int = 0) -> bytes:
@@ -92,7 +94,7 @@ class Model:
         """What has to hold over a reset."""
         return self.synced, self.first, self.next, self.dropped
 
-    def booted(self, log: RecordLog, before: tuple, after: tuple) -> None:
+    def booted(self, log: RecordLog, before: tuple, after: tuple, folder: str = FOLDER) -> None:
         """After a reset the log holds what `before` promised, or `after`, which was under way."""
         assert before[2] <= log.next <= after[2], "positions"
         assert before[0] <= log.first <= after[1], "first"
@@ -100,7 +102,7 @@ class Model:
         assert before[3] - max(before[1] - log.first, 0) <= log.dropped <= after[3], "dropped"
         self.read(log)
         # What a cut kept from being deleted does not stay for ever.
-        bases = segments(FOLDER)
+        bases = segments(folder)
         assert (not bases) if not len(log) else (bases[1:] or [log.next])[0] > log.first, "files"
 
     def adopt(self, log: RecordLog) -> None:
@@ -176,33 +178,61 @@ def cuts(steps: str, block_size: int) -> None:
     print(cut_everywhere(flash, scenario(), check))
 
 
-def failures(steps: str, times: int) -> None:
-    """Let flash refuse `times` operations from each one on, go on, and boot. Prints how many.
+def failures(steps: str, times: int, way: "tuple[bool, str]") -> None:
+    """Let flash refuse `times` operations from each one on, in that way (see refusals.py), go
+    on with the next step, and boot. Prints how many were tried, and how many steps were refused.
 
-    Only append and sync may say so; the next try succeeds when flash does.
+    Only append and sync may say so. What had succeeded is there for who boots right after it.
     """
     refused = point = 0
     left = -1
     while left < 0:
-        flash = fresh()
-        model = Model()
-        log = opened()
-        flash.fails(point, times)
-        for word in steps.split():
-            while True:
-                try:
-                    do(model, log, word)
-                    break
-                except OSError:
-                    assert word == "s" or word.isdigit()
-                    refused += 1
-                    model.same(log)
-        model.same(log)
-        left = flash.left()
-        mount(flash)
-        model.booted(opened(), (model.synced, model.first, model.next, 0), model.promise())
+        flash = refusing(way)
+        more, left = go_on(flash, steps, point, times)
+        refused += more
         point += 1
     print(point, refused)
+
+
+def go_on(flash: Refusing, steps: str, point: int, times: int) -> "tuple[int, int]":
+    """Do `steps` on a flash that refuses `times` operations after `point`, and 8 more after that.
+    Returns how many steps were refused, and how many operations were left before it would.
+    """
+    refused = since = 0
+    model = Model()
+    log = opened()
+    flash.fails(point, times)
+
+    def boots(folder: str) -> None:
+        promised = (model.synced, model.first, model.next, 0)
+        model.booted(opened(folder + "/log"), promised, could_be(model), folder + "/log")
+
+    for word in steps.split():
+        try:
+            do(model, log, word)
+        except OSError:
+            assert word == "s" or word.isdigit()
+            refused += 1
+            model.same(log)
+        if flash.left() < 0:
+            since += 1
+            if since < 4:
+                copied(flash, boots)
+            elif since == 4:
+                gc.collect()  # closes what could not be closed
+            elif since == 8:
+                break
+    model.same(log)
+    left = flash.left()
+    flash.fails(-1)
+    mount(flash)
+    model.booted(opened(), (model.synced, model.first, model.next, 0), could_be(model))
+    return refused, left
+
+
+def could_be(model: Model) -> tuple:
+    """The most that a boot may find: what was refused may be there."""
+    return 0, model.first, len(model.written), model.dropped
 
 
 def step(model: Model, log: RecordLog) -> None:
@@ -269,14 +299,15 @@ def random_with_cuts(seed: int, block_size: int, lives: int) -> None:
     print(cut)
 
 
-def random_with_failures(seed: int, block_size: int, lives: int) -> None:
+def random_with_failures(seed: int, lives: int) -> None:
     """Now and then flash refuses a few operations, and the log goes on. Prints what was refused."""
     random.seed(seed)
-    flash = fresh(16 * 4096 // block_size, block_size)
+    flash = refusing(WAYS[0])
     model = Model()
     before = after = model.promise()
     refused = 0
-    for _ in range(lives):
+    for life in range(lives):
+        flash.raises, flash.done = WAYS[life % len(WAYS)]
         mount(flash)
         log = opened()
         model.booted(log, before, after)
@@ -289,10 +320,12 @@ def random_with_failures(seed: int, block_size: int, lives: int) -> None:
             except OSError:
                 refused += 1
                 model.same(log)
+            if random.random() < 0.2:
+                gc.collect()  # closes what could not be closed
         flash.fails(-1)
         # What could not be put on flash may come again, and count less.
         before = (model.synced, model.first, model.next, 0)
-        after = (0, model.first, len(model.written), model.dropped)
+        after = could_be(model)
     print(refused)
 
 

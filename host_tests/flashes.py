@@ -7,8 +7,10 @@ closed by the garbage collector, which must not allocate.
 
 import errno
 import random
+import sys
 
 import vfs  # type: ignore[import-not-found]
+from device import mounting
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -21,6 +23,16 @@ if False:
 ROOT = "/flash"
 TEARS = ("none", "half", "garbage")
 _FAILED = -errno.EIO
+
+
+class Chip:
+    """The module `flashbdev` of a chip: its flash, for who mounts that anew."""
+
+    bdev: "Any" = None
+
+
+sys.modules["flashbdev"] = Chip  # type: ignore[assignment]
+mounting.ROOT = ROOT
 
 
 class Flash:
@@ -114,6 +126,7 @@ def mount(flash: Flash) -> Flash:
     """Mount it at ROOT in place of what was there: a boot. OSError when there is no littlefs."""
     unmount()
     vfs.mount(vfs.VfsLfs2(flash), ROOT)
+    Chip.bdev = flash
     return flash
 
 

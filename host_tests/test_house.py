@@ -124,6 +124,17 @@ def test_lib_knows_no_product() -> None:
     assert not breaches(sources(LIB), {"node", "device", "board", "main"})
 
 
+def test_flash_is_used_through_one_door() -> None:
+    """What node and device do to files goes through device/flash.py, which knows what to do when
+    flash refuses. While booting nothing has been refused yet, or that was the end of the boot.
+    """
+    uses = re.compile(r"(?<![\w.])open\(|os\.(remove|rename|mkdir|rmdir|listdir|stat)\(")
+    booting = {"boot.py", "main.py", "boots.py", "config.py", "dates.py"}
+    found = [path.name for path in sources(FIRMWARE) if uses.search(path.read_text())]
+    assert set(found) - booting == {"flash.py"}
+    assert "cfg.outbox_readings, None, flash.access)" in (FIRMWARE / "line.py").read_text()
+
+
 def test_line_is_short() -> None:
     """The composition root stays readable at a glance: 100 lines, a quarter of them imports."""
     assert len((FIRMWARE / "line.py").read_text().splitlines()) <= 100

@@ -1,4 +1,5 @@
 """The power is cut at every operation of flash, and torn: what was promised is there after a boot.
+So it is where flash refuses one to three operations, from each one on, and the node goes on.
 
 On a real littlefs in the real interpreter; flashes.py says how. Each cut is tried three times: none
 of the operation's bytes arrived, half of them, or garbage.
@@ -6,10 +7,18 @@ of the operation's bytes arrived, half of them, or garbage.
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from upy import REPO, run
 
 TEARS = 3
+
+# How often flash refuses, whether by an exception, as a chip's does, and how much of it it does
+# nevertheless: one way for each test, and all of them where REFUSALS=full says so.
+FULL = os.environ.get("REFUSALS") == "full"
+WAYS = [(raises, done) for raises in (True, False) for done in ("none", "half", "all")]
+REFUSALS = [(times, way) for times in (1, 2, 3) for way in WAYS] if FULL else [(2, WAYS[0])]
 
 # What is done to a log with segments of 10 and a bound of 40: see cases_recordlog.run.
 LOG = {
@@ -47,13 +56,22 @@ def test_log_of_larger_records_keeps_what_it_promised(size: int) -> None:
     assert tried(f"all, {size} bytes", f"log.SIZE = {size}; log.cuts({LOG['all']!r}, 4096)") > 300
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        *("replaced(8)", "replaced(3000)", "boot_counter()", "command_memory()"),
-        *("messages()", "configured()", "readings()", "provisioned()"),
-    ],
-)
+CALLS = [
+    *("replaced(8)", "replaced(3000)", "boot_counter()", "command_memory()"),
+    *("messages()", "configured()", "readings()", "provisioned()"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_node_keeps_what_it_promised(call: str) -> None:
     """The function, whose own docstring says what holds, finds it so after each cut."""
     assert tried(call, f"node.{call}") > 20
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_node_keeps_what_it_promised_though_flash_refuses(call: str) -> None:
+    """The same for who boots after flash has refused operations, up to three in a row."""
+    for refusal in REFUSALS:
+        told = call.replace(")", f", refusals={refusal})").replace("(, ", "(")
+        script = f"import cases_power_cuts as node\nnode.{told}"
+        assert int(run(script, path=[REPO / "host_tests"], heap="8m").split()[-1]) > 6

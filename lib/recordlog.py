@@ -34,18 +34,28 @@ class RecordLog:
     Flash: record_size + 4 bytes per record and 5 blocks. Heap: 4 bytes per segment and one record.
 
     segment_records  at most that many share a file; else a block's worth, but <= capacity / 8
+    access           access(what, *arguments) calls what(*arguments), which uses files: for who has
+                     to do something about flash that refuses (littlefs: mount it anew)
     first, next      held are first <= position < next; they go on counting over a reset
     dropped          records that the bound took, a segment at a time; survives a reset
     damaged          held records that `read` had to skip since opening, each counted once
     """
 
-    def __init__(self, folder, record_size, capacity, segment_records=None):
+    def __init__(
+        self,
+        folder,
+        record_size,
+        capacity,
+        segment_records=None,
+        access=lambda what, *arguments: what(*arguments),
+    ):
         slot_size = record_size + 4
         if segment_records is None:
             segment_records = max(1, min(_BLOCK // slot_size, capacity // 8))
         if record_size < 1 or not 1 <= segment_records <= capacity:
             raise ValueError("sizes must be at least 1, a segment at most the capacity")
         self.first = self.next = self.dropped = self.damaged = 0
+        self._access = access
         self._folder = folder
         self._capacity = capacity
         self._segment_records = segment_records
@@ -56,7 +66,11 @@ class RecordLog:
         self._sealed = False  # the last segment takes no more: a file beyond it may have been begun
         self._dirty = False  # the state on flash is older than `first` and `dropped`
         self._examined = 0  # before this position, damage has been counted
-        self._recover()
+        try:
+            access(self._recover)
+        except OSError:  # most likely there is no folder yet
+            access(os.mkdir, folder)
+            access(self._recover)
 
     def __len__(self):
         return self.next - self.first
@@ -73,7 +87,7 @@ class RecordLog:
         """
         if not 1 <= count <= self._capacity or count * len(self._record) > len(records):
             raise ValueError("not that many records")
-        self._store(memoryview(records), count)
+        self._access(self._store, memoryview(records), count)
         self.next += count
         while len(self) > self._capacity:
             self.drop_oldest()
@@ -86,18 +100,23 @@ class RecordLog:
         ends or a damaged one follows; 0 when there is none up to `next`, and then start == next.
         OSError when flash cannot be read, ValueError when `buffer` is too short. No erases.
         """
-        size = len(self._record)
-        if not 0 < count * size <= len(buffer):
+        if not 0 < count * len(self._record) <= len(buffer):
             raise ValueError("buffer too short")
+        return self._access(self._read, position, buffer, count)
+
+    def _read(self, position, buffer, count):
+        slot, size = self._slot, len(self._record)
         start = max(position, self.first)
         while start < self.next:
             index = self._index(start)
             base, end = self._bases[index], self._end(index)
             number = 0
             with open(self._path(base), "rb") as file:
-                file.seek((start - base) * len(self._slot))
+                file.seek((start - base) * len(slot))
                 while number < count and start + number < end:
-                    if self._whole(file, start + number):
+                    whole = file.readinto(slot) == len(slot)
+                    crc = crc32(self._record, start + number)
+                    if whole and struct.unpack_from("<I", slot, size)[0] == crc:
                         buffer[number * size : (number + 1) * size] = self._record
                         number += 1
                     elif number:
@@ -132,13 +151,7 @@ class RecordLog:
     def sync(self):
         """Put on flash what was forgotten and dropped. OSError: it is not there. 0.07 erases."""
         if self._dirty:
-            path = self._folder + "/state"
-            state = struct.pack(_STATE, self.first, self.dropped)
-            with open(path + ".tmp", "wb") as file:
-                file.write(state + struct.pack("<I", crc32(state)))
-                file.flush()
-            os.rename(path + ".tmp", path)
-            self._dirty = False
+            self._access(self._save)
         self._free()
 
     def drop_oldest(self):
@@ -155,6 +168,15 @@ class RecordLog:
         except OSError:
             self._free()  # perhaps there was no room even for the state; this makes some
         return number
+
+    def _save(self):
+        path = self._folder + "/state"
+        state = struct.pack(_STATE, self.first, self.dropped)
+        with open(path + ".tmp", "wb") as file:
+            file.write(state + struct.pack("<I", crc32(state)))
+            file.flush()
+        os.rename(path + ".tmp", path)
+        self._dirty = False
 
     def _store(self, records, count):
         if self._bases and not self._sealed:
@@ -181,8 +203,7 @@ class RecordLog:
         if not self._write(base, moved, records, count):
             return False
         # While the small one is there, it hides the copy: an error or a cut here undoes the append.
-        os.remove(self._path(last))
-        self._bases.pop()
+        self._remove(-1)
         return True
 
     def _write(self, base, moved, records, count):
@@ -201,13 +222,6 @@ class RecordLog:
             file.flush()  # closing does it on littlefs; the unix port calls fsync only here
         return True
 
-    def _whole(self, file, position):
-        """Whether the next slot of `file`, now in `_slot`, is the record of that position."""
-        if file.readinto(self._slot) != len(self._slot):
-            return False
-        crc = struct.unpack_from("<I", self._slot, len(self._record))[0]
-        return crc == crc32(self._record, position)
-
     def _index(self, position):
         index = len(self._bases) - 1
         while self._bases[index] > position:
@@ -220,22 +234,30 @@ class RecordLog:
     def _path(self, base):
         return "%s/%08x" % (self._folder, base)
 
+    def _remove(self, index):
+        path = self._path(self._bases[index])
+        try:
+            self._access(os.remove, path)
+        except OSError:
+            # Flash may have refused what it has done nevertheless.
+            if path[-8:] in self._access(os.listdir, self._folder):
+                raise
+        self._bases.pop(index)
+
     def _free(self):
         try:
             while self._bases and self._end(0) <= self.first:
-                os.remove(self._path(self._bases[0]))
-                self._bases.pop(0)
+                self._remove(0)
         except OSError:
             pass  # next time
 
     def _recover(self):
-        try:
-            os.mkdir(self._folder)
-        except OSError:
-            pass  # it is there, or listing it says what is wrong
         names = os.listdir(self._folder)
         if "state" in names:
-            self._load()
+            with open(self._folder + "/state", "rb") as file:
+                state, crc = file.read(8), file.read(5)
+            if len(state) == 8 and crc == struct.pack("<I", crc32(state)):
+                self.first, self.dropped = struct.unpack(_STATE, state)
         digits = "0123456789abcdef"
         self._bases = sorted(int(n, 16) for n in names if len(n) == 8 and not n.strip(digits))
         if self._bases:
@@ -244,9 +266,3 @@ class RecordLog:
             self.first = max(self.first, self._bases[0])
         self.next = max(self.first, self.next)
         self._free()
-
-    def _load(self):
-        with open(self._folder + "/state", "rb") as file:
-            state, crc = file.read(8), file.read(5)
-        if len(state) == 8 and crc == struct.pack("<I", crc32(state)):
-            self.first, self.dropped = struct.unpack(_STATE, state)

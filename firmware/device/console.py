@@ -14,7 +14,7 @@ from micropython import const, kbd_intr
 from node.log import logger
 from node.version import VERSION
 
-from device.flash import replace
+from device.flash import access, replace
 
 _CTRL_C = const(3)
 # A UART at 115,200 baud holds 22 ms of what it hears (260 bytes, ports/esp32/mphalport.c), and has
@@ -109,9 +109,9 @@ def store(path, text, files):
     The config comes last, and by its rename: until then the node has none. What another attempt
     left is removed first, as there is a key in it. OSError.
     """
-    for name in os.listdir():
+    for name in access(os.listdir):
         if name.split("-")[0] in ("ca", "cert", "key") and ".der" in name:
-            os.remove(name)
+            access(os.remove, name)
     for name, data in files.items():
         replace(name, data)
     replace(path, text)

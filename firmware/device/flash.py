@@ -7,25 +7,42 @@ costs about two erases (90 ms).
 import errno
 import os
 
+_stale = False
+
+
+def access(what, *arguments):
+    """Call `what`, which reads or writes files, and return what that returns.
+
+    All that the node does on flash goes through here. When flash has refused an operation, littlefs
+    holds in RAM what is not on flash, and what is written on top of that is lost later although it
+    was said to be there (docs/notes/flash.md). So the flash is mounted anew before it is used
+    again. OSError: refused, or it cannot be mounted.
+    """
+    global _stale
+    if _stale:
+        try:
+            from device.mounting import renew
+
+            renew()
+        except (ImportError, MemoryError):
+            raise OSError(errno.EIO)
+        _stale = False
+    try:
+        return what(*arguments)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            _stale = True
+        raise
+
 
 def read(path):
-    """The whole file as bytes, or None when there is none."""
+    """The whole file as bytes, or None when there is none, for certain. OSError."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return access(_file, path)
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
         return None
-
-
-def missing(path):
-    """Whether there is no such file, for certain: one that cannot be read is there."""
-    try:
-        os.stat(path)
-    except OSError as error:
-        return error.errno == errno.ENOENT
-    return False
 
 
 def replace(path, data):
@@ -34,14 +51,20 @@ def replace(path, data):
     littlefs swaps a file in one step by rename, and a close has put all of it on flash before.
     What a cut may leave behind is `path.tmp`, which the next `replace` overwrites.
     """
-    scratch = path + ".tmp"
     try:
-        with open(scratch, "wb") as file:
-            file.write(data)
-        os.rename(scratch, path)
+        access(_file, path, data)
     except OSError:
         try:
-            os.remove(scratch)
+            access(os.remove, path + ".tmp")
         except OSError:
             pass  # it was not there, or the flash is as bad as the caller is about to hear
         raise
+
+
+def _file(path, data=None):
+    if data is None:
+        with open(path, "rb") as file:
+            return file.read()
+    with open(path + ".tmp", "wb") as file:
+        file.write(data)
+    os.rename(path + ".tmp", path)

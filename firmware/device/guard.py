@@ -52,7 +52,7 @@ def run():
     crashes.begin(cause)
     node = hard = None
     try:
-        if flash.missing("config.json"):
+        if flash.read("config.json") is None:
             from device.console import provisioned
 
             if provisioned("config.json", handover):
