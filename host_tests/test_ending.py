@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from brokers import fields
+from brokers import RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
 from limpet.provision import Setup
-from tool import LIMPET, TIMEOUT_S
+from scripted_device import ScriptedDevice
+from tool import LIMPET, TIMEOUT_S, Tool
 from virtual_board import VirtualBoard
 
 FULL = Path("/dev/full")
@@ -152,16 +153,15 @@ def test_thread_that_ends_ends_all(
     assert done.stderr.endswith("and all with it: ValueError.\nThis is a bug: report it.\n")
 
 
-def test_sigterm_is_a_clean_end(words: Callable[[str], list[str]]) -> None:
+def test_sigterm_is_a_clean_end(broker: RunningBroker) -> None:
     """A service manager's way to end it leaves no traceback and no node."""
-    with subprocess.Popen(
-        [str(LIMPET), *words("watch")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(2)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=TIMEOUT_S)
-    assert (process.returncode, out, err) == (0, "", "")
+    where = ("--dir", broker.setup.layout.root, "--port", str(broker.port))
+    with Tool("watch", *where) as tool, ScriptedDevice(broker) as device:
+        device.says("status", b"{}", retain=True)
+        said = tool.wait_for("status {}")
+        tool.process.send_signal(signal.SIGTERM)
+        assert tool.end() == 0
+    assert tool.text.splitlines() == said.splitlines()
 
 
 INTERRUPTED = """

@@ -15,6 +15,7 @@ from brokers import KIND, RunningBroker, base, fields
 from limpet.authority import load
 from limpet.layout import Layout
 from limpet.operating import payloads
+from limpet.operating.operators import operator_identity
 from limpet.provision import Setup
 from mqtt_client import Client
 from scripted_device import ScriptedDevice
@@ -302,6 +303,8 @@ def test_operator_of_another_tool(broker: RunningBroker) -> None:
         pair = load(layout.operators / f"{name}.key", layout.operators / f"{name}.crt")
         return broker.client(name, identity=pair)
 
+    free = operator_identity(layout.root)  # the one that the tool will take
+    free.release()
     with watch(broker) as tool, ScriptedDevice(broker) as device:
         device.says("status", b"{}", retain=True)
         tool.wait_for("status {}")
@@ -311,9 +314,9 @@ def test_operator_of_another_tool(broker: RunningBroker) -> None:
         assert not first.closed
         assert "connection lost" not in tool.text
         for back in (1, 2, 3):
-            other("operator-2").connect()
+            other(free.name).connect()
             tool.wait_for(_again(back))
-    assert "client-id-taken? Somebody else with operator-2.crt throws us out" in tool.text
+    assert f"client-id-taken? Somebody else with {free.name}.crt throws us out" in tool.text
 
 
 def test_interrupted_by_a_terminal(broker: RunningBroker) -> None:
