@@ -57,11 +57,11 @@ def join(handover, crashes):
     clock, unix, net = board.clock, board.clock.unix, board.network
     log = logger(clock.now)
     try:
-        cfg = settings.load(CONFIG)
+        cfg = settings.load(CONFIG, net.cause is not None)
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
     except ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
-        handover.put("why", "config:" + error.field)
+        handover.put("why", ":".join(("config", error.field)))
         return board.halt()
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))

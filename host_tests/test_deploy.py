@@ -289,7 +289,10 @@ def test_replace_makes_it_another_device(bench: Bench, virtual_board: Make) -> N
 
 def test_bad_folder_is_refused_before_the_port_is_opened(bench: Bench) -> None:
     """A config without Wi-Fi, and one that the node would refuse."""
-    for change, cause in (({"wifi_ssid": None}, "names no Wi-Fi"), ({"port": 0}, "port must be")):
+    for change, cause in (
+        ({"wifi_ssid": None}, "names no Wi-Fi: wifi_ssid must"),
+        ({"port": 0}, "port must be"),
+    ):
         bench.config(**{"wifi_password": None} | change)
         with pytest.raises(Problem, match=cause):
             deploy("esp32_devkit", port="/nowhere", directory=bench.setup.layout.root)

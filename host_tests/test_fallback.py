@@ -1,5 +1,5 @@
 """A config that the node refuses, on the virtual board: ten minutes for who can mend it, and then
-what was good before. But for the last two tests line.py is a small one that knows few keys.
+what was good before. But for the last three tests line.py is a small one that knows few keys.
 """
 
 from __future__ import annotations
@@ -181,3 +181,14 @@ def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:
     assert line.endswith("why=config:colour")
     board.power_cut()
     assert board.files()["/config.json"] == good
+
+
+def test_board_with_wifi_has_to_be_told_its_network(tmp_path: Path, virtual_board: Make) -> None:
+    """A config without one is refused there, by field and rule; the laptop's Board takes it."""
+    setup = Setup(tmp_path / "dev")
+    setup.device(fields("node-1"))
+    board = virtual_board(
+        files=flash_files(facts("esp32_devkit"), setup.layout.device("node-1")), haste=HASTE
+    )
+    board.wait_for("config refused field=wifi_ssid rule=must be given: the Board has Wi-Fi")
+    board.wait(lambda: "watchdog" in board.starts)

@@ -67,7 +67,7 @@ except OSError as error:
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a device."""
     setup = Setup(tmp_path_factory.mktemp("setup") / "dev")
-    setup.device(fields("node-1"))
+    setup.device(fields("node-1") | {"wifi_ssid": "beach"})
     return setup.layout.device("node-1")
 
 
@@ -219,7 +219,6 @@ def test_command(tmp_path: Path, device: Path) -> None:
         "0x200000  14,336.0 KB  vfs.bin: ",
         " KB  code, ",
         " KB  node-1: config.json, 3 for TLS",
-        "Its config.json names no Wi-Fi",
         "Its broker is 127.0.0.1, on a chip the chip itself: limpet provision node-1 --broker",
         " KB  once it has started",
     ):
@@ -254,9 +253,13 @@ def test_command_without_micropython(
 def test_command_refuses(tmp_path: Path, device: Path) -> None:
     """What is wrong is said in two sentences, and nothing is made."""
     firmware = fitting(facts("esp32_devkit"), tmp_path)
+    setup = Setup(tmp_path / "dev")
+    setup.device(fields("node-2"))
+    laptop = setup.layout.device("node-2")
     cases: list[tuple[list[str | Path], str]] = [
         (["esp32_devkit", "--device", "node-404"], "There is no device node-404."),
         (["esp32_devkit", "--device", tmp_path / "no"], "no/config.json cannot be read"),
+        (["esp32_devkit", "--device", laptop], "names no Wi-Fi: wifi_ssid must be given"),
         (["esp99", "--device", device], "There is no board esp99."),
         (["esp32_devkit", "--flash", "5"], "A flash of 5 MB"),
         (["esp32c3_devkitm", "--firmware", firmware], "it is for the ESP32, and the board has"),

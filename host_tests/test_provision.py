@@ -273,6 +273,57 @@ def test_reserved_names(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "host", "field", "rule"),
+    [
+        ("--broker", "192.168.001.010", "broker", "must be four numbers up to 255"),
+        ("--broker", "192.168.1", "broker", "must be four numbers up to 255"),
+        ("--broker", "192.168.1.300", "broker", "must be four numbers up to 255"),
+        ("--broker", "0x7f000001", "broker", "must be four numbers up to 255"),
+        ("--broker", "ADDRESS", "broker", "must be the address itself"),
+        ("--server-name", "ADDRESS", "server_hostname", "must be the address itself"),
+        ("--server-name", "192.168.1", "server_hostname", "must be four numbers up to 255"),
+    ],
+)
+def test_address_that_is_none_is_refused_by_field_and_rule(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    host: str,
+    field: str,
+    rule: str,
+) -> None:
+    """What each resolver would read in its own way, and the word that README.md has; nothing made.
+
+    Of several names of the broker each is looked at, as each goes into its certificate.
+    """
+    names = {"broker": "broker.example"} | (
+        {"broker": host} if option == "--broker" else {"server_name": [host]}
+    )
+    with pytest.raises(Problem) as refusal:
+        provision("node-2", out=tmp_path / "dev", **names)
+    assert refusal.value.cause.startswith(f"{field}: {rule}")
+    assert not (tmp_path / "dev").exists()
+    with pytest.raises(Problem, match=f"server_name: {rule}"):
+        provision("node-2", out=tmp_path / "dev", server_name=["broker.example", host])
+    assert not (tmp_path / "dev").exists()
+    assert not capsys.readouterr().out
+
+
+def test_device_without_wifi_is_told_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its broker is not on its own machine, so it may be for a Board with Wi-Fi."""
+    monkeypatch.setenv("WIFI_PASSWORD", "")
+    lacks = "has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME"
+    provision("node-1", out=tmp_path / "dev")
+    assert lacks not in capsys.readouterr().out
+    provision("node-2", out=tmp_path / "dev", broker="broker.example")
+    assert f"node-2: {lacks}" in capsys.readouterr().out
+    provision("node-2", out=tmp_path / "dev", wifi_ssid="beach")
+    assert lacks not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("field", "change"),
     [
         ("org", {"org": "/limpet"}),

@@ -55,7 +55,7 @@ def begin(handover):
     or other code there, put in use what was good before; if nothing was, leave it. OSError.
     """
     refused, slot = handover.take("refused"), sys.path[0]
-    if refused is None or reset_cause() != "watchdog" or refused != _seal(slot):
+    if refused is None or reset_cause() != "watchdog" or refused != _seal():
         return
     last = slot + "/config.last"
     if read(last) not in (None, read(_CONFIG)):
@@ -63,10 +63,10 @@ def begin(handover):
         # By rename, which a full flash takes as well; `keep` makes a new copy.
         os.rename(last, _CONFIG)
         return
-    other = "a" if slot == "/b" else "b"
+    other = "a" if slot[1] == "b" else "b"
     if read("/%s/files.json" % other) is not None:
         print("limpet: the config was refused, back to slot", other)
-        replace("/slot", other.encode() + b"\n")
+        replace("slot", other.encode() + b"\n")
         reset()
 
 
@@ -77,7 +77,7 @@ def keep(taken, handover):
     slot = sys.path[0]
     if not taken:
         print("limpet: starts again in 10 minutes")
-        handover.put("refused", _seal(slot))
+        handover.put("refused", _seal())
         watchdog(_CONSOLE_MS)
     elif slot in ("/a", "/b"):
         try:
@@ -88,6 +88,7 @@ def keep(taken, handover):
             pass  # without room there is the copy before, or none: no reason not to run
 
 
-def _seal(slot):
+def _seal():
     """Of code and config: a number, by which others are told from these. None without slots."""
+    slot = sys.path[0]
     return crc32(slot.encode() + (read(_CONFIG) or b"")) if slot in ("/a", "/b") else None

@@ -38,7 +38,8 @@ def joined(handover, crashes):
     del line.join
     boots.keep(node, handover)
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity", "node.settings", "tls_context")
+    let_go("line", "device.boots", "device.identity")
+    let_go("node.settings", "node.version", "tls_context")
     return node
 
 

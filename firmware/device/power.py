@@ -12,20 +12,21 @@ bytes. After a power cut it is noise that looks empty at best.
 
 import machine
 
-# The ESP32 reports a brownout as a power-on (MicroPython 1.29, modmachine.c), so the two cannot be
-# told apart here.
-_CAUSES = {
-    machine.PWRON_RESET: "power-on",
-    machine.HARD_RESET: "hard",
-    machine.WDT_RESET: "watchdog",
-    machine.DEEPSLEEP_RESET: "deep-sleep",
-    machine.SOFT_RESET: "soft",
-}
-
 
 def reset_cause():
-    """One of power-on, hard, watchdog, deep-sleep, soft, and unknown."""
-    return _CAUSES.get(machine.reset_cause(), "unknown")
+    """One of power-on, hard, watchdog, deep-sleep, soft, and unknown.
+
+    The ESP32 reports a brownout as a power-on (MicroPython 1.29, modmachine.c), so the two cannot
+    be told apart here.
+    """
+    causes = {
+        machine.PWRON_RESET: "power-on",
+        machine.HARD_RESET: "hard",
+        machine.WDT_RESET: "watchdog",
+        machine.DEEPSLEEP_RESET: "deep-sleep",
+        machine.SOFT_RESET: "soft",
+    }
+    return causes.get(machine.reset_cause(), "unknown")
 
 
 def reset(hard=True):

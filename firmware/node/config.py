@@ -17,34 +17,28 @@ SIZE_MAX = 4096
 # Counted before anything is built.
 STRUCTURAL_MAX = 80
 
-# These names are people and servers in the broker's access rules.
-RESERVED_IDS = ("admin", "operator", "limpet", "monitor", "watch", "root", "broker")
+# These names are people and servers in the broker's access rules. One text, as those below:
+# MicroPython keeps every short one for good.
+RESERVED_IDS = "admin operator limpet monitor watch root broker"
 
 # A round of silent time servers takes 2 s each.
 HOSTS_MAX = 4
 
 # Brokers where anybody reads what anybody sends; the names below these domains count too.
 PUBLIC_BROKERS = (
-    "mosquitto.org",
-    "broker.hivemq.com",
-    "mqttdashboard.com",
-    "emqx.io",
-    "eclipseprojects.io",
-    "iot.eclipse.org",
-    "mqtthq.com",
-    "mqtt.cool",
-    "mosca.io",
-    "fluux.io",
-    "bevywise.com",
+    "mosquitto.org broker.hivemq.com mqttdashboard.com emqx.io eclipseprojects.io iot.eclipse.org "
+    "mqtthq.com mqtt.cool mosca.io fluux.io bevywise.com"
 )
+
+WIFI_RULE = "must be given: the Board has Wi-Fi"
 
 _REQUIRED = ()
 _ENOENT = 2  # on every port
 
 
-def load(path):
-    """Config in the file at `path` (str). Raises ConfigError, and OSError for one that is there and
-    cannot be read.
+def load(path, wifi=False):
+    """Config in the file at `path` (str), for `wifi` see `parse`. Raises ConfigError, and OSError
+    for a file that is there and cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -56,11 +50,13 @@ def load(path):
         if error.errno != _ENOENT:
             raise  # the flash fails: another boot may read it
         raise ConfigError(path, "cannot be read")
-    return parse(data)
+    return parse(data, wifi)
 
 
-def parse(text):
-    """Config from JSON (bytes or str). Raises ConfigError(field, rule)."""
+def parse(text, wifi=False):
+    """Config from JSON (bytes or str). `wifi`: whether it is for a Board that has to be told its
+    network. Raises ConfigError(field, rule).
+    """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > SIZE_MAX:
         raise ConfigError("config", "at most %d bytes" % SIZE_MAX)
@@ -75,6 +71,8 @@ def parse(text):
             raise ConfigError(_shown(name), "unknown key")
     config = Config(*[_value(values, key) for key in _KEYS])
     _check_together(config)
+    if wifi and config.wifi_ssid is None:
+        raise ConfigError("wifi_ssid", WIFI_RULE)
     return config
 
 
@@ -91,16 +89,13 @@ def is_loopback(host):
     """True for localhost, 127.0.0.0/8 and ::1 (str) as written: 127.1 or 0177.0.0.1 are not."""
     if host.lower() == "localhost" or host == "::1":
         return True
-    octets = host.split(".")
-    if len(octets) != 4 or octets[0] != "127":
-        return False
-    return all(o.isdigit() and int(o) < 256 and str(int(o)) == o for o in octets)
+    return _is_ipv4(host) and int(host.split(".")[0]) == 127
 
 
 def is_public(host):
     """True when `host` (str) is, or is below, one of PUBLIC_BROKERS."""
     host = host.lower()
-    return any(host == name or host.endswith("." + name) for name in PUBLIC_BROKERS)
+    return any(host == name or host.endswith("." + name) for name in PUBLIC_BROKERS.split())
 
 
 def _value(values, key):
@@ -177,23 +172,58 @@ def _part(value):
 
 
 def _device_id(value):
-    return _part(value) or ("is a reserved name" if value in RESERVED_IDS else None)
+    return _part(value) or ("is a reserved name" if value in RESERVED_IDS.split() else None)
 
 
-def _host(value):
-    if not isinstance(value, str):
+def _host(host):
+    """The rule that `host` breaks as a host name or an address, or None."""
+    if not isinstance(host, str):
         return "must be a string"
-    if not 1 <= len(value) <= 253:
+    if not 1 <= len(host) <= 253:
         return "must have 1 to 253 characters"
-    if value.count(":") == 1:
+    if host == "ADDRESS":
+        return "must be the address itself, not the word for it"
+    if host.count(":") == 1:
         return "must not contain the port"
-    address = ":" in value
-    for char in value.lower():
-        if char not in ("0123456789abcdef:." if address else _HOST_CHARACTERS):
-            return "must be a host name or an IP address and nothing else"
-    if not address and any(not p or p[0] == "-" or p[-1] == "-" for p in value.split(".")):
+    host = host.lower()
+    address = ":" in host
+    if not _only(host, _IPV6 if address else _CHARACTERS):
+        return "must be a host name or an IP address and nothing else"
+    if address:
+        return None if _is_ipv6(host) else "must be an IPv6 address in full, or with one ::"
+    labels = host.split(".")
+    if any(not each or each[0] == "-" or each[-1] == "-" for each in labels):
         return "must be a host name: letters, digits and hyphens between dots"
+    last = labels[-1]
+    if (last.isdigit() or (last[:2] == "0x" and _only(last[2:], _HEX))) and not _is_ipv4(host):
+        return "must be four numbers up to 255, without leading zeros: no name ends in a number"
     return None
+
+
+def _only(text, characters):
+    return all(each in characters for each in text)
+
+
+def _is_ipv4(host):
+    octets = host.split(".")
+    return len(octets) == 4 and all(
+        each.isdigit() and len(each) < 4 and str(int(each)) == each and int(each) < 256
+        for each in octets
+    )
+
+
+def _is_ipv6(host):
+    """Whether hexadecimal digits, colons and dots are one (RFC 4291, 2.2)."""
+    last = host.rpartition(":")[2]
+    if "." in last:
+        if not _is_ipv4(last):
+            return False
+        host = host[: -len(last)] + "0:0"
+    halves = host.split("::")
+    groups = [each for half in halves if half for each in half.split(":")]
+    if len(halves) > 2 or not all(0 < len(each) < 5 and "." not in each for each in groups):
+        return False
+    return len(groups) == 8 if len(halves) == 1 else len(groups) < 8
 
 
 def _hosts(value):
@@ -208,7 +238,9 @@ def _hosts(value):
     return None
 
 
-_HOST_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
+_HEX = "0123456789abcdef"
+_IPV6 = "0123456789abcdef:."
+_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
 _LOOPBACK = "localhost, 127.0.0.0/8 or ::1"
 
 # Name, default, rule; in the order of Config's fields.

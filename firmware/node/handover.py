@@ -15,8 +15,6 @@ believed), or write what is there already.
 import json
 from binascii import crc32
 
-_TYPES = {"trial": bool, "why": str, "rung": int, "attempts": dict, "refused": int, "payload": int}
-
 
 def seal(body):
     """`body` (bytes) behind its CRC-32, 4 bytes, big-endian."""
@@ -40,9 +38,11 @@ class Handover:
             found = json.loads(unseal(data) or b"{}")
         except ValueError:
             found = None
+        types = {"trial": bool, "why": str, "rung": int, "attempts": dict}
+        types["refused"] = types["payload"] = int
         if isinstance(found, dict):
             for name, value in found.items():
-                if type(value) is _TYPES.get(name):
+                if type(value) is types.get(name):
                     self._values[name] = value
 
     def get(self, name, default=None):

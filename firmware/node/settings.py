@@ -9,12 +9,14 @@ import json
 from node.loan import let_go
 
 
-def load(path):
-    """The Config in the file at `path`. Raises ConfigError."""
+def load(path, wifi):
+    """The Config in the file at `path`; `wifi` is whether the Board has to be told its network.
+    Raises ConfigError, and OSError of flash.
+    """
     from node import config
 
     try:
-        return config.load(path)
+        return config.load(path, wifi)
     finally:
         let_go("node.config", "node.strictjson", "node.levels")
 

@@ -135,7 +135,11 @@ class Setup:
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
-        return config.load(str(self.layout.device(device_id) / "config.json"))
+        path = self.layout.device(device_id) / "config.json"
+        try:
+            return config.load(str(path))
+        except OSError:
+            raise errors.ConfigError(str(path), "cannot be read") from None
 
     def _register(self, checked: Any) -> None:
         self.layout.register(checked.device_id, _base(checked))
@@ -253,6 +257,9 @@ def provision(
     fields = _DEFAULTS | given
     try:
         check({"device_id": device} | fields | login)
+        for name in server_name or ():
+            if fault := config.fault("server_hostname", name):
+                raise errors.ConfigError("server_name", fault)
         setup = Setup(out, [fields["broker"], *(server_name or ())])
         known = not setup.device({"device_id": device} | fields | login)
         changed = setup.change(device, given) if known else []
@@ -270,12 +277,21 @@ def provision(
             print(f"{device}: username and password were set")
         if changed:
             print(f"{device}: its config has another {', '.join(changed)}")
+        _without_wifi(setup, device)
         _mosquitto(setup, device, broker_config is not None)
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:
         _print_line(setup.layout.device(device))
     return 0
+
+
+def _without_wifi(setup: Setup, device: str) -> None:
+    """Say what a device lacks that may be meant for a Board with Wi-Fi."""
+    with contextlib.suppress(errors.ConfigError):
+        found = setup.config(device)
+        if found.wifi_ssid is None and not config.is_loopback(found.broker):
+            print(f"{device}: has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME")
 
 
 def _mosquitto(setup: Setup, device: str, wanted: bool) -> None:

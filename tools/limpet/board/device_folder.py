@@ -85,6 +85,16 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
     return DeviceFolder(folder, found.device_id, expires, _config(text, path), files)
 
 
+def for_wifi(found: DeviceFolder) -> DeviceFolder:
+    """Return the device if it is one for a Board with Wi-Fi: told its network. Raises Problem."""
+    if found.config.wifi_ssid is None:
+        raise Problem(
+            f"The config of {found.device_id} names no Wi-Fi: wifi_ssid {config.WIFI_RULE}.",
+            f"Name it: limpet provision {found.device_id} --wifi-ssid NAME.",
+        )
+    return found
+
+
 def _config(data: bytes, path: Path) -> Any:
     try:
         return config.parse(data)

@@ -22,7 +22,7 @@ from rich.console import Console
 from limpet import private
 from limpet.board import file_system, heap
 from limpet.board.board_facts import BLOCK, BoardFacts, facts
-from limpet.board.device_folder import CONFIG, DeviceFolder, checked
+from limpet.board.device_folder import CONFIG, DeviceFolder, checked, for_wifi
 from limpet.board.micropython_download import downloaded
 from limpet.board.micropython_image import MicroPythonImage, opened
 from limpet.board.node_files import code_files, flash_files
@@ -118,11 +118,12 @@ def _json(value: object) -> bytes:
 def device_folder(wanted: str) -> DeviceFolder:
     """Return the device that the user asks for: an id of the development set-up, or a folder.
 
-    Raises Problem.
+    Raises Problem, also for one that names no Wi-Fi.
     """
     if "/" in wanted or Path(wanted).is_dir():
-        return checked(Path(wanted).expanduser())  # not every shell does so behind DEVICE=
-    return checked(Layout(DEV).device(wanted), asked_id=wanted)
+        # Not every shell expands ~ behind DEVICE=.
+        return for_wifi(checked(Path(wanted).expanduser()))
+    return for_wifi(checked(Layout(DEV).device(wanted), asked_id=wanted))
 
 
 def image(
@@ -200,9 +201,6 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
 
 def _notes(owner: DeviceFolder) -> None:
     """Say what the node takes and a chip can do nothing with."""
-    if owner.config.wifi_ssid is None:
-        remedy = f"limpet provision {owner.device_id} --wifi-ssid NAME"
-        print(f"  Its {CONFIG} names no Wi-Fi: {remedy}.")
     if config.is_loopback(owner.config.broker):
         remedy = f"limpet provision {owner.device_id} --broker ADDRESS"
         print(f"  Its broker is {owner.config.broker}, on a chip the chip itself: {remedy}.")

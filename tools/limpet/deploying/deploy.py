@@ -15,7 +15,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from limpet.board.board_facts import BoardFacts, facts
-from limpet.board.device_folder import DeviceFolder, checked
+from limpet.board.device_folder import DeviceFolder, checked, for_wifi
 from limpet.board.node_files import code_files
 from limpet.board.port import find_port
 from limpet.deploying import arrival, slots
@@ -117,12 +117,7 @@ def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
         if len(known) > 1:
             raise Problem("Which device will it be?", f"Say one of: {', '.join(known)}.")
         device = known[0]
-    found = checked(layout.device(device), device)
-    if found.config.wifi_ssid is None:
-        raise Problem(
-            f"The config of {device} names no Wi-Fi.",
-            f"Name it: limpet provision {device} --wifi-ssid NAME.",
-        )
+    found = for_wifi(checked(layout.device(device), device))
     if config.is_loopback(found.config.broker):
         remedy = f"limpet provision {device} --broker ADDRESS"
         print(f"config   {device} has its broker on the board itself: {remedy}")

@@ -54,6 +54,8 @@ class SetupInfo:
         path = layout.device(device or next(iter(self.bases))) / "config.json"
         try:
             found = config.load(str(path))
+        except OSError as error:
+            raise Problem(f"{path} cannot be read: {error.strerror}.", "See to it.") from None
         except errors.ConfigError as error:
             raise Problem(
                 f"{path}: {error.field} {error.text}.", "Provision that device again."
