@@ -274,6 +274,7 @@ if _still:
     laptop.clock._ticks = 0
 
 supervisor.Supervisor = Driven
+_pad = bytearray(settings.get("pad", 0))
 gc.collect()
 _ours = gc.mem_alloc() - _before
 from device import guard  # noqa: E402 (after the Supervisor was put in)
