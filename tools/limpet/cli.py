@@ -63,7 +63,8 @@ def main() -> None:
         code = _thread_ended(*failed)
     sys.stdout.flush()
     if why := ending.shortfall():
-        code = _say(f"Standard output is cut short: {why}.", "Make room, or write it elsewhere.")
+        said = _say(f"Standard output is cut short: {why}.", "Make room, or write it elsewhere.")
+        code = code or said
     sys.exit(code)
 
 
