@@ -563,10 +563,10 @@ def test_code_that_cannot_start_is_replaced_and_not_what_runs(
 @pytest.mark.long
 def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
     """A deploy that takes longer than the watchdog waits is not bitten."""
-    board = virtual_board(blocks=192, haste=80)  # 120 s are 1.5 s
-    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(120)})
+    board = virtual_board(blocks=192, haste=40)  # 120 s are 3 s
+    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(150)})
     took_s = float(bench.deploy(board).partition(" bytes, in ")[2].split()[0])
-    assert took_s > 1.6
+    assert took_s > 3.1
     assert board.starts == ["power-on", "soft", "hard"]
 
 

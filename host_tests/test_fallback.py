@@ -95,8 +95,8 @@ def test_config_that_worked_comes_back(virtual_board: Make) -> None:
     board.power_on()
     board.wait_for(WAITS, since)
     board.wait_for("limpet: the config was refused, back to the one before", since)
-    board.wait_for("runs two second config:colour", since)
-    board.wait_for("MicroPython v", since)
+    again = board.lines.index(board.wait_for("runs two second config:colour", since))
+    board.wait_for("MicroPython v", again)
     files = board.files()
     assert files["/config.json"] == files["/b/config.last"] == config("second")
 
