@@ -501,7 +501,7 @@ def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_boar
     version, with its config.
     """
     chance = random.Random(4)
-    board = virtual_board(blocks=96, haste=60)
+    board = virtual_board(blocks=96, haste=40)
     versions = Versions(bench, board)
     causes = []
     for _ in range(5):
@@ -572,7 +572,7 @@ def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Ma
 
 def test_board_that_is_left_alone_starts_again(bench: Bench, virtual_board: Make) -> None:
     """Even a bare one has a watchdog from the first moment of a deploy on."""
-    board = virtual_board(blocks=64, haste=100)
+    board = virtual_board(blocks=64, haste=40)
     board.unplug_after(3000)
     assert "went away" in bench.refused(board)
     board.wait(lambda: board.starts == ["power-on", "soft", "watchdog"])

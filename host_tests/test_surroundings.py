@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import surroundings
+import upy
 from limpet.paths import REPO
 
 RUDE = {
@@ -61,3 +62,47 @@ def test_programs_hear_ctrl_c_though_it_was_ignored(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="no /proc here")
+def test_own_time_counts_sleep_and_work_and_nothing_else() -> None:
+    """Ticks of upy.OWN_TIME never go back; of a second's wait for a core they know nothing."""
+    script = """
+import time, utime
+
+def waited_us():
+    with open("/proc/self/schedstat") as file:
+        return int(file.read().split()[1]) // 1000
+
+last = began = time.ticks_us()
+real = utime.ticks_us()
+waited = waited_us()
+backwards = 0
+while utime.ticks_diff(utime.ticks_us(), real) < 1000000:
+    now = time.ticks_us()
+    backwards += time.ticks_diff(now, last) < 0
+    last = now
+own, real = time.ticks_diff(time.ticks_us(), began), utime.ticks_diff(utime.ticks_us(), real)
+print(backwards, abs(real - own - (waited_us() - waited)) < 50000)
+began = time.ticks_ms()
+time.sleep_ms(1000)
+print(time.ticks_diff(time.ticks_ms(), began) > 500)
+"""
+    assert upy.run(script, path=[upy.OWN_TIME]) == "0 True\nTrue\n"
+
+
+def test_busy_cores_are_over_with_their_command() -> None:
+    """busy.py ends as its command does, and leaves no loop behind."""
+    line = [sys.executable, str(REPO / "host_tests" / "busy.py"), sys.executable, "-c"]
+    script = "import os; print(os.getppid()); raise SystemExit(7)"
+    done = subprocess.run([*line, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 7
+    loops = [path for path in Path("/proc").glob("[0-9]*/cmdline") if _ends(path, done.stdout)]
+    assert not loops
+
+
+def _ends(path: Path, word: str) -> bool:
+    try:
+        return path.read_bytes().split(b"\0")[-2:-1] == [word.strip().encode()]
+    except OSError:  # it has gone meanwhile
+        return False
