@@ -100,7 +100,10 @@ def test_closed_pipe_is_a_clean_end(words: Callable[[str], list[str]], name: str
         nodes = children(process.pid)
         assert len(nodes) == (name == "node")
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 0
+        try:
+            assert process.wait(TIMEOUT_S) == 0
+        finally:
+            process.kill()  # if it stands, the end of the block would wait for it
         assert process.stderr.read() == b""
     for pid in nodes:
         with pytest.raises(ProcessLookupError):

@@ -23,8 +23,8 @@ START = "Start `make run` or `limpet broker`, or give --broker and --port."
 CONNECT_S = 10
 KEEPALIVE_S = 30
 CLOSE_S = 3
-# Who is thrown out by another client of its name is back within a second or two, and so is that.
-SHORT_S = 10
+# Who is thrown out by another client of its name comes back within seconds, and so does that one.
+SHORT_S = 30
 
 
 class Arrival(NamedTuple):
