@@ -115,6 +115,40 @@ c.stop(Time.now)
     assert len(broker.reads) == len(broker.packets)
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_nagle_is_off_once_up_and_not_before(tmp_path: Path, tls: bool) -> None:
+    """The second packet of a window does not wait for the ACK of the first, which takes 40 ms.
+
+    Until the broker has let the client in, it does: a refused certificate has to be told of first.
+    """
+    authority = Authority.new()
+    (tmp_path / "ca.der").write_bytes(authority.identity.der())
+    script = f"""
+{tls_lines(tmp_path / "ca.der") if tls else "context = None"}
+import ffi, socket, transport
+getsockopt = ffi.open(None).func("i", "getsockopt", "iiiPP")
+class Net:
+    SOCK_STREAM = socket.SOCK_STREAM
+    getaddrinfo = socket.getaddrinfo
+    def socket(family):
+        Net.made = socket.socket(family)
+        return Net.made
+transport.socket = Net
+def nodelay():
+    value, size = bytearray(4), bytearray(b"\\4\\0\\0\\0")
+    assert getsockopt(Net.made.fileno(), 6, 1, value, size) == 0
+    return value[0]
+c = client(ssl=context)
+c.start(Time.now)
+go(c, lambda: c.state == "greeting")
+print(nodelay())
+go(c, lambda: c.state == "up")
+print(nodelay())
+"""
+    with ScriptedBroker(context=server_context(tmp_path, authority) if tls else None) as broker:
+        assert drive(broker, script) == ["0", "1"]
+
+
 def test_packet_ids_wrap_and_skip_those_in_flight() -> None:
     """After 65535 comes 1, never 0, and an id that waits for its PUBACK is passed over."""
     script = """

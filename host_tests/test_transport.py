@@ -1,0 +1,14 @@
+"""lib/transport.py, case by case, under both Pythons."""
+
+from __future__ import annotations
+
+import both
+import cases_transport
+import pytest
+
+
+@pytest.mark.parametrize("interpreter", both.INTERPRETERS)
+@pytest.mark.parametrize("case", both.names(cases_transport))
+def test_transport(case: str, interpreter: str) -> None:
+    """The case, whose own docstring says what holds, holds under this Python."""
+    both.run(cases_transport, case, interpreter)
