@@ -10,6 +10,7 @@ import pytest
 from brokers import Embedded, RunningBroker, base
 from limpet.brokers import broker_rules, time_signal
 from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
+from limpet.problem import Problem
 from limpet.provision import Setup
 from mqtt_client import Client
 from nodes import TIMEOUT_S, StartNode, value, wait_for_readings
@@ -66,7 +67,7 @@ def test_registry_that_cannot_be_read_ends_nothing(
 ) -> None:
     """While the registry is being written, or is damaged, nothing is said; then it goes on."""
     monkeypatch.setattr(time_signal, "EVERY_S", 0.1)
-    failing = [OSError(), ValueError()]
+    failing = [OSError(), Problem("It is no registry.", "Restore it.")]
 
     def organisations(bases: dict[str, str]) -> list[str]:
         if failing:

@@ -51,7 +51,7 @@ def _call(clock, client, topic):
     def on_message(name, payload, retained, dup):
         if name != topic:
             others(name, payload, retained, dup)
-        elif clock._doubt and not retained:
+        elif clock._doubt and payload and not retained:  # None: there was no heap for it
             _heard(clock, payload, clock.now())
 
     client.on_message = on_message
