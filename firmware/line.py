@@ -47,7 +47,7 @@ def join(handover, crashes):
                 listener(taken)
 
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
-        records = RecordLog("readings", reading.SIZE, cfg.outbox_readings, None, flash.access)
+        records = RecordLog("readings", reading.SIZE, boots.room(cfg), None, flash.access)
         stored = backlog.Backlog(records, encode.batch_at, cfg, handover)
         ring = Ring(reading.SIZE, RAM_READINGS)
         live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)

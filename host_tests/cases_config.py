@@ -118,7 +118,13 @@ def case_ranges() -> None:
             field, rule = _refused(_text(**{name: bad}))
             assert field == name, (name, bad)
             assert f"{low} to {high}" in rule
-    assert _refused(_text(health_s=0)) == ("", "")
+    for name, rule in (
+        ("health_s", "must be 10 to 86400, or 0 for off"),
+        ("commit_after_s", "must be 2 to 60, or 0 for at once"),
+        ("backlog_rate", "must be 1 to 10000, or 0 for no limit"),
+    ):
+        assert _refused(_text(**{name: 0})) == ("", "")
+        assert _refused(_text(**{name: -1})) == (name, rule)
 
 
 def case_topic_parts() -> None:

@@ -38,7 +38,7 @@ class Log:
         """Store them."""
         if self.broken:
             raise OSError(5)
-        self.records += [records[i * SIZE : (i + 1) * SIZE] for i in range(count)]
+        self.records += [bytes(records[i * SIZE : (i + 1) * SIZE]) for i in range(count)]
 
     def read(self, position: int, buffer: bytearray, count: int) -> tuple:
         """Find the first whole record from `position` on, and those that follow it."""
@@ -193,6 +193,59 @@ def case_flash_that_fails_leaves_them_in_ram() -> None:
     live.step(160000)
     assert (len(log), live.queued) == (8, 0)
     assert said(stored)["seq"] == 2  # type: ignore[index]
+
+
+def case_commit_goes_around_the_rings_end() -> None:
+    """What waits in RAM is written in order, in one write or two, straight from where it lies."""
+    live, stored, log = outbox()
+    for seq in range(11):
+        live.put(reading(seq))
+        if seq < 5:
+            said(live)
+            live.done(seq)
+    live.step(1000000)
+    assert (stored.commits, live.queued, len(log)) == (2, 0, 6)
+    assert said(stored)["temperature"] == [24.9, 25.0, 25.1, 25.2, 25.3, 25.4]  # type: ignore[index]
+
+
+def case_commit_without_heap_is_tried_again() -> None:
+    """No heap for a write is as a flash that fails: counted, and tried again in a minute."""
+    live, _, log = outbox()
+    live.put(reading(0))
+    log.append = starve
+    live.step(100000)
+    assert (live.errors, live.queued) == (1, 1)
+    del log.append
+    live.step(160000)
+    assert (len(log), live.queued) == (1, 0)
+
+
+def starve(*_: object) -> None:
+    """Have no heap."""
+    raise MemoryError
+
+
+def case_batch_without_heap_gets_smaller() -> None:
+    """New ones: half of it, and half of that. One that was in flight is to come again as it was, so
+    whoever asks for it hears of it.
+    """
+    _, stored, _ = outbox()
+    fill(stored, [reading(seq) for seq in range(100)])
+    made = stored._batch_at
+    stored._batch_at = lambda buffer, count, now: (
+        made(buffer, count, now) if count <= 30 else starve()
+    )
+    assert [stored.peek(0) for _ in range(2)] == [None, None]
+    assert len(said(stored)["temperature"]) == 25  # type: ignore[index]
+    stored.rewind()
+    stored._batch_at = starve
+    try:
+        stored.peek(0)
+        raise AssertionError("the same batch again, or nothing")
+    except MemoryError:
+        pass
+    stored._batch_at = made
+    assert len(said(stored)["temperature"]) < 25  # type: ignore[index]
 
 
 def case_batch_with_even_spacing() -> None:

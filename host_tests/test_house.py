@@ -132,7 +132,7 @@ def test_flash_is_used_through_one_door() -> None:
     booting = {"boot.py", "main.py", "boots.py", "config.py", "dates.py"}
     found = [path.name for path in sources(FIRMWARE) if uses.search(path.read_text())]
     assert set(found) - booting == {"flash.py"}
-    assert "cfg.outbox_readings, None, flash.access)" in (FIRMWARE / "line.py").read_text()
+    assert "boots.room(cfg), None, flash.access)" in (FIRMWARE / "line.py").read_text()
 
 
 def test_line_is_short() -> None:

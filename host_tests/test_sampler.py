@@ -242,3 +242,39 @@ print(SIZE == struct.calcsize("<IIIIhH"))
 def test_tenths_are_written_with_one_place(number: int, text: str) -> None:
     """Whole tenths become decimal text, the sign kept below one."""
     assert run(f"from node.reading import tenths; print(tenths({number}).decode())") == text + "\n"
+
+
+@pytest.mark.parametrize(("interval_s", "asks"), [(3600, 2), (10, 1)])
+def test_dead_sensor_is_asked_at_its_interval(interval_s: int, asks: int) -> None:
+    """Once the alert is raised there is no hurry: a day has as many asks as slots, twice as many
+    where the sensor's value would be old. Mended, it is read in the next slot; the alert is over.
+    """
+    script = f"""
+from node.alerts import Alerts
+
+class Messages:
+    said = []
+    def put(self, topic, payload):
+        self.said.append(payload)
+alerts = Alerts("base", Messages(), unix, lambda *words: None)
+
+class Dead:
+    def get(self, n):
+        return "no-response"
+    def __contains__(self, n):
+        return dead
+    __getitem__ = get
+fail = Dead()
+dead = True
+s = Sampler(read, 7, {interval_s * 1000}, alerts.read, alerts.failed, unix)
+go(s, 60_000)
+early, asked[:] = len(asked), []
+go(s, 86_400_000)
+print(early <= 10, len(asked) <= {86400 // interval_s * asks}, len(Messages.said))
+s.read_now(now)
+go(s, now + 1000)
+dead = False
+go(s, now + {interval_s * 1000 + 3000})
+print(s.reads >= 1, len(Messages.said), b"cleared" in Messages.said[1])
+"""
+    assert sampled(script) == "True True 1\nTrue 2 True\n"

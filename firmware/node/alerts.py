@@ -25,11 +25,15 @@ class Alerts:
         self._failures = 0
 
     def failed(self, reason):
-        """A read failed for `reason`; the fifth in a row raises `sensor-silent`."""
+        """A read failed for `reason`; the fifth in a row raises `sensor-silent`. Returns whether
+        that is raised: then there is no hurry any more.
+        """
         self._log("sampler", "error reason=" + reason)
         self._failures += 1
-        if self._failures >= _SILENT_AFTER:
+        silent = self._failures >= _SILENT_AFTER
+        if silent:
             self.change("sensor-silent", True, ("reason", reason))
+        return silent
 
     def read(self, reading):
         """A read succeeded."""

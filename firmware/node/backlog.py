@@ -179,7 +179,7 @@ class Backlog:
             self._unsynced = False
             try:
                 self._log.sync()
-            except OSError:
+            except (OSError, MemoryError):
                 self.errors += 1  # the next acknowledgement tries again
 
     def _arrived(self, position, count):

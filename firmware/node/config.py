@@ -139,13 +139,13 @@ def _shown(name):
     return "".join(c if " " < c <= "~" else "?" for c in name[:32])
 
 
-def _whole(low, high, off=False):
+def _whole(low, high, zero=None):
     def rule(value):
         if type(value) is not int:  # isinstance would take true for 1
             return "must be a whole number"
-        if low <= value <= high or (off and value == 0):
+        if low <= value <= high or (zero and value == 0):
             return None
-        return "must be %d to %d%s" % (low, high, ", or 0 for off" if off else "")
+        return "must be %d to %d%s" % (low, high, ", or 0 for " + zero if zero else "")
 
     return rule
 
@@ -267,13 +267,13 @@ _KEYS = (
     ("command_qos", 1, _whole(1, 2)),
     # Records of 24 bytes on flash: 480 KB, 55 hours at one Reading per 10 s.
     ("outbox_readings", 20000, _whole(256, 60000)),
-    ("commit_after_s", 2, _whole(2, 60, True)),
+    ("commit_after_s", 2, _whole(2, 60, "at once")),
     # Readings per second at most, after an outage.
-    ("backlog_rate", 0, _whole(1, 10000, True)),
+    ("backlog_rate", 0, _whole(1, 10000, "no limit")),
     # Bytes of a batch of Readings, for a broker that takes no longer packets (and topic and header
     # are some 60 more). A birth and health have up to 512 themselves, and cannot be cut.
     ("payload_max", 2048, _whole(512, 2048)),
-    ("health_s", 300, _whole(10, 86400, True)),
+    ("health_s", 300, _whole(10, 86400, "off")),
     # None: the firmware's own list. Needed where only a time server of one's own can be reached.
     ("ntp_servers", None, _hosts),
     # From the first try on; then Readings go out without a time.

@@ -125,26 +125,26 @@ class Live:
         return taken_s(ring.buffer, ring.at(ring.first)) * 1000 + self._commit_after_ms
 
     def _commit(self):
-        """One write for everything that is not on flash, oldest first. Returns whether it is there
-        now.
+        """Everything on flash that is not, oldest first: one write for what is in flight, and one
+        for what is in the ring, or two where it lies around the ring's end. They are made from
+        where it lies, as the heap may have no room for it in a row. Returns whether it is there.
         """
         ring, backlog = self._ring, self._backlog
         flying = [each for each in self._flight if each[2] is None]
-        records = b"".join([each[1] for each in flying])
-        for key in range(ring.first, ring.next):
-            offset = ring.at(key)
-            records += ring.buffer[offset : offset + SIZE]
-        if not records:
-            return True
         try:
-            position = backlog.append(records, len(flying))
-        except OSError:
+            if flying:
+                position = backlog.append(b"".join([each[1] for each in flying]), len(flying))
+                for each in flying:
+                    each[2] = position
+                    position += 1
+            while len(ring):
+                offset = ring.at(ring.first)
+                end = min(offset + len(ring) * SIZE, len(ring.buffer))
+                backlog.append(memoryview(ring.buffer)[offset:end], 0)
+                ring.forget_until(ring.first + (end - offset) // SIZE)
+        except (OSError, MemoryError):
             self.errors += 1
             return False
-        for each in flying:
-            each[2] = position
-            position += 1
-        ring.forget_until(ring.next)
         return True
 
 
@@ -240,5 +240,5 @@ class Messages:
             try:
                 self._store.save([(each[1].topic, each[1].payload) for each in self._held])
                 self._clean = not self._held
-            except OSError:
+            except (OSError, MemoryError):
                 self._changed = self._now + _RETRY_MS

@@ -1,11 +1,13 @@
 """Takes a Reading each interval, at the pace the sensor allows, and counts what fails.
 
 Time is passed in and the sensor is a function, so days of sampling are tested in a second. It will
-NOT store, send or log: a Reading goes to `on_reading`, the reason of a failure to `on_error`.
+NOT store, send or log: a Reading goes to `on_reading`, the reason of a failure to `on_error`, which
+returns whether the sensor counts as dead by now.
 
 1. The schedule is fixed: a late step makes one Reading late and moves no other. Slots that a
    stall has missed are skipped; the sensor could not catch up anyway.
-2. The sensor is asked at most every 2 s, first 1 s after start, and again 2 s after a failure.
+2. The sensor is asked at most every 2 s, first 1 s after start, and again 2 s after a failure; a
+   dead one at its interval.
 3. A sensor hands out what it measured when it was asked before. If that is long ago, it is asked
    once for nothing, 2 s ahead of the Reading.
 """
@@ -113,9 +115,8 @@ class Sampler:
         try:
             temperature, humidity = self._read()
         except SensorError as error:
-            self._wanted = True
             self.errors[error.reason] = self.errors.get(error.reason, 0) + 1
-            self._on_error(error.reason)
+            self._wanted = not self._on_error(error.reason)
             return
         self._wanted = False
         # A failed read takes no number: a gap in seq means that a Reading was lost on its way.
