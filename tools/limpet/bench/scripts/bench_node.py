@@ -65,6 +65,8 @@ class Part:
         self.turns += 1
         if not _still:
             return self._sleep(real_ms)
+        if self.link._in_flight:
+            return self._sleep(real_ms)  # until its PUBACK comes
         # An answer comes; a Message that is none could, where something is not as it should be.
         patience_ms = min(real_ms, 20000 if self.busy() else 20)
         began = time.ticks_ms()
