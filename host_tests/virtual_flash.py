@@ -60,9 +60,9 @@ class Flash:
     def _mounted(self) -> LittleFS:
         fs = LittleFS(block_size=BLOCK, block_count=self._blocks, mount=False)
         data = self.path.read_bytes()[: self._blocks * BLOCK]
-        if data[:BLOCK] == b"\xff" * BLOCK:
+        fs.context.buffer[:] = data
+        # The first block alone is blank for a moment whenever it is written anew.
+        if data[: 2 * BLOCK] == b"\xff" * (2 * BLOCK):
             fs.format()
-        else:
-            fs.context.buffer[:] = data
         fs.mount()
         return fs

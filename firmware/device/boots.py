@@ -79,7 +79,7 @@ def begin(handover):
     if read(last) not in (None, read(_CONFIG)):
         print("limpet: the config was refused, back to the one before")
         # By rename, which a full flash takes as well; `keep` makes a new copy.
-        os.rename(last, _CONFIG)
+        access(os.rename, last, _CONFIG)
         return
     other = "a" if slot[1] == "b" else "b"
     if read("/%s/files.json" % other) is not None:

@@ -104,13 +104,19 @@ def _file(name, space):
 
 
 def _mount(flash):
-    """Mount the flash in place of all else; make a file system as a new chip does."""
+    """Mount the flash in place of all else; make a file system as a new chip does.
+
+    Only where none is: who takes the power away between erasing the first block and programming it
+    leaves a blank block, and a file system in the second.
+    """
     vfs.umount("/")
-    if flash.blank():
-        vfs.VfsLfs2.mkfs(flash)
     try:
         vfs.mount(vfs.VfsLfs2(flash), "/")
     except OSError:
+        if flash.blank():
+            vfs.VfsLfs2.mkfs(flash)
+            vfs.mount(vfs.VfsLfs2(flash), "/")
+            return
         while True:  # as ports/esp32/modules/inisetup.py
             print("The filesystem appears to be corrupted. If you had important data there, you")
             print("may want to make a flash snapshot to try to recover it. Otherwise, perform")
