@@ -1,0 +1,132 @@
+"""Cases of node/controls.py: what Commands do to the node, and when that is over."""
+
+from node.controls import Controls
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def now(self) -> int:
+        """Milliseconds since boot."""
+        return self.at
+
+
+class Sampler:
+    """Keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.interval_ms = 10_000
+        self.asked = 0
+
+    def read_now(self, now: int) -> None:
+        """Count."""
+        self.asked += 1
+
+
+class Desk:
+    """A node whose LED writes down when it was switched: (ms, on)."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.sampler = Sampler()
+        self.switched: list[tuple] = []
+        self.file = b'{"interval_s": 10, "org": "o"}'
+        self.full = False
+        config = ("config.json", lambda path: self.file, self.replace)
+        self.controls = Controls(self.clock, self.sampler, self.led, dict, config, dict)
+
+    def led(self, on: bool) -> None:
+        """Switch it."""
+        self.switched.append((self.clock.at, on))
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Take a new config, unless full."""
+        assert path == "config.json"
+        if self.full:
+            raise OSError(28)
+        self.file = data
+
+    def go(self, until: int) -> None:
+        """Step when the controls want to be, up to `until`."""
+        while self.clock.at < until:
+            wait = self.controls.step(self.clock.at)
+            assert wait > 0
+            self.clock.at = min(self.clock.at + wait, until)
+
+
+def case_identify_blinks_twice_a_second_and_ends_dark() -> None:
+    """For as long as it was told to, beginning at once; then it is off, and nobody is woken."""
+    for seconds in (1, 5, 60):
+        desk = Desk()
+        desk.clock.at = 1234
+        desk.controls.identify(seconds)
+        desk.go(10 * 60_000)
+        assert desk.switched == [(1234 + 250 * n, n % 2 == 0) for n in range(seconds * 4)], (
+            desk.switched
+        )
+        assert desk.switched[-1][1] is False
+        assert desk.controls.step(desk.clock.at) == 60_000
+
+
+def case_identify_again_counts_anew() -> None:
+    """A second one makes it longer, or shorter; the LED is dark at the end of either."""
+    desk = Desk()
+    desk.controls.identify(60)
+    desk.go(2_000)
+    desk.controls.identify(1)
+    desk.go(10_000)
+    assert desk.switched[-1] == (2_750, False)
+    assert len(desk.switched) == 8 + 4
+
+
+def case_identify_that_is_stepped_late() -> None:
+    """After a step that took long, as many switches as were due come, and not one more."""
+    desk = Desk()
+    desk.controls.identify(2)
+    desk.clock.at = 60_000
+    for _ in range(20):
+        desk.controls.step(desk.clock.at)
+    assert len(desk.switched) == 8
+    assert desk.switched[-1][1] is False
+
+
+def case_reboot_is_asked_for_and_nothing_else_is() -> None:
+    """Only that Command gives a reason to leave."""
+    desk = Desk()
+    desk.controls.identify(1)
+    desk.controls.read_now(lambda reading: None)
+    desk.controls.set_interval(60)
+    assert desk.controls.asked_to_leave() is None
+    desk.controls.reboot()
+    assert desk.controls.asked_to_leave() == "reboot"
+
+
+def case_each_who_asked_gets_one_reading() -> None:
+    """Whoever asked for a Reading gets the next one, once; of many the last 16."""
+    desk = Desk()
+    got: list[tuple] = []
+    for name in range(20):
+        desk.controls.read_now(lambda reading, name=name: got.append((name, reading)))
+    assert desk.sampler.asked == 20
+    desk.controls.reading("first")
+    desk.controls.reading("second")
+    assert got == [(name, "first") for name in range(4, 20)]
+
+
+def case_interval_that_flash_refuses_is_not_taken() -> None:
+    """First the config, then the sampler: what would not outlive a reset is not begun."""
+    desk = Desk()
+    desk.controls.set_interval(60)
+    assert desk.sampler.interval_ms == 60_000
+    assert b'"interval_s": 60' in desk.file
+    assert b'"org": "o"' in desk.file
+    desk.full = True
+    try:
+        desk.controls.set_interval(3600)
+    except OSError:
+        assert desk.sampler.interval_ms == 60_000
+    else:
+        raise AssertionError("taken")
