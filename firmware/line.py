@@ -15,20 +15,17 @@ def join(handover, crashes):
     import board
     from backoff import Backoff
     from device import boots, flash, identity
-    from node import settings, topics
+    from node import causes, errors, pairs, settings, topics, version
     from node.alerts import Alerts
     from node.controls import Controls
-    from node.errors import ConfigError
     from node.health import Health
     from node.ladder import Ladder
-    from node.link import FLOORS_MS, Link
+    from node.link import Link
     from node.log import logger
     from node.outbox import Messages
-    from node.pairs import Pairs
     from node.router import Router
     from node.status import Status
     from node.supervisor import Supervisor
-    from node.version import VERSION
     from umqtt_tls import MQTTClient
 
     def sampling():
@@ -59,30 +56,32 @@ def join(handover, crashes):
     try:
         cfg = settings.load(CONFIG, net.cause is not None)
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
-    except ConfigError as error:
+    except errors.ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
         handover.put("why", ":".join(("config", error.field)))
         return board.halt()
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
-    backoff = Backoff(board.random, floors_ms=FLOORS_MS, attempts=handover.get("attempts"))
+    backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=handover.get("attempts"))
     ladder = Ladder(net, handover, crashes, backoff.attempts, log)
     boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
-    start = (boot, VERSION, cause, board.NAME, cfg.device_id)
+    start = (boot, version.VERSION, cause, board.NAME, cfg.device_id)
     log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *ladder.words)
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
-    kept = [Pairs(name, flash.read, flash.replace, 8192) for name in ("responses", "alerts")]
+    files = flash.read, flash.replace
+    kept = [pairs.Pairs(n, *(files + (8192,))) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
-    status = Status(base, boot, VERSION, cause, clock.now, ladder.said)
-    alerts, supervisor = Alerts(base, warnings, unix, log), Supervisor(clock, log, ladder)
+    status = Status(base, boot, version.VERSION, cause, clock.now, ladder.said)
+    alerts = Alerts(base, warnings, unix, log, status, kept[2])
+    supervisor = Supervisor(clock, log, ladder)
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
     sampler, live, backlog = sampling()
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
     link = Link(client, board, sources, backoff, log, downs, alerts.change, ladder)
-    file, stale = (CONFIG, flash.read, flash.replace), cfg.refuse_retained_commands
-    controls = Controls(clock, sampler, board.led, health.snapshot, file, crashes.last)
+    stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
+    controls = Controls(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)
     router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
     clock.alarm, clock.broker = alerts.change, tls and (client, cfg.org + "/" + topics.TIME)
@@ -90,10 +89,11 @@ def join(handover, crashes):
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     asked, watched = (controls, crashes, ladder), (("sampler", sampler), ("link", link))
-    sleep, beside = board.interruptible(link.wait), (clock, sampler, router) + asked
+    beside = (clock, sampler, router) + asked
+    turned = (link, board.interruptible(link.wait), beside, watched, watchdog, asked)
 
     def run():
-        reason = supervisor.run(link, sleep, beside, watched, watchdog, asked)
+        reason = supervisor.run(*turned)
         log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
         return ladder.leave(reason, supervisor.last_bug)
 

@@ -3,6 +3,9 @@
 import json
 
 from node.alerts import Alerts
+from node.pairs import Pairs
+from node.status import Status
+from rig import Flash
 
 T0 = 1780000000
 
@@ -33,7 +36,10 @@ class Said:
 
 def _alerts() -> tuple[Alerts, Said]:
     said = Said()
-    return Alerts("o/s/z/t/d", said, lambda: said.unix, said.log), said
+    files = Flash()
+    store = Pairs("raised", files.read, files.replace, 8192)
+    status = Status("o/s/z/t/d", 1, "0.1.0", "hard", lambda: 0)
+    return Alerts("o/s/z/t/d", said, lambda: said.unix, said.log, status, store), said
 
 
 def case_fifth_failure_in_a_row_is_silence() -> None:

@@ -68,6 +68,9 @@ def case_snapshot() -> None:
         "bugs": 3,
         "longest_step_ms": 270,
         "interval_s": 10,
+        "commands_dropped": None,
+        "oversized": 0,
+        "refused_subscriptions": 0,
     }
 
 

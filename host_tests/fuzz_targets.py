@@ -379,9 +379,9 @@ class Command:
         """Hear one Command, and let what is answered later run out of time."""
         if len(data) & 1:  # else most inputs are repeats
             answers = self._router._answers
-            for memory in (answers._memory, answers._refused, answers._harmless):  # type: ignore[union-attr]
-                memory._entries.clear()
-                memory._seen = bytearray()
+            for entries in (answers._memory._entries, answers._refused, answers._harmless):  # type: ignore[union-attr]
+                entries.clear()
+            answers._memory._seen = bytearray()  # type: ignore[union-attr]
         self.heard(BASE + "/commands", data, False, False)
         self._router.step(0)
         self._router.step(10000)

@@ -134,6 +134,7 @@ from node.link import Link
 
 class Client:
     clean_session, window, state, handshake_took_ms = False, 8, "down", 1
+    wait = None
 
 class Anything:
     network = topic = cause = None

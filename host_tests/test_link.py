@@ -238,6 +238,33 @@ def test_birth_that_does_not_come_back_reconnects_clean(node: StartNode) -> None
     assert [p.connect["clean_session"] for p in broker.of("CONNECT")] == [False, True]
 
 
+def test_readings_wait_until_the_birth_has_come_back(node: StartNode) -> None:
+    """A broker that acknowledges may drop all the same: Readings wait for the node's own birth, on
+    each connection. Responses do not.
+    """
+    ping = publish(COMMANDS, b'{"id":"early","action":"ping"}')
+
+    def answer(packet: Packet) -> bytes | None:
+        return puback(packet) + ping if packet.topic == STATUS else None
+
+    with ScriptedBroker(answer) as broker:
+        running = node(broker, speed=20, config=FAST)
+        for number in range(2):
+            _wait_on(broker, number, f"{COMMANDS}/response")
+            running.until("sampler reading", since=len(running.lines))
+            (birth,) = [p for p in births(broker) if p.connection == number]
+            mine = [p for p in broker.of("PUBLISH") if p.connection == number]
+            assert not [p for p in mine if p.topic not in (STATUS, f"{COMMANDS}/response")]
+            broker.send(publish(STATUS, birth.payload))
+            _wait_on(broker, number, TELEMETRY)
+            broker.hang_up()
+
+
+def _wait_on(broker: ScriptedBroker, number: int, topic: str) -> None:
+    """Wait for a Message on `topic` over one of the connections."""
+    broker.wait_for(lambda packet: packet.connection == number and packet.topic == topic)
+
+
 @pytest.mark.parametrize(
     "foreign",
     [
@@ -432,7 +459,7 @@ def test_refused_subscription_is_said_and_counted(node: StartNode) -> None:
 
     with ScriptedBroker(echoing(answer)) as broker:
         running = node(broker, speed=40, config=FAST | {"health_s": 10})
-        running.until(f"link subscription refused topic={COMMANDS} code=135")
+        running.until(f"link refused topic={COMMANDS} code=135")
         broker.wait_for(
             lambda p: p.topic == f"{BASE}/health" and status(p).get("refused_subscriptions", 0) > 1
         )
@@ -453,7 +480,7 @@ def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) ->
 
     with ScriptedBroker(echoing(answer)) as broker:
         # As above: thrown out within 5 s. The alert comes with the next connection.
-        soon = patched(tmp_path / "firmware", ("node/link.py", "RIVAL: 300000", "RIVAL: 5000"))
+        soon = patched(tmp_path / "firmware", ("node/causes.py", "RIVAL: 300000", "RIVAL: 5000"))
         running = node(broker, speed=5, config=FAST, firmware=soon)
         running.until("link down cause=client-id-taken")
         alert = broker.wait_for(lambda p: p.topic == f"{BASE}/alerts")
@@ -492,12 +519,12 @@ class Board:
     def idf_heap(self):
         return None
 
-client, any, downs = Client(), Anything(), {}
+client, any, downs, quiet = Client(), Anything(), {}, lambda *_: None
 Board.network = type("Network", (), {"cause": None, "step": lambda self, now: True})()
-link = Link(client, Board(), (Source(),), any, lambda *_: None, downs, None, any)
+link = Link(client, Board(), (Source(),), any, quiet, downs, quiet, any)
 client.on_up(True)
 link._status = any
-any.subscription_lost = lambda now: False
+any.unheard = lambda now: None
 any.peek = lambda now: None
 waits = set()
 for now in range(60):

@@ -119,7 +119,7 @@ def test_hour_of_safe_mode_is_enough(node: StartNode, tmp_path: Path, nobody: No
 
 def test_crash_in_safe_mode_pauses(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """What safe mode needs as well crashes it as well: then the node starts once a minute."""
-    crash = ("node/link.py", 'RIVAL = "rival"\n', "RIVAL = for_ever\n")
+    crash = ("node/causes.py", 'RIVAL = "rival"\n', "RIVAL = for_ever\n")
     pause = ("device/guard.py", "time.sleep(_PAUSE_S)", 'print("pause", _PAUSE_S)')
     running = node(nobody, firmware=patched(tmp_path / "firmware", crash, pause))
     running.until(lambda _: len(running.said("pause 60")) >= 2)

@@ -156,7 +156,8 @@ from device.clock import Clock
 from node.crashes import Crashes
 from node.handover import Handover
 from node.ladder import Ladder
-from node.link import FLOORS_MS, Link
+from node.causes import FLOORS_MS
+from node.link import Link
 from node.sampler import Sampler
 from node.status import Status
 from node.supervisor import Supervisor

@@ -17,7 +17,8 @@ import micropython_names  # noqa: F401 - before what is written for MicroPython
 from backlogs import backlog
 from backoff import Backoff
 from fuzz import Random, held
-from node.link import FLOORS_MS, Link
+from node.causes import FLOORS_MS
+from node.link import Link
 from node.outbox import Live, Messages
 from node.pairs import Pairs
 from node.reading import SIZE, Reading, unpack_from

@@ -80,6 +80,7 @@ class MQTTClient(robust.MQTTClient):
     handshake_ms: one budget for the whole TLS handshake, however many reads it takes.
     clean_session: as in umqtt's connect(), but false: what the broker has queued is wanted. May be
     changed later.
+    max_qos, retains: what the broker can do; what is sent, and the will, asks for no more.
     answer_ms: how long TCP, CONNACK, PUBACK, SUBACK and PINGRESP may each stay away.
     max_packet: bytes; a buffer of this size is allocated once and is all that the network can make
     it use.
@@ -104,6 +105,8 @@ class MQTTClient(robust.MQTTClient):
         answer_ms=20000,
         max_packet=2048,
         clean_session=False,
+        max_qos=2,
+        retains=True,
     ):
         port = port or (8883 if ssl else 1883)
         super().__init__(client_id, server, port, user, password, keepalive)
@@ -113,6 +116,8 @@ class MQTTClient(robust.MQTTClient):
         self.handshake_ms = handshake_ms
         self.answer_ms = answer_ms
         self.clean_session = clean_session
+        self.max_qos = max_qos
+        self.retains = retains
         self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
         self.on_oversized = self.on_refused = _ignore
         self.state = _DOWN
@@ -193,9 +198,10 @@ class MQTTClient(robust.MQTTClient):
         caller to send again; where the next `on_up` says that the session was present, with the old
         `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4).
         """
+        qos = min(qos, self.max_qos)
         if self.state != _UP or self._out or (qos and len(self._in_flight) >= self.window):
             return None
-        first = _PUBLISH | qos << 1 | retain
+        first = _PUBLISH | qos << 1 | (retain and self.retains)
         if not qos:
             packet_id = 0
         elif packet_id:

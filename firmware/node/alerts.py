@@ -1,4 +1,5 @@
-"""Alerts: what somebody should know, said when it begins and when it is over.
+"""Alerts: what somebody should know, said when it begins and when it is over, whatever boot that
+is in. What is raised stands in each birth, too.
 
 What it will not do: repeat itself. An alert is published when its state changes, and at no other
 time.
@@ -14,14 +15,18 @@ _SILENT_AFTER = const(5)
 
 
 class Alerts:
-    """Puts alerts into `messages`, a Messages source with its own quota."""
+    """Puts alerts into `messages`, a Messages source with its own quota, and their names into
+    `status.raised`. store: what keeps the names over a reset (node/pairs.py).
+    """
 
-    def __init__(self, base, messages, unix, log):
+    def __init__(self, base, messages, unix, log, status, store):
         self._topic = base + "/" + topics.ALERTS
         self._messages = messages
         self._unix = unix
         self._log = log
-        self._raised = set()
+        self._status = status
+        self._store = store
+        status.raised = [name for name, _ in store.load()]
         self._failures = 0
 
     def failed(self, reason):
@@ -42,12 +47,18 @@ class Alerts:
 
     def change(self, alert, raised, *more):
         """`alert` is now raised, or cleared. Nothing is published if it was so before."""
-        if raised == (alert in self._raised):
+        names = self._status.raised
+        if raised == (alert in names):
             return
         if raised:
-            self._raised.add(alert)
+            names.append(alert)
         else:
-            self._raised.remove(alert)
+            names.remove(alert)
+        try:
+            self._store.save([(name, b"") for name in names])
+        except OSError:
+            pass  # the birth says them all the same; the next change tries again
+        self._status.again()
         state = "raised" if raised else "cleared"
         said = encode(("v", 1), ("ts", self._unix()), ("alert", alert), ("state", state), *more)
         self._messages.put(self._topic, said)

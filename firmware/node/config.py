@@ -265,6 +265,12 @@ _KEYS = (
     ("clean_session", False, _flag),
     ("telemetry_qos", 1, _whole(0, 1)),
     ("command_qos", 1, _whole(1, 2)),
+    # What the broker can do: some close the connection of who asks for more.
+    ("max_qos", 2, _whole(0, 2)),
+    ("retain", True, _flag),
+    # Readings wait until the birth has come back once: a broker whose rules deny what the node
+    # publishes acknowledges and drops it. Off: for one that never lets the node read its status.
+    ("hold_unheard", True, _flag),
     # Records of 24 bytes on flash: 480 KB, 55 hours at one Reading per 10 s.
     ("outbox_readings", 20000, _whole(256, 60000)),
     ("commit_after_s", 2, _whole(2, 60, "at once")),

@@ -34,10 +34,8 @@ class Controls:
         """
         from node import settings
 
-        try:
-            settings.keep(seconds, *self._config)
-        finally:
-            let_go("node.settings")
+        let_go("node.settings")  # when this returns
+        settings.keep(seconds, *self._config)
         self.sampler.interval_ms = seconds * 1000
 
     def asked_to_leave(self):

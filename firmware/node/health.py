@@ -54,17 +54,13 @@ class Health:
             "bugs": self._supervisor.bugs,
             "longest_step_ms": self._supervisor.longest_ms,
             "interval_s": sampler.interval_ms // 1000,
+            "commands_dropped": self.dropped,
+            "oversized": client.oversized,
+            "refused_subscriptions": client.refused_subscriptions,
         }
         idf = self._board.idf_heap()
         if idf:
             said["idf"], said["idf_largest"], said["idf_min"] = idf
-        for name, count in (
-            ("commands_dropped", self.dropped),
-            ("oversized", client.oversized),
-            ("refused_subscriptions", client.refused_subscriptions),
-        ):
-            if count:
-                said[name] = count
         return said
 
     def step(self, now):

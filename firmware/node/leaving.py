@@ -30,7 +30,7 @@ class Leaving:
         if not link.up:
             link.stopped = True
         elif not self.said:
-            if late or not (in_flight or any(each.peek(now) for each in link.sources)):
+            if late or not (in_flight or any(each.peek(now) for each in link.pulled)):
                 self.said = True
                 self._until = now + _GOODBYE_MS
                 status.goodbye(self._reason)

@@ -13,33 +13,17 @@ from micropython import const
 
 from node.loan import let_go
 
-# What a person has to mend, at one end or the other. Everything else is the network's or the
-# broker's, and passes.
-_REFUSED = (
-    "certificate",
-    "certificate-untrusted",
-    "certificate-expired",
-    "certificate-not-yet-valid",
-    "certificate-name",
-    "tls-refused",
-    "protocol-version",
-    "client-id",
-    "credentials",
-    "not-authorized",
-)
-REFUSED = "refused"
-NETWORK = "network"
-RIVAL = "rival"
-_TAKEN = "client-id-taken"
-FLOORS_MS = {
-    REFUSED: 60000,
-    RIVAL: 300000,
-}  # least wait after a failure of that class, for lib/backoff.py
+# See causes.py and status.py.
+_TAKEN = const("client-id-taken")
+_DENIED = const("not-authorized-here")
 
 _NETWORK_LOOK_MS = const(1000)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
-_SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
-_MANY_SHORT = const(3)
+_SHORT = const(0)  # in `_past`
+_THROWN = const(1)
+_MUTE = const(2)
+_PROBE = const(3)
+_MANY = const(3)  # connections in a row that ended in the same strange way
 # Another node with this id: each comes back within its back-off and throws the other out. By this
 # time up, nobody else wants the id any more.
 _FIGHT_MS = const(900000)
@@ -48,10 +32,10 @@ _STARVED_MS = const(1000)  # after a packet that there was no heap for
 _STARVED = const(60)  # of them in one connection
 _MANY_EARLY = const(3)  # connections that ended with something in flight, and without a batch
 _ASIDE = const(5)  # see blame.py
+_SURE = const(3)  # of the sources, before the birth has come back: Readings are not among them
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
-# Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes, what Wi-Fi
-# needs while up, and what each answer takes until it is read.
-_HANDSHAKE = const(34 * 1024)
+# Of the chip's own heap, with MicroPython 1.23 to 1.27: what Wi-Fi needs while up, and what each
+# answer takes until it is read.
 _WIFI = const(6 * 1024)
 _ANSWER = const(2 * 1024)
 
@@ -86,19 +70,29 @@ class Link:
         self._retry_at = backoff.resume_ms()  # a reset starts no storm
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
-        self._short = 0  # connections in a row that were up for a moment only
+        # Of the last connections, in a row: were up for a moment only; were closed by the broker
+        # before it was sure that nobody else wants the id; were closed instead of CONNACK.
+        # And what the broker refuses if it does greet the next CONNECT. See causes.py.
+        self._past = [0, 0, 0, None]
         self._starved = 0  # packets without heap for them, since the last connection
         self._early = 0  # connections that ended with something in flight, since the last batch
         self._suspect = None  # see blame.py
-        self._thrown = 0  # in a row that were closed by the broker before _FIGHT_MS
         self._alarm = alarm
+        # In this connection, 1: the birth has come back; 2: for long there was no other.
+        self._trust = 0
+        self._reached = None  # the last state of the client but `down`
+        # Whether Readings wait until the broker is known to pass on what it takes; and the sources
+        # that may be pulled from.
+        self.hold = False
+        self.pulled = sources
         self._leaving = None
+        self.wait = client.wait
         self.stopped = False
         client.on_up = self._on_up
         client.on_down = self._on_ended
         client.on_ack = self._on_ack
         client.on_state = self._on_state
-        client.on_refused = self._on_refused
+        client.on_refused = lambda *what: log("link", "refused topic=%s code=%d" % what)
 
     @property
     def up(self):
@@ -153,15 +147,22 @@ class Link:
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
         wait = client.step(now)
-        if self.up and self._status.subscription_lost(now):
-            client.abort()
-            self._on_down("subscription-lost")
-            client.clean_session = True  # SUBSCRIBE alone does not always bring it back
         if self.up:
+            lost = self._status.unheard(now)
+            if lost:
+                client.abort()
+                self._on_down(lost)
+                client.clean_session = True  # SUBSCRIBE alone does not always bring it back
+        if self.up:
+            if self._trust == 1 and now - self._up_at >= _FIGHT_MS:
+                self._trust = 2
+                self._past[_THROWN] = self._status.rivals = 0
+                self._alarm(_TAKEN, False)
+            elif not self._trust and self._status.heard:
+                self._trust = 1
+                self.pulled = self.sources
+                self._alarm(_DENIED, False)
             wait = min(wait, self._pump(now))
-        if self._thrown and self.up and now - self._up_at >= _FIGHT_MS:
-            self._thrown = self._status.rivals = 0
-            self._alarm(_TAKEN, False)
         if self._leaving:
             wait = min(wait, self._leaving.step(now, self._in_flight or self._resume))
         if client.state == "down":
@@ -175,10 +176,6 @@ class Link:
         if self._client.state != "down":
             return self._client.overdue(now)
         return now - max(self._retry_at, self._offline_at) > _LATE_MS
-
-    def wait(self, real_ms):
-        """Sleep for `real_ms` at most; less, if the broker has something to say."""
-        self._client.wait(real_ms)
 
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
@@ -196,21 +193,30 @@ class Link:
             self._retry_at = now + _CLOCK_LOOK_MS
             return
         client = self._client
-        client.clean_session = client.clean_session or self._short >= _MANY_SHORT
+        client.clean_session = client.clean_session or self._past[_SHORT] >= _MANY
         will = self._status.will()
-        client.set_last_will(will.topic, will.payload, will.retain, will.qos)
+        # Brokers close without a word for a will that they cannot keep: which is it?
+        probe = self._past[_PROBE]
+        qos = 0 if self._past[_MUTE] > _MANY else min(will.qos, client.max_qos)
+        client.set_last_will(will.topic, will.payload, client.retains and not probe, qos)
         client.start(now)
 
     def _on_state(self, state):
-        if state != "down" and state != "up":
-            self._log("link", state)
-
-    def _on_refused(self, topic, code):
-        self._log("link", "subscription refused topic=%s code=%d" % (topic, code))
+        if state != "down":
+            self._reached = state
+            if state != "up":
+                self._log("link", state)
 
     def _on_up(self, session_present):
-        now = self._up_at = self._now
         client = self._client
+        if self._past[_PROBE]:
+            client.abort()
+            self._on_down(self._past[_PROBE])
+            return
+        now = self._up_at = self._now
+        self._trust = 0
+        # Status, Responses and alerts say why the rest waits.
+        self.pulled = self.sources[: _SURE if self.hold else None]
         outage = self._cause and {"s": (now - self._down_since) // 1000, "cause": self._cause}
         self._cause = None
         self._log(
@@ -227,14 +233,28 @@ class Link:
 
     def _on_down(self, cause):
         now = self._now
+        up_ms = None
         if self.up:
             up_ms = now - self._up_at
-            self._short = self._short + 1 if up_ms < _SHORT_MS else 0
             self._backoff.rested(up_ms)
             self._up_at = None
             self._down_since = now
-            cause = self._thrown_out(cause, up_ms)
-        cause = self._believed(cause)
+        kind = "network"
+        try:
+            from node.causes import judged
+
+            cause, kind = judged(
+                self._past,
+                cause,
+                up_ms,
+                self._trust,
+                self._reached,
+                self._status.rivals,
+                self._idf_heap(),
+            )
+        except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
+            pass
+        let_go("node.causes")
         self._starved = 0
         if self._cause is None:
             self._cause = cause
@@ -244,11 +264,13 @@ class Link:
         self._in_flight = []
         for source in self.sources:
             source.rewind()
-        retry_ms = self._backoff.next_ms(_kind(cause))
+        retry_ms = self._backoff.next_ms(kind)
         self._retry_at = now + retry_ms
         self._ladder.down(now, cause)
         self._clock.failed(cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
+        if cause in (_TAKEN, _DENIED):
+            self._alarm(cause, True)
 
     def _on_ended(self, cause):
         """The network or the broker has ended it. After a few ends before all was delivered,
@@ -279,28 +301,6 @@ class Link:
             return self._window
         return max(1, min(self._window, (heap[0] - _WIFI) // _ANSWER))
 
-    def _believed(self, cause):
-        """The cause, or `memory`: Mbed TLS, which cannot check a signature for want of it, calls
-        the certificate untrusted. By now the connection is closed, and its memory back.
-        """
-        if not (cause.startswith("certificate") or cause.startswith("tls-")):
-            return cause
-        heap = self._idf_heap()
-        return "memory" if heap and heap[0] < _HANDSHAKE else cause
-
-    def _thrown_out(self, cause, up_ms):
-        """The cause, or `client-id-taken` where closes in a row and strange statuses tell of a
-        rival. The broker gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).
-        """
-        if cause != "closed" or up_ms >= _FIGHT_MS:
-            self._thrown = 0
-            return cause
-        self._thrown += 1
-        if self._thrown < _MANY_SHORT or self._status.rivals < 2:
-            return cause
-        self._alarm(_TAKEN, True)
-        return _TAKEN
-
     # -- sending -----------------------------------------------------------------------------------
 
     def _pump(self, now):
@@ -317,7 +317,7 @@ class Link:
             return True
         if self._leaving and self._leaving.said:
             return False  # the goodbye is the last word
-        return self._send_again(now) or any(self._send_from(source, now) for source in self.sources)
+        return self._send_again(now) or any(self._send_from(source, now) for source in self.pulled)
 
     def _send_again(self, now):
         while self._resume:
@@ -366,10 +366,3 @@ class Link:
                     if suspect[2] == _ASIDE:
                         each[1].done(suspect[1])  # the way carries others
                 return
-
-
-def _kind(cause):
-    """The class of failure that a cause belongs to."""
-    if cause == _TAKEN:
-        return RIVAL
-    return REFUSED if cause in _REFUSED else NETWORK

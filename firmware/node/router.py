@@ -30,11 +30,9 @@ class Router:
     def __init__(self, base, node, responses, flash, unix, log, on_bug, refuse_retained=True):
         self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
-        self._responses = responses
-        self._log = log
         self._on_bug = on_bug
-        self._given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
-        self._given += (self._drop, [])
+        given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
+        self._given = given + (self._drop, [])
         self._answers = None
         self._until = None  # when what answers is let go of; None: counted from the next step
 
@@ -59,23 +57,20 @@ class Router:
             self._drop("memory")
             if self._answers is None:
                 let_go(*_CODE)  # what of it there was room for
-                self._refuse(payload)
+                try:
+                    from node.shortage import refuse
+
+                    refuse(payload, topic + "/response", self._given[2])
+                except MemoryError:
+                    pass
+                let_go("node.shortage")
         except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
-
-    def _refuse(self, payload):
-        try:
-            from node.shortage import refuse
-
-            refuse(payload, self.topic + "/response", self._responses)
-        except MemoryError:
-            pass
-        let_go("node.shortage")
 
     def _drop(self, reason):
         """Count and log a payload that gets no Response."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
-        self._log("command", "dropped reason=%s" % reason)
+        self._given[5]("command", "dropped reason=%s" % reason)
 
     def step(self, now):
         """Answers what has its result or no time left; returns ms until it wants to be called."""

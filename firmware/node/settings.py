@@ -54,4 +54,6 @@ def client(settings):
         "window": settings.window,
         "handshake_ms": settings.handshake_s * 1000,
         "clean_session": settings.clean_session,
+        "max_qos": settings.max_qos,
+        "retains": settings.retain,
     }

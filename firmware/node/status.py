@@ -4,7 +4,8 @@ is there.
 Every status carries (boot, session), which orders them: a will that the broker publishes late, for
 a connection that was given up long ago, is told from the birth of the connection that replaced it.
 The node reads its own status, and answers an `offline` that is not its own doing by its birth. A
-birth that does not come back shows that the subscription is lost, although the connection lives.
+birth that does not come back shows that the subscription is lost, although the connection lives;
+after the third in a row, that the broker drops what it acknowledges.
 
 What it will not do: connect, or decide when to stop.
 """
@@ -18,11 +19,16 @@ _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
 _ECHO_MS = const(10000)
 # Two nodes with one id must not answer each other as fast as they can.
 _AT_MOST_EVERY_MS = const(10000)
-# A broker that never lets the node read its status is not worth a fourth reconnect.
+# A broker that never lets the node read its status is not worth a fourth reconnect; from then on
+# the birth is said again more often.
 _MAX_LOST = const(3)
+_UNHEARD_MS = const(60000)
+_LOST = const("subscription-lost")
+_DENIED = const("not-authorized-here")
+_NAMES_MAX = const(8)  # of alerts, in a birth
 # A broker that stops has said the wills and closed everything by then.
 _STOPPING_MS = const(1000)
-_SIZE_MAX = const(512)  # bytes; the longest birth has half of that
+_SIZE_MAX = const(512)  # bytes; no birth is longer
 
 
 class Status:
@@ -34,6 +40,8 @@ class Status:
         """`more`: what else the birth says of this boot, pairs of name and value."""
         self.session = 0
         self.goodbye_done = False
+        self.heard = False  # whether the broker passes on what it takes from this connection
+        self.raised = ()  # names of alerts
         self.rivals = 0  # statuses by another node under this node's id
         self.topic = base + "/" + topics.STATUS
         self._boot = boot
@@ -62,7 +70,13 @@ class Status:
     def up(self, now, outage):
         """CONNACK has come: send the birth. `outage` is None or {"s": seconds, "cause": cause}."""
         self._outage = outage
+        self.heard = False
         self._birth(now)
+
+    def again(self):
+        """What the birth says has changed: say it again, soon."""
+        if self._birth_at is not None:
+            self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
 
     def goodbye(self, reason):
         """Send the goodbye; `goodbye_done` tells when the broker has it."""
@@ -72,7 +86,7 @@ class Status:
     def on_message(self, topic, payload, retained, dup):
         """Something was published on the node's own status."""
         if payload == self._birth_said:
-            self._echoed = self._known = True
+            self._echoed = self._known = self.heard = True
             self._echo_by = None
             self._lost = 0
             return
@@ -85,17 +99,20 @@ class Status:
         elif boot is not None:
             # Before the first echo, it is what an earlier boot has left there.
             self.rivals += self._known
-        if self._echoed and self._birth_at is not None and b'"online"' not in payload:
+        if self._echoed and b'"online"' not in payload:
             # Before the echo of our own birth, an `offline` is older than it.
-            self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
+            self.again()
 
-    def subscription_lost(self, now):
-        """Whether the birth has not come back in time. True once for each birth."""
+    def unheard(self, now):
+        """Why to connect anew, once for each birth that has not come back in time; or None."""
         if self._echo_by is None or now < self._echo_by:
-            return False
+            return None
         self._echo_by = None
         self._lost += 1
-        return self._lost <= _MAX_LOST
+        if self._lost > _MAX_LOST:
+            self._birth_at = now + _UNHEARD_MS
+            return None
+        return _LOST if self._lost < _MAX_LOST else _DENIED
 
     def _birth(self, now):
         self._waiting = "online"
@@ -131,6 +148,11 @@ class Status:
         more.extend(self._more)
         if self._outage:
             more.append(("outage", self._outage))
+        names = self.raised
+        if names:
+            more.append(("alerts", names[:_NAMES_MAX]))
+            if len(names) > _NAMES_MAX:
+                more.append(("more_alerts", len(names) - _NAMES_MAX))
         birth = self._message("online", *more)
         self._birth_said = birth.payload
         return self._key + 1, birth

@@ -10,8 +10,7 @@ It will not read a socket, a clock or flash, nor carry out twice what changes an
 """
 
 from node.commands import HARMLESS, TABLE, load
-from node.commands.later import Later
-from node.commands.memory import RESPONSE_MAX, Memory
+from node.commands.memory import RESPONSE_MAX, Memory, found, keep
 from node.commands.parse import parse
 from node.commands.response import EXECUTED, EXPIRED, FAILED, REJECTED, executed, refused
 from node.errors import CommandError
@@ -41,9 +40,9 @@ class Answers:
         self._responses = responses
         self._memory = Memory("commands", flash.read, flash.replace)
         # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
-        self._refused = Memory(entries=refused)
+        self._refused = refused
         # Of Commands that change nothing; gone with this object.
-        self._harmless = Memory()
+        self._harmless = []
         self._unix = unix
         self._log = log
         self._on_bug = on_bug
@@ -87,9 +86,9 @@ class Answers:
     def _take(self, command, retained):
         if any(entry[0].id == command.id for entry in self._open):
             return self._drop("pending")  # its one Response is still to come
-        for memory in (self._memory, self._refused, self._harmless):
-            if command.id in memory:
-                return self._repeat(command, memory)
+        response = found(self._refused, command.id) or found(self._harmless, command.id)
+        if response or command.id in self._memory:
+            return self._put(command, response or self._remembered(command.id), "repeated")
         status, fault = REJECTED, command.fault
         if not fault and retained and self._refuse_retained:
             fault = ("retained", "retained Commands are refused here")
@@ -126,7 +125,7 @@ class Answers:
             except OSError:
                 return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
         outcome = self._run(handler, params)
-        if isinstance(outcome[0], Later):
+        if not isinstance(outcome[0] or {}, dict):  # a Later: see later.py
             if len(self._open) < OPEN_MAX:
                 return self._open.append([command, outcome[0], None])
             outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
@@ -158,31 +157,32 @@ class Answers:
             kept = executed(command.id, {"kept": False}, ts)
             if not self._responses.room(1, len(payload)):
                 payload = kept
-        memory = self._harmless if command.action in HARMLESS else self._memory
-        try:
-            memory.finish(command.id, kept, code is not None)
-        except OSError as exc:
-            # A repeat is answered from RAM; after a reset it would be `interrupted`.
-            self._log("command", "response not on flash errno=%s" % exc.errno)
+        if command.action in HARMLESS:
+            keep(self._harmless, command.id, kept)
+        else:
+            try:
+                self._memory.finish(command.id, kept, code is not None)
+            except OSError as exc:
+                # A repeat is answered from RAM; after a reset it would be `interrupted`.
+                self._log("command", "response not on flash errno=%s" % exc.errno)
         self._put(command, payload, status)
 
     def _refuse(self, command, status, fault):
         payload = refused(command.id, status, fault[0], fault[1], self._unix())
-        self._refused.finish(command.id, payload)
+        keep(self._refused, command.id, payload)
         self._put(command, payload, status)
 
-    def _repeat(self, command, memory):
-        payload = memory.response(command.id)
-        if not payload:
-            failed, ts = memory.failed(command.id), self._unix()
-            if failed is False:
-                payload = executed(command.id, {"kept": False}, ts)
-            else:
-                code, text = "interrupted", "a reset came before its Response"
-                if failed:
-                    code, text = "forgotten", "it failed; what for is not kept any more"
-                payload = refused(command.id, FAILED, code, text, ts)
-        self._put(command, payload, "repeated")
+    def _remembered(self, id):
+        response = self._memory.response(id)
+        if response:
+            return response
+        failed, ts = self._memory.failed(id), self._unix()
+        if failed is False:
+            return executed(id, {"kept": False}, ts)
+        code, text = "interrupted", "a reset came before its Response"
+        if failed:
+            code, text = "forgotten", "it failed; what for is not kept any more"
+        return refused(id, FAILED, code, text, ts)
 
     def _put(self, command, payload, status):
         self._responses.put(command.reply_to, payload)

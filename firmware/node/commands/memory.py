@@ -32,21 +32,16 @@ class Memory:
     goes first.
 
     path: of the files, without their suffix; read(path) -> bytes or None; replace(path, bytes):
-    atomic, raises OSError. Without a path it lives in RAM alone, in the list `entries`, with
-    ENTRIES ids. A file that is damaged or cannot be read counts as empty.
+    atomic, raises OSError. A file that is damaged or cannot be read counts as empty.
 
     kept: whether flash has all of it.
     """
 
-    def __init__(self, path=None, read=None, replace=None, entries=None):
+    def __init__(self, path, read, replace):
         self.kept = True
-        self._ids = path and path + ".ids"
+        self._ids = path + ".ids"
         self._replace = replace
-        self._pairs = None
-        self._entries = [] if entries is None else entries
-        self._seen = b""  # hashes and states, oldest first
-        if not path:
-            return
+        self._seen = bytearray()  # hashes and states, oldest first
         try:
             seen = unseal(read(self._ids)) or b""
         except OSError:
@@ -55,18 +50,17 @@ class Memory:
             self._seen = bytearray(seen)
         size_max = 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
         self._pairs = Pairs(path + ".bin", read, replace, size_max)
-        for id, response in self._pairs.load()[-ENTRIES:]:
-            self._entries.append([id, response])
-        if self._entries and response:
+        self._entries = self._pairs.load()[-ENTRIES:]
+        if self._entries:
+            id, response = self._entries[-1]
             self._note(id, b'"status":"failed"' in response)
 
     def __contains__(self, id):
-        return self._find(id) is not None or self._at(_hash(id)) is not None
+        return self.response(id) is not None or self._at(_hash(id)) is not None
 
     def response(self, id):
         """The Response (bytes) to a known id, or None when there is none."""
-        entry = self._find(id)
-        return entry[1] if entry else None
+        return found(self._entries, id)
 
     def failed(self, id):
         """Whether the Command with a known id has failed; None: it has never been answered."""
@@ -87,23 +81,11 @@ class Memory:
 
     def finish(self, id, response, failed=False):
         """Keeps the Response (bytes, at most RESPONSE_MAX). Raises OSError if in RAM alone."""
-        entry = self._find(id)
-        if entry is None:
-            entry = [id, None]
-            self._entries.append(entry)
-            del self._entries[:-ENTRIES]
-        entry[1] = response
-        if self._pairs:
-            self._note(id, failed)
-            self.kept = False
-            self._pairs.save(self._entries)
-            self.kept = True
-
-    def _find(self, id):
-        for entry in self._entries:
-            if entry[0] == id:
-                return entry
-        return None
+        keep(self._entries, id, response)
+        self._note(id, failed)
+        self.kept = False
+        self._pairs.save(self._entries)
+        self.kept = True
 
     def _at(self, digest):
         """Where in `_seen` the hash `digest` stands, or None."""
@@ -118,6 +100,20 @@ class Memory:
         at = self._at(_hash(id))
         if at is not None:
             self._seen[at + _HASH] = _FAULT if failed else _DONE
+
+
+def found(entries, id):
+    """The Response to `id` among `entries`, a list of pairs; or None."""
+    for known, response in entries:
+        if known == id:
+            return response
+    return None
+
+
+def keep(entries, id, response):
+    """Add a pair to `entries`, of which at most ENTRIES stay."""
+    entries.append((id, response))
+    del entries[:-ENTRIES]
 
 
 def _hash(id):
