@@ -42,6 +42,10 @@ CAUSES = {
     "unavailable": "The broker says that it is not available now.",
     "connack-timeout": "The broker took the connection and says nothing: see its log.",
     "client-id-taken": "Another node uses the same device id: one of them needs another.",
+    "not-authorized-here": "The broker takes what the node says and passes nothing on: its rules "
+    "for topics (acl) do not know the device. Readings wait; `hold_unheard` in the config.",
+    "retain-refused": 'The broker keeps no retained Messages: "retain": false in the config.',
+    "qos-refused": 'The broker takes QoS 0 only: "max_qos": 0 in the config may lose Readings.',
     "too-long": "The way to the broker carries no packets of that size: the node goes on with "
     "smaller ones. Its limit is `payload_max` in the config.",
     "undeliverable": "Something ends the connection whenever it is sent: the node goes on without.",
@@ -51,7 +55,7 @@ CAUSES = {
 FINAL = (
     *("no-ssid", "wrong-password", "security", "tls-refused", "protocol-version", "client-id"),
     *("credentials", "not-authorized", "certificate", "certificate-untrusted"),
-    *("certificate-expired", "certificate-name"),
+    *("certificate-expired", "certificate-name", "retain-refused", "qos-refused"),
 )
 
 
