@@ -26,8 +26,8 @@ STUCK = {
     ),
     "sampler idles": (
         "sampler",
-        "        if not self._wait(now):\n            if",
-        "        if now < 20_000 and not self._wait(now):\n            if",
+        "        if not self._wait(now):\n",
+        "        if now < 20_000 and not self._wait(now):\n",
     ),
     "link hangs": (
         "link",
