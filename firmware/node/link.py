@@ -209,6 +209,8 @@ class Link:
 
     def _on_up(self, session_present):
         client = self._client
+        if not session_present:
+            self._resume = []
         if self._past[_PROBE]:
             client.abort()
             self._on_down(self._past[_PROBE])
@@ -224,8 +226,6 @@ class Link:
             "up session=%d present=%d handshake_ms=%d"
             % (self._status.session, session_present, client.handshake_took_ms),
         )
-        if not session_present:
-            self._resume = []
         client.clean_session = not self._keeps_session  # a clean start was for once
         client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
         self._ladder.up(now, outage)
