@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from limpet import installing, paths, progress
 from limpet.brokers import mosquitto
-from limpet.micropython import debian, interpreter, umqtt
+from limpet.micropython import debian, interpreter, releases, umqtt
 from limpet.paths import REPO, filled_once
 from limpet.problem import Problem
 
@@ -94,6 +94,73 @@ def test_without_apt_the_remedy_is_named(program: Program) -> None:
     assert "MICROPYTHON=/path" in problem.value.remedy
 
 
+def test_release_is_fetched_by_its_number(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MICROPYTHON=1.26 is Debian's package of that release, of the hash that is known; it goes
+    before what is installed. The 32-bit one is of the same release, if there is such a one.
+    """
+    asked = []
+
+    def unpacked(package: str, arch: str, suite: str, sha256: str) -> Path:
+        asked.append((package, arch, suite, sha256[:4]))
+        return Path("/r")
+
+    program("micropython", "echo 1 29")
+    monkeypatch.setattr(debian, "HOST", "amd64")
+    monkeypatch.setattr(debian, "available", lambda arch: True)
+    monkeypatch.setattr(debian, "unpacked", unpacked)
+    monkeypatch.setattr(releases, "_wheel", lambda: ["wheel"])
+    monkeypatch.setenv("MICROPYTHON", "1.26")
+    assert interpreter.micropython("amd64")[-1] == "/r/usr/bin/micropython"
+    assert interpreter.micropython("i386")[-1] == "/r/usr/bin/micropython"
+    assert asked == [
+        ("micropython", "amd64", "forky", "83f5"),
+        ("micropython", "i386", "forky", "1104"),
+    ]
+    interpreter.micropython.cache_clear()
+    monkeypatch.setenv("MICROPYTHON", "1.29")
+    assert interpreter.micropython("amd64") == ["wheel"]
+    interpreter.micropython("i386")
+    assert asked[2:] == [("micropython", "i386", "trixie", "a727")]
+
+
+def test_release_that_cannot_be_had_is_refused(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown number is no path, and is not replaced; the remedy says which there are."""
+    program("micropython", "echo 1 29")
+    monkeypatch.setenv("MICROPYTHON", "1.27")
+    with pytest.raises(Problem, match=r"MICROPYTHON=1\.27") as problem:
+        interpreter.micropython()
+    assert "1.25, 1.26, 1.29" in problem.value.remedy
+    monkeypatch.setenv("MICROPYTHON", "1.29")
+    monkeypatch.setattr(releases, "_wheel", lambda: None)
+    interpreter.micropython.cache_clear()
+    with pytest.raises(Problem, match="not to be had for this machine"):
+        interpreter.micropython(debian.HOST)
+
+
+def test_package_of_another_hash_is_not_unpacked(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What apt found to be signed is still not the interpreter that is known."""
+    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    program("apt-get", "echo Packages main bookworm http://main.example/\n")
+    program("dpkg", "echo unpacked >&2; exit 3")
+    archives = tmp_path / "debian" / "apt-micropython-forky-amd64" / "cache" / "archives"
+    archives.mkdir(parents=True)
+    (archives / "libc6_2_amd64.deb").write_bytes(b"a library")
+    (archives / "micropython_1_amd64.deb").write_bytes(b"another")
+    with pytest.raises(Problem, match=r"micropython_1_amd64\.deb is not the one known"):
+        debian.unpacked("micropython", "amd64", "forky", "0" * 64)
+    assert not (tmp_path / "debian" / "micropython-forky-amd64").exists()
+    assert not (archives / "micropython_1_amd64.deb").exists()
+    told = (archives.parents[1] / "sources.list").read_text()
+    assert "check-valid-until=no" in told
+    assert told.endswith(" forky main\n")
+
+
 def test_32_bit_is_missed_only_when_asked_for(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +228,7 @@ def test_full_disk_is_not_called_a_network(
     monkeypatch.setattr(debian, "BUILD", tmp_path)
     program("apt-get", "echo Packages main bookworm http://main.example/\n")
     program("dpkg", "echo 'dpkg-deb: error: write: No space left on device' >&2; exit 2")
-    archives = tmp_path / "debian" / "apt-micropython-amd64" / "cache" / "archives"
+    archives = tmp_path / "debian" / "apt-micropython-trixie-amd64" / "cache" / "archives"
     archives.mkdir(parents=True)
     (archives / "micropython.deb").touch()
     with pytest.raises(Problem, match="No space left on device") as problem:

@@ -4,6 +4,7 @@ apt resolves and verifies (the machine's own mirror, Debian's own key); `dpkg -x
 is installed, no maintainer script runs, the system's apt lists and caches are not touched.
 """
 
+import hashlib
 import platform
 import shutil
 import subprocess
@@ -82,12 +83,15 @@ def _debian(release: str) -> bool:
     return release in names.split()
 
 
-def unpacked(package: str, arch: str = HOST) -> Path:
-    """The folder that holds `package` and all that it depends on; downloads and unpacks it once."""
-    folder = BUILD / "debian" / f"{package}-{SUITE}-{arch}"
+def unpacked(package: str, arch: str = HOST, suite: str = SUITE, sha256: str | None = None) -> Path:
+    """The folder that holds `package` and all that it depends on; downloads and unpacks it once.
+
+    Raises Problem, also when the package itself is another than the one of that hash.
+    """
+    folder = BUILD / "debian" / f"{package}-{suite}-{arch}"
     with filled_once(folder) as new:
         if new:
-            _fill(new, package, arch)
+            _fill(new, package, arch, suite, sha256)
     return folder
 
 
@@ -98,19 +102,32 @@ def command(root: Path, arch: str, program: str) -> list[str]:
     return [str(libraries / loader), "--library-path", str(libraries), str(root / program)]
 
 
-def _fill(new: Path, package: str, arch: str) -> None:
+def check(archive: Path, sha256: str, remedy: str) -> None:
+    """Raise Problem, and keep it not, if what was downloaded has another hash."""
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != sha256:
+        archive.unlink()
+        raise Problem(f"{archive.name} is not the one known: its SHA-256 is {found}.", remedy)
+
+
+def _fill(new: Path, package: str, arch: str, suite: str, sha256: str | None) -> None:
     # apt's folder outlives an interruption: a download goes on where it stopped.
-    apt = new.with_name(f"apt-{package}-{arch}")
+    apt = new.with_name(f"apt-{package}-{suite}-{arch}")
     for part in ("state/lists/partial", "cache/archives/partial"):
         (apt / part).mkdir(parents=True, exist_ok=True)
     (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
+    # A mirror's index of what is not released yet may have expired; it is signed nevertheless.
+    options = f"signed-by={KEYRING}" + (" check-valid-until=no" if suite != SUITE else "")
+    (apt / "sources.list").write_text(f"deb [{options}] {mirror()} {suite} main\n")
     (apt / "apt.conf").write_text(CONFIG.format(arch=arch, folder=apt))
     what = f"{package} for {arch}"
-    _apt(f"{what}: finding it in Debian {SUITE}", apt, "update")
+    _apt(f"{what}: finding it in Debian {suite}", apt, "update")
     _apt(f"{what}: downloading", apt, "--yes", "--download-only", "install", package)
-    line = Line(f"{what}: unpacking")
     archives = sorted(apt.glob("cache/archives/*.deb"))
+    if sha256:
+        [archive] = [each for each in archives if each.name.startswith(package + "_")]
+        check(archive, sha256, "Debian has another version by now: name one that is here.")
+    line = Line(f"{what}: unpacking")
     for done, archive in enumerate(archives):
         line.say(f"{done} of {len(archives)}")
         _unpack(archive, new)

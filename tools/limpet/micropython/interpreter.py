@@ -4,11 +4,12 @@ It builds none, and it takes none that cannot speak TLS.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
 
-from limpet.micropython import debian
+from limpet.micropython import debian, releases
 from limpet.problem import Problem
 
 # 1.25 is the first whose TLS the client was checked with on the unix port.
@@ -25,20 +26,24 @@ def micropython(arch: str = debian.HOST) -> list[str]:
     """The start of the command line that runs MicroPython's unix port; sets it up if need be.
 
     `arch` is this machine's own, or "i386", whose objects have the ESP32's sizes. For the machine's
-    own, in this order: MICROPYTHON=/path, `micropython` on the PATH if 1.25 or later, Debian's
-    package. Raises Problem.
+    own, in this order: MICROPYTHON=/path or a release (see releases.py), `micropython` on the PATH
+    if 1.25 or later, Debian's package. Raises Problem.
     """
-    if arch == debian.HOST:
-        named = os.environ.get("MICROPYTHON")
+    named = os.environ.get("MICROPYTHON", "")
+    if re.fullmatch(r"\d\.\d+", named):
+        found = _release(named, arch)
+        if found:
+            return found
+    elif arch == debian.HOST:
         if named:
             return _named(named)
-        found = shutil.which("micropython")
-        if found and (version([found]) or (0, 0)) >= OLDEST:
-            return [found]
-    if not debian.available(arch):
+        installed = shutil.which("micropython")
+        if installed and (version([installed]) or (0, 0)) >= OLDEST:
+            return [installed]
+    found = releases.command(releases.DEFAULT, arch)
+    if not found:
         raise Problem(_why_not(arch), REMEDY)
-    root = debian.unpacked("micropython", arch)
-    return debian.command(root, arch, "usr/bin/micropython")
+    return found
 
 
 def version(command: list[str]) -> tuple[int, ...] | None:
@@ -48,6 +53,19 @@ def version(command: list[str]) -> tuple[int, ...] | None:
         return tuple(int(word) for word in probe.stdout.split()) or None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
+
+
+def _release(named: str, arch: str) -> list[str] | None:
+    """How to start a release that was named. Where it has no other word size, another one has."""
+    if named not in releases.KNOWN:
+        raise Problem(
+            f"MICROPYTHON={named} is none that can be had here.",
+            f"There are {', '.join(releases.KNOWN)}; or name one that is here: MICROPYTHON=/path.",
+        )
+    found = releases.command(named, arch)
+    if not found and arch == debian.HOST:
+        raise Problem(f"MICROPYTHON={named} is not to be had for this machine.", REMEDY)
+    return found
 
 
 def _named(path: str) -> list[str]:

@@ -5,12 +5,10 @@ pip cannot build them: robust's archive holds a dangling link, simple's has no s
 
 import hashlib
 import os
-import ssl
 import sys
 import tarfile
 from pathlib import Path
 
-from limpet import installing
 from limpet.paths import BUILD, filled_once
 from limpet.problem import Problem
 
@@ -66,37 +64,7 @@ def unpack(archive: Path, sha256: str, module: str, folder: Path) -> None:
 
 
 def _download(project: str, version: str, to: Path) -> None:
-    # Imported here: most starts need neither, and they take 200 ms.
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
-    from requests import RequestException, Session
+    # Imported here: most starts need it not, and it takes 200 ms.
+    from limpet.package_index import download
 
-    told = installing.settings(sys.executable)
-    session = Session()
-    # The system's authorities, as pip trusts them: an office's own proxy is known there, and not to
-    # requests, which brings its own list. Variables such as REQUESTS_CA_BUNDLE still come first.
-    paths = ssl.get_default_verify_paths()
-    if not any(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")):
-        session.verify = told.get("cert") or paths.cafile or paths.capath or True
-    if "proxy" in told:
-        session.proxies = {"http": told["proxy"], "https": told["proxy"]}
-    failed: RequestException | None = None
-    # As pip does, in all of them; the first that has it will do, for it is checked by its hash.
-    indexes = [told.get("index-url") or PYPI_SIMPLE_ENDPOINT]
-    for url in indexes + told.get("extra-index-url", "").split():
-        try:
-            with PyPISimple(url, session=session) as index:
-                for package in index.get_project_page(project).packages:
-                    if package.version == version and package.package_type == "sdist":
-                        # The hash that counts is ours, and it is checked afterwards.
-                        index.download_package(package, to, verify=False)
-                        return
-        except NoSuchProjectError:
-            continue
-        except RequestException as error:
-            failed = failed or error
-    if failed:
-        raise Problem(
-            f"{project} could not be had from the package index ({type(failed).__name__}).",
-            "Connect and start again. Only this first time needs a network.",
-        ) from failed
-    raise Problem(f"The package index has no {project} {version}.", "Use another: --umqtt DIR.")
+    download(project, version, lambda name: name.endswith(".tar.gz"), to)
