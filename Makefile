@@ -19,10 +19,10 @@ board = $(if $(value BOARD),$(call quoted,BOARD),$(error Say BOARD=, one of: $(s
 erase = $(if $(filter-out 1,$(value ERASE)),$(error Say ERASE=1, or nothing),$(if $(value ERASE),--erase))
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test chaos fuzz day bench lint lock setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench lint lock setup venv clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(call option,--seconds,SECONDS)
@@ -48,6 +48,9 @@ wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKE
 
 test: setup ## Run the tests: ARGS="-k will" for some, BROKER=mosquitto for the other broker, BUSY=1 with busy cores
 	@BROKER=$(call quoted,BROKER) $(if $(value BUSY),.venv/bin/python host_tests/busy.py) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
+
+test-versions: setup ## Run the node's tests on each MicroPython that can be had: VERSIONS="1.26 1.29" for some of them
+	@REFUSALS=full .venv/bin/python host_tests/versions.py $(call quoted,VERSIONS)
 
 chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
 	@BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/chaos.py $(call option,--broker,BROKER) $(call option,--seed,SEED) \

@@ -1,4 +1,5 @@
-"""Run cases under both Pythons: the one pytest runs in, and the real MicroPython.
+"""Run cases under both Pythons: the one pytest runs in, and the real MicroPython; the latter also
+with a chip's word size, where such a one runs.
 
 A case is a function `case_...` in a module that imports nothing but the node's pure modules and
 what both Pythons have, and that asserts. A failing one names its line. The cases of a module share
@@ -19,11 +20,13 @@ from types import ModuleType
 
 import pytest
 import upy
+from limpet.micropython import debian
 from limpet.micropython.interpreter import micropython
 from limpet.micropython.umqtt import umqtt_dir
 from limpet.paths import FIRMWARE, HOST_BOARD, LIB
 
-INTERPRETERS = ("cpython", "micropython")
+ARCHS = {"micropython": debian.HOST, "32 bits": "i386"}
+INTERPRETERS = ("cpython", "micropython", *(["32 bits"] if debian.available("i386") else []))
 
 # No case can print these: they end what it says.
 _PASSED, _FAILED = b"\x04passed\n", b"\x04failed\n"
@@ -44,13 +47,14 @@ for line in sys.stdin:
 class Cases:
     """One MicroPython with the cases of a module, which runs those that it is told to."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: ModuleType, arch: str) -> None:
         assert module.__file__
         self.module = module
+        self.arch = arch
         path = [Path(module.__file__).parent, upy.REPO / "host_tests"]
         self._folder = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            [*micropython(), "-c", _SERVE.format(module=module.__name__)],
+            [*micropython(arch), "-c", _SERVE.format(module=module.__name__)],
             cwd=self._folder.name,
             env=upy.environment(path),
             stdin=subprocess.PIPE,
@@ -86,11 +90,11 @@ class Cases:
         self._folder.cleanup()
 
 
-_open: list[Cases] = []  # one at most: cases of one module follow one another
+_open: list[Cases] = []  # of one module, as its cases follow one another
 
 
 def close() -> None:
-    """End the interpreter that waits for more cases, if there is one."""
+    """End the interpreters that wait for more cases."""
     while _open:
         _open.pop().close()
 
@@ -105,14 +109,18 @@ def run(module: ModuleType, case: str, interpreter: str, timeout_s: float = upy.
     if interpreter == "cpython":
         vars(module)[case]()
         return
-    if not _open or _open[0].module is not module:
+    if _open and _open[0].module is not module:
         close()
-        _open.append(Cases(module))
-    became, said = _open[0].run(case, timeout_s)
+    arch = ARCHS[interpreter]
+    here = next((each for each in _open if each.arch == arch), None)
+    if here is None:
+        here = Cases(module, arch)
+        _open.append(here)
+    became, said = here.run(case, timeout_s)
     if became not in ("passed", "failed"):
         close()
     if became != "passed":
-        pytest.fail(f"{case} {became} under MicroPython\n{said}", pytrace=False)
+        pytest.fail(f"{case} {became} under {interpreter}\n{said}", pytrace=False)
 
 
 def program(

@@ -11,7 +11,7 @@ import signal
 
 # What a process needs to run at all, what a test may be told, and what the runners tell each other.
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "CI"}
-TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "MPFLASH"}
+TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "MPFLASH", "REFUSALS"}
 KEPT_PREFIXES = ("LC_", "LD_LIBRARY_", "PYTEST_", "COVERAGE_")
 
 

@@ -54,7 +54,7 @@ def test_failing_case_names_its_line(cases: ModuleType) -> None:
     """With what it printed; and the others go on in the same interpreter."""
     both.run(cases, "case_good", "micropython")
     said = failure(cases, "case_bad")
-    assert said.startswith("case_bad failed under MicroPython\nabout to\nTraceback")
+    assert said.startswith("case_bad failed under micropython\nabout to\nTraceback")
     assert 'cases_of_every_kind.py", line 7, in case_bad\nAssertionError' in said
     both.run(cases, "case_good", "micropython")
     assert "SystemExit: 3" in failure(cases, "case_ends")
@@ -63,13 +63,13 @@ def test_failing_case_names_its_line(cases: ModuleType) -> None:
 def test_case_that_hangs_is_ended(cases: ModuleType) -> None:
     """After its limit, under its own name; the next one has an interpreter of its own."""
     said = failure(cases, "case_hangs", timeout_s=1)
-    assert said == "case_hangs hangs for 1 s under MicroPython\nfor ever\n"
+    assert said == "case_hangs hangs for 1 s under micropython\nfor ever\n"
     both.run(cases, "case_good", "micropython")
 
 
 def test_interpreter_that_dies_is_no_hang(cases: ModuleType) -> None:
     """A crash ends the case at once, and the next one runs."""
-    assert failure(cases, "case_dies") == "case_dies ended with -11 under MicroPython\n"
+    assert failure(cases, "case_dies") == "case_dies ended with -11 under micropython\n"
     both.run(cases, "case_good", "micropython")
 
 
