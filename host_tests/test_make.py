@@ -123,7 +123,9 @@ def test_every_variable_of_the_makefile_is_tried() -> None:
     text = (REPO / "Makefile").read_text()
     used = set(re.findall(r"(?<![.\w])([A-Z][A-Z_]+)\b=?(?=[),])", text))
     tried = {name for options in OPTIONS.values() for name in options}
-    assert used == tried | {"ARGS", "BOARD", "BROKER", "BUSY", "ERASE", "JOBS", "PYTHON"}
+    assert used == tried | {
+        *("ARGS", "BOARD", "BROKER", "BUSY", "ERASE", "JOBS", "PYTHON", "VERSIONS")
+    }
 
 
 @pytest.mark.parametrize("text", ["esp32_devkit", "my board", "it's $x"])
@@ -168,6 +170,14 @@ def test_tests_get_words_of_a_shell(clone: Clone) -> None:
     clone.make("-o", "setup", "test", "BUSY=1")
     program, words, _ = clone.calls()[-1]
     assert (program, words[:2]) == ("python", ["host_tests/busy.py", ".venv/bin/pytest"])
+
+
+def test_releases_are_one_word(clone: Clone) -> None:
+    """VERSIONS comes as it was said, and nothing is one of all releases."""
+    for text in ("1.26 1.29", "it's $x", ""):
+        clone.make("-o", "setup", "test-versions", f"VERSIONS={text}")
+        program, words, _ = clone.calls()[-1]
+        assert (program, words) == ("python", ["host_tests/versions.py", text])
 
 
 def test_mosquitto_is_set_up_for_its_tests(clone: Clone) -> None:

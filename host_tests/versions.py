@@ -91,7 +91,7 @@ def run(release: str, part: str) -> Row:
 
 def main() -> int:
     """Run them, print the table."""
-    told = (sys.argv[1:] or [""])[0].split() or releases.KNOWN
+    told = " ".join(sys.argv[1:]).replace(",", " ").split() or releases.KNOWN
     rows = []
     for release in told:
         print(f"== MicroPython {release}", flush=True)
