@@ -47,7 +47,7 @@ wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKE
 		$(call option,--firmware,FIRMWARE)
 
 test: setup ## Run the tests: ARGS="-k will" for some, BROKER=mosquitto for the other broker, BUSY=1 with busy cores
-	@BROKER=$(call quoted,BROKER) $(if $(value BUSY),.venv/bin/python host_tests/busy.py) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
+	@PYTHONUTF8=1 BROKER=$(call quoted,BROKER) $(if $(value BUSY),.venv/bin/python host_tests/busy.py) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
 
 test-versions: setup ## Run the node's tests on each MicroPython that can be had: VERSIONS="1.26 1.29" for some of them
 	@REFUSALS=full .venv/bin/python host_tests/versions.py $(call quoted,VERSIONS)
@@ -57,11 +57,11 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 		$(call option,--faults,FAULTS)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
-	@FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \
+	@PYTHONUTF8=1 FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \
 		-o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_fuzz.py host_tests/test_window.py
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
-	@DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_memory.py
+	@PYTHONUTF8=1 DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_memory.py
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(call option,--against,AGAINST)

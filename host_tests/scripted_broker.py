@@ -139,10 +139,10 @@ class ScriptedBroker:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(
-                    target=self._serve, args=(len(self._clients), client), daemon=True
-                ).start()
                 self._clients.append(client)
+                threading.Thread(
+                    target=self._serve, args=(len(self._clients) - 1, client), daemon=True
+                ).start()
 
     def _serve(self, number: int, client: socket.socket) -> None:
         # What a client that is cut off leaves behind is its own business.
