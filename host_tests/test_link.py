@@ -371,6 +371,23 @@ def test_other_failures_back_off_with_jitter_up_to_a_minute(node: StartNode) -> 
     assert max(waits) > 2000
 
 
+def test_time_up_is_counted_as_rest(node: StartNode, tmp_path: Path) -> None:
+    """After minutes up the next try comes within 2 s, however many had failed before."""
+    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
+    firmware = patient(tmp_path / "firmware", 50, longest)
+    with ScriptedBroker(echoing(lambda p: connack(3) if p.name == "CONNECT" else None)) as broker:
+        running = node(broker, speed=50, config=PLAIN | {"interval_s": 30}, firmware=firmware)
+        running.until(lambda line: len(running.said("link down")) >= 4)
+        broker.answer = echoing()
+        up = running.until("link up")
+        running.until(lambda line: "sampler reading" in line and at(line) > at(up) + 240)
+        broker.hang_up()
+        running.until("link down", since=running.lines.index(up))
+    waits = [int(value(line, "retry_ms")) for line in running.said("link down")]
+    assert waits[:4] == [1998, 3996, 7992, 15984]
+    assert waits[-1] == 1998
+
+
 def test_puback_that_stays_away_reconnects(node: StartNode) -> None:
     """A PUBACK 20 s overdue ends the connection, and the Reading comes again on the next one."""
 
