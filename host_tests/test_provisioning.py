@@ -44,3 +44,23 @@ print(rig.node.done)
         "[(1, b'\\x04'), (4, b'\\x01\\x00')] False",
         "True",
     ]
+
+
+def test_keys_of_an_earlier_attempt_do_not_stay() -> None:
+    """What a cut has left of other credentials goes before the new ones come; nothing else does."""
+    script = """
+import os
+from device.console import store
+old = ["ca-1.der", "cert-1.der", "key-1.der", "key-2.der.tmp"]
+kept = ["keys.txt", "monkey-1.der", "key-notes.txt", "boot.bin"]
+for name in old + kept:
+    with open(name, "w") as file:
+        file.write("old")
+new = {name + "-3.der": b"new " + name.encode() for name in ("ca", "cert", "key")}
+store("config.json", b"{}", new)
+print(sorted(os.listdir()) == sorted(kept + list(new) + ["config.json"]), os.listdir())
+print(open("key-3.der").read(), open("config.json").read(), open("boot.bin").read())
+"""
+    said = upy.run(script).splitlines()
+    assert said[0].startswith("True"), said[0]
+    assert said[1] == "new key {} old"
