@@ -17,6 +17,7 @@ from limpet.brokers.mosquitto import mosquitto
 from limpet.problem import Problem
 from limpet.provision import Setup
 from nodes import Node, StartNode, expanded
+from patched import patient
 from proxy import Proxy, _Connection
 from scripted_broker import Answer, Closed, Packet, ScriptedBroker, connack, publish
 from test_link import BASE, COMMANDS, PLAIN, STATUS, TELEMETRY, echoing, seqs, status
@@ -141,7 +142,8 @@ def test_pieces_get_as_small_as_one_reading(setup: Setup, tmp_path: Path) -> Non
     """Down to one Reading a Message where need be, without a packet id that means two Messages."""
     with ScriptedBroker(closing_on(lambda p: len(p.payload) > 100)) as broker:
         flash = stored(setup, tmp_path / "flash", broker.port, **PLAIN, interval_s=3600)
-        with Node(flash, "node-1", speed=100) as node:
+        firmware = patient(tmp_path / "firmware", 100)
+        with Node(flash, "node-1", speed=100, firmware=firmware) as node:
             broker.wait_for(lambda p: len(set(seqs(broker.packets))) >= STORED, 60)
             assert 3 <= len(node.said("cause=too-long")) <= 8
     as_mqtt_wants(broker.packets)
@@ -158,7 +160,8 @@ def test_reading_that_never_gets_through_is_set_aside(setup: Setup, tmp_path: Pa
     with ScriptedBroker(closing_on(bad)) as broker:
         config = PLAIN | {"interval_s": 3600, "health_s": 10}
         flash = stored(setup, tmp_path / "flash", broker.port, **config)
-        with Node(flash, "node-1", speed=100) as node:
+        firmware = patient(tmp_path / "firmware", 100)
+        with Node(flash, "node-1", speed=100, firmware=firmware) as node:
             node.until("cause=undeliverable")
 
             def counted(packet: Packet) -> bool:
