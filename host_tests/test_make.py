@@ -259,7 +259,7 @@ class BareMachine:
         return done, self._log.read_text().splitlines()
 
 
-JOBS = ["lint", "test", "run SECONDS=20"]
+JOBS = ["lint", "test", "test-versions VERSIONS=1.26,1.29", "run SECONDS=20"]
 
 
 @pytest.mark.parametrize("user", [0, 1000])
@@ -278,7 +278,7 @@ def test_check_installs_what_a_bare_debian_lacks(tmp_path: Path, user: int) -> N
     assert [line for line in calls if line.startswith("apt-get")] == install
     assert any(line.startswith("sudo") for line in calls) == (user != 0)
     assert calls[-3:] == [f"installed --no-print-directory {job}" for job in JOBS]
-    assert "== make test (2 of 3)" in done.stdout.splitlines()
+    assert "== make test (2 of 4)" in done.stdout.splitlines()
 
 
 def test_check_installs_nothing_where_all_is_there(tmp_path: Path) -> None:
