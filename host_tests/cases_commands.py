@@ -146,7 +146,7 @@ def case_memory_of_hashes() -> None:
 def case_memory_unreadable() -> None:
     """Flash that cannot be read remembers nothing, and stops nothing."""
 
-    def read(path: str) -> bytes:
+    def read(path, how=None):  # type: ignore[no-untyped-def]
         raise OSError(5)
 
     assert "a" not in Memory("m", read, Flash().replace)

@@ -2,8 +2,9 @@
 
 import json
 
-from node import config, settings
+from node import config
 from node.errors import ConfigError
+from rig import changed
 
 NEEDED = {
     "device_id": "node-1",
@@ -292,12 +293,12 @@ def case_changed() -> None:
     """A config with another interval is written so that it reads the same but for that."""
     before = _text(wifi_ssid='"\u00e9\\', interval_s=10, username="node-1")
     cfg = config.parse(before)
-    text = settings.changed(before, 30)
+    text = changed(before, 30)
     again = config.parse(text)
     assert again.interval_s == 30
     for number, field in enumerate(config.FIELDS):
         assert cfg[number] == again[number] or field == "interval_s", field
-    assert settings.changed(text, 30) == text
+    assert changed(text, 30) == text
 
 
 def case_longest_fits() -> None:
@@ -318,7 +319,7 @@ def case_longest_fits() -> None:
     }
     text = _text(**long)
     wanted = config.parse(_text(interval_s=86400, **long))
-    assert config.parse(settings.changed(text, 86400)) == wanted
+    assert config.parse(changed(text, 86400)) == wanted
 
 
 def case_load() -> None:

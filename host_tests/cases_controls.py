@@ -1,5 +1,7 @@
 """Cases of node/controls.py: what Commands do to the node, and when that is over."""
 
+import io
+
 from node.controls import Controls
 
 
@@ -35,19 +37,19 @@ class Desk:
         self.switched: list[tuple] = []
         self.file = b'{"interval_s": 10, "org": "o"}'
         self.full = False
-        config = ("config.json", lambda path: self.file, self.replace)
+        config = ("config.json", lambda path, how: how(io.BytesIO(self.file)), self.replace)
         self.controls = Controls(self.clock, self.sampler, self.led, dict, config, dict)
 
     def led(self, on: bool) -> None:
         """Switch it."""
         self.switched.append((self.clock.at, on))
 
-    def replace(self, path: str, data: bytes) -> None:
+    def replace(self, path: str, *pieces: bytes) -> None:
         """Take a new config, unless full."""
         assert path == "config.json"
         if self.full:
             raise OSError(28)
-        self.file = data
+        self.file = b"".join(pieces)
 
     def go(self, until: int) -> None:
         """Step when the controls want to be, up to `until`."""

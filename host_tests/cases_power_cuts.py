@@ -20,6 +20,7 @@ from node.reading import SIZE, Reading
 from node.telemetry import Telemetry
 from recordlog import RecordLog
 from refusals import insist, refuse_everywhere
+from rig import changed
 from ring import Ring
 
 # MicroPython has no typing; it never looks at an annotation.
@@ -192,7 +193,7 @@ def configured(refusals: "tuple | None" = None) -> None:
     def check(before: int, after: int) -> None:
         cfg = config.load(PATH)
         assert cfg.interval_s in (before, after)
-        assert cfg == config.parse(settings.changed(first, cfg.interval_s))
+        assert cfg == config.parse(changed(first, cfg.interval_s))
 
     tried(scenario, check, refusals, lambda: replace(PATH, first))
 

@@ -9,6 +9,7 @@ the 32-bit interpreter's heap, garbage included. `kept` is what may stay behind 
 `dear`: of the mutations it gets one in so many.
 """
 
+import io
 import json
 import os
 import struct
@@ -16,6 +17,7 @@ import sys
 from binascii import crc32
 
 import micropython_names  # noqa: F401 - before what is written for MicroPython
+from rig import Flash, changed
 
 CPYTHON = sys.implementation.name == "cpython"
 BASE = "limpet/home/desk/climate/node-1"
@@ -318,10 +320,10 @@ class Command:
     def __init__(self) -> None:
         from node.router import Router
 
-        self._files: dict = {}
         self._bugs: list = []
         self._responses = 0
-        self.read, self.replace = self._files.get, self._files.__setitem__
+        flash = Flash()
+        self._files, self.read, self.replace = flash.files, flash.read, flash.replace
         self._router = Router(BASE, self, self, self, lambda: NOW_S, self._log, self._bugs.append)
         # Imports what answers, once for all.
         self._router.on_message(BASE + "/commands", b"", False, False)
@@ -457,7 +459,7 @@ class Config:
                 raise AssertionError("words") from error
             return
         self._settings.client(parsed)
-        again = self._settings.changed(data, parsed.interval_s).decode()
+        again = changed(data, parsed.interval_s).decode()
         if CPYTHON:  # whose json.dumps escapes what is not ASCII
             again = json.dumps(json.loads(again), ensure_ascii=False)
         if len(again) <= self._config.SIZE_MAX and self._config.parse(again) != parsed:
@@ -482,8 +484,8 @@ class Boots:
         self._boots = boots
         self._good = b""
         self._bad = b""
-        boots.read = lambda path: self._good if path.endswith(".2") else self._bad
-        boots.replace = lambda path, data: None
+        boots.read = lambda path, how=None: self._good if path.endswith(".2") else self._bad
+        boots.replace = lambda path, *pieces: None
 
     def feed(self, data: bytes) -> None:
         """Count a boot with one good copy, and with none: never a number used before."""
@@ -513,18 +515,25 @@ class Memory:
 
         self._kept = Kept
         self._said = b""
+        self._sizes: dict = {}
 
-    def _read(self, path: str) -> bytes:
-        return self._said
+    def _read(self, path, how=None):  # type: ignore[no-untyped-def]
+        return how(io.BytesIO(self._said)) if how else self._said
+
+    def _replace(self, path: str, *pieces: bytes) -> None:
+        size = 0
+        for each in pieces:
+            size += len(each)
+        self._sizes[path] = size
 
     def feed(self, data: bytes) -> None:
         """Load it as it is, and with a CRC that makes it credible; then use what was loaded."""
         for self._said in (data, crc32(data).to_bytes(4, "big") + data[:400]):
-            written: dict = {}
-            memory = self._kept("commands", self._read, written.__setitem__)
+            self._sizes.clear()
+            memory = self._kept("commands", self._read, self._replace)
             memory.begin("new")
             memory.finish("new", b"{}")
-            size = len(written["commands.bin"]) + len(written["commands.ids"])
+            size = self._sizes["commands.bin"] + self._sizes["commands.ids"]
             if memory.response("new") != b"{}" or size > 5520:
                 raise AssertionError("memory")
 

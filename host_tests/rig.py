@@ -4,8 +4,10 @@ They are stricter than the real ones: a Response that leaves the device's own to
 has not exactly its members fails at once; so does a second one to the same message.
 """
 
+import io
 import json
 
+from node import settings
 from node.router import Router
 
 BASE = "limpet/home/desk/climate/node-1"
@@ -22,16 +24,25 @@ class Flash:
         self.full = False
         self.writes = 0
 
-    def read(self, path: str) -> bytes | None:
-        """Return the file, or None when there is none."""
-        return self.files.get(path)
+    def read(self, path, how=None):  # type: ignore[no-untyped-def]
+        """Return the file or what how(file) returns, or None when there is none."""
+        data = self.files.get(path)
+        return data if data is None or how is None else how(io.BytesIO(data))
 
-    def replace(self, path: str, data: bytes) -> None:
-        """Make `data` the file, unless full."""
+    def replace(self, path: str, *pieces: bytes) -> None:
+        """Make `pieces` the file, unless full."""
         if self.full:
             raise OSError(28, "no space")
-        self.files[path] = bytes(data)
+        self.files[path] = b"".join(pieces)
         self.writes += 1
+
+
+def changed(text: "str | bytes", interval_s: int) -> bytes:
+    """Return a config with another interval, as the node writes it."""
+    flash = Flash()
+    flash.files["config.json"] = text if isinstance(text, bytes) else text.encode()
+    settings.keep(interval_s, "config.json", flash.read, flash.replace)
+    return flash.files["config.json"]
 
 
 class Node:

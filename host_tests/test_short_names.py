@@ -150,16 +150,14 @@ def test_traceback_of_byte_code_becomes_readable() -> None:
     script = """
 import sys
 from node import pairs
-def fails(*_):
-    raise OSError
 try:
-    pairs.Pairs("a", fails, fails, 100).save([(1, b"")])  # a number is no text
-except TypeError as error:
+    pairs.Pairs("a", lambda path, how: how(None), None, 100).load()  # None is no file
+except AttributeError as error:
     sys.print_exception(error)
 """
     said = run(script, path=[*folders])
     frames = [line for line in readable(said).splitlines() if 'File "pairs"' in line]
     source = (FIRMWARE / "node/pairs.py").read_text()
-    assert [frame.rpartition("in ")[2] for frame in frames] == ["save", "_put_together"], said
-    assert "def _put_together(" in source
+    assert [frame.rpartition("in ")[2] for frame in frames] == ["load", "_taken_apart"], said
+    assert "def _taken_apart(" in source
     assert readable('File "elsewhere", line 7, in _x') == 'File "elsewhere", line 7, in _x'

@@ -35,24 +35,26 @@ def access(what, *arguments):
         raise
 
 
-def read(path):
-    """The whole file as bytes, or None when there is none, for certain. OSError."""
+def read(path, how=None):
+    """The whole file as bytes, or what how(file) returns; None when there is none, for certain.
+    OSError.
+    """
     try:
-        return access(_file, path)
+        return access(_file, path, how)
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
         return None
 
 
-def replace(path, data):
-    """Make `data` (bytes) the content of the file. OSError without room: the old one stays.
+def replace(path, *pieces):
+    """Make `pieces` (bytes) the content of the file. OSError without room: the old one stays.
 
     littlefs swaps a file in one step by rename, and a close has put all of it on flash before.
     What a cut may leave behind is `path.tmp`, which the next `replace` overwrites.
     """
     try:
-        access(_file, path, data)
+        access(_file, path, None, *pieces)
     except OSError:
         try:
             access(os.remove, path + ".tmp")
@@ -61,10 +63,11 @@ def replace(path, data):
         raise
 
 
-def _file(path, data=None):
-    if data is None:
+def _file(path, how, *pieces):
+    if not pieces:
         with open(path, "rb") as file:
-            return file.read()
+            return how(file) if how else file.read()
     with open(path + ".tmp", "wb") as file:
-        file.write(data)
+        for each in pieces:
+            file.write(each)
     os.rename(path + ".tmp", path)

@@ -1,16 +1,18 @@
 """A few pairs of texts and bytes in one small file on flash, replaced as a whole.
 
 CRC-32, then for each pair: length of the text (1 byte), of the bytes (2), the text, the bytes.
+It goes to flash and comes from there piece by piece: in a row it would be a piece of heap that a
+chip has only at the price of TLS.
 It will not append, or believe a file that is damaged: that one counts as empty.
 """
 
-from node.handover import seal, unseal
+from binascii import crc32
 
 
 class Pairs:
     """The file at `path`, of at most `size_max` bytes.
 
-    read(path) -> bytes or None; replace(path, bytes): atomic. Both raise OSError.
+    read(path, how) -> how(file) or None; replace(path, *pieces): atomic. Both raise OSError.
     """
 
     def __init__(self, path, read, replace, size_max):
@@ -22,40 +24,48 @@ class Pairs:
     def save(self, pairs):
         """Write `pairs`: (str in ASCII of at most 255, bytes of at most 65535) each.
 
-        OSError when flash does not take them, or the heap has no room for all of them in a row.
+        OSError when flash does not take them, or the heap has no room for what is put around them.
         """
+        pieces = [b""]
+        crc = 0
         try:
-            body = seal(_put_together(pairs))
+            for text, data in pairs:
+                head = bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode()
+                crc = crc32(data, crc32(head, crc))
+                pieces.append(head)
+                pieces.append(data)
+            pieces[0] = crc.to_bytes(4, "big")
         except MemoryError:
             raise OSError("memory")
-        self._replace(self._path, body)
+        self._replace(self._path, *pieces)
 
     def load(self):
         """What was saved last, or an empty list."""
         try:
-            data = self._read(self._path)
-        except OSError:
-            return []  # flash that cannot be read remembers nothing
-        body = unseal(data) if data and len(data) <= self._size_max else None
-        try:
-            return _taken_apart(body or b"")
-        except (IndexError, UnicodeError):
-            return []  # a right CRC over what `save` has not written: another version's file
+            return self._read(self._path, self._taken_apart) or []
+        except (OSError, UnicodeError):
+            # Flash that cannot be read remembers nothing, nor does another version's file, of which
+            # the CRC is right.
+            return []
 
-
-def _put_together(pairs):
-    parts = []
-    for text, data in pairs:
-        parts.append(bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode() + data)
-    return b"".join(parts)
-
-
-def _taken_apart(data):
-    pairs = []
-    at = 0
-    while at < len(data):
-        middle = at + 3 + data[at]
-        end = middle + (data[at + 1] << 8 | data[at + 2])
-        pairs.append((str(data[at + 3 : middle], "ascii"), data[middle:end]))
-        at = end
-    return pairs
+    def _taken_apart(self, file):
+        left = file.seek(0, 2) - 4
+        if left > self._size_max:
+            return None
+        file.seek(0)
+        wanted, crc, piece = file.read(4), 0, b"-"
+        while piece:
+            piece = file.read(128)
+            crc = crc32(piece, crc)
+        if crc.to_bytes(4, "big") != wanted:
+            return None
+        file.seek(4)
+        pairs, head = [], bytearray(3)
+        while left > 0:
+            file.readinto(head)
+            size = head[1] << 8 | head[2]
+            left -= 3 + head[0] + size
+            if left < 0:
+                return None  # before the heap is asked for what is not there
+            pairs.append((str(file.read(head[0]), "ascii"), file.read(size)))
+        return pairs

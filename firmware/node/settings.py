@@ -22,21 +22,27 @@ def load(path, wifi):
 
 
 def keep(interval_s, path, read, replace):
-    """Put another interval into the file at `path`. `read` and `replace` may raise OSError."""
-    replace(path, changed(read(path), interval_s))
-
-
-def changed(text, interval_s):
-    """A config (JSON that `load` took) with another `interval_s`, as JSON (bytes)."""
-    values = json.loads(text)
+    """Put another interval into the file at `path`. `read` and `replace` may raise OSError. Neither
+    way it lies in the heap in a row.
+    """
+    values = read(path, json.load)
     values["interval_s"] = interval_s
-    return encoded(values)
+    replace(path, *lines(values))
 
 
 def encoded(values):
     """The values of a config (dict) as the JSON of its file (bytes)."""
-    lines = ['"%s": %s' % (name, json.dumps(values[name])) for name in sorted(values)]
-    return ("{\n%s\n}\n" % ",\n".join(lines)).encode()
+    return b"".join(lines(values))
+
+
+def lines(values):
+    """The same, a list of bytes."""
+    found = []
+    for name in sorted(values):
+        line = '%s\n"%s": %s' % ("," if found else "{", name, json.dumps(values[name]))
+        found.append(line.encode())
+    found.append(b"\n}\n")
+    return found
 
 
 def client(settings):
