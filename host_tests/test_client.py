@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -318,6 +320,41 @@ go(c, lambda: c.ping_took_ms is not None)
 """
     with ScriptedBroker() as broker:
         drive(broker, script)
+    assert len(broker.of("PINGREQ")) == 1
+
+
+def test_pings_although_it_hears_when_it_has_nothing_to_say() -> None:
+    """The broker counts what it is sent: a client that only listens asks after half a keepalive,
+    before it is taken for dead.
+    """
+    script = """
+c = client(keepalive=60)
+up(c)
+for _ in range(3):
+    Time.now += 10000
+    heard = len(seen)
+    go(c, lambda: len(seen) > heard)
+go(c, lambda: c.ping_took_ms is not None)
+"""
+
+    def talk() -> None:
+        with contextlib.suppress(OSError):  # the client has gone
+            while not ended.wait(0.02):
+                broker.send(publish("a", b"b"))
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name != "CONNECT":
+            return None
+        broker.send(connack())  # nothing may come before that
+        talking.start()
+        return b""
+
+    ended = threading.Event()
+    talking = threading.Thread(target=talk, daemon=True)
+    with ScriptedBroker(answer) as broker:
+        drive(broker, script)
+        ended.set()
+        talking.join()
     assert len(broker.of("PINGREQ")) == 1
 
 

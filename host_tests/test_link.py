@@ -485,7 +485,7 @@ def test_refused_subscription_is_said_and_counted(node: StartNode) -> None:
 
 def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) -> None:
     """A broker that says DISCONNECT to the older of two clients with one id: `closed`, and when
-    statuses tell of the other one `client-id-taken`, with its alert.
+    statuses tell of the other one `client-id-taken`, with its alert, until it is left in peace.
     """
     other = {"v": 1, "status": "online", "boot": 99, "session": 1}
 
@@ -497,11 +497,20 @@ def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) ->
 
     with ScriptedBroker(echoing(answer)) as broker:
         # As above: thrown out within 5 s. The alert comes with the next connection.
-        soon = patched(tmp_path / "firmware", ("node/causes.py", "RIVAL: 300000", "RIVAL: 5000"))
+        soon = patched(
+            tmp_path / "firmware",
+            ("node/causes.py", "RIVAL: 300000", "RIVAL: 5000"),
+            ("node/link.py", "_FIGHT_MS = const(900000)", "_FIGHT_MS = const(20000)"),
+        )
         running = node(broker, speed=5, config=FAST, firmware=soon)
         running.until("link down cause=client-id-taken")
-        alert = broker.wait_for(lambda p: p.topic == f"{BASE}/alerts")
-    assert status(alert)["alert"] == "client-id-taken"
+        for state in ("raised", "cleared"):
+            alert = broker.wait_for(
+                lambda p, state=state: (  # type: ignore[misc]
+                    p.topic == f"{BASE}/alerts" and status(p)["state"] == state
+                )
+            )
+            assert status(alert)["alert"] == "client-id-taken"
     downs = [value(line, "cause") for line in running.said("link down")]
     assert downs[:3] == ["closed", "closed", "client-id-taken"]
 
