@@ -277,8 +277,10 @@ def test_foreign_offline_is_answered_by_a_birth(node: StartNode, foreign: dict[s
     with ScriptedBroker(echoing()) as broker:
         running = node(broker, speed=20, config=FAST)
         broker.wait_for(reading(1))
+        before = at(running.lines[-1])
         broker.send(publish(STATUS, json.dumps(foreign).encode(), flags=1))
         broker.wait_for(lambda p: len(births(broker)) == 2)
+        assert at(running.lines[-1]) - before < 300  # and not only when it is due after 600 s
         running.until("sampler reading", since=len(running.lines))
     first, second = (status(p) for p in births(broker))
     assert second == first

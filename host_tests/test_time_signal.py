@@ -15,6 +15,8 @@ from limpet.provision import Setup
 from mqtt_client import Client
 from nodes import TIMEOUT_S, StartNode, value, wait_for_readings
 from ntp_server import NtpServer
+from scripted_broker import ScriptedBroker
+from test_link import COMMANDS, STATUS, TELEMETRY, echoing
 
 TOPIC = "limpet/time"
 Y2090 = 3_786_912_000  # far beyond the validity of any certificate of these tests
@@ -118,3 +120,16 @@ def test_node_in_doubt_asks_its_broker(
             )
             assert not running.said(" clock set ")
         assert not running.said("node bug")
+
+
+def test_node_without_tls_asks_no_broker(node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where anybody could be the broker, it is no second opinion: nobody subscribes to the time."""
+    with ScriptedBroker(echoing()) as broker, NtpServer(lambda: Y2090) as server:
+        monkeypatch.setenv("LIMPET_NTP", server.address)
+        # The certificates stay, so that there is something to be beyond the validity of.
+        config = {"ca": None, "interval_s": 2, "no_time_after_s": 60}
+        running = node(broker, speed=20, config=config)
+        running.until(" clock doubt ")
+        broker.wait_for(lambda p: p.topic == TELEMETRY and json.loads(p.payload)["ts"] is None)
+        assert not running.said(" clock set ")
+    assert {packet.topic for packet in broker.of("SUBSCRIBE")} == {STATUS, COMMANDS}
