@@ -291,6 +291,7 @@ def case_repeated_id() -> None:
 
 def case_memory_is_bounded() -> None:
     """The last 64 ids are known, over a reset too, 8 of them with their Responses."""
+    assert (IDS, ENTRIES) == (64, 8)  # else the rest would hold of any numbers
     rig = Rig()
     for number in range(IDS + 1):
         rig.send(str(number), "identify")
