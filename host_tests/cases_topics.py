@@ -10,7 +10,7 @@ def case_base() -> None:
     longest = base + "/" + topics.RESPONSE + "/a"
     assert levels.may_reply(base, longest)
     assert longest.count("/") == 7
-    for suffix in (topics.TELEMETRY, topics.STATUS, topics.HEALTH, topics.ALERTS, topics.DESIRED):
+    for suffix in (topics.TELEMETRY, topics.STATUS, topics.HEALTH, topics.ALERTS, topics.TIME):
         assert not levels.may_reply(base, base + "/" + suffix)
 
 

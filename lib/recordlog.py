@@ -54,7 +54,7 @@ class RecordLog:
             segment_records = max(1, min(_BLOCK // slot_size, capacity // 8))
         if record_size < 1 or not 1 <= segment_records <= capacity:
             raise ValueError("sizes must be at least 1, a segment at most the capacity")
-        self.first = self.next = self.dropped = self.damaged = 0
+        self.damaged = 0
         self._access = access
         self._folder = folder
         self._capacity = capacity
@@ -62,15 +62,14 @@ class RecordLog:
         self._few = min(_INLINE // slot_size, segment_records)  # fit into a small file
         self._slot = bytearray(slot_size)
         self._record = memoryview(self._slot)[:record_size]
-        self._bases = []  # of the segments, ascending
         self._sealed = False  # the last segment takes no more: a file beyond it may have been begun
         self._dirty = False  # the state on flash is older than `first` and `dropped`
         self._examined = 0  # before this position, damage has been counted
-        try:
-            access(self._recover)
-        except OSError:  # most likely there is no folder yet
-            access(os.mkdir, folder)
-            access(self._recover)
+        # In a file of its own, because it is done once: its code can be let go of.
+        from recordlog_opening import found
+
+        self.first, self.next, self.dropped, self._bases = access(found, folder, slot_size)
+        self._free()
 
     def __len__(self):
         return self.next - self.first
@@ -250,19 +249,3 @@ class RecordLog:
                 self._remove(0)
         except OSError:
             pass  # next time
-
-    def _recover(self):
-        names = os.listdir(self._folder)
-        if "state" in names:
-            with open(self._folder + "/state", "rb") as file:
-                state, crc = file.read(8), file.read(5)
-            if len(state) == 8 and crc == struct.pack("<I", crc32(state)):
-                self.first, self.dropped = struct.unpack(_STATE, state)
-        digits = "0123456789abcdef"
-        self._bases = sorted(int(n, 16) for n in names if len(n) == 8 and not n.strip(digits))
-        if self._bases:
-            last = self._bases[-1]
-            self.next = last + os.stat(self._path(last))[6] // len(self._slot)
-            self.first = max(self.first, self._bases[0])
-        self.next = max(self.first, self.next)
-        self._free()

@@ -39,7 +39,7 @@ def joined(handover, crashes):
     boots.keep(node, handover)
     gc.threshold(-1)
     let_go("line", "device.boots", "device.identity")
-    let_go("node.settings", "node.causes", "node.version", "tls_context")
+    let_go("node.settings", "node.causes", "node.version", "tls_context", "recordlog_opening")
     return node
 
 

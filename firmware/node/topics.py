@@ -12,8 +12,6 @@ HEALTH = "health"
 ALERTS = "alerts"
 COMMANDS = "commands"
 RESPONSE = "commands/response"
-DESIRED = "config/desired"
-REPORTED = "config/reported"
 TIME = "time"
 
 

@@ -8,6 +8,10 @@ from typing import NamedTuple
 from limpet.firmware import topics
 from limpet.operating import operators
 
+# No node uses them yet: what is to be set from afar will come and be told there.
+DESIRED = "config/desired"
+REPORTED = "config/reported"
+
 # Below a device's own base topic. `reply_to` may be one level below commands/response, hence the
 # `+`.
 DEVICE_WRITES = (
@@ -17,17 +21,17 @@ DEVICE_WRITES = (
     topics.ALERTS,
     topics.RESPONSE,
     f"{topics.RESPONSE}/+",
-    topics.REPORTED,
+    REPORTED,
 )
 # A node reads its own status back: that is how it notices a lost subscription and a late will.
-DEVICE_READS = (topics.COMMANDS, topics.DESIRED, topics.STATUS)
+DEVICE_READS = (topics.COMMANDS, DESIRED, topics.STATUS)
 
 # Below an organisation. What everybody in it reads, nobody in it writes: the broker says it itself
 # (time_signal.py).
 MEMBERS_READ = (topics.TIME,)
 # Site, zone, type and device are any. Nothing that a device says can be forged.
 OPERATOR_READS = ("#",)
-OPERATOR_WRITES = (f"+/+/+/+/{topics.COMMANDS}", f"+/+/+/+/{topics.DESIRED}")
+OPERATOR_WRITES = (f"+/+/+/+/{topics.COMMANDS}", f"+/+/+/+/{DESIRED}")
 BROKER_FIGURES = "$SYS/#"
 
 

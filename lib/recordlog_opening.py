@@ -1,0 +1,34 @@
+"""What a record log finds on flash when it is opened; see recordlog.py, which has the layout.
+
+What it will not do: write, or delete what was forgotten.
+"""
+
+import os
+import struct
+from binascii import crc32
+
+
+def found(folder, slot_size):
+    """(first, next, dropped, bases) of the log in `folder`, which is made if it is missing.
+
+    slot_size: bytes of a record with its CRC-32. bases: positions with which the segments begin, a
+    list, ascending. OSError: flash cannot be read.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:  # most likely there is none yet; else this raises as well
+        os.mkdir(folder)
+        names = []
+    first = next = dropped = 0
+    if "state" in names:
+        with open(folder + "/state", "rb") as file:
+            state, crc = file.read(8), file.read(5)
+        if len(state) == 8 and crc == struct.pack("<I", crc32(state)):
+            first, dropped = struct.unpack("<II", state)
+    digits = "0123456789abcdef"
+    bases = sorted(int(n, 16) for n in names if len(n) == 8 and not n.strip(digits))
+    if bases:
+        last = bases[-1]
+        next = last + os.stat("%s/%08x" % (folder, last))[6] // slot_size
+        first = max(first, bases[0])
+    return first, max(first, next), dropped, bases
