@@ -171,6 +171,30 @@ def test_lost_session_sends_again_as_new(node: StartNode) -> None:
     assert not any(p.dup for p in second)
 
 
+@pytest.mark.parametrize("present", [True, False], ids=["kept", "forgotten"])
+def test_birth_in_flight_comes_again_before_the_next_one(node: StartNode, present: bool) -> None:
+    """Where the broker kept the session, a birth without PUBACK comes again as it was: MQTT 3.1.1
+    section 4.4. The next one follows, so that it is the one that is retained.
+    """
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "CONNECT":
+            return connack(present=present and packet.connection > 0)
+        if packet.connection == 0 and packet.topic == STATUS and packet.name == "PUBLISH":
+            raise Closed
+        return None
+
+    with ScriptedBroker(echoing(answer)) as broker:
+        node(broker, speed=20, config=FAST)
+        broker.wait_for(lambda packet: packet.connection == 1 and packet.topic == TELEMETRY)
+    said = births(broker)
+    lost = said[0]
+    again = [packet for packet in said if packet.dup]
+    found = [(packet.packet_id, packet.payload) for packet in again]
+    assert found == ([(lost.packet_id, lost.payload)] if present else [])
+    assert [status(packet)["session"] for packet in said] == ([1, 1, 2] if present else [1, 2])
+
+
 def test_birth_tells_of_the_outage(node: StartNode) -> None:
     """After a connection was lost, the next birth says for how long and why."""
     with ScriptedBroker(echoing()) as broker:

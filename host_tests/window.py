@@ -222,9 +222,10 @@ class Broker(Network):
             self._check_dup(packet_id, topic, payload)
         elif packet_id in self._resume:
             raise Broken(f"packet id {packet_id} has to come again")
-        elif topic != STATUS:
-            # 5. With a session, nothing new comes before what was in flight.
-            while self._resume:
+        else:
+            # 5. With a session, nothing new comes before what was in flight; a birth may come
+            # before all but the one before it.
+            while self._resume and (topic != STATUS or self._births()):
                 self._pass_over(self._resume[0])
             self._check_order(carried)
             self._forget(packet_id)
@@ -241,10 +242,19 @@ class Broker(Network):
         self._resume.pop(0)
 
     def _pass_over(self, packet_id: int) -> None:
-        # What the bound has taken from the Outbox cannot come again.
-        if not self.dropped.intersection(names(*self._unacked[packet_id])):
+        # What the bound has taken from the Outbox cannot come again; and of several births only the
+        # newest does, as what is retained last counts.
+        topic, payload = self._unacked[packet_id]
+        older = topic == STATUS and packet_id != self._births()[-1]
+        if not older and not self.dropped.intersection(names(topic, payload)):
             raise Broken(f"{packet_id} is passed over")
         self._resume.remove(packet_id)
+        if older:
+            self._forget(packet_id)
+
+    def _births(self) -> list:
+        """Packet ids of the births that have to come again."""
+        return [each for each in self._resume if self._unacked[each][0] == STATUS]
 
     def _forget(self, packet_id: int) -> None:
         if packet_id in self._unacked:

@@ -211,6 +211,7 @@ class Link:
         client = self._client
         if not session_present:
             self._resume = []
+            self._status.unacked = None
         if self._past[_PROBE]:
             client.abort()
             self._on_down(self._past[_PROBE])
@@ -259,9 +260,13 @@ class Link:
         if self._cause is None:
             self._cause = cause
         self._downs[cause] = self._downs.get(cause, 0) + 1
-        status = self._status
-        self._resume = [each for each in self._in_flight if each[1] is not status] + self._resume
+        held = self._resume = self._in_flight + self._resume
         self._in_flight = []
+        if held:
+            # A birth goes out before what is to come again, but was first sent after it: ids, which
+            # wrap, count that.
+            oldest = held[0][0] - 0x8000
+            held.sort(key=lambda each: each[0] - oldest & 0xFFFF)
         for source in self.sources:
             source.rewind()
         retry_ms = self._backoff.next_ms(kind)
@@ -313,7 +318,8 @@ class Link:
         return 0
 
     def _send_next(self, now):
-        if self._send_from(self._status, now):
+        status = self._status
+        if not status.unacked and self._send_from(status, now):
             return True
         if self._leaving and self._leaving.said:
             return False  # the goodbye is the last word

@@ -42,6 +42,10 @@ class Status:
         self.goodbye_done = False
         self.heard = False  # whether the broker passes on what it takes from this connection
         self.raised = ()  # names of alerts
+        # (key, Message) of the birth that was in flight when the connection broke, or None. Where
+        # the broker kept the session it has to come again as it was (MQTT 3.1.1 section 4.4), and
+        # before the next birth: what is retained last counts.
+        self.unacked = None
         self.rivals = 0  # statuses by another node under this node's id
         self.topic = base + "/" + topics.STATUS
         self._boot = boot
@@ -58,6 +62,7 @@ class Status:
         self._echoed = True
         self._echo_by = None
         self._lost = 0
+        self._flying = None  # the newest birth, while it is sent and not acknowledged
         self._birth_said = None
         self._known = False  # whether a birth of this boot has come back
         self._strange_at = None  # when this session's own will came, or a later session's status
@@ -80,6 +85,7 @@ class Status:
 
     def goodbye(self, reason):
         """Send the goodbye; `goodbye_done` tells when the broker has it."""
+        self.unacked = None
         self._waiting = reason
         self._birth_at = self._echo_by = None
 
@@ -137,7 +143,9 @@ class Status:
         return wait
 
     def peek(self, now):
-        """The birth or the goodbye, whichever is due."""
+        """The birth or the goodbye, whichever is due; what is to come again before it."""
+        if self.unacked:
+            return self.unacked
         if self._birth_at is not None and now >= self._birth_at:
             self._birth(now)
         if self._waiting is None:
@@ -160,7 +168,13 @@ class Status:
     def sent(self, key):
         """It is on its way; only the newest counts."""
         self._key = key
+        if self.unacked:
+            self._flying = self.unacked[1].payload
+            self.unacked = None
+            self._echoed = True  # it is the next one that has to come back
+            return
         self._sent_goodbye = self._waiting != "online"
+        self._flying = None if self._sent_goodbye else self._birth_said
         self._waiting = None
         self._echoed = self._sent_goodbye
 
@@ -168,13 +182,17 @@ class Status:
         """The broker has it: from now on its echo is due."""
         if key != self._key:
             return
+        self._flying = None
         if self._sent_goodbye:
             self.goodbye_done = True
         elif not self._echoed:
             self._echo_by = self._clock() + _ECHO_MS
 
     def rewind(self):
-        """Nothing is sent again: the next connection has a birth of its own."""
+        """The next connection has a birth of its own."""
+        if self._flying:
+            self.unacked = self._key, Message(self.topic, self._flying, 1, True)
+        self._flying = None
         if self._strange_at is not None:
             self.rivals += self._clock() - self._strange_at >= _STOPPING_MS
         self._waiting = self._birth_at = self._echo_by = self._strange_at = None
