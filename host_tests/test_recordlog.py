@@ -135,6 +135,32 @@ print(log.read(0, buffer, 2), buffer, log.first, log.next, log.dropped, log.dama
     assert run(script) == "(0, 2) bytearray(b'abcdefgh') 0 2 0 0\n"
 
 
+def test_append_without_heap_hides_no_later_one() -> None:
+    """The file of a new segment is written, and there is no heap to remember it: what is appended
+    next, with what could not be before, is there after a reset.
+    """
+    script = """
+from recordlog import RecordLog
+
+class Starved(list):
+    def append(self, what):
+        raise MemoryError
+
+log = RecordLog("log", 20, 200, 20)
+log.append(bytes(120), 6)
+held, log._bases = log._bases, Starved(log._bases)
+try:
+    log.append(b"x" * 40, 2)
+except MemoryError:
+    log._bases = held
+log.append(b"x" * 40 + b"y" * 80, 6)
+again = RecordLog("log", 20, 200, 20)
+buffer = bytearray(240)
+print(log.next, again.next, again.read(6, buffer, 12), buffer[:120] == b"x" * 40 + b"y" * 80)
+"""
+    assert run(script) == "12 12 (6, 6) True\n"
+
+
 def test_missing_parent_folder_is_an_error() -> None:
     """A log that cannot be where it should says so on opening."""
     script = """

@@ -189,8 +189,8 @@ class RecordLog:
         # Tried once, this has to succeed: what an older file then took would lie in its shadow.
         self._sealed = True
         self._write(self.next, b"", records, count)
-        self._sealed = False
         self._bases.append(self.next)
+        self._sealed = False
 
     def _move(self, records, count):
         """Append the last, small segment and `records` to the one before it, and delete it."""
