@@ -319,6 +319,26 @@ print(refused(flash.replace, "/f/a", b"4"), flash.read("/f/a"))
     assert refusing(script, True) == "refused refused refused True ['a'] done b'4'\n"
 
 
+def test_mount_without_heap_is_made_up_for() -> None:
+    """The old mount is gone by then: the next who comes finds no mount, and makes one."""
+    script = """
+class Starved(Counted):
+    def mount(self, *_):
+        raise MemoryError
+
+def refuse():
+    raise OSError(5)
+
+flash.replace("/f/a", b"1")
+refused(flash.access, refuse)
+enough, device.mounting.vfs = device.mounting.vfs, Starved()
+print(refused(flash.read, "/f/a"), refused(flash.read, "/f/a"), end=" ")
+device.mounting.vfs = enough
+print(refused(flash.replace, "/f/b", b"2"), flash.read("/f/a"), flash.read("/f/b"))
+"""
+    assert refusing(script, True) == "refused refused done b'1' b'2'\n"
+
+
 def test_laptop_mounts_nothing() -> None:
     """Its files are the operating system's: a refusal is one, and what comes after it is tried."""
     script = """

@@ -26,6 +26,9 @@ def renew():
     gc.collect()
     fresh = vfs.VfsLfs2(bdev)
     folder = os.getcwd()
-    vfs.umount(ROOT)
+    try:
+        vfs.umount(ROOT)
+    except OSError:
+        pass  # it is gone already: last time there was no heap for the mount that follows
     vfs.mount(fresh, ROOT)
     os.chdir(folder)
