@@ -87,6 +87,33 @@ def test_outbox_is_as_large_as_the_config_says_where_there_is_room() -> None:
     assert (failed, held, dropped) == ("0", "20100", "False")
 
 
+def test_refused_look_at_the_readings_is_no_empty_folder() -> None:
+    """Else the bound would fall to what is free, and what is held beyond it would be dropped."""
+    script = """
+import os
+from device import boots
+
+class Refusing:
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def ilistdir(self, path):
+        raise OSError(5)
+
+class config:
+    outbox_readings = 60000
+
+print(boots.room(config) > 0)
+os.mkdir("readings")
+boots.os = Refusing()
+try:
+    print(boots.room(config))
+except OSError as error:
+    print(error.errno)
+"""
+    assert upy.run(script).split() == ["True", "5"]
+
+
 def test_full_flash_fails_others_without_that() -> None:
     """What it is for: with the config's bound alone, the same outage leaves them no room."""
     assert int(full(400 * 1024, "60000")[0]) > 0

@@ -59,10 +59,9 @@ def room(config):
     """How many Readings flash may hold in the folder `readings`: as many as the config says, or
     what is there already and what else there is room for. OSError.
     """
-    try:
+    held = 0
+    if "readings" in access(os.listdir, "."):  # to be refused is not to have none
         held = sum([each[3] for each in access(os.ilistdir, "readings") if len(each) > 3])
-    except OSError:
-        held = 0  # most likely there is no folder yet
     stats = access(os.statvfs, ".")
     blocks = max(stats[1] * stats[4] - _SPARE, 2 * _BLOCK) // _BLOCK
     return min(config.outbox_readings, held // _RECORD + blocks * (_BLOCK // _RECORD))
