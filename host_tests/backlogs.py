@@ -22,6 +22,6 @@ def backlog(
     batch_max: int = 100,
 ) -> Backlog:
     """Make one."""
-    return Backlog(
-        log, batch_at, Limits(rate, payload_max), handover or fresh_handover(), batch_max
-    )
+    made = Backlog(log, batch_at, Limits(rate, payload_max), handover or fresh_handover())
+    made._batch_max = batch_max  # until all is sent
+    return made

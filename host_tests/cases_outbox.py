@@ -248,6 +248,19 @@ def case_batch_without_heap_gets_smaller() -> None:
     assert len(said(stored)["temperature"]) < 25  # type: ignore[index]
 
 
+def case_batch_is_whole_again_after_a_backlog() -> None:
+    """A heap that was short once does not make the batches of all later outages smaller."""
+    _, stored, _ = outbox()
+    fill(stored, [reading(seq) for seq in range(100)])
+    for _ in range(7):
+        stored.cut(None, 0)
+    assert {count for count, _ in sizes(stored)} == {1}
+    for position in range(100):
+        stored.done(position)
+    fill(stored, [reading(seq) for seq in range(100, 200)])
+    assert [count for count, _ in sizes(stored)] == [100]
+
+
 def case_batch_with_even_spacing() -> None:
     """A backlog goes out as one message: dt is a number where the Readings are evenly spaced."""
     _, stored, _ = outbox()

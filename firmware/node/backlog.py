@@ -13,6 +13,7 @@ from micropython import const
 from node.loan import let_go
 from node.reading import SIZE
 
+_BATCH_MAX = const(100)  # Readings in a Message
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
 _RETRY_MS = const(60000)  # after flash could not be read
 _SYNC_MS = const(10000)  # how often, at most, the log is told on flash what is acknowledged
@@ -27,10 +28,10 @@ class Backlog:
     handover: keeps what the way carries over a reset.
     """
 
-    def __init__(self, log, batch_at, limits, handover, batch_max=100):
+    def __init__(self, log, batch_at, limits, handover):
         self._log = log
         self._batch_at = batch_at
-        self._batch_max = batch_max
+        self._batch_max = _BATCH_MAX
         self._handover = handover
         self._payload_max = min(limits.payload_max, handover.get("payload", 2048))
         self._rate = limits.backlog_rate
@@ -93,6 +94,7 @@ class Backlog:
             if position >= self._log.next:
                 if self._buffer is not None:
                     self._buffer = None  # up to 2 KB that the next outage may have again
+                    self._batch_max = _BATCH_MAX  # for which there may be heap by then
                     let_go("node.batches")
                 return None
             if now < self._not_before and position not in self._flight:
@@ -139,12 +141,13 @@ class Backlog:
 
     def cut(self, key, size):
         """Smaller batches from now on: of `size` bytes, or where that is 0 of half as many
-        Readings, as the heap has room, but not in a row. Whether the batch at `key` was cut.
+        Readings, as the heap has room, but not in a row, until all is sent. Whether the batch at
+        `key` was cut.
         """
         self._peeked = self._buffer = None
         let_go("node.batches")  # of which there may be a half
         if not size:
-            self._batch_max = max(self._batch_max // 2, 1)
+            self._batch_max = self._batch_max // 2 or 1
         elif self._flight.get(key, 1) > 1:
             self._payload_max = size
             self._handover.put("payload", size)
