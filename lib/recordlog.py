@@ -21,7 +21,6 @@ from binascii import crc32
 
 from micropython import const
 
-_BLOCK = const(4096)  # of an ESP32's flash; a segment of one block frees one block
 _INLINE = const(128)  # littlefs keeps files up to its cache (4 * 32 here) inside the folder
 _STATE = "<II"  # first, dropped; their CRC-32 follows
 
@@ -49,25 +48,21 @@ class RecordLog:
         segment_records=None,
         access=lambda what, *arguments: what(*arguments),
     ):
+        # In a file of its own, because it is done once: its code can be let go of.
+        from recordlog_opening import found, segment_size
+
         slot_size = record_size + 4
-        if segment_records is None:
-            segment_records = max(1, min(_BLOCK // slot_size, capacity // 8))
-        if record_size < 1 or not 1 <= segment_records <= capacity:
-            raise ValueError("sizes must be at least 1, a segment at most the capacity")
         self.damaged = 0
         self._access = access
         self._folder = folder
         self._capacity = capacity
-        self._segment_records = segment_records
-        self._few = min(_INLINE // slot_size, segment_records)  # fit into a small file
+        self._segment_records = segment_size(record_size, capacity, segment_records)
+        self._few = min(_INLINE // slot_size, self._segment_records)  # fit into a small file
         self._slot = bytearray(slot_size)
         self._record = memoryview(self._slot)[:record_size]
         self._sealed = False  # the last segment takes no more: a file beyond it may have been begun
         self._dirty = False  # the state on flash is older than `first` and `dropped`
         self._examined = 0  # before this position, damage has been counted
-        # In a file of its own, because it is done once: its code can be let go of.
-        from recordlog_opening import found
-
         self.first, self.next, self.dropped, self._bases = access(found, folder, slot_size)
         self._free()
 

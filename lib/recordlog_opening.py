@@ -1,4 +1,5 @@
-"""What a record log finds on flash when it is opened; see recordlog.py, which has the layout.
+"""What a record log decides and finds on flash when it is opened; see recordlog.py, which has the
+layout.
 
 What it will not do: write, or delete what was forgotten.
 """
@@ -6,6 +7,21 @@ What it will not do: write, or delete what was forgotten.
 import os
 import struct
 from binascii import crc32
+
+from micropython import const
+
+_BLOCK = const(4096)  # of an ESP32's flash; a segment of one block frees one block
+
+
+def segment_size(record_size, capacity, wanted=None):
+    """How many records share a file: what is `wanted`, else a block's worth, but at most an eighth
+    of the capacity. ValueError for sizes that make no log.
+    """
+    if wanted is None:
+        wanted = max(1, min(_BLOCK // (record_size + 4), capacity // 8))
+    if record_size < 1 or not 1 <= wanted <= capacity:
+        raise ValueError("sizes must be at least 1, a segment at most the capacity")
+    return wanted
 
 
 def found(folder, slot_size):
