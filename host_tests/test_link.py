@@ -414,6 +414,21 @@ def test_time_up_is_counted_as_rest(node: StartNode, tmp_path: Path) -> None:
     assert waits[-1] == 1998
 
 
+def test_back_off_goes_on_over_a_reset(node: StartNode, tmp_path: Path) -> None:
+    """After many failures the first try of the next boot waits as well: resets make no storm."""
+    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
+    firmware = patient(tmp_path / "firmware", 20, longest)
+    with ScriptedBroker(echoing(lambda p: connack(3) if p.name == "CONNECT" else None)) as broker:
+        running = node(broker, speed=20, config=PLAIN | {"interval_s": 3600}, firmware=firmware)
+        running.until(lambda line: len(running.said("link down")) >= 5)
+        broker.answer = echoing()
+        broker.wait_for(lambda p: p.name == "SUBSCRIBE" and p.topic == COMMANDS)
+        broker.send(publish(COMMANDS, b'{"id":"a","action":"reboot"}'))
+        again = running.until("node boot=", since=running.lines.index(running.until("id=a")))
+        first = running.until("link resolving", since=running.lines.index(again))
+    assert at(first) > 59
+
+
 def test_puback_that_stays_away_reconnects(node: StartNode) -> None:
     """A PUBACK 20 s overdue ends the connection, and the Reading comes again on the next one."""
 
