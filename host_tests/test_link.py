@@ -119,6 +119,16 @@ def test_config_reaches_the_wire(node: StartNode) -> None:
     }
 
 
+@pytest.mark.parametrize(("commit_after_s", "written"), [(2, True), (60, False)])
+def test_config_reaches_the_flash(node: StartNode, commit_after_s: int, written: bool) -> None:
+    """How long a Reading waits in RAM for its PUBACK is what the config says."""
+    with ScriptedBroker(lambda packet: connack(3)) as broker:
+        # 9 s have gone by then, and 60 s are 12 real ones.
+        running = node(broker, speed=5, config=FAST | {"commit_after_s": commit_after_s})
+        running.until("sampler reading seq=4 ")
+        assert any((running.root / "readings").glob("0*")) == written
+
+
 def lost_in_flight(node: StartNode, present: bool, **how: Any) -> ScriptedBroker:
     """Run a node whose first connection takes 5 Readings and acknowledges none, then breaks."""
 
