@@ -70,7 +70,7 @@ def join(handover, crashes):
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
     files = flash.read, flash.replace
-    kept = [pairs.Pairs(n, *(files + (8192,))) for n in ("responses", "alerts", "raised")]
+    kept = [pairs.Pairs(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, version.VERSION, cause, clock.now, ladder.said)
     alerts = Alerts(base, warnings, unix, log, status, kept[2])

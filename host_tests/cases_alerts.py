@@ -37,7 +37,7 @@ class Said:
 def _alerts() -> tuple[Alerts, Said]:
     said = Said()
     files = Flash()
-    store = Pairs("raised", files.read, files.replace, 8192)
+    store = Pairs("raised", files.read, files.replace)
     status = Status("o/s/z/t/d", 1, "0.1.0", "hard", lambda: 0)
     return Alerts("o/s/z/t/d", said, lambda: said.unix, said.log, status, store), said
 

@@ -147,7 +147,7 @@ def messages(refusals: "tuple | None" = None) -> None:
     """The Outbox's Messages: each that is due on flash is there until it is acknowledged."""
 
     def opened() -> Messages:
-        return Messages(4, Pairs(PATH, read, replace, 8192), 0)
+        return Messages(4, Pairs(PATH, read, replace), 0)
 
     def held(outbox: Messages) -> "list[tuple[str, bytes]]":
         found = []

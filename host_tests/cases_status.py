@@ -19,7 +19,7 @@ class Said:
         self.published: list[tuple[str, str]] = []
         more = [("why", "safe-mode"), ("mode", "safe")]
         self.status = Status(BASE, 4294967295, "10.20.30", "watchdog", lambda: self.now, more)
-        store = Pairs("raised", self.flash.read, self.flash.replace, 8192)
+        store = Pairs("raised", self.flash.read, self.flash.replace)
         self.alerts = Alerts(BASE, self, lambda: None, lambda *words: None, self.status, store)
 
     def put(self, topic: str, payload: bytes) -> None:

@@ -27,7 +27,7 @@ from device import flash
 from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
 from node.pairs import Pairs
 saved = [("limpet/home/desk/climate/node-1/commands/response", bytes(1000)) for _ in range(6)]
-pairs = Pairs("responses", flash.read, flash.replace, 8192)
+pairs = Pairs("responses", flash.read, flash.replace)
 ids = [chr(65 + n) * 64 for n in range(ENTRIES)]
 responses = [id.encode() * 8 for id in ids]
 held = cut_up()

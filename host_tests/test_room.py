@@ -32,7 +32,7 @@ def others():
         except OSError:
             failed += 1
     try:
-        pairs = Pairs(ROOT + "/responses", flash.read, flash.replace, 8192)
+        pairs = Pairs(ROOT + "/responses", flash.read, flash.replace)
         pairs.save([("t", bytes(1500))] * 4)
     except OSError:
         failed += 1

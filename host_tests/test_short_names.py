@@ -151,7 +151,7 @@ def test_traceback_of_byte_code_becomes_readable() -> None:
 import sys
 from node import pairs
 try:
-    pairs.Pairs("a", lambda path, how: how(None), None, 100).load()  # None is no file
+    pairs.Pairs("a", lambda path, how: how(None), None).load()  # None is no file
 except AttributeError as error:
     sys.print_exception(error)
 """

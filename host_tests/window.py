@@ -438,7 +438,7 @@ class World:
         log.broker, log._seqs = self.broker, {}
         self.backlog = backlog(log, telemetry.batch_at, rate)
         self.live = Live(Ring(SIZE, ring), self.backlog, telemetry.message_at, commit_s)
-        store = Pairs("responses", lambda path, how: None, lambda path, *pieces: None, 8192)
+        store = Pairs("responses", lambda path, how: None, lambda path, *pieces: None)
         self.responses = Messages(24, store, commit_s)
         status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
         self.client = client = MQTTClient("node-1", "broker", window=window)

@@ -146,12 +146,12 @@ class Reader:
                 break
             shift += 7
             if shift > 21:
-                raise Malformed("length")
+                raise Malformed
         else:
             return self._to_front()
         first = self.buffer[start]
         if first & 0xF0 != 0x30 and _SIZES.get(first) != size:
-            raise Malformed("packet")
+            raise Malformed
         self.body = at
         at += size
         if at > end:
@@ -172,7 +172,7 @@ class Reader:
     def number(self, at):
         """The two bytes at `at` as a number. Raises Malformed if they are beyond the packet."""
         if at + 2 > self.after:
-            raise Malformed("length")
+            raise Malformed
         return self.buffer[at] << 8 | self.buffer[at + 1]
 
     def publish(self, first):
@@ -186,18 +186,18 @@ class Reader:
         end = at + self.number(self.body)
         qos = first >> 1 & 3
         if qos == 3 or end == at or end > self.after:
-            raise Malformed("publish")
+            raise Malformed
         packet_id = 0
         start = end
         if qos:
             packet_id = self.number(end)
             start += 2
             if not packet_id:
-                raise Malformed("packet")
+                raise Malformed
         view = self._view
         try:
             return str(view[at:end], "utf-8"), packet_id, bytes(view[start : self.after])
         except UnicodeError:
-            raise Malformed("topic")  # section 1.5.3
+            raise Malformed  # section 1.5.3
         except MemoryError:
             return "", packet_id, None

@@ -58,6 +58,9 @@ _HANDSHAKE_LOOK_MS = const(1000)
 _LEAVE_MS = const(1000)  # for the broker to close after DISCONNECT
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
+# While there is something to read, an answer that is overdue may lie behind it: so many steps long,
+# each with a PUBLISH or 16 KB. More than that no buffer on the way to a chip holds: it is a flood.
+_MAX_UNREAD = const(250)
 _MAX_RESUMABLE = const(64)  # packet ids; twice the largest window
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
 _USUAL = const(256)  # bytes; a payload below that is sent without asking the heap for anything
@@ -141,6 +144,7 @@ class MQTTClient(robust.MQTTClient):
         self._reader.clear()
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._failure = None
+        self.unread = 0  # steps in a row that have left something that has come unread
         self._deadline = None  # of the state
         self._ping_sent = None
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
@@ -169,10 +173,16 @@ class MQTTClient(robust.MQTTClient):
         try:
             if self._failure:
                 raise self._failure
-            if self._deadline is not None and now >= self._deadline:
-                raise TransportError(_TIMEOUTS[self.state])
             wake = _STEPS[self.state](self)
-            return 0 if self._failure else wake
+            if self._failure:
+                return 0
+            # Not before: the answer may have come, and lie unread, while the caller was busy.
+            deadline = self._deadline
+            if deadline is None:
+                return wake
+            if now >= deadline:
+                raise TransportError(_TIMEOUTS[self.state])
+            return min(wake, deadline - now)
         except (TransportError, Malformed) as error:
             if self.state == _CONNECTING and self._transport.addresses:
                 self._enter(_CONNECTING, None)  # the next address, with a deadline of its own
@@ -271,7 +281,7 @@ class MQTTClient(robust.MQTTClient):
             self._deadline = self._now + self.answer_ms
             self._transport.open()
         if not self._transport.opened():
-            return self._deadline - self._now
+            return _IDLE_MS
         will = self.lw_topic and (self.lw_topic, self.lw_msg, self.lw_qos, self.lw_retain)
         login = self.user, self.pswd
         self._out.append(connect(self.client_id, self.keepalive, self.clean_session, will, login))
@@ -283,7 +293,7 @@ class MQTTClient(robust.MQTTClient):
 
     def _secure(self):
         if not self._flush():
-            return min(self._deadline - self._now, _HANDSHAKE_LOOK_MS)
+            return _HANDSHAKE_LOOK_MS
         self._enter(_GREETING, self.answer_ms)
         return 0
 
@@ -292,12 +302,14 @@ class MQTTClient(robust.MQTTClient):
             # Not a step sooner: on a chip, the handshake ends with a second of arithmetic.
             self.handshake_took_ms = self._now - self._secured_from
             self._secured_from = None
-        return 0 if self._read() else self._deadline - self._now
+        return 0 if self._read() else _IDLE_MS
 
     def _serve(self):
         if self._out:
             self._flush()
         heard = len(self._out) < _MAX_REPLIES and self._read()
+        if not heard:
+            self.unread = 0
         if self.state != _UP:
             return 0
         wake = self._watch()
@@ -310,7 +322,7 @@ class MQTTClient(robust.MQTTClient):
             self._reader.clear()
             if self._reader.fill(self._transport):
                 return 0
-        return self._deadline - self._now
+        return _IDLE_MS
 
     # -- deadlines while up ------------------------------------------------------------------------
 
@@ -336,7 +348,7 @@ class MQTTClient(robust.MQTTClient):
         return max(wake - now, 0)
 
     def _until(self, deadline, cause, wake):
-        if self._now >= deadline:
+        if self._now >= deadline and not self.unread:
             raise TransportError(cause)
         return min(deadline, wake)
 
@@ -395,29 +407,35 @@ class MQTTClient(robust.MQTTClient):
     # -- reading -----------------------------------------------------------------------------------
 
     def _read(self):
-        """Take in what has come, up to a step's share of it. Returns whether anything has."""
+        """Take in what has come, up to a step's share of it. Returns whether anything has.
+
+        A PUBLISH ends the step: handling it may have taken the caller long.
+        """
         reader = self._reader
-        self._handle()  # what a callback that failed has left over comes first
+        self.unread = (self.unread + 1) % _MAX_UNREAD
         for done in range(_MAX_READS):
-            if self.state == _DOWN or len(self._out) >= _MAX_REPLIES:
+            # What the step before has left in the buffer comes first.
+            if self._handle() or self.state == _DOWN or len(self._out) >= _MAX_REPLIES:
                 break
             if reader.fill(self._transport) is None:
+                self.unread = 0
                 return done > 0
             self._heard = self._now
-            self._handle()
         return True
 
     def _handle(self):
-        """Handle what is whole in the buffer, as long as the answers to it can be written."""
+        """Handle what is whole in the buffer, as long as the answers to it can be written, up to
+        the first PUBLISH. Returns whether there was one.
+        """
         reader = self._reader
         while not self._out or len(self._out) < _MAX_REPLIES or self._flush():
             first = reader.packet()
             if first is None:
-                return
+                return False
             if first == _THROWN_OUT:
                 raise TransportError("closed")
             if (self.state == _GREETING) != (first == _CONNACK):
-                raise Malformed("packet")
+                raise Malformed
             if first == _PINGRESP:
                 if self._ping_sent is not None:
                     self.ping_took_ms = self._now - self._ping_sent
@@ -437,6 +455,8 @@ class MQTTClient(robust.MQTTClient):
                 self._suback(number, reader.buffer[reader.body + 2])
             else:
                 self._publish(first)
+                return True
+        return False
 
     def _connack(self, answer):
         code = answer & 255
@@ -478,6 +498,7 @@ class MQTTClient(robust.MQTTClient):
         if payload is None or self._reader.missing:
             self.oversized += 1
             told = self.on_oversized
+        self._flush()  # whoever sent it waits for no callback
         told(topic, payload, bool(first & 1), bool(first & 8))
 
     def _receive_once(self, packet_id):
@@ -487,7 +508,7 @@ class MQTTClient(robust.MQTTClient):
         new = packet_id not in self._received
         if new:
             if len(self._received) >= _MAX_QOS2:
-                raise Malformed("packet")  # a broker that never releases what it sends
+                raise Malformed  # a broker that never releases what it sends
             self._received.add(packet_id)
         self._reply(_PUBREC, packet_id)
         return new

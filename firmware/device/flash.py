@@ -4,8 +4,12 @@ It will NOT make folders, append, or spread wear by itself: littlefs does that, 
 costs about two erases (90 ms).
 """
 
-import errno
 import os
+
+from micropython import const
+
+_ENOENT = const(2)  # the same on every port
+_EIO = const(5)
 
 _stale = False
 
@@ -25,12 +29,12 @@ def access(what, *arguments):
 
             renew()
         except (ImportError, MemoryError):
-            raise OSError(errno.EIO)
+            raise OSError(_EIO)
         _stale = False
     try:
         return what(*arguments)
     except OSError as error:
-        if error.errno != errno.ENOENT:
+        if error.errno != _ENOENT:
             _stale = True
         raise
 
@@ -42,7 +46,7 @@ def read(path, how=None):
     try:
         return access(_file, path, how)
     except OSError as error:
-        if error.errno != errno.ENOENT:
+        if error.errno != _ENOENT:
             raise
         return None
 

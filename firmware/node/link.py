@@ -147,7 +147,7 @@ class Link:
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
         wait = client.step(now)
-        if self.up:
+        if self.up and not client.unread:
             lost = self._status.unheard(now)
             if lost:
                 client.abort()

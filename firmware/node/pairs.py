@@ -10,62 +10,57 @@ from binascii import crc32
 
 
 class Pairs:
-    """The file at `path`, of at most `size_max` bytes.
+    """The file at `path`.
 
     read(path, how) -> how(file) or None; replace(path, *pieces): atomic. Both raise OSError.
     """
 
-    def __init__(self, path, read, replace, size_max):
+    def __init__(self, path, read, replace):
         self._path = path
         self._read = read
         self._replace = replace
-        self._size_max = size_max
 
     def save(self, pairs):
         """Write `pairs`: (str in ASCII of at most 255, bytes of at most 65535) each.
 
-        OSError when flash does not take them, or the heap has no room for what is put around them.
+        OSError when flash does not take them, MemoryError without room for what is put around them.
         """
         pieces = [b""]
         crc = 0
-        try:
-            for text, data in pairs:
-                head = bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode()
-                crc = crc32(data, crc32(head, crc))
-                pieces.append(head)
-                pieces.append(data)
-            pieces[0] = crc.to_bytes(4, "big")
-        except MemoryError:
-            raise OSError("memory")
+        for text, data in pairs:
+            head = bytes((len(text), len(data) >> 8, len(data) & 255)) + text.encode()
+            crc = crc32(data, crc32(head, crc))
+            pieces.append(head)
+            pieces.append(data)
+        pieces[0] = crc.to_bytes(4, "big")
         self._replace(self._path, *pieces)
 
     def load(self):
         """What was saved last, or an empty list."""
         try:
-            return self._read(self._path, self._taken_apart) or []
+            return self._read(self._path, _taken_apart) or []
         except (OSError, UnicodeError):
             # Flash that cannot be read remembers nothing, nor does another version's file, of which
             # the CRC is right.
             return []
 
-    def _taken_apart(self, file):
-        left = file.seek(0, 2) - 4
-        if left > self._size_max:
-            return None
-        file.seek(0)
-        wanted, crc, piece = file.read(4), 0, b"-"
-        while piece:
-            piece = file.read(128)
-            crc = crc32(piece, crc)
-        if crc.to_bytes(4, "big") != wanted:
-            return None
-        file.seek(4)
-        pairs, head = [], bytearray(3)
-        while left > 0:
-            file.readinto(head)
-            size = head[1] << 8 | head[2]
-            left -= 3 + head[0] + size
-            if left < 0:
-                return None  # before the heap is asked for what is not there
-            pairs.append((str(file.read(head[0]), "ascii"), file.read(size)))
-        return pairs
+
+def _taken_apart(file):
+    wanted, piece = file.read(4), b"-"
+    crc = left = 0
+    while piece:
+        piece = file.read(128)
+        left += len(piece)
+        crc = crc32(piece, crc)
+    if crc.to_bytes(4, "big") != wanted:
+        return None
+    file.seek(4)
+    pairs, head = [], bytearray(3)
+    while left > 0:
+        file.readinto(head)
+        size = head[1] << 8 | head[2]
+        left -= 3 + head[0] + size
+        if left < 0:
+            return None  # before the heap is asked for what is not there
+        pairs.append((str(file.read(head[0]), "ascii"), file.read(size)))
+    return pairs

@@ -162,9 +162,10 @@ class Answers:
         else:
             try:
                 self._memory.finish(command.id, kept, code is not None)
-            except OSError as exc:
+            except (OSError, MemoryError) as exc:
                 # A repeat is answered from RAM; after a reset it would be `interrupted`.
-                self._log("command", "response not on flash errno=%s" % exc.errno)
+                errno = getattr(exc, "errno", "memory")
+                self._log("command", "response not on flash errno=%s" % errno)
         self._put(command, payload, status)
 
     def _refuse(self, command, status, fault):

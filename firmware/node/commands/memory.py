@@ -48,8 +48,7 @@ class Memory:
             seen = b""
         if len(seen) <= IDS * _SIZE and not len(seen) % _SIZE:
             self._seen = bytearray(seen)
-        size_max = 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
-        self._pairs = Pairs(path + ".bin", read, replace, size_max)
+        self._pairs = Pairs(path + ".bin", read, replace)
         self._entries = self._pairs.load()[-ENTRIES:]
         if self._entries:
             id, response = self._entries[-1]
@@ -80,7 +79,7 @@ class Memory:
         self._seen = seen
 
     def finish(self, id, response, failed=False):
-        """Keeps the Response (bytes, at most RESPONSE_MAX). Raises OSError if in RAM alone."""
+        """Keeps the Response (bytes, at most RESPONSE_MAX). OSError, MemoryError: only in RAM."""
         keep(self._entries, id, response)
         self._note(id, failed)
         self.kept = False
