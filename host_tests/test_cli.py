@@ -219,6 +219,17 @@ def test_folder_that_cannot_be_written(
     assert Path("file").read_text() == ""
 
 
+def test_link_that_leads_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of a folder or a file it is named, without a traceback."""
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("link")
+    done = limpet("provision", "--out", "link")
+    assert done.returncode == 1
+    assert re.match(r"limpet: .*/link/.*: Too many .* links\.\nSee to it", done.stderr), done.stderr
+    done = limpet("node", "--root", ".", "--replay", "link")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("module", ["cyclopts", "limpet.deploying.console"])
 def test_ctrl_c_while_it_loads(module: str) -> None:
     """Who thinks better of it at once sees no traceback."""

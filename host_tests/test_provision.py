@@ -330,6 +330,8 @@ def test_device_without_wifi_is_told_what_it_lacks(
         ("zone", {"zone": "+"}),
         ("site", {"site": "Home"}),
         ("broker", {"broker": "test.mosquitto.org"}),
+        ("broker", {"broker": "0.0.0.0"}),
+        ("broker", {"broker": "::"}),
         ("port", {"broker": "broker.example", "port": 1883}),
         ("ca", {"broker": "broker.example", "ca": None}),
         ("username", {"username": "node-2", "password": SECRET}),
@@ -670,6 +672,24 @@ def test_mosquitto_is_told_of_new_devices(tmp_path: Path, said: Said) -> None:
     assert "topic read farm/#" in acl.read_text()
     assert "SIGHUP" not in said("node-2")
     assert "SIGHUP" in said("node-2", zone="hall")
+
+
+def test_mosquitto_is_told_of_other_secrets(
+    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is a new certificate of its own and a password: until SIGHUP it goes on with the old."""
+    broker = tmp_path / "dev/broker"
+
+    def renewed(**options: Any) -> list[str]:
+        return re.findall(r"^(.*) has changed; have mosquitto read it", said(**options), re.M)
+
+    monkeypatch.setenv("LIMPET_PASSWORD", SECRET)
+    assert renewed(server_name=["one.example"]) == []
+    assert renewed(username="node-1") == []
+    assert renewed(broker_config="mosquitto", server_name=["two.example"]) == []
+    assert renewed(server_name=["three.example"]) == [str(broker / "server.crt")]
+    assert renewed(username="node-1") == [str(broker / "passwords")]
+    assert renewed() == []
 
 
 def test_mosquitto_acl_is_by_name(said: Said, tmp_path: Path) -> None:

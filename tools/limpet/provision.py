@@ -8,6 +8,7 @@ every process could read it.
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ _DEFAULTS: dict[str, Any] = {
     "port": 8883,
 }
 
+_ANY = ("0.0.0.0", "::")  # to which no device can connect
+
 
 class Setup:
     """The set-up in the directory `root`: opened, or begun. Everything that is missing is made.
@@ -49,8 +52,9 @@ class Setup:
     """
 
     def __init__(self, root: Path, names: Iterable[str] = ()) -> None:
-        # Absolute: the paths go into mosquitto's configuration.
-        self.layout = Layout(private.folder(root).resolve())
+        # Absolute: the paths go into mosquitto's configuration. (A link that leads to itself
+        # is a RuntimeError for Path.resolve, and an OSError for who writes there.)
+        self.layout = Layout(Path(os.path.realpath(private.folder(root))))
         self.authority = Authority.open(self.layout.ca)
         self.server_renewed = self._server(names)
         private.folder(self.layout.operators)
@@ -165,6 +169,8 @@ def check(fields: dict[str, Any]) -> Any:
     checked = config.parse(json.dumps(fields, ensure_ascii=False))
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
+    if checked.broker in _ANY:
+        raise errors.ConfigError("broker", "must be one address: this is where all are listened on")
     return checked
 
 
@@ -278,7 +284,7 @@ def provision(
         if changed:
             print(f"{device}: its config has another {', '.join(changed)}")
         _without_wifi(setup, device)
-        _mosquitto(setup, device, broker_config is not None)
+        _mosquitto(setup, device, broker_config is not None, bool(login))
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:
@@ -294,9 +300,12 @@ def _without_wifi(setup: Setup, device: str) -> None:
             print(f"{device}: has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME")
 
 
-def _mosquitto(setup: Setup, device: str, wanted: bool) -> None:
-    """Write mosquitto's files where they are wanted; say what it has to read anew."""
+def _mosquitto(setup: Setup, device: str, wanted: bool, login: bool) -> None:
+    """Write mosquitto's files where they are wanted; say what it has to read anew. login: whether a
+    password was set.
+    """
     layout = setup.layout
+    renewed = {mosquitto_config.ACL: setup.acl_renewed, "server.crt": setup.server_renewed}
     with contextlib.suppress(errors.ConfigError):  # edited by hand: it has been told by now
         found = setup.config(device)
         if wanted:
@@ -311,9 +320,11 @@ def _mosquitto(setup: Setup, device: str, wanted: bool) -> None:
             out = "" if layout.root == DEV else f" --out {layout.root}"
             again = f"limpet provision {device} --broker-config mosquitto{out}"
             print(f"{layout.broker / mosquitto_config.CONF} {lacks}: {again}")
-    if setup.acl_renewed and not wanted:
-        acl = layout.broker / mosquitto_config.ACL
-        print(f"{acl} has changed; have mosquitto read it (SIGHUP)")
+        else:
+            renewed[layout.passwords.name] = login
+    if not wanted and (layout.broker / mosquitto_config.CONF).exists():
+        for name in filter(renewed.get, renewed):
+            print(f"{layout.broker / name} has changed; have mosquitto read it (SIGHUP)")
 
 
 def _print_line(folder: Path) -> None:

@@ -85,7 +85,7 @@ class NodeProcess:
         self._env = {
             **os.environ,
             "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
-            "LIMPET_REPLAY": str(replay.resolve()),
+            "LIMPET_REPLAY": str(replay.absolute()),
             "LIMPET_SPEED": f"{speed:g}",
             "LIMPET_ROM": str(rom or ""),
         }
