@@ -121,3 +121,30 @@ def case_each_failure_is_in_the_log() -> None:
     for _ in range(7):
         alerts.failed("all-zero")
     assert said.lines == 7 * [("sampler", "error reason=all-zero")]
+
+
+def case_without_heap_for_the_file_it_is_said() -> None:
+    """No heap to write the names down is as no room on flash: the alert goes out all the same."""
+    alerts, said = _alerts()
+    alerts._store.save = starve
+    alerts.change("no-time", True)
+    assert said.states == [("no-time", "raised")]
+    assert alerts._status.raised == ["no-time"]
+
+
+def case_without_heap_for_the_alert_it_is_said_later() -> None:
+    """Nothing counts as said that was not."""
+    alerts, said = _alerts()
+    said.put, put = starve, said.put  # type: ignore[method-assign, assignment]
+    try:
+        alerts.change("no-time", True)
+        raise AssertionError("no heap, and nobody hears of it")
+    except MemoryError:
+        said.put = put  # type: ignore[method-assign]
+    alerts.change("no-time", True)
+    assert said.states == [("no-time", "raised")]
+
+
+def starve(*_: object) -> None:
+    """Have no heap."""
+    raise MemoryError

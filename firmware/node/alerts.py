@@ -50,15 +50,16 @@ class Alerts:
         names = self._status.raised
         if raised == (alert in names):
             return
+        state = "raised" if raised else "cleared"
+        said = encode(("v", 1), ("ts", self._unix()), ("alert", alert), ("state", state), *more)
+        self._messages.put(self._topic, said)
+        # Not before: what there was no heap to say is said the next time.
         if raised:
             names.append(alert)
         else:
             names.remove(alert)
         try:
             self._store.save([(name, b"") for name in names])
-        except OSError:
+        except (OSError, MemoryError):
             pass  # the birth says them all the same; the next change tries again
         self._status.again()
-        state = "raised" if raised else "cleared"
-        said = encode(("v", 1), ("ts", self._unix()), ("alert", alert), ("state", state), *more)
-        self._messages.put(self._topic, said)
