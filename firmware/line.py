@@ -39,9 +39,9 @@ def join(handover, crashes):
         from ring import Ring
 
         def on_reading(taken):
-            log("sampler", "reading", reading.words(taken))
             for listener in (live.put, alerts.read, controls.reading):
                 listener(taken)
+            log("sampler", "reading", reading.words(taken))  # last: it may find no heap
 
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
         records = RecordLog("readings", reading.SIZE, boots.room(cfg), None, flash.access)

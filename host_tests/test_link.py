@@ -619,6 +619,17 @@ def test_packet_without_heap_for_it_is_not_now() -> None:
     assert run(SHORT_OF_HEAP).splitlines() == ["{1000} {} up", "{'memory': 1} down"]
 
 
+def test_reading_without_heap_for_its_line_is_delivered(node: StartNode, tmp_path: Path) -> None:
+    """The Outbox has it before the log does."""
+    starved = patched(
+        tmp_path / "firmware",
+        ("node/reading.py", "values = (reading.seq,", "values = (reading.seq or no_heap(),"),
+    )
+    with ScriptedBroker(echoing()) as broker:
+        node(broker, speed=20, config=FAST, firmware=starved)
+        broker.wait_for(lambda p: set(seqs(broker.packets)) >= {0, 1, 2})
+
+
 def test_health_comes_at_its_own_pace(node: StartNode) -> None:
     """health is QoS 0, not retained, and comes every `health_s`; its numbers are the node's."""
     with ScriptedBroker(echoing()) as broker:
