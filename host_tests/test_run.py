@@ -256,6 +256,29 @@ def test_second_run_is_refused(root: Path) -> None:
         assert first.end() == 0
 
 
+def test_node_and_run_exclude_each_other(root: Path) -> None:
+    """`limpet node` and `limpet run` on one device: whichever comes second is refused, and leaves
+    the config as it is.
+    """
+    flash = root / "devices" / "node-1"
+    config = (flash / "config.json").read_bytes()
+    with Tool("node", "--root", flash) as node:
+        node.wait_for("node boot")
+        with run(root) as second:
+            assert second.end() == 1
+        assert f"A node runs already in {flash}." in second.text
+        assert (flash / "config.json").read_bytes() == config
+        node.interrupt()
+        assert node.end() == 0
+    with run(root) as first:
+        first.wait_for("link     up")
+        with Tool("node", "--root", flash) as second:
+            assert second.end() == 1
+        assert f"A node runs already in {flash}." in second.text
+        first.interrupt()
+        assert first.end() == 0
+
+
 def test_fast_clock(root: Path) -> None:
     """With --speed a Reading every 2 s of the node comes many times a second."""
     with run(root, "--speed", "50") as tool:

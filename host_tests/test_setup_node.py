@@ -188,6 +188,23 @@ def test_bad_options_are_refused(make: Node, tmp_path: Path, options: dict[str, 
     assert problem.value.remedy
 
 
+def test_folder_is_for_one_node_at_a_time(make: Node, tmp_path: Path) -> None:
+    """A second node on the same flash is refused by its name, over a reset of the first one too;
+    after its end or a power cut the next one starts.
+    """
+    resets = WAITS.replace(
+        "    while", "    if os.getenv('LIMPET_RESET')[0] == 'p': sys.exit(64)\n    while"
+    )
+    for end in (NodeProcess.stop, NodeProcess.kill):
+        with make(resets) as node:
+            node.wait_for("node boot reset=hard", 60)
+            with pytest.raises(Problem) as problem:
+                make(WAITS).start()
+            assert str(tmp_path / "flash") in problem.value.cause
+            end(node)
+    assert not list((tmp_path / "flash").iterdir())
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_command_ends_cleanly(make: Node, tmp_path: Path, how: signal.Signals) -> None:
     """Ctrl-C and SIGTERM to `limpet node` are a clean end of the node, and exit code 0."""

@@ -4,6 +4,7 @@ It does what the chip's surroundings do: gives power, starts it again when it re
 away. It knows nothing of brokers or topics; what the node says are lines of text.
 """
 
+import fcntl
 import os
 import re
 import signal
@@ -41,7 +42,7 @@ class NodeProcess:
     time its clock runs, `umqtt` another folder with umqtt, `firmware` another with boot.py and
     main.py. `bytecode` and `frozen`: see bytecode.py. `stdin` is its console's other way, as Popen
     takes it: None for this process's own. `on_line` is called, from a thread, with every line the
-    node says.
+    node says. One node at a time runs on a folder: two on one flash would lose Readings.
     """
 
     def __init__(
@@ -94,13 +95,38 @@ class NodeProcess:
         self._changed = Condition()
         self._process: subprocess.Popen[str] | None = None
         self._ending = False
+        self._lock: int | None = None
         self._thread = Thread(target=self._run, name="limpet-node", daemon=True)
 
     def start(self) -> "NodeProcess":
-        """Power on. Once in a NodeProcess's life."""
+        """Power on. Once in a NodeProcess's life. Raises Problem where another runs on `root`."""
+        self.hold()
         self._spawn("power-on")
         self._thread.start()
         return self
+
+    def hold(self) -> None:
+        """Have `root` for this node alone, from now to its end; `start` does it otherwise."""
+        if self._lock is not None:
+            return
+        # The folder itself is locked: a file in it would be one on the node's flash.
+        lock = os.open(self._root, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            if not isinstance(error, BlockingIOError):
+                raise
+            raise Problem(
+                f"A node runs already in {self._root}.", "End it, or provision another device."
+            ) from None
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let others have `root` again; once it has ended, they may in any case."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     def stop(self, timeout_s: float = STOP_S) -> int:
         """End it cleanly (SIGINT, goodbye); after `timeout_s` by force. Returns its exit code."""
@@ -172,6 +198,8 @@ class NodeProcess:
             errors="replace",
             # Ctrl-C in a terminal goes to its whole group: the node must hear of it from us, once.
             start_new_session=True,
+            # Where this process is killed, the node may outlive it, and still has its folder.
+            pass_fds=() if self._lock is None else (self._lock,),
         )
 
     def _run(self) -> None:
@@ -185,6 +213,7 @@ class NodeProcess:
             with self._changed:
                 self._ending = True
                 self.returncode = self._process.wait(STOP_S)
+                self.release()
                 self._changed.notify_all()
             raise
 
@@ -199,6 +228,7 @@ class NodeProcess:
             code = process.wait()
             with self._changed:
                 if self._ending or code not in RESETS:
+                    self.release()
                     self.returncode = code
                     self._changed.notify_all()
                     return

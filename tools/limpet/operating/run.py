@@ -198,6 +198,9 @@ def run(
             speed=speed,
             on_line=lambda line: inbox.put(LogLine(line, time.monotonic())),
         )
+        # Before anything in there is changed: `limpet node` may run on it.
+        node.hold()
+        stack.callback(node.release)
         # Up to here Ctrl-C just ends it: nothing was started yet. From here on it is orderly.
         stop = stack.enter_context(Stop())
         port, remark = stack.enter_context(_broker(directory))
