@@ -34,10 +34,10 @@ image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FI
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
 	@.venv/bin/limpet flash $(board) $(call option,--port,PORT) $(call option,--baud,BAUD) $(erase)
 
-test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID=, WIFI_PASSWORD in the environment
+test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID= LOOK=3600 JSON=file, WIFI_PASSWORD in the environment
 	@.venv/bin/limpet test-board $(board) $(call option,--port,PORT) $(call option,--broker-host,BROKER_HOST) \
 		$(call option,--wifi-ssid,WIFI_SSID) $(call option,--listen,LISTEN) \
-		$(call option,--patience,PATIENCE)
+		$(call option,--patience,PATIENCE) $(call option,--look,LOOK) $(call option,--json,JSON)
 
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
 	@.venv/bin/limpet deploy $(board) $(call option,--port,PORT) $(call option,--device,DEVICE)

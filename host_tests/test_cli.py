@@ -94,6 +94,7 @@ NUMBERS = [
     (["wokwi", "b"], "--port", PORTS),
     (["flash", "b"], "--baud", ("0", "-1", "300", "115200.5")),
     (["test-board", "b"], "--patience", ("0", "-1", "1.5", "10000000")),
+    (["test-board", "b"], "--look", SECONDS),
 ]
 
 
@@ -120,7 +121,7 @@ def test_numbers_at_the_ends_of_their_ranges() -> None:
         "send n ping --ttl 0 --timeout 86400 --port 65535",
         "broker --port 0",
         "flash b --baud 921600",
-        "test-board b --patience 1",
+        "test-board b --patience 1 --look 3600",
     ):
         assert error_of(words.split()) == ""
 

@@ -45,6 +45,8 @@ OPTIONS = {
         "WIFI_SSID": "--wifi-ssid",
         "LISTEN": "--listen",
         "PATIENCE": "--patience",
+        "LOOK": "--look",
+        "JSON": "--json",
     },
     "deploy": {"PORT": "--port", "DEVICE": "--device"},
     "wokwi": {"BROKER": "--broker", "FIRMWARE": "--firmware"},

@@ -13,8 +13,9 @@ from brokers import Embedded, base
 from limpet.paths import CAPTURES
 from limpet.problem import Problem
 from limpet.provision import Setup
-from limpet.trial import checks, command, stage
+from limpet.trial import checks, command, measures, probes, report, stage
 from limpet.trial.command import trial
+from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, Outcome, judged, table, unchecked
 from limpet.trial.stage import Stage
 from limpet.wire import Wire
@@ -48,8 +49,29 @@ class Untouched:
     """Stands for the port of a board that no check may touch."""
 
     step_ms = 3000
+    look_s = 0.1
 
-    def memory(self) -> checks.Memory:
+    def memory(self) -> Memory:
+        """Fail."""
+        raise AssertionError
+
+    def commits(self, count: int) -> list[int]:
+        """Fail."""
+        raise AssertionError
+
+    def publish(self, for_s: float, link_s: float) -> Published:
+        """Fail."""
+        raise AssertionError
+
+    def watch(self) -> None:
+        """Fail."""
+        raise AssertionError
+
+    def turns(self) -> Turns | None:
+        """Fail."""
+        raise AssertionError
+
+    def largest(self, timeout_s: float) -> int | None:
         """Fail."""
         raise AssertionError
 
@@ -64,10 +86,10 @@ class Freezing(Untouched):
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def memory(self) -> checks.Memory:
+    def memory(self) -> Memory:
         """Freeze it, which says no goodbye, and tell of an IDF that has nothing left."""
         self._node.freeze()
-        return checks.Memory(50_000, 2_000, 1_000)
+        return Memory(50_000, 2_000, 1_000)
 
     def hang(self, watchdog_ms: int) -> None:
         """Freeze it."""
@@ -103,16 +125,113 @@ def test_board_that_is_well_passes(
         broker_host="127.0.0.1",
         wifi_ssid="beach",
         directory=directory,
+        look=20,
+        json=tmp_path / "found.json",
     )
     said = capsys.readouterr().out
-    report = (directory / "report-esp32_devkit.md").read_text()
-    assert report in said
+    shown = (directory / "report-esp32_devkit.md").read_text()
+    assert shown in said
     assert code == 0
-    rows = [line.split("|") for line in report.splitlines() if line.startswith("| ")][2:]
+    rows = [line.split("|") for line in shown.splitlines() if line.startswith("| ")][2:]
     results = {row[1].strip(): row[2].strip() for row in rows}
     assert set(results.values()) == {OK}
-    assert len(results) >= 20
-    assert "shells-and-sand" not in said
+    assert len(results) >= 25
+    found = report.read(tmp_path / "found.json")
+    assert found.results == results
+    assert set(found.figures) == {
+        *("fields_found", "longest_step_ms", "handshake_ms", "commit_ms", "commit_longest_ms"),
+        *("client_per_s", "heap_bytes", "heap_largest_bytes", "awake_per_reading_ms"),
+        *("idf_bytes", "idf_largest_bytes", "idf_least_bytes"),
+    }
+    assert found.figures["fields_found"] == 2
+    assert 0 < found.figures["heap_largest_bytes"] <= found.figures["heap_bytes"]
+    assert "shells-and-sand" not in said + (tmp_path / "found.json").read_text()
+
+
+@pytest.mark.long
+def test_probe_that_fails_is_one_check_that_failed(
+    virtual_board: Callable[..., VirtualBoard],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the board says of it is in the table and the file, nothing is left on flash, and what
+    comes next is tried all the same.
+    """
+    monkeypatch.setenv("WIFI_PASSWORD", "shells-and-sand")
+    broken = probes.COMMIT.replace("log.append(record, 1)", "log.append(record, 1), none")
+    monkeypatch.setattr(probes, "COMMIT", broken)
+    monkeypatch.setattr(measures, "CLIENT_S", 0.5)
+    monkeypatch.setattr(command, "CHECKS", (measures.commit, measures.client))
+    board = virtual_board()
+    code = trial(
+        "esp32_devkit",
+        port=board.port,
+        broker_host="127.0.0.1",
+        wifi_ssid="beach",
+        directory=tmp_path / "trial",
+        json=tmp_path / "found.json",
+    )
+    assert code == 1
+    found = report.read(tmp_path / "found.json")
+    assert found.results == {"birth": OK, "commit": FAILED, "client alone": OK}
+    assert set(found.figures) == {"client_per_s"}
+    said = capsys.readouterr()
+    assert "NameError" in said.out
+    assert "stopped before all was checked" in said.err
+    board.power_cut()
+    assert not [path for path in board.files() if "trial-log" in path]
+
+
+class Watched(Untouched):
+    """Stands for the port of a board whose node runs already, and says these turns."""
+
+    def __init__(self, *turns: Turns | None) -> None:
+        self._turns = list(turns)
+
+    def watch(self) -> None:
+        """It runs."""
+
+    def turns(self) -> Turns | None:
+        """The next one, and the last for ever."""
+        return self._turns.pop(0) if self._turns[1:] else self._turns[0]
+
+    def largest(self, timeout_s: float) -> int | None:
+        """A piece."""
+        return 40_000
+
+
+@pytest.mark.usefixtures("impatient")
+def test_node_that_is_watched(
+    node: StartNode, staged: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time awake is divided by the Readings taken meanwhile; without one it is no figure, and one
+    that does not go on has failed.
+    """
+    up(node, staged)
+    monkeypatch.setattr(staged, "birth", lambda *_: True)
+    first, last = Turns(100, 1000, 2, 32), Turns(180, 5000, 6, 32)
+    outcomes = list(measures.look(staged, Watched(first, last)))
+    assert found(outcomes) == {"memory, watched": OK, "awake per Reading": OK}
+    assert outcomes[0].figures["heap_largest_bytes"] == 40_000
+    assert outcomes[1].figures == {"awake_per_reading_ms": 20.0}
+    for turns in ((first, first), (None, last)):
+        outcomes = list(measures.look(staged, Watched(*turns)))
+        assert found(outcomes) == {"memory, watched": OK, "awake per Reading": UNCHECKED}
+    outcomes = list(measures.look(staged, Watched(None)))
+    assert found(outcomes) == {"memory, watched": FAILED}
+
+
+@pytest.mark.parametrize("published", [Published(0, 500, 9, None), Published(7, 9, 9, "closed")])
+def test_client_that_ends_early_fails(
+    staged: Stage, monkeypatch: pytest.MonkeyPatch, published: Published
+) -> None:
+    """Nothing acknowledged, or a connection that was lost, is no rate."""
+    wire = Untouched()
+    monkeypatch.setattr(wire, "publish", lambda *_: published)
+    outcomes = list(measures.client(staged, wire))
+    assert found(outcomes) == {"client alone": FAILED}
+    assert not outcomes[0].figures
 
 
 @pytest.mark.long
@@ -148,9 +267,9 @@ def test_console_tells_why(
         directory=tmp_path / "trial",
     )
     assert code == 1
-    report = (tmp_path / "trial" / "report-esp32_devkit.md").read_text()
-    assert report in capsys.readouterr().out
-    again, hung = report.split("The console up to the failure of: ")[1:]
+    shown = (tmp_path / "trial" / "report-esp32_devkit.md").read_text()
+    assert shown in capsys.readouterr().out
+    again, hung = shown.split("The console up to the failure of: ")[1:]
     for name, said in (("again", again), ("hung", hung)):
         assert said.startswith(f"{name}\n\n    ")
         assert re.search(r"^    \d+\.\d{3} link connecting$", said, re.MULTILINE), said

@@ -7,9 +7,11 @@ nothing here depends on which transport the board is reached by.
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
+from limpet.operating.payloads import is_number
+from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import Outcome, judged, unchecked
 from limpet.trial.stage import Stage
 
@@ -25,23 +27,35 @@ HEAP_FREE = 8_000
 
 _TEMPERATURES = (-40.0, 80.0)  # AM2302 datasheet
 _HUMIDITIES = (0.0, 100.0)
-
-
-class Memory(NamedTuple):
-    """Bytes: the interpreter's heap free, the IDF's free and its least ever; None where none is."""
-
-    gc: int
-    idf: int | None
-    idf_least: int | None
+# What a Reading says beside what was measured.
+_BOOKKEEPING = {"v", "boot", "seq", "ts", "up", "dt"}
 
 
 class Wire(Protocol):
     """The board by its port."""
 
     step_ms: int  # the longest step that its time budget allows
+    look_s: float  # how long a node is watched
 
     def memory(self) -> Memory:
         """Stop the node as Ctrl-C does, and return what memory it leaves."""
+
+    def commits(self, count: int) -> list[int]:
+        """Return the microseconds of so many commits of one Reading to flash, each."""
+
+    def publish(self, for_s: float, link_s: float) -> Published:
+        """Have the client alone publish for so long, once it is up, within `link_s`."""
+
+    def watch(self) -> None:
+        """Start the node with a stopwatch around its sleep, see `turns`."""
+
+    def turns(self) -> Turns | None:
+        """Return what the stopwatch said last."""
+
+    def largest(self, timeout_s: float) -> int | None:
+        """Return the bytes of the longest free piece of the watched node's heap after the look, or
+        None when it has not said so within `timeout_s`.
+        """
 
     def hang(self, watchdog_ms: int) -> None:
         """Let nothing run until the watchdog bites, after `watchdog_ms`."""
@@ -67,10 +81,22 @@ def readings(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     ]
     shown = f"{last.temperature} °C, {last.humidity} %"
     yield judged("values", all(good), shown, "-40 to 80 °C, 0 to 100 %")
+    yield _sensors(stage.said("telemetry", since)[-1].fields)
+
+
+def _sensors(message: dict[str, Any]) -> Outcome:
+    """What is measured, by the names of a Reading's fields: whatever is no bookkeeping."""
+    fields = [
+        name
+        for name, value in message.items()
+        if name not in _BOOKKEEPING and (is_number(value) or isinstance(value, list))
+    ]
+    found = {"fields_found": float(len(fields))}
+    return judged("sensors found", bool(fields), ", ".join(fields) or "none", figures=found)
 
 
 def _no_readings(stage: Stage) -> Outcome:
-    status = _status(stage)
+    status = node_status(stage)
     errors = status.get("read_errors") or {}
     if status.get("reads") == 0 and errors.get("no-response"):
         why = f"the DHT22 does not answer ({errors['no-response']} times): not wired?"
@@ -142,12 +168,20 @@ def _complete(stage: Stage, boot: int, since: int) -> Outcome:
 
 def steps(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     """No step of the main loop has taken longer than the board's time budget."""
-    status = _status(stage)
+    status = node_status(stage)
     longest = status.get("longest_step_ms")
     good = isinstance(longest, int) and longest <= wire.step_ms
-    yield judged("longest step", good, f"{longest} ms", f"{wire.step_ms} ms")
+    step, limit = _figure(status, "longest_step_ms"), f"{wire.step_ms} ms"
+    yield judged("longest step", good, f"{longest} ms", limit, step)
     yield judged("bugs", status.get("bugs") == 0, str(status.get("bugs")), "0")
-    yield judged("handshake", "handshake_ms" in status, f"{status.get('handshake_ms')} ms")
+    shake = _figure(status, "handshake_ms")
+    yield judged("handshake", bool(shake), f"{status.get('handshake_ms')} ms", figures=shake)
+
+
+def _figure(status: dict[str, Any], name: str) -> dict[str, float]:
+    """A figure of the same name as what health calls it; none where it is not told."""
+    value = status.get(name)
+    return {name: float(value)} if value is not None and is_number(value) else {}
 
 
 def reboot(stage: Stage, wire: Wire) -> Iterable[Outcome]:
@@ -163,7 +197,7 @@ def reboot(stage: Stage, wire: Wire) -> Iterable[Outcome]:
 
 def memory(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     """There is heap left, the interpreter's and the IDF's; the node says goodbye when stopped."""
-    status = _status(stage)
+    status = node_status(stage)
     heap, least = status.get("heap"), status.get("heap_min")
     good = isinstance(least, int) and least >= HEAP_FREE
     yield judged(
@@ -189,25 +223,13 @@ def watchdog(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("watchdog", reset == "watchdog", f"reset={reset}", f"{WATCHDOG_MS} ms")
 
 
-# The counters of `steps` are since boot, so it comes before what resets the board.
-CHECKS: tuple[Callable[[Stage, Wire], Iterable[Outcome]], ...] = (
-    readings,
-    commands,
-    will,
-    outage,
-    steps,
-    reboot,
-    memory,
-    watchdog,
-)
-
-
 def birth_limit(stage: Stage) -> str:
     """Return how long a birth may take, in words."""
     return f"{BIRTH_S * stage.patience:.0f} s"
 
 
-def _status(stage: Stage) -> dict[str, Any]:
+def node_status(stage: Stage) -> dict[str, Any]:
+    """Return what the node says of itself; empty when it says nothing."""
     answer, _ = stage.ask("get_status")
     result = answer.get("result") if answer else None
     return result if isinstance(result, dict) else {}

@@ -7,11 +7,11 @@ It will NOT leave the board as it was: it is the device `trial` afterwards.
 import contextlib
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 
 from limpet import private
 from limpet.asked import secret
@@ -19,69 +19,38 @@ from limpet.board.board_facts import facts
 from limpet.board.port import find_port
 from limpet.brokers.broker import EmbeddedBroker
 from limpet.deploying.deploy import WATCH_S, put
-from limpet.deploying.remote import Remote
 from limpet.firmware import errors, version
-from limpet.numbers import Times
+from limpet.numbers import Seconds, Times
 from limpet.paths import BUILD
 from limpet.problem import Problem
 from limpet.provision import WIFI_VARIABLE, Setup, check, encoded
-from limpet.trial.checks import BIRTH_S, CHECKS, INTERVAL_S, Memory, birth_limit
+from limpet.trial import checks, measures, probes, report
+from limpet.trial import compare as comparison
+from limpet.trial.checks import BIRTH_S, INTERVAL_S, Wire, birth_limit
+from limpet.trial.console import Console
 from limpet.trial.ear import Ear
 from limpet.trial.outcome import FAILED, Outcome, failed, judged, table
 from limpet.trial.stage import Stage
-from limpet.wire import Wire
+from limpet.wire import Wire as Cable
 
 DEVICE = "trial"
 _KEEPALIVE_S = 10
 # What a handshake step may take on a chip, with a client certificate; nothing else is as long.
 STEP_MS = 3000
 
-_MEMORY = """
-import gc
-gc.collect()
-try:
-    import esp32
-    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-    idf = (sum(each[1] for each in regions), sum(each[3] for each in regions))
-except (ImportError, AttributeError):
-    idf = (None, None)
-print((gc.mem_free(),) + idf)
-"""
-_ABOUT = """
-import sys
-print((sys.implementation._machine, sys.version))
-"""
-_HANG = """
-import machine
-machine.WDT(timeout=%d)
-while True:
-    pass
-"""
-
-
-class Console:
-    """The board by its port, for the checks that need more than the broker."""
-
-    def __init__(self, port: str, ear: Ear, step_ms: int) -> None:
-        self.step_ms = step_ms
-        self._port = port
-        self._ear = ear
-        self.about = ("unknown", "unknown")
-
-    def memory(self) -> Memory:
-        """Stop the node as Ctrl-C does, and return what memory it leaves."""
-        with self._ear.away(), Remote(self._port) as remote:
-            self.about = remote.run(_ABOUT)
-            return Memory(*remote.run(_MEMORY))
-
-    def hang(self, watchdog_ms: int) -> None:
-        """Let nothing run until the watchdog bites, after `watchdog_ms`."""
-        with self._ear.away(), Remote(self._port) as remote:
-            remote.start(_HANG % watchdog_ms)
+# The counters of `steps` are since boot, so it comes before what resets the board. `memory` stops
+# the node; what comes behind it finds it stopped, and `look` starts it again.
+CHECKS: tuple[Callable[[Stage, Wire], Iterable[Outcome]], ...] = (
+    *(checks.readings, checks.commands, checks.will, checks.outage, checks.steps, checks.reboot),
+    *(checks.memory, measures.commit, measures.client, measures.look),
+    checks.watchdog,
+)
+# Of --compare, when something is worse.
+WORSE = 3
 
 
 def trial(
-    board: str,
+    board: str | None = None,
     /,
     *,
     broker_host: str | None = None,
@@ -90,10 +59,15 @@ def trial(
     listen: str | None = None,
     directory: Annotated[Path, Parameter(name="--dir")] = BUILD / "trial",
     patience: Times = 1,
+    look: Seconds = measures.LOOK_S,
+    json: Path | None = None,
+    compare: Annotated[tuple[Path, Path] | None, Parameter(negative=())] = None,
 ) -> int:
     """Try the node on a board: deploy it, and check it from a broker on this machine.
 
-    The board becomes the device `trial`. Exit code 0 when no check failed.
+    The board becomes the device `trial`. Exit code 0 when no check failed, 1 when one did. With
+    --compare no board is needed: 0 when nothing is worse in the second file, 3 when something is,
+    1 when a file cannot be used.
 
     Parameters
     ----------
@@ -112,8 +86,22 @@ def trial(
         Where the device is made, and the report is left.
     patience
         Every time limit is so many times as long: for an emulator or a simulator, which is slow.
+    look
+        Seconds for which the node is watched before its memory is looked at; 3600 shows more.
+    json
+        A file for what was found, to be compared with another run's.
+    compare
+        Two such files: a table of both with ratios, and what is worse in the second.
     """
+    if compare:
+        if board or json:
+            raise _typed_wrong("--compare takes two files, and nothing else.")
+        return _compared(*compare)
+    if board is None:
+        raise _typed_wrong("test-board needs a BOARD, or --compare with two files.")
     facts(board)
+    if json:
+        report.prepare(json)
     if broker_host is None or wifi_ssid is None:
         raise Problem(
             "The board has to find a broker on this machine.",
@@ -129,8 +117,8 @@ def trial(
             since = stage.mark()
             put(board, where, DEVICE, directory, replace=True, watch_s=WATCH_S * patience)
             outcomes, consoles = list[Outcome](), dict[str, list[str]]()
-            ear = Ear(where)
-            console = Console(where, ear, STEP_MS * patience)
+            ear = Ear(where, (probes.MARK, "max free sz", "GC: total", " No. of 1-blocks"))
+            console = Console(where, ear, STEP_MS * patience, look)
             with contextlib.suppress(KeyboardInterrupt), ear:
                 for outcome in _checked(stage, console, since):
                     outcomes.append(outcome)
@@ -138,15 +126,33 @@ def trial(
                     if outcome.result == FAILED:
                         consoles[outcome.check] = ear.take()
     machine, micropython = console.about
-    known = [("Limpet", version.VERSION), ("Board", f"{board}, {machine}")]
-    report = table([*known, ("MicroPython", micropython)], outcomes, consoles)
+    known = [
+        ("Limpet", version.VERSION),
+        ("Board", f"{board}, {machine}"),
+        ("MicroPython", micropython),
+        ("Watched for", f"{look:g} s"),
+    ]
+    shown = table(known, outcomes, consoles)
     path = directory / f"report-{board}.md"
-    path.write_text(report, "utf-8")
-    print(f"\n{report}\nThis table is in {path}. The board is the device {DEVICE} now.")
+    path.write_text(shown, "utf-8")
+    print(f"\n{shown}\nThis table is in {path}. The board is the device {DEVICE} now.")
+    if json:
+        report.write(json, report.of(known, outcomes))
     if not any(outcome.check == "watchdog" for outcome in outcomes):
         print("limpet: stopped before all was checked.", file=sys.stderr)
         return 1
     return 1 if failed(outcomes) else 0
+
+
+def _typed_wrong(words: str) -> CycloptsError:
+    return CycloptsError(msg=words, command_chain=("test-board",))
+
+
+def _compared(first: Path, second: Path) -> int:
+    a, b = report.read(first), report.read(second)
+    found = comparison.rows(a, b)
+    print(comparison.text(a, b, found), end="")
+    return WORSE if comparison.worse(found) else 0
 
 
 def _checked(stage: Stage, console: Console, since: int) -> Iterator[Outcome]:
@@ -170,10 +176,10 @@ def _setup(directory: Path, broker_host: str) -> Setup:
 
 
 @contextlib.contextmanager
-def _wire(port: int, host: str) -> Iterator[Wire]:
+def _wire(port: int, host: str) -> Iterator[Cable]:
     with contextlib.ExitStack() as stack:
         try:
-            wire = stack.enter_context(Wire(port, host=host))
+            wire = stack.enter_context(Cable(port, host=host))
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, None):
                 raise Problem(f"No listening on {host}: {error.strerror}.", "See to it.") from None

@@ -7,7 +7,7 @@ it.
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from limpet.board.port import open_port
 from limpet.deploying.console_lines import Lines
@@ -22,10 +22,15 @@ _AGAIN_S = 0.5  # a chip with USB of its own takes its port away in a reset
 
 
 class Ear:
-    """Listens at `port`. `with Ear(port) as ear:` lets go of it at the end."""
+    """Listens at `port`. `with Ear(port) as ear:` lets go of it at the end.
 
-    def __init__(self, port: str) -> None:
+    marks: of lines that hold one, the last is kept apart, for who measures by them.
+    """
+
+    def __init__(self, port: str, marks: Sequence[str] = ()) -> None:
         self._port = port
+        self._marks = marks
+        self._marked: dict[str, str] = {}
         self._heard: deque[str] = deque(maxlen=LAST)
         self._stop = threading.Event()
         self._thread = threading.Thread()
@@ -54,6 +59,14 @@ class Ear:
                 taken.append(self._heard.popleft())
         return taken
 
+    def marked(self, mark: str) -> str:
+        """Return the last line that held `mark`; empty when none has."""
+        return self._marked.get(mark, "")
+
+    def forget(self) -> None:
+        """What was marked so far counts no more."""
+        self._marked = {}
+
     def _begin(self) -> None:
         self._stop.clear()
         self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
@@ -75,7 +88,11 @@ class Ear:
         """Keep what is said, until it is to stop. Raises OSError when the port goes."""
         try:
             while not self._stop.is_set():
-                if line := lines.next(_SLICE_S):
+                if not (line := lines.next(_SLICE_S)):
+                    continue
+                if mark := next((each for each in self._marks if each in line), None):
+                    self._marked[mark] = line
+                else:
                     self._heard.append(payloads.safe(traces.readable(line)))
         finally:
             lines.close()

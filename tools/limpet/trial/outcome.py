@@ -4,6 +4,7 @@ Pure. It will NOT decide what is good enough: a check says so, and by which limi
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 OK = "ok"
@@ -15,17 +16,27 @@ _HEAD = ("check", "result", "measured", "limit")
 
 
 class Outcome(NamedTuple):
-    """One line: `measured` with its unit, `limit` what it was held against, empty where nothing."""
+    """One line: `measured` with its unit, `limit` what it was held against, empty where nothing.
+
+    figures: of what was measured, the numbers that two runs may be compared by (compare.py).
+    """
 
     check: str
     result: str
     measured: str
     limit: str = ""
+    figures: Mapping[str, float] = MappingProxyType({})
 
 
-def judged(check: str, good: bool, measured: str, limit: str = "") -> Outcome:
+def judged(
+    check: str,
+    good: bool,
+    measured: str,
+    limit: str = "",
+    figures: Mapping[str, float] = MappingProxyType({}),
+) -> Outcome:
     """Return the Outcome of a check that was made."""
-    return Outcome(check, OK if good else FAILED, measured, limit)
+    return Outcome(check, OK if good else FAILED, measured, limit, figures)
 
 
 def unchecked(check: str, why: str) -> Outcome:
@@ -55,20 +66,28 @@ def table(
     facts: what was tried, pairs of name and value, above the table. consoles: below it, what the
     board had said on its console last when the check of that name failed.
     """
-    lines = [f"- {name}: {_cell(value)}" for name, value in facts]
-    rows = [_HEAD, *(tuple(_cell(cell) for cell in each) for each in outcomes)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    ruler = tuple("-" * width for width in widths)
-    for row in (rows[0], ruler, *rows[1:]):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = [f"- {name}: {cell(value)}" for name, value in facts]
+    lines += ["", *aligned(_HEAD, [_shown(each) for each in outcomes])]
     lines += ["", summary(outcomes)]
     for check, said in (consoles or {}).items():
         lines += ["", f"The console up to the failure of: {check}", ""]
         lines += [f"    {line}" for line in said or ["(nothing more)"]]
-    return "\n".join([*lines[: len(facts)], "", *lines[len(facts) :]]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table whose columns are aligned."""
+    safe = [[cell(each) for each in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    safe.insert(1, ["-" * width for width in widths])
+    padded = ([each.ljust(widths[i]) for i, each in enumerate(row)] for row in safe)
+    return ["| " + " | ".join(row) + " |" for row in padded]
+
+
+def _shown(outcome: Outcome) -> tuple[str, ...]:
+    return outcome.check, outcome.result, outcome.measured, outcome.limit
+
+
+def cell(text: str) -> str:
     """Text from a board as it may stand in a table: one line, and nothing that ends a cell."""
     return " ".join(text.replace("|", "/").split())

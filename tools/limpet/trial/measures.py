@@ -1,0 +1,107 @@
+"""What a board is measured by: a commit, the client alone, and a node that is watched for a while.
+
+Each is a check as those of checks.py. It will NOT hold a figure against another run's: compare.py.
+"""
+
+import time
+from collections.abc import Iterable
+from statistics import median
+
+from rich.console import Console
+
+from limpet.trial import checks
+from limpet.trial.checks import Wire
+from limpet.trial.console import Turns
+from limpet.trial.outcome import Outcome, judged, unchecked
+from limpet.trial.stage import Stage
+
+COMMITS = 20
+# At most three erases of 4 KB, each 45 ms and at worst 400 (datasheet of Winbond's W25Q32).
+COMMIT_MS = 2000
+CLIENT_S = 10.0
+LOOK_S = 60.0  # without --look: long enough for Wi-Fi, a handshake and twenty Readings
+_SLICE_S = 0.2
+_MEMORY = "memory, watched"
+
+
+def commit(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+    """How long a Reading takes to be on flash."""
+    took = [us / 1000 for us in wire.commits(COMMITS)]
+    middle, longest = median(took), max(took)
+    yield judged(
+        "flash commit",
+        longest <= COMMIT_MS * stage.patience,
+        f"{middle:.1f} ms, longest of {len(took)}: {longest:.1f} ms",
+        f"{COMMIT_MS * stage.patience} ms",
+        {"commit_ms": middle, "commit_longest_ms": longest},
+    )
+
+
+def client(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+    """How many QoS 1 Messages per second the client alone has acknowledged, without a node."""
+    found = wire.publish(CLIENT_S, checks.BIRTH_S * stage.patience)
+    if not found.acknowledged or found.cause:
+        why = f"{found.acknowledged} Messages, {found.cause or 'no PUBACK'}"
+        yield judged("client alone", False, why)
+        return
+    rate = found.acknowledged * 1000 / max(found.ms, 1)
+    said = f"{rate:.1f} Messages/s, handshake {found.handshake_ms} ms"
+    yield judged("client alone", True, said, figures={"client_per_s": rate})
+
+
+def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+    """What a node needs that is left alone for a while: memory, and time awake per Reading."""
+    since = stage.mark()
+    wire.watch()
+    if stage.birth(checks.BIRTH_S, since) is None:
+        yield judged("birth of a watched node", False, "silence", checks.birth_limit(stage))
+        return
+    stage.wait("telemetry", lambda _: True, checks.INTERVAL_S * 4, since)
+    first = wire.turns()
+    with Console(stderr=True).status(f"Watching the node for {wire.look_s:g} s"):
+        done = _after(wire, checks.BIRTH_S * stage.patience)
+    if done is None:
+        yield judged(_MEMORY, False, f"the node has not gone on for {wire.look_s:g} s")
+        return
+    yield _memory(stage, wire)
+    awake, reads = (done.awake_ms - first.awake_ms, done.reads - first.reads) if first else (0, 0)
+    if not reads:
+        yield unchecked("awake per Reading", "no Reading was taken in that time")
+        return
+    each = awake / reads
+    said = f"{each:.1f} ms, {reads} Readings"
+    yield judged("awake per Reading", True, said, figures={"awake_per_reading_ms": each})
+
+
+def _after(wire: Wire, silence_s: float) -> Turns | None:
+    """Return the Turns when the look is over, or None when the node says no more for `silence_s`:
+    one that was reset in the first minute of an hour is not watched any longer.
+    """
+    last, heard = wire.turns(), time.monotonic()
+    while not last or last.whole_ms < wire.look_s * 1000:
+        if time.monotonic() - heard > silence_s:
+            return None
+        time.sleep(_SLICE_S)
+        if (now := wire.turns()) != last:
+            last, heard = now, time.monotonic()
+    return last
+
+
+def _memory(stage: Stage, wire: Wire) -> Outcome:
+    piece = wire.largest(checks.INTERVAL_S * 5 * stage.patience)
+    status = checks.node_status(stage)
+    found = {
+        "heap_bytes": status.get("heap"),
+        "heap_largest_bytes": piece,
+        "idf_bytes": status.get("idf"),
+        "idf_largest_bytes": status.get("idf_largest"),
+        "idf_least_bytes": status.get("idf_min"),
+    }
+    figures = {name: float(bytes_) for name, bytes_ in found.items() if isinstance(bytes_, int)}
+    said = f"after {wire.look_s:g} s {found['heap_bytes']} free, largest piece {piece}"
+    if "idf_bytes" in figures:
+        said += f"; IDF {found['idf_bytes']} free, largest piece {found['idf_largest_bytes']}"
+        said += f", least {found['idf_least_bytes']}"
+    least = min(figures.get("heap_bytes", 0), figures.get("idf_least_bytes", checks.HEAP_FREE))
+    good = least >= checks.HEAP_FREE and piece is not None
+    return judged(_MEMORY, good, said, f"{checks.HEAP_FREE} bytes", figures)

@@ -1,0 +1,159 @@
+"""What is run on the board over the wire to measure it: texts for its raw REPL, none of them code
+that a node has on flash.
+
+Whoever listens gives up after 10 s of silence, so what takes longer prints an empty line each
+second. A watchdog that runs already cannot be stopped, so each begins by giving it two minutes. It
+will NOT leave files behind, or change the config.
+"""
+
+MARK = "limpet-turns"  # begins what LOOK says
+WATCHDOG_MS = 120_000
+
+ABOUT = """
+import sys
+print((sys.implementation._machine, sys.version))
+"""
+
+MEMORY = """
+import gc
+gc.collect()
+try:
+    import esp32
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    idf = (sum(each[1] for each in regions), sum(each[3] for each in regions))
+except (ImportError, AttributeError):
+    idf = (None, None)
+print((gc.mem_free(),) + idf)
+"""
+
+HANG = """
+import machine
+machine.WDT(timeout=%d)
+while True:
+    pass
+"""
+
+# As the node's Outbox does it, in a folder of its own: one Reading, one synced write.
+COMMIT = f"""
+import machine, os, time
+from node import reading
+from recordlog import RecordLog
+machine.WDT(timeout={WATCHDOG_MS})
+folder, took = "trial-log", []
+def clean():
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        os.remove(folder + "/" + name)
+    os.rmdir(folder)
+clean()
+try:
+    log, record = RecordLog(folder, reading.SIZE, 1000), bytearray(reading.SIZE)
+    for _ in range(%d):
+        since = time.ticks_us()
+        log.append(record, 1)
+        took.append(time.ticks_diff(time.ticks_us(), since))
+finally:
+    clean()
+print(took)
+"""
+
+# Where the device may write, and what nobody takes for a Message of the node: it is no JSON.
+CLIENT = f"""
+import machine, time, board
+from device import identity
+from node import settings, topics
+from umqtt_tls import MQTTClient
+dog = machine.WDT(timeout={WATCHDOG_MS})
+start = time.ticks_ms()
+said = acked = 0
+causes = []
+def now():
+    global said
+    ms = time.ticks_diff(time.ticks_ms(), start)
+    if ms - said > 1000:
+        said = ms
+        dog.feed()
+        print()
+    return ms
+def on_ack(packet_id):
+    global acked
+    acked += 1
+cfg = settings.load("config.json", board.network.cause is not None)
+client = MQTTClient(ssl=identity.tls(cfg.ca, cfg.cert, cfg.key), **settings.client(cfg))
+client.clean_session = True
+client.on_ack, client.on_down = on_ack, causes.append
+topic = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id) + "/health"
+payload = b"." * 80
+board.network.join(cfg.wifi_ssid, cfg.wifi_password)
+began = False
+while client.state != "up" and not causes:
+    if now() > %(link_ms)d:
+        causes.append(board.network.cause or "timeout")
+    elif not board.network.step(now()):
+        time.sleep_ms(50)
+    else:
+        if not began:
+            client.start(now())
+            began = True
+        client.wait(min(client.step(now()), 500))
+since = now()
+while client.state == "up" and now() - since < %(for_ms)d:
+    while client.room():
+        client.send(topic, payload, 1)
+    client.wait(min(client.step(now()), 500))
+took, count, cause = now() - since, acked, (causes or [None])[0]
+client.stop(now())
+until = now() + 3000
+while client.state != "down" and now() < until:
+    client.wait(min(client.step(now()), 500))
+print((count, took, client.handshake_took_ms, cause))
+"""
+
+# The node itself, as main.py starts it, with a stopwatch around its sleep and a count around its
+# sensor. Once a second it says: ms awake, ms in all, Readings taken, bytes of a block of the heap.
+# After `look_ms` it collects once and has the heap described; saying is not counted as awake. It is
+# all in ms, because us are no small int any more after 18 minutes. It takes some heap itself.
+LOOK = f"""
+import gc, struct, time
+import board, micropython
+taken, made_sensor, made_wait = 0, board.sensor, board.interruptible
+def sensor():
+    class Counted:
+        real = made_sensor()
+        def read(self):
+            global taken
+            found = self.real.read()
+            taken += 1
+            return found
+    return Counted()
+def interruptible(wait):
+    sleep, woke = made_wait(wait), time.ticks_us()
+    awake = whole = awake_us = whole_us = told = 0
+    looked = False
+    def stopwatch(ms):
+        nonlocal awake, whole, awake_us, whole_us, told, woke, looked
+        sleeps = time.ticks_us()
+        passed = time.ticks_diff(sleeps, woke)
+        awake_us += passed
+        awake, awake_us = awake + awake_us // 1000, awake_us %% 1000
+        try:
+            sleep(ms)
+        finally:
+            woke = time.ticks_us()
+            whole_us += passed + time.ticks_diff(woke, sleeps)
+            whole, whole_us = whole + whole_us // 1000, whole_us %% 1000
+        if whole // 1000 != told:
+            told = whole // 1000
+            print("{MARK}", awake, whole, taken, 4 * struct.calcsize("P"))
+            if not looked and whole >= %(look_ms)d:
+                looked = True
+                gc.collect()
+                micropython.mem_info()
+            woke = time.ticks_us()
+    return stopwatch
+board.sensor, board.interruptible = sensor, interruptible
+import main
+"""
