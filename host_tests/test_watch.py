@@ -66,6 +66,15 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "status",
+            b'{"v":1,"status":"online","boot":8,"session":2,"fw":"0.1.0","reset":"soft",'
+            b'"why":"memory","alerts":["sensor-silent","no-time"],"more_alerts":2}',
+            [
+                "online boot 8 session 2 fw 0.1.0 reset soft why memory"
+                " alerts sensor-silent, no-time and 2 more"
+            ],
+        ),
+        (
+            "status",
             b'{"v":1,"status":"offline","boot":7,"session":31,"reason":"lost"}',
             ["offline reason lost boot 7 session 31"],
         ),

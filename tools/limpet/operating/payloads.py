@@ -151,7 +151,7 @@ def reading_text(reading: SeenReading) -> str:
 
 
 def status_text(message: dict[str, Any]) -> str:
-    """Return a status in words: `online boot 7 session 31 fw 0.1.0 power-on`."""
+    """Return a status in words: `online boot 7 session 31 fw 0.1.0 reset power-on`."""
     parts = [word(message.get("status", "?"))]
     parts += [
         f"{key} {word(message[key])}"
@@ -160,11 +160,18 @@ def status_text(message: dict[str, Any]) -> str:
     ]
     if "reset" in message:
         parts.append(f"reset {word(message['reset'])}")
+    if "why" in message:
+        parts.append(f"why {word(message['why'])}")
     outage = message.get("outage")
     if isinstance(outage, dict):
         parts.append(
             f"after {word(outage.get('s', '?'))} s without link: {word(outage.get('cause', '?'))}"
         )
+    alerts = message.get("alerts")
+    if isinstance(alerts, list) and alerts:
+        more = message.get("more_alerts")
+        parts.append("alerts " + ", ".join(map(word, alerts)))
+        parts += [] if more is None else [f"and {word(more)} more"]
     return " ".join(parts)
 
 
