@@ -323,6 +323,20 @@ def test_scene_counts_a_reading_once() -> None:
     assert (scene.arrived, scene.waiting, scene.shortfall()[:1]) == (2, 0, "2")
 
 
+def test_scene_counts_the_backlog_apart() -> None:
+    """What an earlier boot took is none of the Readings that this run waits for."""
+    scene = Scene(base())
+    scene.on_log("0.001 node boot=8 fw=0.1.0 reset=power-on board=host device=node-1", 1.0)
+    scene.on_log("1.000 sampler reading seq=0 temperature=1 humidity=1", 2.0)
+    batch = b'{"boot":7,"seq":0,"ts":1,"dt":2,"temperature":[1,2],"humidity":[1,2]}'
+    for event in scene.on_message(arrival(batch)):
+        assert event.text.endswith("from before")
+    assert (scene.taken, scene.arrived, scene.earlier, scene.waiting) == (1, 0, 2, 1)
+    scene.on_log("0.001 node boot=9 fw=0.1.0 reset=hard board=host device=node-1", 3.0)
+    scene.on_message(arrival((READING % 0).replace(b'"boot":7', b'"boot":8'), at=4.0))
+    assert (scene.taken, scene.arrived, scene.earlier, scene.waiting) == (1, 1, 2, 0)
+
+
 def test_scene_tells_apart_by_boot() -> None:
     """The same seq after a reset is another Reading."""
     scene = Scene(base())

@@ -139,7 +139,7 @@ def _verdict(scene: Scene, node: NodeProcess, died: bool, needed: bool) -> str:
     """Return why this run failed, or nothing."""
     if died:
         return f"the node ended by itself, exit code {node.returncode}"
-    return scene.shortfall() if needed and not scene.arrived else ""
+    return scene.shortfall() if needed and not (scene.arrived or scene.earlier) else ""
 
 
 def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
@@ -154,7 +154,9 @@ def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
         return 1
     first = f", first after {span_text(scene.first_at - run.started)}" if scene.first_at else ""
     last = f"{scene.status} {scene.reason}".strip() or "none"
-    view.say(f"{scene.arrived} of {scene.taken} Readings arrived{first}; last status: {last}.")
+    before = f", and {scene.earlier} from before" if scene.earlier else ""
+    said = f"{scene.arrived} of {scene.taken} Readings arrived{first}{before}"
+    view.say(f"{said}; last status: {last}.")
     return 0
 
 

@@ -41,11 +41,13 @@ class Scene:
         self.reason = ""
         self.last: payloads.SeenReading | None = None
         self.first_at: float | None = None
-        self.taken = self.arrived = self.again = self.losses = self.errors = 0
+        # What this run's node took, and what of that arrived; and what had waited from before.
+        self.taken = self.arrived = self.earlier = 0
+        self.again = self.losses = self.errors = 0
         self.was_up = False
         # Whether the last line of the log became an Event.
         self.told_last = False
-        self._boot = 0
+        self._boot = self._first_boot = 0
         self._taken_at: OrderedDict[tuple[int, int], float] = OrderedDict()
         self._seen: OrderedDict[tuple[object, object], None] = OrderedDict()
 
@@ -82,6 +84,7 @@ class Scene:
             return self._sampler(text, words, at)
         if area == "node" and words.get("boot", "").isdigit():
             self._boot = int(words["boot"])
+            self._first_boot = self._first_boot or self._boot
         if area in _TOLD or "error" in text or "failed" in text:
             return [Event(area, payloads.safe(text), "bad" if "refused" in text else "quiet")]
         return []
@@ -146,8 +149,11 @@ class Scene:
             return Event("reading", f"{text}  arrived before", "quiet")
         self._seen[key] = None
         _forget(self._seen)
-        self.arrived += 1
         self.last = reading
+        if payloads.is_number(reading.boot) and reading.boot < self._first_boot:
+            self.earlier += 1
+            return Event("reading", f"{text}  from before", "good")
+        self.arrived += 1
         if self.first_at is None:
             self.first_at = at
         taken_at = self._taken_at.get((reading.boot, reading.seq))

@@ -84,7 +84,8 @@ class LiveView:
             temperature = payloads.tenths(scene.last.temperature, "°C")
             state.append(Text(f"{temperature}  {payloads.tenths(scene.last.humidity, '%')}"))
         lost = f", link lost {scene.losses}x" if scene.losses else ""
-        state.append(Text(f"{scene.arrived} arrived, {scene.waiting} waiting{lost}"))
+        before = f", {scene.earlier} from before" if scene.earlier else ""
+        state.append(Text(f"{scene.arrived} arrived{before}, {scene.waiting} waiting{lost}"))
         state.append(Text(_clock(since)))
         hint = [Text("Ctrl-C stops. ", style="dim"), Text("In another terminal:", style="dim")]
         hint += [Text(word, style="cyan") for word in textwrap.wrap(self._hint, max(1, width - 1))]
