@@ -28,6 +28,7 @@ from limpet.layout import Layout
 from limpet.micropython.debian import HOST
 from limpet.operating import operators
 from limpet.operating.operators import operator_identity
+from limpet.operating.where import SetupInfo
 from limpet.problem import Problem
 from limpet.provision import Setup, provision
 from upy import run
@@ -565,6 +566,34 @@ def test_login_of_a_known_device(tmp_path: Path) -> None:
     assert made.config("node-1").password == SECRET
 
 
+def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
+    """A file with another password is enough for a device that has a login, and refused for one
+    that has none; a password in the environment that nothing asks for is told.
+    """
+    out, file = tmp_path / "dev", tmp_path / "password"
+    file.write_text("first\n")
+    words = ("provision", "node-1", "--out", out, "--password-file", file)
+    none = limpet(*words)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "Say --username node-1 as well." in none.stderr
+    assert not out.exists()
+    assert limpet(*words, "--username", "node-1").returncode == 0
+    file.write_text(SECRET)
+    done = limpet(*words)
+    assert done.returncode == 0, done.stderr
+    assert "node-1: username and password were set" in done.stdout
+    assert Setup(out).config("node-1").password == SECRET
+    assert passwords.right(Layout(out), "node-1", SECRET)
+    assert not passwords.right(Layout(out), "node-1", "first")
+    other = limpet(
+        "provision", "node-1", "--out", out, LIMPET_PASSWORD=SECRET, WIFI_PASSWORD=SECRET
+    )
+    assert "LIMPET_PASSWORD was not taken, which needs --username\n" in other.stdout
+    assert "WIFI_PASSWORD was not taken, which needs --wifi-ssid\n" in other.stdout
+    assert Setup(out).config("node-1").password == SECRET
+    assert "not taken" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -619,6 +648,27 @@ def test_mosquitto_files(tmp_path: Path, said: Said) -> None:
     assert text.count("listener ") - text.count("a listener of") == 2
     assert text.count("require_certificate true") == 2
     assert "allow_anonymous false" in text
+
+
+def test_mosquitto_port_of_a_device_with_a_password(
+    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told the port that asks for its password; there it stays the next time, and operators,
+    who have none, ask on the other one.
+    """
+    out = tmp_path / "dev"
+    monkeypatch.setenv("LIMPET_PASSWORD", SECRET)
+    hint = "node-1: mosquitto asks for its password on another port: --port 18884\n"
+    assert hint in said("node-1", port=18883, username="node-1", broker_config="mosquitto")
+    assert hint in said("node-1")
+    assert "does not listen" not in said("node-1", port=18884)
+    again = said("node-1", broker_config="mosquitto")
+    assert "another port" not in again
+    assert "port 18883; start it anew\nmosquitto asks for passwords on port 18884" in again
+    where = ["18883 127.0.0.1", "18884 127.0.0.1"]
+    assert listeners(out / "broker" / "mosquitto.conf") == where
+    assert Setup(out).config("node-1").port == 18884
+    assert SetupInfo(out, "node-1").port == 18883
 
 
 @pytest.mark.parametrize(

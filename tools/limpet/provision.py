@@ -130,12 +130,19 @@ class Setup:
         return new
 
     def brokers(self, port: int) -> list[str]:
-        """Return where the devices that look for their broker on `port` look for it."""
+        """Return where the devices that look for their broker on `port`, or with a password on the
+        next one, look for it.
+        """
         found = []
         for device_id in self.layout.bases():
             with contextlib.suppress(errors.ConfigError):  # it finds no broker in any case
                 found.append(self.config(device_id))
-        return [each.broker for each in found if each.port == port]
+        logins = (port, mosquitto_config.login_port(port))
+        return [
+            each.broker
+            for each in found
+            if each.port == port or (each.username is not None and each.port in logins)
+        ]
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
@@ -232,8 +239,8 @@ def provision(
     username
         Log in with username (the device's id) and password besides the certificate.
     password_file
-        File with the password in its first line. Without it: the variable LIMPET_PASSWORD, or a
-        prompt.
+        File with the password in its first line, with --username or for a device that has a login.
+        Without it: the variable LIMPET_PASSWORD, or a prompt.
     wifi_ssid
         Network of the device. Its password is asked for, or the variable WIFI_PASSWORD has it; an
         empty one is for an open network.
@@ -257,6 +264,8 @@ def provision(
         given["server_hostname"] = server_name[0]
     if allow_public_broker:
         given["allow_public_broker"] = True
+    if password_file and username is None:
+        username = _username(out, device)
     login = {} if username is None else _login(username, password_file)
     if wifi_ssid is not None:
         given |= _wifi(wifi_ssid)
@@ -283,6 +292,12 @@ def provision(
             print(f"{device}: username and password were set")
         if changed:
             print(f"{device}: its config has another {', '.join(changed)}")
+        for variable, option, taken in (
+            (PASSWORD_VARIABLE, "--username", login),
+            (WIFI_VARIABLE, "--wifi-ssid", wifi_ssid),
+        ):
+            if variable in os.environ and taken in ({}, None):
+                print(f"{device}: {variable} was not taken, which needs {option}")
         _without_wifi(setup, device)
         _mosquitto(setup, device, broker_config is not None, bool(login))
         if line:
@@ -309,19 +324,23 @@ def _mosquitto(setup: Setup, device: str, wanted: bool, login: bool) -> None:
     with contextlib.suppress(errors.ConfigError):  # edited by hand: it has been told by now
         found = setup.config(device)
         if wanted:
-            host = mosquitto_config.where(setup.brokers(found.port))
-            print(f"mosquitto    {mosquitto_config.write(layout, host, found.port)}")
+            port = mosquitto_config.certificate_port(layout, found.port)
+            host = mosquitto_config.where(setup.brokers(port))
+            print(f"mosquitto    {mosquitto_config.write(layout, host, port)}")
             at = f"on {host}," if host else "on all addresses,"
-            print(f"mosquitto listens {at} port {found.port}; start it anew")
+            print(f"mosquitto listens {at} port {port}; start it anew")
             if layout.passwords.exists():
-                port = mosquitto_config.login_port(found.port)
-                print(f"mosquitto asks for passwords on port {port}")
+                logins = mosquitto_config.login_port(port)
+                print(f"mosquitto asks for passwords on port {logins}")
         elif lacks := mosquitto_config.stale(layout, found.broker, found.port):
             out = "" if layout.root == DEV else f" --out {layout.root}"
             again = f"limpet provision {device} --broker-config mosquitto{out}"
             print(f"{layout.broker / mosquitto_config.CONF} {lacks}: {again}")
         else:
             renewed[layout.passwords.name] = login
+        logins = mosquitto_config.login_port(found.port)
+        if found.username and mosquitto_config.certificate_port(layout, logins) == found.port:
+            print(f"{device}: mosquitto asks for its password on another port: --port {logins}")
     if not wanted and (layout.broker / mosquitto_config.CONF).exists():
         for name in filter(renewed.get, renewed):
             print(f"{layout.broker / name} has changed; have mosquitto read it (SIGHUP)")
@@ -339,6 +358,20 @@ def _login(username: str, password_file: Path | None) -> dict[str, str]:
     remedy = f"Set {PASSWORD_VARIABLE}, or give --password-file."
     password = asked.secret("password", PASSWORD_VARIABLE, password_file, remedy)
     return {"username": username, "password": password}
+
+
+def _username(out: Path, device: str) -> str:
+    """Return the name with which a device logs in already. Raises Problem where it does not."""
+    found = None
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        path = Layout(out).device(device) / "config.json"
+        found = json.loads(path.read_bytes()).get("username")
+    if not isinstance(found, str):
+        raise Problem(
+            f"--password-file is for a login, and {device} has none.",
+            f"Say --username {device} as well.",
+        )
+    return found
 
 
 def _wifi(ssid: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ start mosquitto, or make it read anything.
 import ipaddress
 import os
 import pwd
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def stale(layout: Layout, host: str, port: int) -> str | None:
 def login_port(port: int) -> int:
     """Return the port for clients that log in besides their certificate: the next one."""
     return port + 1
+
+
+def certificate_port(layout: Layout, port: int) -> int:
+    """Return where the mosquitto that asks for passwords on `port` asks for none; else `port`."""
+    try:
+        text = (layout.broker / CONF).read_text("utf-8", "replace")
+    except OSError:
+        return port
+    logins = text.partition("\npassword_file ")[2]
+    return port - 1 if re.search(rf"^listener {port}\b", logins, re.MULTILINE) else port
 
 
 def _listener(layout: Layout, host: str, port: int) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from limpet.brokers import mosquitto_config
 from limpet.firmware import config, errors
 from limpet.layout import Layout, running
 from limpet.numbers import Port
@@ -61,7 +62,9 @@ class SetupInfo:
                 f"{path}: {error.field} {error.text}.", "Provision that device again."
             ) from None
         self.host: str = found.broker
-        self.port: int = _running_port(directory, self.host) or found.port
+        # We have no password: of mosquitto's two ports the one for certificates is ours.
+        port = mosquitto_config.certificate_port(layout, found.port)
+        self.port: int = _running_port(directory, self.host) or port
         self.server_name: str | None = found.server_hostname
 
 
