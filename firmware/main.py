@@ -5,12 +5,16 @@ run with the config that is right for it: /config.json, or config.next in the sl
 What it will NOT do: reset, or go back for anything less; from there on the guard decides.
 """
 
+_FIRMWARE = "os time struct binascii collections errno io json socket select machine network tls"
+
 
 def start():
     """The guard of the slot in use, or of the other one; None when neither can start."""
     import os
     import sys
 
+    if sys.path[0] in ("/a", "/b"):
+        known(sys)
     for last in (False, True):
         slot = sys.path[0]
         other = "/a" if slot == "/b" else "/b"
@@ -32,6 +36,20 @@ def start():
                 del sys.modules[name]
         sys.path[0] = other
     print("limpet: no slot can start, copy the code again: limpet deploy")
+
+
+def known(sys):
+    """Keep in sys.modules what lies in the chip's firmware: MicroPython looks for it all along
+    sys.path at each import, which is hundreds of reads of flash, and forgets again where it was.
+    """
+    path = sys.path[:]
+    sys.path[:] = [each for each in path if each in (".frozen", "/rom")]
+    for name in _FIRMWARE.split():
+        try:
+            sys.modules[name] = __import__(name)
+        except ImportError:
+            pass  # this chip has none
+    sys.path[:] = path
 
 
 def place(os, slot, other):

@@ -60,6 +60,7 @@ class VirtualBoard:
         self._rtc = folder / "rtc"
         self._flash = Flash(folder / "flash.img", blocks)
         self.counters, self.files = self._flash.counters, self._flash.files
+        self.reads = self._flash.reads
         self.put, self.remove = self._flash.put, self._flash.remove
         if files is not None:
             self.put(files)

@@ -14,19 +14,26 @@ BLOCK = 4096
 
 
 class Flash:
-    """So many blocks in the file at `path`, and behind them two counters. Blank at first."""
+    """So many blocks in the file at `path`, and behind them three counters. Blank at first."""
 
     def __init__(self, path: Path, blocks: int) -> None:
         self.path = path
         self._blocks = blocks
-        path.write_bytes(b"\xff" * (blocks * BLOCK) + bytes(8))
+        path.write_bytes(b"\xff" * (blocks * BLOCK) + bytes(12))
 
     def counters(self) -> tuple[int, int]:
         """How many programs and erases the flash has seen."""
+        return self._counts()[:2]
+
+    def reads(self) -> int:
+        """How many reads."""
+        return self._counts()[2]
+
+    def _counts(self) -> tuple[int, int, int]:
         with open(self.path, "rb") as file:
             file.seek(self._blocks * BLOCK)
-            programs, erases = struct.unpack("<II", file.read(8))
-        return programs, erases
+            programs, erases, reads = struct.unpack("<III", file.read(12))
+        return programs, erases, reads
 
     def files(self) -> dict[str, bytes]:
         """What is on the flash, by absolute path."""

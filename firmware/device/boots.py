@@ -14,6 +14,7 @@ from binascii import crc32
 from micropython import const
 from node.version import EARLIEST
 
+from device import flash
 from device.flash import access, read, replace
 from device.power import reset, reset_cause, watchdog
 
@@ -85,6 +86,20 @@ def begin(handover):
         print("limpet: the config was refused, back to slot", other)
         replace("slot", other.encode() + b"\n")
         reset()
+
+
+def hasten():
+    """Have the code loaded with a tenth of the reads: nearly all that loading takes is to look for
+    files, 32 bytes at a time. The first `access` mounts the flash as it was, before any write. The
+    larger reads take 8 KB of heap until then. If it cannot be, loading takes longer.
+    """
+    try:
+        from device.mounting import renew
+
+        flash._stale = True
+        renew(1024)
+    except (ImportError, MemoryError, OSError):
+        pass
 
 
 def keep(taken, handover):

@@ -32,13 +32,18 @@ def joined(handover, crashes):
     from device import boots
 
     boots.begin(handover)
-    import line
+    try:
+        if not crashes.safe:  # which does without all that may go wrong
+            boots.hasten()
+        import line
 
-    node = line.join(handover, crashes)
+        node = line.join(handover, crashes)
+    finally:
+        flash.access(bool)  # mounted as it was, whoever is at the console now
     del line.join
     boots.keep(node, handover)
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity")
+    let_go("line", "device.boots", "device.identity", "device.mounting")
     let_go("node.settings", "node.causes", "node.version", "tls_context", "recordlog_opening")
     return node
 

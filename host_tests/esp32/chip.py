@@ -146,6 +146,7 @@ def start():
     _mount(flash)
     sys.path[:] = ["", ".frozen", "/lib", "/rom"]
     del sys.modules["disk"], sys.modules["repl"]  # no modules of a chip
+    sys.modules["flashbdev"] = namedtuple("flashbdev", ("bdev",))(flash)
     sys.modules["sys"] = _Sys(sys, chip, os.getenv("VIRTUAL_RELEASE") or "")
     sys.modules["micropython"] = _Micropython(micropython)
     if os.getenv("VIRTUAL_UMQTT") == "no":

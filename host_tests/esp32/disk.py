@@ -1,7 +1,7 @@
 """The flash of the virtual board: a block device for VfsLfs2 over a file of the laptop's.
 
-Behind its blocks the file counts programs and erases. At the operation that it is told, the power
-goes: what was being programmed is half there.
+Behind its blocks the file counts programs, erases and reads. At the program or erase that it is
+told, the power goes: what was being programmed is half there.
 """
 
 import struct
@@ -14,18 +14,19 @@ _end = ffi.open(None).func("v", "_exit", "i")
 
 
 class Disk:
-    """The flash: a file of so many blocks, behind which programs and erases are counted."""
+    """The flash: a file of so many blocks, behind which operations are counted."""
 
     def __init__(self, path, cut_at):
         self._file = open(path, "r+b")  # noqa: SIM115 (as long as there is power)
-        self._count_at = self._file.seek(0, 2) - 8
+        self._count_at = self._file.seek(0, 2) - 12
         self._blocks = self._count_at // _BLOCK
         self._cut_at = cut_at
         self._file.seek(self._count_at)
-        self._counts = list(struct.unpack("<II", self._file.read(8)))
+        self._counts = list(struct.unpack("<III", self._file.read(12)))
 
     def readblocks(self, block, buffer, offset=0):
         """Called by littlefs."""
+        self._add(2)
         self._file.seek(block * _BLOCK + offset)
         self._file.readinto(buffer)
 
@@ -53,10 +54,13 @@ class Disk:
 
     def _count(self, which):
         """Count an operation; whether it is the one at which the power goes."""
+        self._add(which)
+        return sum(self._counts[:2]) == self._cut_at
+
+    def _add(self, which):
         self._counts[which] += 1
         self._file.seek(self._count_at)
-        self._file.write(struct.pack("<II", *self._counts))
-        return sum(self._counts) == self._cut_at
+        self._file.write(struct.pack("<III", *self._counts))
 
     def blank(self):
         """Whether nothing has ever been written to the first block."""
