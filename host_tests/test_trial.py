@@ -75,6 +75,10 @@ class Untouched:
         """Fail."""
         raise AssertionError
 
+    def steps(self) -> dict[str, float]:
+        """Fail."""
+        raise AssertionError
+
     def hang(self, watchdog_ms: int) -> None:
         """Fail."""
         raise AssertionError
@@ -138,7 +142,8 @@ def test_board_that_is_well_passes(
     assert len(results) >= 25
     found = report.read(tmp_path / "found.json")
     assert found.results == results
-    assert set(found.figures) == {
+    assert set(found.figures) >= {"step_link_ms", "step_sampler_ms"}
+    assert {name for name in found.figures if not name.startswith("step_")} == {
         *("fields_found", "longest_step_ms", "handshake_ms", "commit_ms", "commit_longest_ms"),
         *("client_per_s", "heap_bytes", "heap_largest_bytes", "awake_per_reading_ms"),
         *("idf_bytes", "idf_largest_bytes", "idf_least_bytes"),
@@ -200,24 +205,31 @@ class Watched(Untouched):
         """A piece."""
         return 40_000
 
+    def steps(self) -> dict[str, float]:
+        """One that is beyond the time budget, and one that is not."""
+        return {"Link": 3001.0, "Clock": 2.5}
+
 
 @pytest.mark.usefixtures("impatient")
 def test_node_that_is_watched(
     node: StartNode, staged: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Time awake is divided by the Readings taken meanwhile; without one it is no figure, and one
-    that does not go on has failed.
+    """Time awake is divided by the Readings taken meanwhile; without one it is no figure. A step
+    beyond the budget is a failure, and so is a node that does not go on.
     """
     up(node, staged)
     monkeypatch.setattr(staged, "birth", lambda *_: True)
     first, last = Turns(100, 1000, 2, 32), Turns(180, 5000, 6, 32)
     outcomes = list(measures.look(staged, Watched(first, last)))
-    assert found(outcomes) == {"memory, watched": OK, "awake per Reading": OK}
+    steps = {"memory, watched": OK, "steps by part": FAILED}
+    assert found(outcomes) == {**steps, "awake per Reading": OK}
     assert outcomes[0].figures["heap_largest_bytes"] == 40_000
-    assert outcomes[1].figures == {"awake_per_reading_ms": 20.0}
+    assert outcomes[1].measured == "Link 3001 ms, Clock 2 ms"
+    assert outcomes[1].figures == {"step_link_ms": 3001.0, "step_clock_ms": 2.5}
+    assert outcomes[2].figures == {"awake_per_reading_ms": 20.0}
     for turns in ((first, first), (None, last)):
         outcomes = list(measures.look(staged, Watched(*turns)))
-        assert found(outcomes) == {"memory, watched": OK, "awake per Reading": UNCHECKED}
+        assert found(outcomes) == {**steps, "awake per Reading": UNCHECKED}
     outcomes = list(measures.look(staged, Watched(None)))
     assert found(outcomes) == {"memory, watched": FAILED}
 

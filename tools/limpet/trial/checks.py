@@ -57,6 +57,9 @@ class Wire(Protocol):
         None when it has not said so within `timeout_s`.
         """
 
+    def steps(self) -> dict[str, float]:
+        """Return the milliseconds of the longest step of each part of the watched node, by name."""
+
     def hang(self, watchdog_ms: int) -> None:
         """Let nothing run until the watchdog bites, after `watchdog_ms`."""
 

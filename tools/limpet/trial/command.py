@@ -117,7 +117,9 @@ def trial(
             since = stage.mark()
             put(board, where, DEVICE, directory, replace=True, watch_s=WATCH_S * patience)
             outcomes, consoles = list[Outcome](), dict[str, list[str]]()
-            ear = Ear(where, (probes.MARK, "max free sz", "GC: total", " No. of 1-blocks"))
+            ear = Ear(
+                where, (probes.MARK, probes.STEPS, "max free sz", "GC: total", " No. of 1-blocks")
+            )
             console = Console(where, ear, STEP_MS * patience, look)
             with contextlib.suppress(KeyboardInterrupt), ear:
                 for outcome in _checked(stage, console, since):

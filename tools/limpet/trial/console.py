@@ -18,6 +18,8 @@ _SLICE_S = 0.2
 # How MicroPython tells of the longest free piece, in blocks.
 _PIECE = re.compile(r"max free sz: (\d+)")
 _TURNS = re.compile(rf"{probes.MARK} (\d+) (\d+) (\d+) (\d+)$")
+# A dict as MicroPython prints it.
+_STEP = re.compile(r"'(\w{1,32})': (\d{1,12})\b")
 
 
 class Memory(NamedTuple):
@@ -97,6 +99,11 @@ class Console:
                 return int(found.group(1)) * turns.block
             time.sleep(_SLICE_S)
         return None
+
+    def steps(self) -> dict[str, float]:
+        """Return the milliseconds of the longest step of each part of the watched node, by name."""
+        said = self._ear.marked(probes.STEPS)
+        return {name: int(us) / 1000 for name, us in _STEP.findall(said)}
 
     def hang(self, watchdog_ms: int) -> None:
         """Let nothing run until the watchdog bites, after `watchdog_ms`."""

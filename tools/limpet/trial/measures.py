@@ -64,6 +64,7 @@ def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
         yield judged(_MEMORY, False, f"the node has not gone on for {wire.look_s:g} s")
         return
     yield _memory(stage, wire)
+    yield _steps(wire)
     awake, reads = (done.awake_ms - first.awake_ms, done.reads - first.reads) if first else (0, 0)
     if not reads:
         yield unchecked("awake per Reading", "no Reading was taken in that time")
@@ -85,6 +86,15 @@ def _after(wire: Wire, silence_s: float) -> Turns | None:
         if (now := wire.turns()) != last:
             last, heard = now, time.monotonic()
     return last
+
+
+def _steps(wire: Wire) -> Outcome:
+    took = wire.steps()
+    slowest = sorted(took, key=lambda name: -took[name])
+    said = ", ".join(f"{name} {took[name]:.0f} ms" for name in slowest)
+    good = bool(took) and max(took.values()) <= wire.step_ms
+    figures = {f"step_{name.lower()}_ms": ms for name, ms in took.items()}
+    return judged("steps by part", good, said or "none", f"{wire.step_ms} ms", figures)
 
 
 def _memory(stage: Stage, wire: Wire) -> Outcome:

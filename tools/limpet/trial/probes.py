@@ -6,7 +6,9 @@ second. A watchdog that runs already cannot be stopped, so each begins by giving
 will NOT leave files behind, or change the config.
 """
 
-MARK = "limpet-turns"  # begins what LOOK says
+# What LOOK says begins with one of these.
+MARK = "limpet-turns"
+STEPS = "limpet-steps"
 WATCHDOG_MS = 120_000
 
 ABOUT = """
@@ -112,13 +114,24 @@ while client.state != "down" and now() < until:
 print((count, took, client.handshake_took_ms, cause))
 """
 
-# The node itself, as main.py starts it, with a stopwatch around its sleep and a count around its
-# sensor. Once a second it says: ms awake, ms in all, Readings taken, bytes of a block of the heap.
-# After `look_ms` it collects once and has the heap described; saying is not counted as awake. It is
-# all in ms, because us are no small int any more after 18 minutes. It takes some heap itself.
+# The node itself, as main.py starts it, with a stopwatch around its sleep and each step, and a
+# count around its sensor. Once a second it says: ms awake, ms in all, Readings taken, bytes of a
+# block of the heap. After `look_ms` it says the longest step of each part (us, by the part's
+# class), collects once, and has the heap described; saying is not counted as awake. Sums are in
+# ms, because us are no small int any more after 18 minutes. It takes some heap itself.
 LOOK = f"""
 import gc, struct, time
 import board, micropython
+from node.supervisor import Supervisor
+longest, real_step = {{}}, Supervisor.step
+def step(self, what, now):
+    since = time.ticks_us()
+    wait = real_step(self, what, now)
+    took, name = time.ticks_diff(time.ticks_us(), since), type(what).__name__
+    if took > longest.get(name, 0):
+        longest[name] = took
+    return wait
+Supervisor.step = step
 taken, made_sensor, made_wait = 0, board.sensor, board.interruptible
 def sensor():
     class Counted:
@@ -150,6 +163,7 @@ def interruptible(wait):
             print("{MARK}", awake, whole, taken, 4 * struct.calcsize("P"))
             if not looked and whole >= %(look_ms)d:
                 looked = True
+                print("{STEPS}", longest)
                 gc.collect()
                 micropython.mem_info()
             woke = time.ticks_us()
