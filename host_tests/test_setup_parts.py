@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import io
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 from limpet import installing, paths, progress
 from limpet.brokers import mosquitto
-from limpet.micropython import debian, interpreter, releases, umqtt
+from limpet.micropython import debian, interpreter, javascript, releases, umqtt
 from limpet.paths import REPO, filled_once
 from limpet.problem import Problem
 
@@ -139,6 +140,33 @@ def test_release_that_cannot_be_had_is_refused(
     interpreter.micropython.cache_clear()
     with pytest.raises(Problem, match="not to be had for this machine"):
         interpreter.micropython(debian.HOST)
+
+
+def test_build_for_javascript_is_known_by_its_hash(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """npm gets it, once; another one than is known is not unpacked. Without npm there is none."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as package:
+        package.addfile(tarfile.TarInfo("package/micropython.mjs"))
+    (tmp_path / "packed").write_bytes(packed.getvalue())
+    sha512 = base64.b64encode(hashlib.sha512(packed.getvalue()).digest()).decode()
+    monkeypatch.setattr(javascript, "BUILD", tmp_path)
+    monkeypatch.setattr(javascript, "KNOWN", {"1.27": ("1.27.0", "another")})
+    program("node", "exit 3")
+    with pytest.raises(Problem, match="no npm here"):
+        javascript.build("1.27")
+    program("npm", "echo no network >&2; exit 1")
+    with pytest.raises(Problem, match="npm did not succeed: no network"):
+        javascript.build("1.27")
+    program("npm", f"/bin/cat {tmp_path}/packed >x-1.27.0.tgz")
+    with pytest.raises(Problem, match="not the one known"):
+        javascript.build("1.27")
+    assert not (tmp_path / "micropython" / "javascript-1.27.0").exists()
+    monkeypatch.setattr(javascript, "KNOWN", {"1.27": ("1.27.0", sha512)})
+    assert javascript.build("1.27").exists()
+    program("npm", "exit 1")
+    assert javascript.build("1.27").exists()
 
 
 def test_package_of_another_hash_is_not_unpacked(

@@ -33,7 +33,7 @@ PUBLIC_BROKERS = (
 WIFI_RULE = "must be given: the Board has Wi-Fi"
 
 _REQUIRED = ()
-_ENOENT = 2  # on every port
+_ENOENT = 2  # on every port that a node runs on
 
 
 def load(path, wifi=False):
