@@ -8,6 +8,7 @@ import itertools
 import pytest
 import surroundings
 from brokers import broker, foreign, setup
+from limpet import in_use
 from nodes import node
 from virtual_board import virtual_board
 
@@ -16,6 +17,7 @@ __all__ = ["broker", "foreign", "node", "setup", "virtual_board"]
 
 def pytest_configure() -> None:
     """Make the surroundings the same, wherever and however the tests were started."""
+    in_use.hold()
     surroundings.settle()
 
 

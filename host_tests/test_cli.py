@@ -231,9 +231,16 @@ def test_link_that_leads_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["cyclopts", "limpet.deploying.console"])
+@pytest.mark.parametrize("module", ["limpet.ending", "cyclopts", "limpet.deploying.console"])
 def test_ctrl_c_while_it_loads(module: str) -> None:
     """Who thinks better of it at once sees no traceback."""
     line = [sys.executable, "-c", _INTERRUPTED.format(module=module)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_little_is_loaded_before_ctrl_c_is_caught() -> None:
+    """What main cannot guard is its own file: nothing else has to be read for it."""
+    script = "import sys; had = set(sys.modules); import limpet.cli; print(*set(sys.modules) - had)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert set(done.stdout.split()) <= {"limpet", "limpet.cli", "__future__", "errno"}

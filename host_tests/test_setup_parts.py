@@ -429,11 +429,16 @@ def interrupted(new: Path | None) -> None:
     raise KeyboardInterrupt
 
 
-def test_folder_is_whole_or_not_there(tmp_path: Path) -> None:
-    """What an interrupted set-up left is thrown away, and the next one starts clean."""
+def test_folder_is_whole_or_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an interrupted set-up left is thrown away, and the next one starts clean; Ctrl-C is
+    answered in the words of tools/bootstrap.py.
+    """
     with pytest.raises(KeyboardInterrupt), filled_once(tmp_path / "it") as new:
         interrupted(new)
     assert not (tmp_path / "it").exists()
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("limpet: interrupted; ")
+    assert said in (REPO / "tools" / "bootstrap.py").read_text()
     with filled_once(tmp_path / "it") as new:
         assert new
         assert not any(new.iterdir())

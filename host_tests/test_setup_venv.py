@@ -147,9 +147,11 @@ FOREIGN = ["folder", "link to a folder", "link to another clone's", "link to now
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("act", ["make", "clean"])
 def test_foreign_venv_is_left_alone(
-    bootstrap: ModuleType, tmp_path: Path, kind: str, act: str
+    bootstrap: ModuleType, tmp_path: Path, kind: str, act: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A .venv that somebody else made, or that leads to somebody's files, is named, and stays."""
+    """A .venv that somebody else made, or that leads to somebody's files, is named, and stays;
+    clean takes what is ours below build/.
+    """
     theirs = tmp_path / "theirs"
     if kind in ("folder", "link to a folder", "link to another clone's"):
         place = bootstrap.VENV if kind == "folder" else theirs
@@ -163,8 +165,14 @@ def test_foreign_venv_is_left_alone(
     elif kind != "folder":
         bootstrap.VENV.symlink_to(theirs)
     before = things(tmp_path)
+    if act == "clean":
+        (tmp_path / "build" / "debian" / "x").mkdir(parents=True)
+        bootstrap.clean()
+        assert things(tmp_path) == sorted([*before, "build", "build/setup.lock"])
+        assert f"{bootstrap.VENV} stays: Limpet did not make it\n" in capsys.readouterr().out
+        return
     with pytest.raises(SystemExit) as end:
-        getattr(bootstrap, act)()
+        bootstrap.make()
     assert f"{bootstrap.VENV} is there, and Limpet did not make it." in str(end.value)
     assert "mv .venv .venv-mine" in str(end.value)
     assert bootstrap.run.steps == []
@@ -207,6 +215,30 @@ def test_clean_keeps_certificates_and_keys(
     assert not bootstrap.VENV.exists()
     said = capsys.readouterr().out
     assert "build/dev, build/images, build/office, build/trial, build/wokwi" in said
+
+
+def test_clean_refuses_while_a_tool_runs(bootstrap: ModuleType, tmp_path: Path) -> None:
+    """What `limpet` runs with is not taken away from it: nothing goes until it has ended."""
+    bootstrap.make()
+    (tmp_path / "build" / "debian").mkdir()
+    before = things(tmp_path)
+    script = """if True:
+        import sys
+        sys.prefix = sys.argv[1]
+        from limpet import cli
+        cli._run = lambda: print("runs", flush=True) or sys.stdin.read() and None
+        cli.main()"""
+    line = [sys.executable, "-c", script, str(bootstrap.VENV)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tool:
+        assert tool.stdout
+        assert tool.stdout.readline() == "runs\n"
+        with pytest.raises(SystemExit) as end:
+            bootstrap.clean()
+        assert "A program of this clone runs" in str(end.value)
+        assert things(tmp_path) == before
+        tool.communicate(timeout=60)
+    bootstrap.clean()
+    assert not bootstrap.VENV.exists()
 
 
 def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:

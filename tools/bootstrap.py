@@ -144,8 +144,8 @@ def made() -> pathlib.Path:
     return VENV / "limpet-made"
 
 
-def own() -> None:
-    """End the program unless .venv is ours: missing, empty, or with our mark.
+def is_ours() -> bool:
+    """Whether .venv is ours: missing, empty, or with our mark.
 
     A link may lead to another disk, or to somebody's work: there the mark has to name this .venv.
     """
@@ -158,7 +158,12 @@ def own() -> None:
         ours = not any(VENV.iterdir())
     else:
         ours = not VENV.is_symlink() or made().read_text() in marks
-    if not ours:
+    return ours
+
+
+def own() -> None:
+    """End the program unless .venv is ours."""
+    if not is_ours():
         refuse(
             f"{VENV} is there, and Limpet did not make it. Nothing was changed.",
             "Move it out of the way, such as mv .venv .venv-mine, and call make again.",
@@ -226,18 +231,41 @@ def fill(done: pathlib.Path) -> None:
     stamp(done, wanted())
 
 
+@contextlib.contextmanager
+def unused() -> Iterator[None]:
+    """Hold our .venv; ends the program where a tool of it runs (limpet/in_use.py)."""
+    with open(str(made())) if made().exists() else contextlib.nullcontext() as mark:
+        try:
+            if mark:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refuse(
+                "A program of this clone runs (limpet, make run, make test). Nothing was changed.",
+                "End it, and call make again.",
+            )
+        yield
+
+
 def clean() -> None:
-    """Remove .venv and what of build/ can be had again; say what stays."""
-    own()
-    with alone():
-        if VENV.is_symlink():
+    """Remove our .venv and what of build/ can be had again; say what stays."""
+    from limpet.progress import Line
+
+    ours = is_ours()
+    with alone(), unused() if ours else contextlib.nullcontext():
+        line = Line("Removing what can be had again", sys.stdout)
+        if ours and VENV.is_symlink():
             VENV.unlink()
-        elif VENV.exists():
+        elif ours and VENV.exists():
+            line.say(VENV.name)
             empty()
             shutil.rmtree(str(VENV))
         for name in CACHES:
+            line.say("build/" + name)
             for path in (BUILD / name, BUILD / (name + ".lock"), BUILD / (name + ".new")):
                 remove(path)
+        line.end()
+    if not ours:
+        print("limpet: " + str(VENV) + " stays: Limpet did not make it")
     kept = sorted(path.name for path in BUILD.iterdir() if path.name != "setup.lock")
     if kept:
         print("limpet: Kept, for their keys and results: " + ", ".join("build/" + k for k in kept))

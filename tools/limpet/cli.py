@@ -9,14 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
-from collections.abc import Mapping
-from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
 
-from limpet import ending
-
+TYPE_CHECKING = False  # typing itself takes 10 ms to load
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from cyclopts import App
 
 # Each in a module of its own name.
@@ -53,8 +51,14 @@ def main() -> None:
     """Entry point of the console script. A Problem becomes cause and remedy, and exit code 1; a
     command line that is none exit code 2; Ctrl-C 130.
     """
-    ending.prepare()
     code: int | None
+    try:
+        from limpet import ending, in_use
+
+        in_use.hold()
+        ending.prepare()
+    except KeyboardInterrupt:
+        sys.exit(130)
     try:
         code = _run()
     except KeyboardInterrupt:
@@ -105,6 +109,8 @@ def _not_utf8(given: Mapping[str, Any]) -> str | None:
     """Return the name of a text that came as other bytes than UTF-8: no config, no topic and no
     JSON can hold it. A path may be any bytes, and is left alone.
     """
+    from dataclasses import is_dataclass
+
     from limpet.asked import is_utf8
 
     for name, value in given.items():
@@ -117,6 +123,8 @@ def _not_utf8(given: Mapping[str, Any]) -> str | None:
 
 
 def _thread_ended(name: str, error: BaseException) -> int:
+    import traceback
+
     from limpet.problem import Problem
 
     if isinstance(error, Problem):

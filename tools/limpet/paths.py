@@ -23,6 +23,7 @@ DEV = BUILD / "dev"
 
 # Who waits longer than this for another process says so.
 TELL_S = 2.0
+INTERRUPTED = "limpet: interrupted; call make again, it goes on where it stopped."
 _REMEDIES = {
     errno.ENOSPC: "Make room and start again.",
     errno.EDQUOT: "Make room and start again.",
@@ -56,6 +57,10 @@ def filled_once(folder: Path) -> Iterator[Path | None]:
             new.mkdir()
             yield new
             os.replace(new, folder)
+    except KeyboardInterrupt:
+        # As the stages before say it, in tools/bootstrap.py.
+        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
+        raise
     except OSError as error:
         if error.errno not in _REMEDIES:
             raise

@@ -1,0 +1,17 @@
+"""Says, while a program of ours runs, that its environment is in use: `make clean` leaves it then.
+
+The mark that tools/bootstrap.py left in it is locked, by as many as there are. It will NOT keep
+anybody from starting.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+
+
+def hold() -> None:
+    """Hold the environment until this process ends. In one that is not ours there is no mark."""
+    with contextlib.suppress(OSError):
+        mark = os.open(os.path.join(sys.prefix, "limpet-made"), os.O_RDONLY)
+        fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
