@@ -18,6 +18,15 @@ board = $(if $(value BOARD),$(call quoted,BOARD),$(error Say BOARD=, one of: $(s
 # ERASE=0 or ERASE=no must not take a node's Readings away.
 erase = $(if $(filter-out 1,$(value ERASE)),$(error Say ERASE=1, or nothing),$(if $(value ERASE),--erase))
 
+# A mistyped broker is refused before anything is fetched. (That of `make wokwi` is a host.)
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+ifneq ($(value BROKER),amqtt)
+ifneq ($(value BROKER),mosquitto)
+$(if $(value BROKER),$(error $(value BROKER) is no broker of the tests. Say BROKER=, one of: amqtt mosquitto))
+endif
+endif
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench lint lock setup venv clean
 
@@ -27,7 +36,7 @@ help: ## Show this list
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(call option,--seconds,SECONDS)
 
-image: setup ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
+image: venv ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
 	@.venv/bin/limpet image $(board) $(call option,--device,DEVICE) $(call option,--firmware,FIRMWARE) \
 		$(call option,--flash,FLASH)
 
@@ -42,7 +51,7 @@ test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.mach
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
 	@.venv/bin/limpet deploy $(board) $(call option,--port,PORT) $(call option,--device,DEVICE)
 
-wokwi: setup ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
+wokwi: venv ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
 	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(value BROKER)),$(call option,--broker,BROKER)) \
 		$(call option,--firmware,FIRMWARE)
 

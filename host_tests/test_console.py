@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytest
+from limpet.board import port
 from limpet.board.port import open_port
-from limpet.deploying import arrival, node_log
+from limpet.deploying import arrival, console, node_log
 from limpet.deploying.node_log import CAUSES, FINAL
 from limpet.paths import FIRMWARE, LIB
 from limpet.problem import Problem
@@ -84,6 +85,14 @@ def test_console_outlives_the_cable(virtual_board: Make) -> None:
         tool.wait_for("it is back")
         shown = tool.text.count("session=1")
         tool.wait_for(lambda text: text.count("session=1") > shown or board.press(b"x"))
+
+
+def test_console_without_a_board_names_its_own_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no target of make: what says where the board is is --port."""
+    monkeypatch.setattr(port, "_fitting", list)
+    with pytest.raises(Problem) as problem:
+        console.console()
+    assert "name its port: --port /dev/... or a URL" in problem.value.remedy
 
 
 def test_console_names_a_port_that_is_not_there() -> None:

@@ -223,7 +223,7 @@ def test_command(tmp_path: Path, device: Path) -> None:
         " KB  once it has started",
     ):
         assert words in done.stdout
-    assert "There is no MicroPython" not in done.stdout
+    assert "There is no MicroPython" not in done.stderr
 
 
 def test_command_without_micropython(
@@ -242,10 +242,10 @@ def test_command_without_micropython(
     monkeypatch.setattr(image.heap, "joined", no_interpreter)
     monkeypatch.setenv("MPFLASH", "/bin/true")
     monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
-    image.image("esp32_devkit", device=str(device), out=tmp_path)
-    printed = capsys.readouterr().out
-    assert "There is no MicroPython in it. ESP32_GENERIC-v1.29.0.bin could not" in printed
-    assert "FIRMWARE=ESP32_GENERIC-v1.29.0.bin" in printed
+    assert image.image("esp32_devkit", device=str(device), out=tmp_path) == 3
+    printed, wrong = capsys.readouterr()
+    assert "no MicroPython in it, and no flash.bin. ESP32_GENERIC-v1.29.0.bin could not" in wrong
+    assert "FIRMWARE=ESP32_GENERIC-v1.29.0.bin" in wrong
     assert "heap: not measured. There is none.\n" in printed
     assert (tmp_path / "esp32_devkit" / "vfs.bin").stat().st_size == 2 * MB
 

@@ -123,7 +123,7 @@ def test_dry_run_shows_what_would_be_run(clone: Clone, target: str) -> None:
 def test_every_variable_of_the_makefile_is_tried() -> None:
     """A variable that is new in the Makefile is in a test here."""
     text = (REPO / "Makefile").read_text()
-    used = set(re.findall(r"(?<![.\w])([A-Z][A-Z_]+)\b=?(?=[),])", text))
+    used = set(re.findall(r"(?<![.\w])([A-Z][A-Z_]+)\b=?(?=[),])", text)) - {"MAKECMDGOALS"}
     tried = {name for options in OPTIONS.values() for name in options}
     assert used == tried | {
         *("ARGS", "BOARD", "BROKER", "BUSY", "ERASE", "JOBS", "PYTHON", "VERSIONS")
@@ -164,14 +164,33 @@ def test_erase_takes_one_word(clone: Clone) -> None:
 
 def test_tests_get_words_of_a_shell(clone: Clone) -> None:
     """ARGS is a piece of a command line, so its quotes count; JOBS and BROKER are words."""
-    clone.make("-o", "setup", "test", "ARGS=-k 'will or goodbye' x", "JOBS=a b", "BROKER=c $d")
+    said = ("ARGS=-k 'will or goodbye' x", "JOBS=a b", "BROKER=mosquitto")
+    clone.make("-o", "setup", "test", *said)
     program, words, told = clone.calls()[-1]
     assert program == "pytest"
     assert words == ["-n", "a b", "--dist", "worksteal", "-k", "will or goodbye", "x"]
-    assert told["BROKER"] == "c $d"
+    assert told["BROKER"] == "mosquitto"
     clone.make("-o", "setup", "test", "BUSY=1")
     program, words, _ = clone.calls()[-1]
     assert (program, words[:2]) == ("python", ["host_tests/busy.py", ".venv/bin/pytest"])
+
+
+@pytest.mark.parametrize("name", ["rabbit", "amqtt mosquitto", "c $d"])
+def test_broker_of_the_tests_that_is_none(clone: Clone, name: str) -> None:
+    """It is refused by its name, before anything is set up."""
+    for told in ({}, {"BROKER": name}):
+        words = [] if told else [f"BROKER={name}"]
+        done = clone.make("test", *words, told=told)
+        assert done.returncode == 2
+        assert f"{name} is no broker of the tests. Say BROKER=, one of: amqtt" in done.stderr
+    assert clone.calls() == []
+
+
+@pytest.mark.parametrize("target", ["image", "wokwi"])
+def test_image_looks_before_it_fetches(clone: Clone, target: str) -> None:
+    """`limpet image` gets what it needs itself, once it has looked at what was said."""
+    assert clone.make(target, "BOARD=esp32_devkit", "FIRMWARE=x").returncode == 0
+    assert [words[0] for _, words, _ in clone.calls()] == [target]
 
 
 def test_releases_are_one_word(clone: Clone) -> None:

@@ -16,7 +16,8 @@ import pytest
 from brokers import base, fields
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.operating.operator_client import Arrival, OperatorClient
-from limpet.operating.scene import Scene
+from limpet.operating.scene import Event, Scene
+from limpet.operating.view import LiveView
 from limpet.operating.where import Where
 from limpet.provision import Setup
 from tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
@@ -172,6 +173,28 @@ def test_live_view_on_60_columns(root: Path) -> None:
     assert "Ctrl-Cstops.Inanotherterminal:" in shown
     assert f"sendnode-1read_now--dir{os.path.relpath(root)}" in shown
     assert re.search(r"\d+arrived,\d+waiting\d+:\d\d", shown)
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_live_view_breaks_lines_at_blanks(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However narrow it is, no word is cut in two; what is said is all there."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    texts = (
+        "15 of 15 Readings arrived, first after 2.1 s; last status: offline shutdown.",
+        "  try      .venv/bin/limpet send node-1 read_now   in another terminal",
+        "down cause=client-id-taken retry_ms=2000 session=7 and more",
+    )
+    view = LiveView("node-1", "")
+    for text in texts[:2]:
+        view.say(text)
+    view.event(Event("link", texts[2]))
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= columns
+    assert " ".join(texts).split() == [
+        word for word in said.split() if word != "link" and word[2:3] != ":"
+    ]
 
 
 def test_node_that_dies_is_shown(root: Path) -> None:

@@ -18,7 +18,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from limpet import installing, paths, progress
+from limpet import installing, paths, progress, setup
 from limpet.brokers import mosquitto
 from limpet.micropython import debian, interpreter, javascript, releases, umqtt
 from limpet.paths import REPO, filled_once
@@ -301,6 +301,20 @@ def test_system_mosquitto_is_used(program: Program) -> None:
     """A mosquitto of the system is used as it is."""
     found = program("mosquitto", "exit 0")
     assert mosquitto.mosquitto() == [str(found)]
+
+
+@pytest.mark.parametrize("where", [["/usr/sbin/mosquitto"], ["ld.so", "/here/mosquitto"]])
+def test_setup_says_where_mosquitto_is(
+    where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And, of one that was unpacked for the tests, how to have another."""
+    for name in ("micropython", "umqtt_dir"):
+        monkeypatch.setattr(setup, name, lambda *_: None)
+    monkeypatch.setattr(setup, "mosquitto_command", lambda: where)
+    setup.setup(mosquitto=True)
+    said = capsys.readouterr().out
+    assert f"mosquitto for the tests: {where[-1]}\n" in said
+    assert ("apt install mosquitto" in said) == (len(where) > 1)
 
 
 def archive(path: Path, *members: tuple[str, bytes | None]) -> str:

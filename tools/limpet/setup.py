@@ -12,7 +12,7 @@ def setup(*, mosquitto: bool = False) -> None:
     Parameters
     ----------
     mosquitto
-        Get mosquitto too, for tests with BROKER=mosquitto.
+        Get mosquitto too, for tests with BROKER=mosquitto, and say where it is.
     """
     micropython()
     # For measuring. Where it cannot be had, nobody is told before they ask for it.
@@ -20,4 +20,7 @@ def setup(*, mosquitto: bool = False) -> None:
         micropython("i386")
     umqtt_dir()
     if mosquitto:
-        mosquitto_command()
+        words = mosquitto_command()
+        print(f"limpet: mosquitto for the tests: {words[-1]}")
+        if len(words) > 1:
+            print("Unpacked for them alone; a broker to stay: apt install mosquitto")

@@ -10,6 +10,7 @@ It will NOT write to a Board, or put anything into git: the folder ignores itsel
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ from limpet.board.micropython_image import MicroPythonImage, opened
 from limpet.board.node_files import code_files, flash_files
 from limpet.firmware import config, version
 from limpet.layout import Layout
+from limpet.micropython import interpreter
 from limpet.paths import BUILD, DEV
 from limpet.problem import Problem
 
 IMAGES = BUILD / "images"
 FILES, MICROPYTHON, WHOLE = "vfs.bin", "micropython.bin", "flash.bin"
+WITHOUT_MICROPYTHON = 3  # the exit code; 1 is a Problem, 2 wrong usage
 LISTING, MANIFEST = "flasher_args.json", "manifest.json"
 
 
@@ -134,8 +137,10 @@ def image(
     firmware: Path | None = None,
     flash: int | None = None,
     out: Path = IMAGES,
-) -> None:
+) -> int:
     """Make what goes onto a board: MicroPython, the node's code, a device's config and keys.
+
+    Exit code: 0 made; 3 made, but without MicroPython, which could not be had.
 
     Parameters
     ----------
@@ -156,9 +161,16 @@ def image(
     micropython, why_not = _micropython(wanted, firmware)
     made = build(wanted, owner.folder if owner else None, micropython, out / board)
     _report(made, owner)
-    if why_not:
-        print(f"\nThere is no MicroPython in it. {why_not.cause}\n{why_not.remedy}")
-        print("A board that has MicroPython already can be given vfs.bin alone.")
+    if why_not is None:
+        return 0
+    print(
+        f"limpet: There is no MicroPython in it, and no {WHOLE}. {why_not.cause}",
+        why_not.remedy,
+        f"A board that has MicroPython already can be given {FILES} alone.",
+        sep="\n",
+        file=sys.stderr,
+    )
+    return WITHOUT_MICROPYTHON
 
 
 def _micropython(
@@ -191,6 +203,7 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
     else:
         print("                      no device: it waits on its console for being provisioned")
     try:
+        interpreter.micropython("i386")  # where it has to be fetched, it shows that itself
         with Console(stderr=True).status("Measuring the heap"):
             _, used = heap.joined()
     except Problem as problem:

@@ -21,6 +21,8 @@ MARGIN = 9 + 9
 # The terminal writes ^C where the cursor is: at the edge that would begin a new line, and what is
 # drawn after it be one line off.
 ROOM = 6
+# Of the lines below the first one of what is no Event: where the text of `broker`, `node` begins.
+INDENT = 11
 
 STYLES = {"plain": "none", "good": "green", "bad": "red", "quiet": "dim"}
 
@@ -61,11 +63,13 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Print a line that is no Event."""
-        self._console.print(escape(text), soft_wrap=True)
+        indent = " " * INDENT if text.startswith("  ") else ""
+        lines = _wrapped(text, self._console.width, indent)
+        self._console.print(escape("\n".join(lines)), soft_wrap=True)
 
     def event(self, event: Event) -> None:
         """Print an Event above the footer."""
-        first, *rest = textwrap.wrap(event.text, max(20, self._console.width - MARGIN)) or [""]
+        first, *rest = _wrapped(event.text, max(20, self._console.width - MARGIN))
         line = Text().append(f"{time.strftime('%H:%M:%S')} ", style="dim")
         line.append(f"{event.kind:<8} ", style="bold").append(first, style=STYLES[event.weight])
         for more in rest:
@@ -109,6 +113,13 @@ def _flow(pieces: list[Text], between: str, width: int) -> list[Text]:
         else:
             lines.append(Text(" ") + piece)
     return lines
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the lines of a text: broken at blanks, and in a word where that alone is longer."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False
+    ) or [""]
 
 
 def _clock(seconds: float) -> str:
