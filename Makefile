@@ -1,4 +1,4 @@
-# Everything that is set up is kept in .venv/ and build/; once there, only `lock` uses the network.
+# Everything that is set up is kept in .venv/ and build/; once there, `run`, `test` and `lint` use no network.
 PYTHON ?= python3
 BROKER ?= amqtt
 JOBS ?= 4

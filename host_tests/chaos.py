@@ -21,6 +21,7 @@ from brokers import Embedded, Mosquitto, RunningBroker, fields
 from chaos_faults import KINDS, LASTING, Fault, digest, draw
 from chaos_table import show
 from chaos_world import SPEED, World
+from limpet import in_use
 from limpet.paths import BUILD, REPO
 from limpet.provision import Setup
 from packet_proxy import Word
@@ -106,6 +107,7 @@ def positive(text: str) -> int:
 
 def main() -> int:
     """Run it from the command line; returns 0 when nothing was lost."""
+    in_use.hold()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=positive, default=1000)

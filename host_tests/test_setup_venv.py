@@ -241,6 +241,14 @@ def test_clean_refuses_while_a_tool_runs(bootstrap: ModuleType, tmp_path: Path) 
     assert not bootstrap.VENV.exists()
 
 
+def test_who_runs_the_tests_holds_the_environment() -> None:
+    """`make clean` leaves it to pytest and to the programs of host_tests/ that make runs, too."""
+    makefile = (REPO / "Makefile").read_text()
+    programs = re.findall(r"python (host_tests/\w+\.py)", makefile)
+    for name in {"host_tests/conftest.py", *programs} - {"host_tests/busy.py"}:
+        assert "    in_use.hold()\n" in (REPO / name).read_text(), name
+
+
 def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:
     """Whatever is made below build/ is a cache, which clean removes, or known to stay."""
     sources = [*(REPO / "tools").rglob("*.py"), *(REPO / "host_tests").glob("*.py")]

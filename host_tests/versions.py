@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
+from limpet import in_use
 from limpet.micropython import javascript, releases
 from limpet.paths import REPO
 from limpet.problem import Problem
@@ -143,6 +144,7 @@ def ended(line: list[str]) -> tuple[int, str]:
 
 def main() -> int:
     """Run them, print the table."""
+    in_use.hold()
     told = " ".join(sys.argv[1:]).replace(",", " ").split() or sorted(
         {*releases.KNOWN, *javascript.KNOWN}
     )
