@@ -53,8 +53,8 @@ class Wire(Protocol):
         """Return what the stopwatch said last."""
 
     def largest(self, timeout_s: float) -> int | None:
-        """Return the bytes of the longest free piece of the watched node's heap after the look, or
-        None when it has not said so within `timeout_s`.
+        """Return the bytes of the longest free piece of the watched node's heap as it is now, or
+        None when it has not said so within `timeout_s`; to be asked when the look is over.
         """
 
     def steps(self) -> dict[str, float]:

@@ -89,9 +89,10 @@ class Console:
         return Turns(*map(int, found.groups())) if found else None
 
     def largest(self, timeout_s: float) -> int | None:
-        """Return the bytes of the longest free piece of the watched node's heap after the look, or
-        None when it has not said so within `timeout_s`.
+        """Return the bytes of the longest free piece of the watched node's heap as it is now, or
+        None when it has not said so within `timeout_s`; to be asked when the look is over.
         """
+        self._ear.forget()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             found, turns = _PIECE.search(self._ear.marked("max free sz")), self.turns()

@@ -19,7 +19,7 @@ COMMITS = 20
 # At most three erases of 4 KB, each 45 ms and at worst 400 (datasheet of Winbond's W25Q32).
 COMMIT_MS = 2000
 CLIENT_S = 10.0
-LOOK_S = 60.0  # without --look: long enough for Wi-Fi, a handshake and twenty Readings
+LOOK_S = 60.0  # without --look: some thirty Readings
 _SLICE_S = 0.2
 _MEMORY = "memory, watched"
 
@@ -57,15 +57,16 @@ def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
         yield judged("birth of a watched node", False, "silence", checks.birth_limit(stage))
         return
     stage.wait("telemetry", lambda _: True, checks.INTERVAL_S * 4, since)
-    first = wire.turns()
+    silence_s = checks.BIRTH_S * stage.patience
     with Console(stderr=True).status(f"Watching the node for {wire.look_s:g} s"):
-        done = _after(wire, checks.BIRTH_S * stage.patience)
-    if done is None:
+        first = _after(wire, 0, silence_s)
+        done = first and _after(wire, first.whole_ms + wire.look_s * 1000, silence_s)
+    if first is None or done is None:
         yield judged(_MEMORY, False, f"the node has not gone on for {wire.look_s:g} s")
         return
     yield _memory(stage, wire)
     yield _steps(wire)
-    awake, reads = (done.awake_ms - first.awake_ms, done.reads - first.reads) if first else (0, 0)
+    awake, reads = done.awake_ms - first.awake_ms, done.reads - first.reads
     if not reads:
         yield unchecked("awake per Reading", "no Reading was taken in that time")
         return
@@ -74,12 +75,12 @@ def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("awake per Reading", True, said, figures={"awake_per_reading_ms": each})
 
 
-def _after(wire: Wire, silence_s: float) -> Turns | None:
-    """Return the Turns when the look is over, or None when the node says no more for `silence_s`:
-    one that was reset in the first minute of an hour is not watched any longer.
+def _after(wire: Wire, whole_ms: float, silence_s: float) -> Turns | None:
+    """Return the node's Turns after `whole_ms`, or None when it says no more for `silence_s`: one
+    that was reset in the first minute of an hour is not watched any longer.
     """
     last, heard = wire.turns(), time.monotonic()
-    while not last or last.whole_ms < wire.look_s * 1000:
+    while not last or last.whole_ms < whole_ms:
         if time.monotonic() - heard > silence_s:
             return None
         time.sleep(_SLICE_S)

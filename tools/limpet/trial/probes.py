@@ -9,6 +9,7 @@ will NOT leave files behind, or change the config.
 # What LOOK says begins with one of these.
 MARK = "limpet-turns"
 STEPS = "limpet-steps"
+DESCRIBED_MS = 5000  # so often, once the look may be over
 WATCHDOG_MS = 120_000
 
 ABOUT = """
@@ -116,9 +117,9 @@ print((count, took, client.handshake_took_ms, cause))
 
 # The node itself, as main.py starts it, with a stopwatch around its sleep and each step, and a
 # count around its sensor. Once a second it says: ms awake, ms in all, Readings taken, bytes of a
-# block of the heap. After `look_ms` it says the longest step of each part (us, by the part's
-# class), collects once, and has the heap described; saying is not counted as awake. Sums are in
-# ms, because us are no small int any more after 18 minutes. It takes some heap itself.
+# block of the heap. From `look_ms` on it says now and then the longest step of each part (us, by
+# the part's class), collects, and has the heap described; saying is not counted as awake. Sums are
+# in ms, because us are no small int any more after 18 minutes. It takes some heap itself.
 LOOK = f"""
 import gc, struct, time
 import board, micropython
@@ -145,9 +146,9 @@ def sensor():
 def interruptible(wait):
     sleep, woke = made_wait(wait), time.ticks_us()
     awake = whole = awake_us = whole_us = told = 0
-    looked = False
+    described = %(look_ms)d - {DESCRIBED_MS}
     def stopwatch(ms):
-        nonlocal awake, whole, awake_us, whole_us, told, woke, looked
+        nonlocal awake, whole, awake_us, whole_us, told, woke, described
         sleeps = time.ticks_us()
         passed = time.ticks_diff(sleeps, woke)
         awake_us += passed
@@ -161,8 +162,8 @@ def interruptible(wait):
         if whole // 1000 != told:
             told = whole // 1000
             print("{MARK}", awake, whole, taken, 4 * struct.calcsize("P"))
-            if not looked and whole >= %(look_ms)d:
-                looked = True
+            if whole - described >= {DESCRIBED_MS}:
+                described = whole
                 print("{STEPS}", longest)
                 gc.collect()
                 micropython.mem_info()
