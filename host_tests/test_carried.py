@@ -17,7 +17,7 @@ from limpet.brokers.mosquitto import mosquitto
 from limpet.problem import Problem
 from limpet.provision import Setup
 from nodes import Node, StartNode, expanded
-from patched import patient
+from patched import patched, patient
 from proxy import Proxy, _Connection
 from scripted_broker import Answer, Closed, Packet, ScriptedBroker, connack, publish
 from test_link import BASE, COMMANDS, PLAIN, STATUS, TELEMETRY, echoing, seqs, status
@@ -207,6 +207,40 @@ def test_nothing_is_given_up_where_nothing_gets_through(setup: Setup, tmp_path: 
             broker.answer = closing_on(lambda p: False)
             since = len(broker.packets)
             broker.wait_for(lambda p: set(seqs(broker.packets[since:])) >= set(range(STORED)), 60)
+
+
+def test_way_that_is_mended_costs_no_reading(setup: Setup, tmp_path: Path) -> None:
+    """Set aside for ends that were not its doing, a Reading is sent once more with the others."""
+    whole: set[int] = set()
+
+    def mended(packet: Packet) -> bool:
+        whole.update(seqs([p for p in broker.packets if p.topic == TELEMETRY and live(p)]))
+        return bool(whole) and whole == set(range(max(whole) + 1)) and len(whole) > many
+
+    def live(packet: Packet) -> bool:
+        return status(packet)["boot"] != 1 and broker.packets.index(packet) >= since
+
+    with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
+        flash = stored(setup, tmp_path / "flash", broker.port, **PLAIN, interval_s=10)
+        with Node(flash, "node-1", speed=200) as node:
+            node.until("cause=undeliverable")
+            broker.answer = closing_on(lambda p: False)
+            since, many = len(broker.packets), len(node.said("sampler reading"))
+            broker.wait_for(mended, 60)
+
+
+def test_blame_that_cannot_be_loaded_is_no_bug(node: StartNode, tmp_path: Path) -> None:
+    """Flash that cannot be read just then: the connection ends as it would, and nothing is held."""
+    spoilt = patched(
+        tmp_path / "firmware", ("node/blame.py", "_CUT = const(2)", "raise OSError(5)")
+    )
+    with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
+        running = node(broker, speed=100, config=PLAIN | {"interval_s": 10}, firmware=spoilt)
+        running.until(lambda _: len(running.said("link down")) >= 6)
+        broker.answer = closing_on(lambda p: False)
+        since = len(broker.packets)
+        broker.wait_for(lambda p: set(seqs(broker.packets[since:])) >= set(range(5)), 60)
+        assert not running.said("node bug")
 
 
 def test_payload_max_bounds_batches(node: StartNode, setup: Setup, tmp_path: Path) -> None:

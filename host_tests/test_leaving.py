@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from nodes import Node, StartNode
+from patched import patched
 from proxy import Proxy
 from scripted_broker import Packet, ScriptedBroker, publish
 from test_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
@@ -71,6 +73,18 @@ def test_ctrl_c_with_readings_in_flight(node: StartNode, times: int) -> None:
             os.kill(running.pid, signal.SIGINT)
             # It waits for PUBACKs for 5 s of its clock: this ends that.
             time.sleep(0.3)
+        assert running.stop() == 0
+    delivered(node, running, taken(running))
+
+
+def test_leaving_without_the_code_for_it(node: StartNode, tmp_path: Path) -> None:
+    """Flash that cannot be read just then costs the goodbye, and no Reading."""
+    spoilt = patched(
+        tmp_path / "firmware", ("node/leaving.py", "_DRAIN_MS = const(5000)", "raise OSError(5)")
+    )
+    with ScriptedBroker(echoing(unacknowledged)) as broker:
+        running = node(broker, speed=4, config=LATE, firmware=spoilt)
+        running.until("reading seq=4")
         assert running.stop() == 0
     delivered(node, running, taken(running))
 

@@ -294,6 +294,34 @@ def test_readings_wait_until_the_birth_has_come_back(node: StartNode) -> None:
             broker.hang_up()
 
 
+def test_readings_of_a_kept_session_wait_too(node: StartNode) -> None:
+    """What was in flight is not sent again before this connection's birth has come back; that of
+    the connection before, which the session may have kept, proves nothing.
+    """
+    ping = publish(COMMANDS, b'{"id":"early","action":"ping"}')
+
+    def answer(packet: Packet) -> bytes | None:
+        again = packet.connection > 0
+        if packet.name == "CONNECT" and again:
+            return connack(present=True) + publish(STATUS, births(broker)[0].payload)
+        if packet.topic == STATUS and again:
+            return puback(packet) + ping
+        return b"" if packet.topic == TELEMETRY and not again else None
+
+    with ScriptedBroker(echoing(answer)) as broker:
+        running = node(broker, speed=20, config=FAST)
+        _wait_on(broker, 0, TELEMETRY)
+        held = broker.of("PUBLISH")[-1]
+        broker.hang_up()
+        _wait_on(broker, 1, f"{COMMANDS}/response")
+        running.until("sampler reading", since=len(running.lines))
+        assert not [p for p in broker.packets if p.connection and p.topic == TELEMETRY]
+        broker.send(publish(STATUS, births(broker)[-1].payload))
+        _wait_on(broker, 1, TELEMETRY)
+        again = next(p for p in broker.packets if p.connection and p.topic == TELEMETRY)
+    assert (again.packet_id, again.dup, again.payload) == (held.packet_id, True, held.payload)
+
+
 def _wait_on(broker: ScriptedBroker, number: int, topic: str) -> None:
     """Wait for a Message on `topic` over one of the connections."""
     broker.wait_for(lambda packet: packet.connection == number and packet.topic == topic)

@@ -5,8 +5,9 @@ The Link imports this when a connection has ended with one Message in flight, af
 early before. It will not judge by one failure: networks break by themselves. A batch that was alone
 in flight at the end of two connections in a row comes in halves, which costs little should it have
 been innocent. What cannot be cut has to have been so five times, each time on a connection that had
-its birth acknowledged; then it is set aside, and it is given up when another one of its source gets
-through instead. If that one does not, either, it was not the Message.
+its birth acknowledged; then it is set aside until another one of its source has got through. If
+that one does not, either, it was not the Message. If it does, the Message is sent once more, as
+the way may have been mended by then; and when that ends the connection, too, it is given up.
 """
 
 from micropython import const
@@ -19,11 +20,14 @@ def blamed(cause, suspect, source, key, size):
     """(cause, suspect) of an end with the Message `key` of `source` alone in flight, `size` bytes.
 
     suspect: [source, key, how often in a row], or None. cause: `too-long` when the source makes it
-    smaller from now on, `undeliverable` when it is set aside.
+    smaller from now on, `undeliverable` when it is set aside. suspect is None when it is given up.
     """
     if not suspect or suspect[:2] != [source, key]:
         return cause, [source, key, 1]
     suspect[2] += 1
+    if suspect[2] > _ASIDE + 1:
+        source.done(key)
+        return cause, None
     if suspect[2] >= _CUT and hasattr(source, "cut") and source.cut(key, size // 2):
         suspect[2] = 1  # what is still too long is cut at its next failure
         return "too-long", suspect

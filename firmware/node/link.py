@@ -183,7 +183,7 @@ class Link:
             from node.leaving import Leaving
 
             self._leaving = Leaving(self, self._client, now, reason)
-        except MemoryError:
+        except Exception:  # noqa: BLE001 - no heap or no flash for it
             self.stopped = True  # the will says what the goodbye cannot
 
     # -- coming ------------------------------------------------------------------------------------
@@ -285,13 +285,15 @@ class Link:
         if self.up and held and held[0][1] is not self._status:
             self._early += 1
             if self._early > _MANY_EARLY:
+                why = cause
                 try:
                     from node.blame import blamed
 
                     why, self._suspect = blamed(cause, self._suspect, *held[0][1:])
-                finally:
-                    let_go("node.blame")
-                if why != cause:
+                except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
+                    pass
+                let_go("node.blame")
+                if why != cause or not self._suspect:
                     # The session is given up: what it has in flight would have to come again as it
                     # was (MQTT 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).
                     cause = why
@@ -326,13 +328,18 @@ class Link:
         return self._send_again(now) or any(self._send_from(source, now) for source in self.pulled)
 
     def _send_again(self, now):
-        while self._resume:
-            packet_id, source, key = self._resume[0][:3]
+        held, at = self._resume, 0
+        while at < len(held):
+            packet_id, source, key = held[at][:3]
+            if source not in self.pulled:
+                at += 1  # a Reading, and the birth has not come back yet
+                continue
             found = source.peek(now)
-            if found and found[0] == key and not self._send(source, found, packet_id):
+            again = found and found[0] == key
+            if again and not self._send(source, found, packet_id):
                 return False
-            self._resume.pop(0)
-            if found and found[0] == key:  # else the Outbox's bound has taken it in the meantime
+            held.pop(at)
+            if again:  # else the Outbox's bound has taken it in the meantime
                 return True
         return False
 
@@ -368,7 +375,9 @@ class Link:
                     self._client.window = self._bearable_window()
                 suspect = self._suspect
                 if suspect and suspect[0] is each[1]:
-                    self._suspect = None
                     if suspect[2] == _ASIDE:
-                        each[1].done(suspect[1])  # the way carries others
+                        suspect[2] += 1  # the way carries others: once more
+                        each[1].rewind()
+                    elif suspect[2] < _ASIDE or suspect[1] == each[2]:
+                        self._suspect = None
                 return

@@ -76,6 +76,7 @@ class Status:
         """CONNACK has come: send the birth. `outage` is None or {"s": seconds, "cause": cause}."""
         self._outage = outage
         self.heard = False
+        self._birth_said = None  # a kept session may bring the last one's first
         self._birth(now)
 
     def again(self):
