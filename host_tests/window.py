@@ -179,6 +179,7 @@ class Broker(Network):
         self._kept = False  # whether there is a session
         self._unacked: dict = {}  # of the session: packet id -> (topic, payload)
         self._order: list = []  # its keys, in the order of their first sending
+        self._newest_birth = 0  # packet id
         super().__init__(rng)
 
     def close(self) -> None:
@@ -229,6 +230,8 @@ class Broker(Network):
                 self._pass_over(self._resume[0])
             self._check_order(carried)
             self._forget(packet_id)
+            if topic == STATUS:
+                self._newest_birth = packet_id
             self._unacked[packet_id] = (topic, payload)
             self._order.append(packet_id)
 
@@ -243,9 +246,9 @@ class Broker(Network):
 
     def _pass_over(self, packet_id: int) -> None:
         # What the bound has taken from the Outbox cannot come again; and of several births only the
-        # newest does, as what is retained last counts.
+        # newest may, acknowledged or not, as what is retained last counts.
         topic, payload = self._unacked[packet_id]
-        older = topic == STATUS and packet_id != self._births()[-1]
+        older = topic == STATUS and packet_id != self._newest_birth
         if not older and not self.dropped.intersection(names(topic, payload)):
             raise Broken(f"{packet_id} is passed over")
         self._resume.remove(packet_id)

@@ -158,7 +158,8 @@ class Link:
                 self._trust = 2
                 self._past[_THROWN] = self._status.rivals = 0
                 self._alarm(_TAKEN, False)
-            elif not self._trust and self._status.heard:
+            # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
+            elif not self._trust and self._status.heard and not self._status.flying:
                 self._trust = 1
                 self.pulled = self.sources
                 self._alarm(_DENIED, False)

@@ -42,6 +42,7 @@ class Status:
         self.goodbye_done = False
         self.heard = False  # whether the broker passes on what it takes from this connection
         self.raised = ()  # names of alerts
+        self.flying = None  # payload of the newest birth, while it is sent and not acknowledged
         # (key, Message) of the birth that was in flight when the connection broke, or None. Where
         # the broker kept the session it has to come again as it was (MQTT 3.1.1 section 4.4), and
         # before the next birth: what is retained last counts.
@@ -62,7 +63,6 @@ class Status:
         self._echoed = True
         self._echo_by = None
         self._lost = 0
-        self._flying = None  # the newest birth, while it is sent and not acknowledged
         self._birth_said = None
         self._known = False  # whether a birth of this boot has come back
         self._strange_at = None  # when this session's own will came, or a later session's status
@@ -170,12 +170,12 @@ class Status:
         """It is on its way; only the newest counts."""
         self._key = key
         if self.unacked:
-            self._flying = self.unacked[1].payload
+            self.flying = self.unacked[1].payload
             self.unacked = None
             self._echoed = True  # it is the next one that has to come back
             return
         self._sent_goodbye = self._waiting != "online"
-        self._flying = None if self._sent_goodbye else self._birth_said
+        self.flying = None if self._sent_goodbye else self._birth_said
         self._waiting = None
         self._echoed = self._sent_goodbye
 
@@ -183,7 +183,7 @@ class Status:
         """The broker has it: from now on its echo is due."""
         if key != self._key:
             return
-        self._flying = None
+        self.flying = None
         if self._sent_goodbye:
             self.goodbye_done = True
         elif not self._echoed:
@@ -191,9 +191,9 @@ class Status:
 
     def rewind(self):
         """The next connection has a birth of its own."""
-        if self._flying:
-            self.unacked = self._key, Message(self.topic, self._flying, 1, True)
-        self._flying = None
+        if self.flying:
+            self.unacked = self._key, Message(self.topic, self.flying, 1, True)
+        self.flying = None
         if self._strange_at is not None:
             self.rivals += self._clock() - self._strange_at >= _STOPPING_MS
         self._waiting = self._birth_at = self._echo_by = self._strange_at = None
