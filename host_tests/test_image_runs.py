@@ -36,10 +36,8 @@ def test_node_runs_from_its_image(
     made = image.build(board, device, micropython, tmp_path / "image")
     files = (made.folder / "flash.bin").read_bytes()[board.files_offset :]
     operator = broker.operator()
-    folder = tmp_path / "board"
-    virtual = VirtualBoard(folder, chip=board.chip.upper(), blocks=board.files_blocks)
-    # As it is, behind it the 8 bytes in which the board counts.
-    (folder / "flash.img").write_bytes(files + bytes(8))
+    virtual = VirtualBoard(tmp_path / "board", chip=board.chip.upper(), blocks=board.files_blocks)
+    virtual.fill(files)
     with virtual:
         assert f" board={name} device=node-1" in virtual.wait_for(" node boot=")
         set_clock(virtual)
@@ -64,9 +62,7 @@ def test_image_for_nobody_waits_for_being_provisioned(tmp_path: Path) -> None:
     board = facts("esp32c3_devkitm")
     made = image.build(board, None, None, tmp_path / "image")
     virtual = VirtualBoard(tmp_path / "board", chip="ESP32C3", blocks=board.files_blocks)
-    (tmp_path / "board" / "flash.img").write_bytes(
-        (made.folder / image.FILES).read_bytes() + bytes(8)
-    )
+    virtual.fill((made.folder / image.FILES).read_bytes())
     with virtual:
         virtual.wait_for(" config missing, waits for Wi-Fi by Improv")
         assert virtual.powered

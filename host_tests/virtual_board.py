@@ -62,6 +62,7 @@ class VirtualBoard:
         self.counters, self.files = self._flash.counters, self._flash.files
         self.reads = self._flash.reads
         self.put, self.remove = self._flash.put, self._flash.remove
+        self.fill = self._flash.fill
         if files is not None:
             self.put(files)
         self._command = [

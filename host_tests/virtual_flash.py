@@ -19,7 +19,11 @@ class Flash:
     def __init__(self, path: Path, blocks: int) -> None:
         self.path = path
         self._blocks = blocks
-        path.write_bytes(b"\xff" * (blocks * BLOCK) + bytes(12))
+        self.fill(b"\xff" * (blocks * BLOCK))
+
+    def fill(self, data: bytes) -> None:
+        """Make `data` all that is on the flash, whose counters begin at 0."""
+        self.path.write_bytes(data + bytes(12))
 
     def counters(self) -> tuple[int, int]:
         """How many programs and erases the flash has seen."""
