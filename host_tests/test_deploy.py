@@ -85,7 +85,8 @@ class Bench:
     def code(self, files: dict[str, bytes]) -> None:
         """Make these what is deployed from here on."""
         self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
-        self._monkeypatch.setattr(deploying, "WATCH_S", 1.5)
+        # Long enough for a busy machine to start the node and to be refused.
+        self._monkeypatch.setattr(deploying, "WATCH_S", 8.0)
 
     def said(self) -> str:
         """What it has said since."""
