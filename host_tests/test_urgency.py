@@ -40,7 +40,8 @@ def test_backlog_makes_way_for_all_that_is_live(setup: Setup, tmp_path: Path) ->
         config = FAST | IN_ORDER | {"window": 1, "health_s": 0}
         flash = stored(setup, tmp_path / "flash", broker.port, **config)
         firmware = patient(tmp_path / "firmware", 5)
-        with Node(flash, "node-1", speed=5, firmware=firmware) as running:
+        running = Node(flash, "node-1", speed=5, firmware=firmware)  # `answer` needs it at once
+        with running:
             assert held.wait(TIMEOUT_S)
             broker.wait_for(lambda _: len(batches(broker)) >= 3)
     sent = [kind(p) for p in broker.of("PUBLISH") if p.topic != STATUS]
