@@ -67,5 +67,8 @@ def _fill(new: Path, version: str, sha512: str) -> None:
             "Do not use it: find out what stands between this machine and npm's registry.",
         )
     with tarfile.open(archive) as package:
-        package.extractall(new, filter="data")
+        # Python 3.11 has filters from its fourth release on (Debian 12 has 3.11.2); it is the known
+        # archive in any case.
+        filtered = getattr(tarfile, "data_filter", None)
+        package.extractall(new, **({"filter": filtered} if filtered else {}))
     archive.unlink()
