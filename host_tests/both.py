@@ -20,10 +20,10 @@ from types import ModuleType
 
 import pytest
 import upy
-from limpet.micropython import debian
-from limpet.micropython.interpreter import micropython
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import FIRMWARE, HOST_BOARD, LIB
+from limpet.node_host import debian
+from limpet.node_host.interpreter import micropython
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
 
 ARCHS = {"micropython": debian.HOST, "32 bits": "i386"}
 INTERPRETERS = ("cpython", "micropython", *(["32 bits"] if debian.available("i386") else []))

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet import private
-from limpet.authority import Authority, Identity, load
-from limpet.brokers import mosquitto_config, passwords
+from limpet.brokers import mosquitto_config
 from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
-from limpet.operating.operators import Operator, operator_identity
-from limpet.provision import Setup, encoded
+from limpet.identity import passwords
+from limpet.identity.authority import Authority, Identity, load
+from limpet.identity.operators import Operator, operator_identity
+from limpet.identity.provision import Setup, encoded
+from limpet.shared import private
 from mqtt_client import TIMEOUT_S, Client
 from ports import Held
 

@@ -21,9 +21,9 @@ from brokers import Embedded, Mosquitto, RunningBroker, fields
 from chaos_faults import KINDS, LASTING, Fault, digest, draw
 from chaos_table import show
 from chaos_world import SPEED, World
-from limpet import in_use
-from limpet.paths import BUILD, REPO
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
+from limpet.shared import in_use
+from limpet.shared.paths import BUILD, REPO
 from packet_proxy import Word
 from rich.console import Console
 from rich.progress import Progress

@@ -19,10 +19,10 @@ from typing import Any, TextIO
 import esp32_layer
 from brokers import RunningBroker, base
 from chaos_books import Books
-from limpet.authority import load
-from limpet.micropython.node import NodeProcess
-from limpet.operating.operators import operator_identity
-from limpet.paths import REPO
+from limpet.identity.authority import load
+from limpet.identity.operators import operator_identity
+from limpet.node_host.node import NodeProcess
+from limpet.shared.paths import REPO
 from ntp_server import NtpServer
 from packet_proxy import PacketProxy
 from proxy import Proxy

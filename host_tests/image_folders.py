@@ -14,8 +14,8 @@ from operator import xor
 from pathlib import Path
 
 from esptool.targets import CHIP_DEFS
-from limpet.board.board_facts import BLOCK, BoardFacts
-from limpet.board.file_system import image
+from limpet.boards.board_facts import BLOCK, BoardFacts
+from limpet.boards.file_system import image
 from littlefs import LittleFS, UserContext
 
 TABLE, NVS, APP = 0x8000, 0x9000, 0x10000

@@ -18,7 +18,7 @@ from esptool.bin_image import (
     ESP32S3FirmwareImage,
 )
 from esptool.targets import CHIP_DEFS
-from limpet.board.board_facts import BoardFacts
+from limpet.boards.board_facts import BoardFacts
 
 FORMATS = {
     "esp32": ESP32FirmwareImage,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
-from limpet.authority import Identity
+from limpet.identity.authority import Identity
 from paho.mqtt.enums import CallbackAPIVersion
 
 # Far above what anything here takes, so that only what never comes meets it.

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import pytest
 from brokers import RunningBroker, base
-from limpet.micropython.node import NodeProcess
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
+from limpet.node_host.node import NodeProcess
 from mqtt_client import Client, Message
 
 # Far above what a loaded machine takes, so that only what never comes meets it.

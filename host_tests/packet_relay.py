@@ -17,7 +17,7 @@ from typing import Any, Self
 from brokers import RunningBroker
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from cryptography.x509 import load_der_x509_certificate
-from limpet.authority import Identity
+from limpet.identity.authority import Identity
 from looped import Looped
 from scripted_broker import Packet, parse, split
 

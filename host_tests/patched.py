@@ -6,7 +6,7 @@ import ast
 import shutil
 from pathlib import Path
 
-from limpet.paths import FIRMWARE
+from limpet.shared.paths import FIRMWARE
 
 
 def patched(folder: Path, *patches: tuple[str, str, str]) -> Path:

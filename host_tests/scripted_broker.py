@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from limpet.authority import SERVER_VALID, Authority
+from limpet.identity.authority import SERVER_VALID, Authority
 
 NAMES = {
     1: "CONNECT",

@@ -18,8 +18,8 @@ from limpet.bench import instructions, kept, reconnect, report, session, storm, 
 from limpet.bench.figure import Figure, Row, Verdict, at_most
 from limpet.bench.sizes import Module
 from limpet.bench.world import World
-from limpet.problem import Problem
-from limpet.wire import Wire
+from limpet.shared.problem import Problem
+from limpet.trial.wire import Wire
 from tool import Tool
 
 DATA = b"\x17\x03\x03\x00\x04abcd"  # a TLS record that carries data

@@ -18,8 +18,8 @@ from limpet.bench import heap, instructions, rates, sizes, upstream
 from limpet.bench.tree import Tree
 from limpet.bench.world import OPENSSL, World
 from limpet.brokers.certified_broker import CertifiedBroker
-from limpet.micropython.debian import available
-from limpet.micropython.interpreter import micropython, version
+from limpet.node_host.debian import available
+from limpet.node_host.interpreter import micropython, version
 from scripted_broker import Packet, ScriptedBroker, puback, server_context
 
 BOUNDS = {

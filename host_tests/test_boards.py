@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet.board import board_facts
-from limpet.problem import Problem
+from limpet.boards import board_facts
+from limpet.shared.problem import Problem
 from upy import OWN_TIME, REPO, run
 
 BOARDS = sorted(path.parent for path in (REPO / "boards").glob("*/board.py"))

@@ -14,9 +14,9 @@ import struct
 import paho.mqtt.client as mqtt
 import pytest
 from brokers import KIND, PASSWORD, RunningBroker, base, fields
-from limpet import private
-from limpet.authority import Authority
-from limpet.provision import Setup
+from limpet.identity.authority import Authority
+from limpet.identity.provision import Setup
+from limpet.shared import private
 from mqtt_client import TIMEOUT_S, Client, Message, Refused
 
 amqtt_only = pytest.mark.skipif(KIND != "amqtt", reason="the embedded broker's own answer")

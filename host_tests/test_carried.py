@@ -14,8 +14,8 @@ import pytest
 import upy
 from brokers import Mosquitto, RunningBroker
 from limpet.brokers.mosquitto import mosquitto
-from limpet.problem import Problem
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
+from limpet.shared.problem import Problem
 from nodes import Node, StartNode, expanded
 from patched import patched, patient
 from proxy import Proxy, _Connection

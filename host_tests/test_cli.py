@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 from cyclopts import CycloptsError
-from limpet.board.board_facts import facts
+from limpet.boards.board_facts import facts
 from limpet.cli import command_line
 from micropython_images import image
 from tool import LIMPET
@@ -231,7 +231,7 @@ def test_link_that_leads_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["limpet.ending", "cyclopts", "limpet.deploying.console"])
+@pytest.mark.parametrize("module", ["limpet.shared.ending", "cyclopts", "limpet.deploying.console"])
 def test_ctrl_c_while_it_loads(module: str) -> None:
     """Who thinks better of it at once sees no traceback."""
     line = [sys.executable, "-c", _INTERRUPTED.format(module=module)]

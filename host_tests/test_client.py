@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from client_script import drive, tls_lines
-from limpet.authority import Authority
-from limpet.micropython.umqtt import umqtt_dir
+from limpet.identity.authority import Authority
+from limpet.node_host.umqtt import umqtt_dir
 from scripted_broker import (
     Closed,
     Packet,

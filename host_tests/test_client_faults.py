@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from client_script import drive, tls_lines
-from limpet.authority import Authority
+from limpet.identity.authority import Authority
 from scripted_broker import Packet, ScriptedBroker, connack, publish, server_context
 
 # design.md's budget for one step on the unix port, DNS aside.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from limpet.authority import BACKDATE, CA_VALID, CLIENT_VALID, Authority
+from limpet.identity.authority import BACKDATE, CA_VALID, CLIENT_VALID, Authority
 from upy import run
 
 # Stands in for the module `time`, wrapping where the ESP32's ticks do. The chip's epoch is 2000.

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from limpet.board import port
-from limpet.board.port import open_port
+from limpet.boards import port
+from limpet.boards.port import open_port
 from limpet.deploying import arrival, console, node_log
 from limpet.deploying.node_log import CAUSES, FINAL
-from limpet.paths import FIRMWARE, LIB
-from limpet.problem import Problem
+from limpet.shared.paths import FIRMWARE, LIB
+from limpet.shared.problem import Problem
 from tool import Tool
 from virtual_board import VirtualBoard
 

@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 from brokers import RunningBroker, base, fields
-from limpet.board.board_facts import facts
-from limpet.board.node_files import LISTING, flash_files
-from limpet.board.port import open_port
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import LISTING, flash_files
+from limpet.boards.port import open_port
 from limpet.deploying import deploy as deploying
 from limpet.deploying import remote
 from limpet.deploying.deploy import deploy
 from limpet.deploying.deployment import KEPT
-from limpet.layout import Layout
-from limpet.paths import FIRMWARE
-from limpet.problem import Problem
-from limpet.provision import Setup, encoded
+from limpet.identity.layout import Layout
+from limpet.identity.provision import Setup, encoded
+from limpet.shared.paths import FIRMWARE
+from limpet.shared.problem import Problem
 from nodes import wait_for_readings
 from virtual_board import VirtualBoard
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from brokers import fields
-from limpet import private
-from limpet.authority import Authority, Identity
-from limpet.board.device_folder import checked
-from limpet.firmware import config
-from limpet.problem import Problem
-from limpet.provision import Setup, encoded
+from limpet.identity.authority import Authority, Identity
+from limpet.identity.device_folder import checked
+from limpet.identity.provision import Setup, encoded
+from limpet.shared import private
+from limpet.shared.firmware import config
+from limpet.shared.problem import Problem
 
 SECRET = "not-to-be-seen-anywhere"  # noqa: S105 - of a device that exists in tests alone
 Change = Callable[[Path, Authority], None]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from limpet.board import board_facts
-from limpet.board.image import LISTING
+from limpet.boards import board_facts
+from limpet.boards.image import LISTING
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi import IMAGES
 from limpet.simulator.wokwi_files import scenario_faults, toml_faults

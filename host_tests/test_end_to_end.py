@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 from brokers import PASSWORD, RunningBroker, base
-from limpet.micropython.node import REPLAY
+from limpet.node_host.node import REPLAY
 from nodes import (
     IN_ORDER,
     Commander,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from brokers import RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
 from scripted_device import ScriptedDevice
 from tool import LIMPET, TIMEOUT_S, Tool
 from virtual_board import VirtualBoard
@@ -133,8 +133,8 @@ def test_output_that_was_never_open(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "owner", "method"),
     [
-        ("node", "limpet.micropython.node", "NodeProcess", "_say"),
-        ("run", "limpet.micropython.node", "NodeProcess", "_say"),
+        ("node", "limpet.node_host.node", "NodeProcess", "_say"),
+        ("run", "limpet.node_host.node", "NodeProcess", "_say"),
         ("watch", "limpet.operating.operator_client", "OperatorClient", "_subscribed"),
         ("broker", "asyncio", "Event", "wait"),
     ],
@@ -169,7 +169,7 @@ def test_sigterm_is_a_clean_end(broker: RunningBroker) -> None:
 
 INTERRUPTED = """
 import signal
-from limpet import ending
+from limpet.shared import ending
 ending.prepare()
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 n = 0

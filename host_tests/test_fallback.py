@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from brokers import fields
-from limpet.board.board_facts import facts
-from limpet.board.node_files import code_files, flash_files
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import code_files, flash_files
 from limpet.deploying.remote import Remote
-from limpet.provision import Setup, encoded
+from limpet.identity.provision import Setup, encoded
 from virtual_board import VirtualBoard
 
 Make = Callable[..., VirtualBoard]

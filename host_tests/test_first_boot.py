@@ -16,15 +16,15 @@ import improv
 import pytest
 from brokers import RunningBroker
 from improv_client import ImprovClient
-from limpet import private
-from limpet.board.board_facts import facts
-from limpet.board.node_files import flash_files
-from limpet.micropython.debian import HOST, available
-from limpet.micropython.interpreter import micropython
-from limpet.paths import FIRMWARE, HOST_BOARD, LIB
-from limpet.problem import Problem
-from limpet.provision import Setup, encoded
-from limpet.provision_line import provision_line
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import flash_files
+from limpet.identity.provision import Setup, encoded
+from limpet.identity.provision_line import provision_line
+from limpet.node_host.debian import HOST, available
+from limpet.node_host.interpreter import micropython
+from limpet.shared import private
+from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
+from limpet.shared.problem import Problem
 from mpremote.transport_serial import SerialTransport
 from nodes import NodeProcess, readings
 from virtual_board import VirtualBoard

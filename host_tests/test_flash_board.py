@@ -13,12 +13,12 @@ import upy
 from esp_pylib.logger import EspLog
 from flashed import DEVKIT, OLD_NODE, files_of, folder, holds, put, refusal, words
 from image_folders import FILES, files_in
-from limpet.board import image
-from limpet.board.board_facts import BLOCK, facts, names
-from limpet.board.flash import flash
-from limpet.board.image_folder import ImageFolder
-from limpet.board.micropython_image import opened
-from limpet.problem import Problem
+from limpet.boards import image
+from limpet.boards.board_facts import BLOCK, facts, names
+from limpet.boards.flash import flash
+from limpet.boards.image_folder import ImageFolder
+from limpet.boards.micropython_image import opened
+from limpet.shared.problem import Problem
 from rom_loader import RomLoader
 from serial import SerialException
 from serial_cable import Cable
@@ -301,7 +301,7 @@ def test_port_that_another_program_reads(folder: Path, monkeypatch: pytest.Monke
     def stolen(*_: object, **__: object) -> None:
         raise SerialException("read returned no data (disconnected or multiple access on port?)")
 
-    monkeypatch.setattr("limpet.board.chip.cmds.detect_chip", stolen)
+    monkeypatch.setattr("limpet.boards.chip.cmds.detect_chip", stolen)
     with RomLoader() as chip, Cable(chip) as cable:
         with pytest.raises(Problem, match="Another program reads from"):
             flash("esp32_devkit", port=cable.port, image=folder)

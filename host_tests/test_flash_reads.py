@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable
 
 from brokers import fields
-from limpet.board.board_facts import facts
-from limpet.board.node_files import flash_files
-from limpet.provision import Setup, encoded
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import flash_files
+from limpet.identity.provision import Setup, encoded
 from mpremote.transport_serial import SerialTransport
 from virtual_board import VirtualBoard
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import image_folders
 import pytest
 from flashed import DEVKIT, folder, refusal
-from limpet.board.board_facts import facts, names
-from limpet.board.flash import flash
-from limpet.problem import Problem
+from limpet.boards.board_facts import facts, names
+from limpet.boards.flash import flash
+from limpet.shared.problem import Problem
 from rom_loader import RomLoader
 
 __all__ = ["folder"]
@@ -122,7 +122,7 @@ def test_locked_chip(name: str, lock: str, word: str, tmp_path: Path) -> None:
 
 def test_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chip that runs its program does not answer: the buttons to press are named."""
-    monkeypatch.setattr("limpet.board.chip.CONNECT_ATTEMPTS", 1)
+    monkeypatch.setattr("limpet.boards.chip.CONNECT_ATTEMPTS", 1)
     with RomLoader() as chip:
         chip.deaf = True
         problem = refusal(chip, image=folder)

@@ -15,7 +15,7 @@ import both
 import fuzz_targets
 import pytest
 import upy
-from limpet.micropython.debian import HOST, available
+from limpet.node_host.debian import HOST, available
 
 FULL = os.environ.get("FUZZ") == "full"
 # Another one each time where there is time for surprises; a failure prints it.

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Any
 
-from limpet.micropython.debian import HOST, available
+from limpet.node_host.debian import HOST, available
 from nodes import Node, StartNode, value
 from scripted_broker import Packet, ScriptedBroker, connack, default_answer, puback, publish
 from test_link import COMMANDS, PLAIN, STATUS

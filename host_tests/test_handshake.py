@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from brokers import KIND, Embedded, Mosquitto, RunningBroker, fields
-from limpet.authority import Authority
-from limpet.provision import Setup
+from limpet.identity.authority import Authority
+from limpet.identity.provision import Setup
 from nodes import StartNode, at, value, wait_for_readings
 from proxy import Proxy
 from test_end_to_end import FAST, assert_right_times

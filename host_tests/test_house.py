@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from limpet.cli import command_line
-from limpet.paths import FIRMWARE, LIB, REPO
+from limpet.shared.paths import FIRMWARE, LIB, REPO
 
 BOARDS = REPO / "boards"
 HARDWARE = {"machine", "network", "esp32", "time"}

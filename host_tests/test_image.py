@@ -11,12 +11,12 @@ from pathlib import Path
 import micropython_images as images
 import pytest
 from brokers import fields
-from limpet.board import file_system, image, micropython_download
-from limpet.board.board_facts import BLOCK, BoardFacts, facts
-from limpet.board.micropython_image import opened
-from limpet.board.node_files import flash_files
-from limpet.problem import Problem
-from limpet.provision import Setup
+from limpet.boards import file_system, image, micropython_download
+from limpet.boards.board_facts import BLOCK, BoardFacts, facts
+from limpet.boards.micropython_image import opened
+from limpet.boards.node_files import flash_files
+from limpet.identity.provision import Setup
+from limpet.shared.problem import Problem
 from tool import LIMPET
 from upy import run
 

@@ -9,9 +9,9 @@ from typing import Any
 import micropython_images as images
 import pytest
 from brokers import RunningBroker
-from limpet.board import image
-from limpet.board.board_facts import BLOCK, facts
-from limpet.board.micropython_image import opened
+from limpet.boards import image
+from limpet.boards.board_facts import BLOCK, facts
+from limpet.boards.micropython_image import opened
 from limpet.deploying.remote import Remote
 from nodes import readings, wait_for_readings, wait_for_status
 from virtual_board import VirtualBoard

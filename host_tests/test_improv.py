@@ -11,7 +11,7 @@ import both
 import cases_improv
 import pytest
 import upy
-from limpet.paths import LIB
+from limpet.shared.paths import LIB
 
 
 @pytest.mark.parametrize("interpreter", both.INTERPRETERS)

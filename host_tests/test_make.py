@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from limpet.paths import REPO
+from limpet.shared.paths import REPO
 
 # Stands in for each program below .venv/bin: writes down its name, its words and what it is told.
 STAND_IN = """\

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import upy
 from brokers import RunningBroker, base
-from limpet.authority import load
-from limpet.micropython.debian import available
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.operating.operators import operator_identity
+from limpet.identity.authority import load
+from limpet.identity.operators import operator_identity
+from limpet.node_host.debian import available
+from limpet.node_host.umqtt import umqtt_dir
 from mqtt_client import Client, Message
 from nodes import TIMEOUT_S, Node, StartNode, at, expanded, value
 from patched import patient

@@ -9,12 +9,12 @@ from typing import Any
 
 import micropython_images as images
 import pytest
-from limpet import installing
-from limpet.board import micropython_download
-from limpet.board.board_facts import BoardFacts, facts, names
-from limpet.board.micropython_download import LOCK, VERSION, downloaded
-from limpet.paths import REPO
-from limpet.problem import Problem
+from limpet.boards import micropython_download
+from limpet.boards.board_facts import BoardFacts, facts, names
+from limpet.boards.micropython_download import LOCK, VERSION, downloaded
+from limpet.shared import installing
+from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
 
 STAND_IN = Path(__file__).with_name("mpflash_stand_in.py")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import micropython_images as images
 import pytest
-from limpet.board.board_facts import BoardFacts, facts, names
-from limpet.board.micropython_image import opened
-from limpet.problem import Problem
+from limpet.boards.board_facts import BoardFacts, facts, names
+from limpet.boards.micropython_image import opened
+from limpet.shared.problem import Problem
 
 Spoil = Callable[[bytes], bytes]
 MB = 0x100000

@@ -22,10 +22,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from limpet.board import packages
-from limpet.board.board_facts import BOARDS, names
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import FIRMWARE, LIB, REPO
+from limpet.boards import packages
+from limpet.boards.board_facts import BOARDS, names
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import FIRMWARE, LIB, REPO
 from mpremote import mip
 from upy import run
 from virtual_board import VirtualBoard
@@ -236,10 +236,10 @@ def test_address_of_a_repository(
 
 
 def test_lists_are_up_to_date() -> None:
-    """Each list is what `limpet.board.packages` writes; there is none of a module gone."""
+    """Each list is what `limpet.boards.packages` writes; there is none of a module gone."""
     wanted = {path: packages.text(package) for path, package in packages.packages().items()}
     old = [str(path) for path in wanted if not path.exists() or path.read_text() != wanted[path]]
-    assert not old, "write them again: .venv/bin/python -m limpet.board.packages"
+    assert not old, "write them again: .venv/bin/python -m limpet.boards.packages"
     assert {path for path in wanted if path.parent == LIB} == set(LIB.glob("*.json"))
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 from brokers import fields
-from limpet.board import node_files
-from limpet.board.board_facts import facts, names
-from limpet.board.node_files import code_files, device_files, flash_files
-from limpet.firmware import version
-from limpet.paths import FIRMWARE, LIB, REPO
-from limpet.provision import Setup
+from limpet.boards import node_files
+from limpet.boards.board_facts import facts, names
+from limpet.boards.node_files import code_files, device_files, flash_files
+from limpet.identity.provision import Setup
+from limpet.shared.firmware import version
+from limpet.shared.paths import FIRMWARE, LIB, REPO
 
 AGAIN = """
 import json, sys
 from hashlib import sha256
-from limpet.board.board_facts import facts
-from limpet.board.node_files import code_files
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import code_files
 files = code_files(facts(sys.argv[1]))
 print(json.dumps([[name, sha256(data).hexdigest()] for name, data in files.items()]))
 """
@@ -73,7 +73,7 @@ def test_the_same_each_time() -> None:
 def test_compiled_anew_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept in build/ is what the compiler makes, and holds no path of this machine."""
     kept = code_files(facts("esp32_devkit"))
-    monkeypatch.setattr("limpet.micropython.bytecode.BUILD", tmp_path)
+    monkeypatch.setattr("limpet.node_host.bytecode.BUILD", tmp_path)
     fresh = code_files(facts("esp32_devkit"))
     assert any(tmp_path.rglob("*.mpy"))
     assert fresh == kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 import upy
-from limpet.micropython.debian import available
+from limpet.node_host.debian import available
 
 pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import serial
-from limpet.board.port import find_port, open_port
-from limpet.problem import Problem
+from limpet.boards.port import find_port, open_port
+from limpet.shared.problem import Problem
 from serial.tools.list_ports_common import ListPortInfo
 
 Plug = Callable[..., None]
@@ -31,7 +31,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
             port = ListPortInfo(device)
             port.vid, port.description = vendor, description
             found.append(port)
-        monkeypatch.setattr("limpet.board.port.list_ports.comports", lambda: found)
+        monkeypatch.setattr("limpet.boards.port.list_ports.comports", lambda: found)
 
     return plugged
 
@@ -101,14 +101,14 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, member: 
     device.touch()
     joined = [getpass.getuser()] if member else []
     entry = grp.struct_group((MEMBER, "x", device.stat().st_gid, joined))
-    monkeypatch.setattr("limpet.board.port.grp.getgrgid", lambda _: entry)
-    monkeypatch.setattr("limpet.board.port.grp.getgrnam", lambda _: entry)
-    monkeypatch.setattr("limpet.board.port.sys.platform", "linux")
+    monkeypatch.setattr("limpet.boards.port.grp.getgrgid", lambda _: entry)
+    monkeypatch.setattr("limpet.boards.port.grp.getgrnam", lambda _: entry)
+    monkeypatch.setattr("limpet.boards.port.sys.platform", "linux")
 
     def denied(*_: object, **__: object) -> None:
         raise serial.SerialException(errno.EACCES, "could not open port")
 
-    monkeypatch.setattr("limpet.board.port.serial.serial_for_url", denied)
+    monkeypatch.setattr("limpet.boards.port.serial.serial_for_url", denied)
     with pytest.raises(Problem, match=f"You may not use {device}.*group {MEMBER}") as problem:
         open_port(str(device))
     wanted = "Log out and in again." if member else f"sudo usermod -aG {MEMBER} $USER"

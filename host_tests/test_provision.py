@@ -20,17 +20,16 @@ import pytest
 from brokers import fields
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from limpet import authority, layout, private
-from limpet.authority import Authority, Identity
-from limpet.brokers import passwords
-from limpet.firmware import config, errors
-from limpet.layout import Layout
-from limpet.micropython.debian import HOST
-from limpet.operating import operators
-from limpet.operating.operators import operator_identity
+from limpet.identity import authority, layout, operators, passwords
+from limpet.identity.authority import Authority, Identity
+from limpet.identity.layout import Layout
+from limpet.identity.operators import operator_identity
+from limpet.identity.provision import Setup, provision
+from limpet.node_host.debian import HOST
 from limpet.operating.where import SetupInfo
-from limpet.problem import Problem
-from limpet.provision import Setup, provision
+from limpet.shared import private
+from limpet.shared.firmware import config, errors
+from limpet.shared.problem import Problem
 from upy import run
 
 SECRET = "not-to-be-seen-anywhere"  # noqa: S105 - of a device that exists in tests alone
@@ -257,7 +256,7 @@ def test_interrupted_device_is_not_there(tmp_path: Path, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("limpet.provision.encoded", interrupted)
+        patch.setattr("limpet.identity.provision.encoded", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made.device(fields("node-1"))
     assert list(made.layout.devices.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from limpet.micropython.debian import HOST, available
+from limpet.node_host.debian import HOST, available
 from test_power_cuts import FULL, WAYS
 from upy import REPO, run
 

@@ -6,7 +6,7 @@ import cases_router
 import pytest
 import upy
 from both import INTERPRETERS, names, run
-from limpet.micropython.debian import available
+from limpet.node_host.debian import available
 
 # The most that one Command of 1 KB may take, garbage included: a fifth of what is left on an ESP32
 # that is busy with TLS.

@@ -15,11 +15,11 @@ from time import monotonic, sleep
 import pytest
 from brokers import base, fields
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.identity.provision import Setup
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.scene import Event, Scene
 from limpet.operating.view import LiveView
 from limpet.operating.where import Where
-from limpet.provision import Setup
 from tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
 
 READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidity":46.3}'

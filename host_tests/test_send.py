@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from brokers import LOOPBACK, RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.firmware import commands
+from limpet.identity.provision import Setup
 from limpet.operating.send import parse_params
 from limpet.operating.where import SetupInfo
-from limpet.problem import Problem
-from limpet.provision import Setup
+from limpet.shared.firmware import commands
+from limpet.shared.problem import Problem
 from mqtt_client import TIMEOUT_S
 from scripted_device import ScriptedDevice
 from tool import Tool

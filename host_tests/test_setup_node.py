@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from limpet.micropython.debian import available
-from limpet.micropython.node import NodeProcess
-from limpet.problem import Problem
+from limpet.node_host.debian import available
+from limpet.node_host.node import NodeProcess
+from limpet.shared.problem import Problem
 
 Node = Callable[..., NodeProcess]
 
@@ -211,7 +211,7 @@ def test_command_ends_cleanly(make: Node, tmp_path: Path, how: signal.Signals) -
     make(WAITS)
     script = (
         "from functools import partial; from pathlib import Path\n"
-        "from limpet.micropython import node\n"
+        "from limpet.node_host import node\n"
         f"firmware = Path({str(tmp_path / 'firmware')!r})\n"
         "node.NodeProcess = partial(node.NodeProcess, firmware=firmware)\n"
         f"node.node(root=Path({str(tmp_path / 'flash')!r}))"

@@ -18,11 +18,12 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from limpet import installing, paths, progress, setup
 from limpet.brokers import mosquitto
-from limpet.micropython import debian, interpreter, javascript, releases, umqtt
-from limpet.paths import REPO, filled_once
-from limpet.problem import Problem
+from limpet.node_host import debian, interpreter, javascript, releases, umqtt
+from limpet.operating import setup
+from limpet.shared import installing, paths, progress
+from limpet.shared.paths import REPO, filled_once
+from limpet.shared.problem import Problem
 
 Program = Callable[[str, str], Path]
 

@@ -12,9 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from limpet import installing, progress
-from limpet.paths import REPO
-from limpet.progress import Line, followed
+from limpet.shared import installing, progress
+from limpet.shared.paths import REPO
+from limpet.shared.progress import Line, followed
 
 CONF = """
 [global]
@@ -196,7 +196,7 @@ def test_interrupted_command_is_ended() -> None:
     """Who is interrupted, alone and not its whole group, takes along what it follows."""
     script = """if True:
         import sys
-        from limpet.progress import followed
+        from limpet.shared.progress import followed
         hangs = "import os, time; print(os.getpid(), flush=True); time.sleep(99)"
         followed([sys.executable, "-c", hangs], lambda said: print(*said, flush=True))"""
     line = [sys.executable, "-c", script]

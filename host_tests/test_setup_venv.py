@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from limpet.paths import REPO
+from limpet.shared.paths import REPO
 
 STEPS = ["-m venv", "limpet-backend.txt", "requirements.lock", "--no-deps -e"]
 

@@ -6,11 +6,11 @@ import ast
 from pathlib import Path
 
 import pytest
-from limpet.micropython import short_names
-from limpet.micropython.bytecode import compiled, names_in
-from limpet.micropython.traces import readable
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import FIRMWARE, HOST_BOARD, LIB
+from limpet.node_host import short_names
+from limpet.node_host.bytecode import compiled, names_in
+from limpet.node_host.traces import readable
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
 from upy import run
 
 ONE = '''

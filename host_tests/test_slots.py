@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from limpet.board.board_facts import facts
-from limpet.board.node_files import LISTING, code_files
-from limpet.paths import FIRMWARE
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import LISTING, code_files
+from limpet.shared.paths import FIRMWARE
 from virtual_board import VirtualBoard
 
 Make = Callable[..., VirtualBoard]

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from limpet.micropython.umqtt import umqtt_dir
+from limpet.node_host.umqtt import umqtt_dir
 from upy import run
 
 PARTS = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import surroundings
 import upy
-from limpet.paths import REPO
+from limpet.shared.paths import REPO
 
 RUDE = {
     "WIFI_PASSWORD": "shells-and-sand",

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 from brokers import Embedded, base
-from limpet.paths import CAPTURES
-from limpet.problem import Problem
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
+from limpet.shared.paths import CAPTURES
+from limpet.shared.problem import Problem
 from limpet.trial import checks, command, measures, probes, report, stage
 from limpet.trial.command import trial
 from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, Outcome, judged, table, unchecked
 from limpet.trial.stage import Stage
-from limpet.wire import Wire
+from limpet.trial.wire import Wire
 from nodes import Node, StartNode
 from virtual_board import VirtualBoard
 

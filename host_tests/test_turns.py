@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import upy
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import CAPTURES
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import CAPTURES
 from nodes import StartNode
 from proxy import Proxy
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import versions
-from limpet.micropython import javascript
-from limpet.problem import Problem
+from limpet.node_host import javascript
+from limpet.shared.problem import Problem
 
 SAYS = """
 import sys

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from limpet.micropython.debian import HOST
+from limpet.node_host.debian import HOST
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 from virtual_board import VirtualBoard

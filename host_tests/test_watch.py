@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from brokers import KIND, RunningBroker, base, fields
-from limpet.authority import load
-from limpet.layout import Layout
-from limpet.operating import payloads
-from limpet.operating.operators import operator_identity
-from limpet.provision import Setup
+from limpet.identity.authority import load
+from limpet.identity.layout import Layout
+from limpet.identity.operators import operator_identity
+from limpet.identity.provision import Setup
+from limpet.shared import payloads
 from mqtt_client import Client
 from scripted_device import ScriptedDevice
 from tool import COLUMNS, LIMPET, TIMEOUT_S, Tool

@@ -13,7 +13,7 @@ from pathlib import Path
 import both
 import pytest
 import upy
-from limpet.micropython.debian import HOST, available
+from limpet.node_host.debian import HOST, available
 
 FULL = os.environ.get("FUZZ") == "full"
 ARCH = "i386" if available("i386") else HOST

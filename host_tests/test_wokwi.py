@@ -15,11 +15,11 @@ from typing import Any
 
 import micropython_images
 import pytest
-from limpet import provision
-from limpet.authority import covers, load_certificate
-from limpet.board import board_facts, device_folder, image
-from limpet.layout import Layout
-from limpet.problem import Problem
+from limpet.boards import board_facts, image
+from limpet.identity import device_folder, provision
+from limpet.identity.authority import covers, load_certificate
+from limpet.identity.layout import Layout
+from limpet.shared.problem import Problem
 from limpet.simulator import wokwi
 from littlefs import LittleFS
 from upy import REPO

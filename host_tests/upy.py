@@ -1,6 +1,6 @@
 """Run a script under the real MicroPython, with the node's modules on its path.
 
-For tests of single modules. A whole node is run by `limpet.micropython.node.NodeProcess`.
+For tests of single modules. A whole node is run by `limpet.node_host.node.NodeProcess`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from limpet.micropython.debian import HOST
-from limpet.micropython.interpreter import micropython
+from limpet.node_host.debian import HOST
+from limpet.node_host.interpreter import micropython
 
 REPO = Path(__file__).resolve().parents[1]
 

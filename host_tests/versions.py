@@ -18,10 +18,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
-from limpet import in_use
-from limpet.micropython import javascript, releases
-from limpet.paths import REPO
-from limpet.problem import Problem
+from limpet.node_host import javascript, releases
+from limpet.shared import in_use
+from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
 
 # What needs no node: the pure cases, and modules alone, on the real littlefs and over real TLS.
 MODULES = (

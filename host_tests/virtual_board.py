@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from limpet.micropython.debian import HOST
-from limpet.micropython.interpreter import micropython
+from limpet.node_host.debian import HOST
+from limpet.node_host.interpreter import micropython
 from virtual_cable import Cable
 from virtual_flash import Flash
 from virtual_rom import DNS, ESP32, rom

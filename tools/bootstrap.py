@@ -97,8 +97,8 @@ def remedy(said: str) -> str:
 
 def run(step: str, *command: str | os.PathLike[str]) -> None:
     """Run one command of the set-up; ends the program with cause and remedy if it fails."""
-    from limpet.installing import clean
-    from limpet.progress import Line, followed
+    from limpet.shared.installing import clean
+    from limpet.shared.progress import Line, followed
 
     line = Line(step, sys.stdout)
     words = [str(word) for word in command]
@@ -109,8 +109,8 @@ def run(step: str, *command: str | os.PathLike[str]) -> None:
 
 def install(python: pathlib.Path, step: str, *words: str | os.PathLike[str]) -> None:
     """Have the pip of `python` install `words`; ends the program as `run` does."""
-    from limpet import installing
-    from limpet.progress import Line
+    from limpet.shared import installing
+    from limpet.shared.progress import Line
 
     check(step, *installing.install(python, Line(step, sys.stdout), *map(str, words)))
 
@@ -233,7 +233,7 @@ def fill(done: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def unused() -> Iterator[None]:
-    """Hold our .venv; ends the program where a tool of it runs (limpet/in_use.py)."""
+    """Hold our .venv; ends the program where a tool of it runs (limpet/shared/in_use.py)."""
     with open(str(made())) if made().exists() else contextlib.nullcontext() as mark:
         try:
             if mark:
@@ -248,7 +248,7 @@ def unused() -> Iterator[None]:
 
 def clean() -> None:
     """Remove our .venv and what of build/ can be had again; say what stays."""
-    from limpet.progress import Line
+    from limpet.shared.progress import Line
 
     ours = is_ours()
     with alone(), unused() if ours else contextlib.nullcontext():

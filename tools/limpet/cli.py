@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 # Each in a module of its own name.
 COMMANDS = {
-    "operating": ("run", "watch", "send"),
-    "micropython": ("node",),
+    "operating": ("run", "watch", "send", "setup"),
+    "node_host": ("node",),
     "brokers": ("broker",),
-    "board": ("image", "flash"),
+    "boards": ("image", "flash"),
     "deploying": ("deploy", "console"),
+    "identity": ("provision",),
     "simulator": ("wokwi",),
-    "": ("setup", "provision", "bench"),
+    "": ("bench",),
 }
 _HELP = ("-h", "--help")
 # Of a write to a file that is open already, which carries no name.
@@ -53,7 +54,7 @@ def main() -> None:
     """
     code: int | None
     try:
-        from limpet import ending, in_use
+        from limpet.shared import ending, in_use
 
         in_use.hold()
         ending.prepare()
@@ -77,7 +78,7 @@ def _run() -> int | None:
 
     from cyclopts import CycloptsError
 
-    from limpet.problem import Problem
+    from limpet.shared.problem import Problem
 
     app = command_line()
     if not sys.argv[1:] or sys.argv[1] in _HELP:
@@ -111,7 +112,7 @@ def _not_utf8(given: Mapping[str, Any]) -> str | None:
     """
     from dataclasses import is_dataclass
 
-    from limpet.asked import is_utf8
+    from limpet.shared.asked import is_utf8
 
     for name, value in given.items():
         for each in value if isinstance(value, list | tuple) else (value,):
@@ -125,7 +126,7 @@ def _not_utf8(given: Mapping[str, Any]) -> str | None:
 def _thread_ended(name: str, error: BaseException) -> int:
     import traceback
 
-    from limpet.problem import Problem
+    from limpet.shared.problem import Problem
 
     if isinstance(error, Problem):
         return _say(error.cause, error.remedy)

@@ -6,7 +6,7 @@ from limpet.bench import rates
 from limpet.bench.figure import Figure, Row, Rows, Verdict, text
 from limpet.bench.tree import Tree
 from limpet.bench.world import World
-from limpet.wire import Wire
+from limpet.trial.wire import Wire
 
 READINGS = 1000
 ROUND_TRIP_S = 0.1

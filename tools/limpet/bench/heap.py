@@ -11,7 +11,7 @@ from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.rates import UMQTT
 from limpet.bench.tree import Tree
 from limpet.bench.world import World
-from limpet.micropython.umqtt import umqtt_dir
+from limpet.node_host.umqtt import umqtt_dir
 
 _KB = 1024
 CLIENT = "the client alone, imported from .mpy"

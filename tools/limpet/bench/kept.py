@@ -11,7 +11,7 @@ from pathlib import Path
 
 from limpet.bench.figure import Row
 from limpet.bench.tree import Tree
-from limpet.paths import BUILD
+from limpet.shared.paths import BUILD
 
 _FILE = BUILD / "bench" / "kept.json"
 

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 from limpet.brokers.mosquitto import mosquitto
-from limpet.micropython import debian
-from limpet.micropython.interpreter import micropython
-from limpet.micropython.umqtt import FILES
-from limpet.problem import Problem
+from limpet.node_host import debian
+from limpet.node_host.interpreter import micropython
+from limpet.node_host.umqtt import FILES
+from limpet.shared.problem import Problem
 
 
 def described() -> list[str]:

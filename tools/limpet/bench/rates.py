@@ -5,7 +5,7 @@ from __future__ import annotations
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_least, text
 from limpet.bench.tree import Tree
 from limpet.bench.world import World
-from limpet.wire import Wire
+from limpet.trial.wire import Wire
 
 WINDOW = 16
 CLIENT = "Limpet's client alone"

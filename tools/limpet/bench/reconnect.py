@@ -11,7 +11,7 @@ from limpet.bench.figure import Figure, Row, Rows, Verdict
 from limpet.bench.tree import Tree, Unmeasured
 from limpet.bench.tree_node import TreeNode
 from limpet.bench.world import World
-from limpet.wire import Wire
+from limpet.trial.wire import Wire
 
 ROUND_TRIP_S = 0.1
 _NODES = 6

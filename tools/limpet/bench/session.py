@@ -27,9 +27,9 @@ from limpet.bench.kept import Kept
 from limpet.bench.tree import Tree, Unmeasured, commit
 from limpet.bench.world import World, world
 from limpet.brokers.mosquitto import mosquitto
-from limpet.micropython.interpreter import micropython
-from limpet.paths import REPO
-from limpet.problem import Problem
+from limpet.node_host.interpreter import micropython
+from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
 
 FIGURES = (
     rates.CLIENT_RATE,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import SCRIPTS, Tree
 from limpet.bench.world import Mosquitto, World
-from limpet.provision import Setup
+from limpet.identity.provision import Setup
 
 # What a node loads besides, here alone.
 _OURS = {path.stem for path in SCRIPTS.glob("*.py")}

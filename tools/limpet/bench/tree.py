@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limpet.micropython import debian
-from limpet.micropython.bytecode import ROM, compiled
-from limpet.micropython.interpreter import micropython
-from limpet.micropython.node import REPLAY
-from limpet.micropython.umqtt import umqtt_dir
-from limpet.paths import BUILD, REPO, filled_once
-from limpet.problem import Problem
+from limpet.node_host import debian
+from limpet.node_host.bytecode import ROM, compiled
+from limpet.node_host.interpreter import micropython
+from limpet.node_host.node import REPLAY
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import BUILD, REPO, filled_once
+from limpet.shared.problem import Problem
 
 SCRIPTS = Path(__file__).with_name("scripts")
 # Far above what any run takes, so that only a hang meets it.

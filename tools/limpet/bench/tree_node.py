@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from limpet.bench.tree import Tree
-from limpet.micropython.bytecode import ROM, compiled
-from limpet.micropython.node import NodeProcess
+from limpet.node_host.bytecode import ROM, compiled
+from limpet.node_host.node import NodeProcess
 
 
 class TreeNode(NodeProcess):

@@ -8,7 +8,7 @@ from limpet.bench import backlog, rates
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import Tree
 from limpet.bench.world import World
-from limpet.wire import Wire
+from limpet.trial.wire import Wire
 
 LIVE = "Limpet, live"
 LIVE_RECORDS = "Limpet, live: TLS records"

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from limpet import private
 from limpet.brokers import mosquitto_config
 from limpet.brokers.mosquitto import mosquitto
-from limpet.paths import BUILD
-from limpet.problem import Problem
-from limpet.provision import Setup, encoded
+from limpet.identity.provision import Setup, encoded
+from limpet.shared import private
+from limpet.shared.paths import BUILD
+from limpet.shared.problem import Problem
 
 HOST = "127.0.0.1"
 # An ESP32 speaks no other version by default, and a record has another size in TLS 1.3.

@@ -17,9 +17,10 @@ from amqtt.mqtt.connack import (
 )
 from amqtt.mqtt.connect import ConnectPacket
 
-from limpet.brokers import broker_rules, passwords
-from limpet.layout import Layout
-from limpet.problem import Problem
+from limpet.brokers import broker_rules
+from limpet.identity import passwords
+from limpet.identity.layout import Layout
+from limpet.shared.problem import Problem
 
 CONNECT_BYTES = 8192
 _CONNECT_PACKET = 0x10

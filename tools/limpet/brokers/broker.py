@@ -19,10 +19,10 @@ from cyclopts import Parameter
 
 from limpet.brokers import time_signal
 from limpet.brokers.listener import Listener
-from limpet.layout import Layout, announced
-from limpet.numbers import ListeningPort
-from limpet.paths import DEV
-from limpet.problem import Problem
+from limpet.identity.layout import Layout, announced
+from limpet.shared.numbers import ListeningPort
+from limpet.shared.paths import DEV
+from limpet.shared.problem import Problem
 
 if TYPE_CHECKING:
     # amqtt takes a second to import, which only who starts a broker should wait for.

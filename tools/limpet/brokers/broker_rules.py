@@ -5,8 +5,8 @@ Pure: names and topics in, yes or no out. It will NOT know how a client proved i
 
 from typing import NamedTuple
 
-from limpet.firmware import topics
-from limpet.operating import operators
+from limpet.identity import operators
+from limpet.shared.firmware import topics
 
 # No node uses them yet: what is to be set from afar will come and be told there.
 DESIRED = "config/desired"

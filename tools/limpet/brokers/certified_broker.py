@@ -25,7 +25,7 @@ from amqtt.session import ApplicationMessage, Session
 
 from limpet.brokers import admission, broker_rules
 from limpet.brokers.listener import Listener
-from limpet.layout import Layout
+from limpet.identity.layout import Layout
 
 # Set before anybody has a say: amqtt's warnings are about its own insides. `limpet broker
 # --verbose` undoes it.

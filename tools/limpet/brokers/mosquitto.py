@@ -4,8 +4,8 @@ import os
 import shutil
 from functools import cache
 
-from limpet.micropython import debian
-from limpet.problem import Problem
+from limpet.node_host import debian
+from limpet.shared.problem import Problem
 
 
 @cache

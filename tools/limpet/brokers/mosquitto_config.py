@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from limpet import private
-from limpet.asked import is_utf8
 from limpet.brokers import broker_rules
-from limpet.firmware import config
-from limpet.layout import Layout
-from limpet.operating import operators
-from limpet.problem import Problem
+from limpet.identity import operators
+from limpet.identity.layout import Layout
+from limpet.shared import private
+from limpet.shared.asked import is_utf8
+from limpet.shared.firmware import config
+from limpet.shared.problem import Problem
 
 CONF = "mosquitto.conf"
 ACL = "acl"

@@ -10,9 +10,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from limpet.brokers import broker_rules
-from limpet.firmware import topics
-from limpet.layout import Layout
-from limpet.problem import Problem
+from limpet.identity.layout import Layout
+from limpet.shared.firmware import topics
+from limpet.shared.problem import Problem
 
 EVERY_S = 60
 

@@ -9,7 +9,7 @@ from typing import Any
 from limpet.deploying.console import Shown
 from limpet.deploying.console_lines import Lines
 from limpet.deploying.node_log import CAUSES, FINAL, Said
-from limpet.problem import Problem
+from limpet.shared.problem import Problem
 
 _GONE_S = 10.0  # a chip with USB of its own takes its port away in a reset
 _DEPLOY = "Put that right, and deploy again."

@@ -6,14 +6,13 @@ It will NOT stop the node, or send it anything: Ctrl-C ends the console alone.
 from rich.console import Console
 from rich.text import Text
 
-from limpet import ending
-from limpet.board.port import find_port, open_port
+from limpet.boards.port import find_port, open_port
 from limpet.deploying import node_log
 from limpet.deploying.console_lines import Lines
 from limpet.deploying.node_log import CAUSES, Said
-from limpet.micropython import traces
-from limpet.operating import payloads
-from limpet.problem import Problem
+from limpet.node_host import traces
+from limpet.shared import ending, payloads
+from limpet.shared.problem import Problem
 
 # How often it looks whether anybody still reads what it says.
 _LOOK_S = 0.5

@@ -7,8 +7,8 @@ import contextlib
 import time
 from typing import Any
 
-from limpet.board.port import open_port
-from limpet.problem import Problem
+from limpet.boards.port import open_port
+from limpet.shared.problem import Problem
 
 _LONGEST = 4096  # what has no end of line is given up in pieces
 _SLICE_S = 0.2

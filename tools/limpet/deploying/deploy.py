@@ -14,18 +14,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from limpet.board.board_facts import BoardFacts, facts
-from limpet.board.device_folder import DeviceFolder, checked, for_wifi
-from limpet.board.node_files import code_files
-from limpet.board.port import find_port
+from limpet.boards.board_facts import BoardFacts, facts
+from limpet.boards.node_files import code_files
+from limpet.boards.port import find_port
 from limpet.deploying import arrival, slots
 from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
 from limpet.deploying.remote import Gone, NoRoom, Remote
 from limpet.deploying.slots import Survey
-from limpet.firmware import config
-from limpet.layout import Layout
-from limpet.paths import DEV
-from limpet.problem import Problem
+from limpet.identity.device_folder import DeviceFolder, checked, for_wifi
+from limpet.identity.layout import Layout
+from limpet.shared.firmware import config
+from limpet.shared.paths import DEV
+from limpet.shared.problem import Problem
 
 OLDEST = (1, 23)
 WATCH_S = 90.0

@@ -13,15 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from limpet.board.board_facts import BLOCK
-from limpet.board.device_folder import CONFIG as CONFIG_NAME
-from limpet.board.device_folder import DeviceFolder
-from limpet.board.node_files import LISTING, STARTERS
+from limpet.boards.board_facts import BLOCK
+from limpet.boards.node_files import LISTING, STARTERS
 from limpet.deploying import slots
 from limpet.deploying.remote import Remote
 from limpet.deploying.slots import CONFIG, NEXT, OTHER, Plan, Survey
-from limpet.paths import FIRMWARE
-from limpet.problem import Problem
+from limpet.identity.device_folder import CONFIG as CONFIG_NAME
+from limpet.identity.device_folder import DeviceFolder
+from limpet.shared.paths import FIRMWARE
+from limpet.shared.problem import Problem
 
 KEPT = "The board keeps its old version"
 ROOM = (

@@ -18,8 +18,8 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 from rich.console import Console
 
-from limpet.board.port import open_port
-from limpet.problem import Problem
+from limpet.boards.port import open_port
+from limpet.shared.problem import Problem
 
 _TIMEOUT_S = 10
 # A chip needs its text as Python code, up to four characters a byte, in one piece of heap.

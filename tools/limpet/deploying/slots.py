@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from limpet.board.board_facts import BLOCK
-from limpet.board.node_files import LISTING
+from limpet.boards.board_facts import BLOCK
+from limpet.boards.node_files import LISTING
 from limpet.deploying.remote import Remote
 
 OTHER = {"a": "b", "b": "a"}

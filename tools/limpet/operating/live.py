@@ -9,12 +9,12 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any, NamedTuple
 
-from limpet import ending
-from limpet.micropython.node import NodeProcess
+from limpet.node_host.node import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival
 from limpet.operating.scene import Event, Scene
 from limpet.operating.view import LiveView, PlainView
+from limpet.shared import ending
 
 # How often the view looks for news and for Ctrl-C.
 TICK_S = 0.25

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 
-from limpet.operating.operators import operator_identity
+from limpet.identity.operators import operator_identity
 from limpet.operating.where import SetupInfo, Where
-from limpet.problem import Problem
+from limpet.shared.problem import Problem
 
 START = "Start `make run` or `limpet broker`, or give --broker and --port."
 

@@ -17,23 +17,22 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limpet import private
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
-from limpet.firmware import config, errors
-from limpet.layout import Layout, running_port
-from limpet.micropython import debian
-from limpet.micropython.node import NodeProcess
-from limpet.numbers import Seconds, Speed
-from limpet.operating import payloads
+from limpet.identity.layout import Layout, running_port
+from limpet.identity.provision import FIRST_DEVICE, Setup, encoded
+from limpet.node_host import debian
+from limpet.node_host.node import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.live import LogLine, Run, Stop
 from limpet.operating.operator_client import OperatorClient
 from limpet.operating.scene import Scene, span_text
 from limpet.operating.view import LiveView, PlainView, view_for
 from limpet.operating.where import Where
-from limpet.paths import DEV
-from limpet.problem import Problem
-from limpet.provision import FIRST_DEVICE, Setup, encoded
+from limpet.shared import payloads, private
+from limpet.shared.firmware import config, errors
+from limpet.shared.numbers import Seconds, Speed
+from limpet.shared.paths import DEV
+from limpet.shared.problem import Problem
 
 # Seconds between Readings in a new set-up: soon enough to see life, and more than the DHT22's 2 s.
 INTERVAL_S = 3

@@ -7,8 +7,8 @@ import re
 from collections import OrderedDict
 from typing import NamedTuple
 
-from limpet.operating import payloads
 from limpet.operating.operator_client import Arrival
+from limpet.shared import payloads
 
 # (boot, seq) of Readings remembered: to know a Reading that came twice, and when each was taken.
 REMEMBERED = 4096

@@ -13,15 +13,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limpet.firmware import commands
-from limpet.micropython import traces
-from limpet.numbers import Seconds, SecondsOrNone
-from limpet.operating import payloads
+from limpet.node_host import traces
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
-from limpet.paths import FIRMWARE
-from limpet.problem import Problem
+from limpet.shared import payloads
+from limpet.shared.firmware import commands
+from limpet.shared.numbers import Seconds, SecondsOrNone
+from limpet.shared.paths import FIRMWARE
+from limpet.shared.problem import Problem
 
 # 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
 CODES = {"executed": 0, "rejected": 3, "failed": 4, "expired": 5}

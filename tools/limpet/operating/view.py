@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from limpet.operating import payloads
 from limpet.operating.scene import Event, Scene
+from limpet.shared import payloads
 
 # Time and kind before the text of an Event, both with a space after them.
 MARGIN = 9 + 9

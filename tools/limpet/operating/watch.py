@@ -11,12 +11,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from limpet import ending
-from limpet.operating import payloads
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import SetupInfo, Where
-from limpet.problem import Problem
+from limpet.shared import ending, payloads
+from limpet.shared.problem import Problem
 
 # Faint, where a terminal can do that: the meaning is what the eye looks for.
 DIM = "\x1b[2m{}\x1b[0m"

@@ -12,11 +12,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from limpet.brokers import mosquitto_config
-from limpet.firmware import config, errors
-from limpet.layout import Layout, running
-from limpet.numbers import Port
-from limpet.paths import DEV
-from limpet.problem import Problem
+from limpet.identity.layout import Layout, running
+from limpet.shared.firmware import config, errors
+from limpet.shared.numbers import Port
+from limpet.shared.paths import DEV
+from limpet.shared.problem import Problem
 
 
 @Parameter(name="*")

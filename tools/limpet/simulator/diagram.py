@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from limpet.board.board_facts import BoardFacts
+from limpet.boards.board_facts import BoardFacts
 from limpet.simulator.wokwi_parts import GND, MONITOR, MONITOR_PINS, PARTS, V3, V5, Part
 
 # AM2302 on a short cable, at 3.3 V: stronger than the chip's own 45 kOhm, weaker than 4 mA.

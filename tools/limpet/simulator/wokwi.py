@@ -13,14 +13,14 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limpet import private
-from limpet.board.board_facts import BoardFacts, constants, facts
-from limpet.board.image import LISTING, MICROPYTHON, image
-from limpet.firmware import config, errors
-from limpet.numbers import Port
-from limpet.paths import BUILD, DEV, REPO
-from limpet.problem import Problem
-from limpet.provision import Setup, check, encoded
+from limpet.boards.board_facts import BoardFacts, constants, facts
+from limpet.boards.image import LISTING, MICROPYTHON, image
+from limpet.identity.provision import Setup, check, encoded
+from limpet.shared import private
+from limpet.shared.firmware import config, errors
+from limpet.shared.numbers import Port
+from limpet.shared.paths import BUILD, DEV, REPO
+from limpet.shared.problem import Problem
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi_files import toml_faults
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from limpet.operating.payloads import is_number
+from limpet.shared.payloads import is_number
 from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import Outcome, judged, unchecked
 from limpet.trial.stage import Stage

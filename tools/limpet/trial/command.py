@@ -13,17 +13,17 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from limpet import private
-from limpet.asked import secret
-from limpet.board.board_facts import facts
-from limpet.board.port import find_port
+from limpet.boards.board_facts import facts
+from limpet.boards.port import find_port
 from limpet.brokers.broker import EmbeddedBroker
 from limpet.deploying.deploy import WATCH_S, put
-from limpet.firmware import errors, version
-from limpet.numbers import Seconds, Times
-from limpet.paths import BUILD
-from limpet.problem import Problem
-from limpet.provision import WIFI_VARIABLE, Setup, check, encoded
+from limpet.identity.provision import WIFI_VARIABLE, Setup, check, encoded
+from limpet.shared import private
+from limpet.shared.asked import secret
+from limpet.shared.firmware import errors, version
+from limpet.shared.numbers import Seconds, Times
+from limpet.shared.paths import BUILD
+from limpet.shared.problem import Problem
 from limpet.trial import checks, measures, probes, report
 from limpet.trial import compare as comparison
 from limpet.trial.checks import BIRTH_S, INTERVAL_S, Wire, birth_limit
@@ -31,7 +31,7 @@ from limpet.trial.console import Console
 from limpet.trial.ear import Ear
 from limpet.trial.outcome import FAILED, Outcome, failed, judged, table
 from limpet.trial.stage import Stage
-from limpet.wire import Wire as Cable
+from limpet.trial.wire import Wire as Cable
 
 DEVICE = "trial"
 _KEEPALIVE_S = 10

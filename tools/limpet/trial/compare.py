@@ -7,7 +7,7 @@ neither a time, a rate nor memory has to be as good as it was. It will NOT say w
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from limpet.operating.payloads import safe
+from limpet.shared.payloads import safe
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, aligned
 from limpet.trial.report import Report
 

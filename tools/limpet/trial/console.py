@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from limpet.deploying.remote import NoRoom, Remote
-from limpet.problem import Problem
+from limpet.shared.problem import Problem
 from limpet.trial import probes
 from limpet.trial.ear import Ear
 

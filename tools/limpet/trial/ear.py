@@ -9,11 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from limpet.board.port import open_port
+from limpet.boards.port import open_port
 from limpet.deploying.console_lines import Lines
-from limpet.micropython import traces
-from limpet.operating import payloads
-from limpet.problem import Problem
+from limpet.node_host import traces
+from limpet.shared import payloads
+from limpet.shared.problem import Problem
 
 LAST = 12
 _SLICE_S = 0.2

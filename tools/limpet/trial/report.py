@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limpet.operating.payloads import is_number
-from limpet.problem import Problem
+from limpet.shared.payloads import is_number
+from limpet.shared.problem import Problem
 from limpet.trial.outcome import Outcome
 
 VERSION = 1

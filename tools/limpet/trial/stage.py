@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.operating import payloads
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
-from limpet.wire import Wire
+from limpet.shared import payloads
+from limpet.trial.wire import Wire
 
 # For a Response of a node that is up: what read_now may take, and a slow link.
 RESPONSE_S = 15.0

@@ -1,0 +1,60 @@
+"""What lies on a node's file system: its code as byte code in a slot, its config and its identity.
+
+The same input gives the same bytes, so that a deploy can compare by hash. It will NOT put anything
+on a Board, and umqtt is not in it: every ESP32 firmware carries that.
+"""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from limpet.boards.board_facts import BoardFacts
+from limpet.identity.device_folder import checked
+from limpet.node_host.bytecode import compiled
+from limpet.shared.firmware import version
+from limpet.shared.paths import FIRMWARE, LIB
+
+# Run by the chip itself, as source and outside the slots: the same for years.
+STARTERS = ("boot.py", "main.py")
+FIRST_SLOT = "a"
+LISTING = "files.json"
+
+
+def code_files(facts: BoardFacts) -> dict[str, bytes]:
+    """Return the content of a slot by path: firmware/, lib/ and the Board's board.py, merged flat.
+
+    files.json is the list of it: {"version", "board", "files": {path: SHA-256 in hex}}. Byte code
+    is the same for every chip, as long as none of it is native. Raises Problem when a file does not
+    compile.
+    """
+    (firmware, lib, board), _ = compiled(FIRMWARE, LIB, facts.folder)
+    files = {"board.mpy": (board / "board.mpy").read_bytes()}
+    for folder in (firmware, lib):
+        for path in folder.rglob("*.mpy"):
+            name = path.relative_to(folder).as_posix()
+            assert name not in files, f"{name} is there twice"
+            files[name] = path.read_bytes()
+    files = dict(sorted(files.items()))
+    hashes = {name: sha256(data).hexdigest() for name, data in files.items()}
+    listing = {"version": version.VERSION, "board": facts.name, "files": hashes}
+    return files | {LISTING: (json.dumps(listing, indent=0) + "\n").encode()}
+
+
+def device_files(folder: Path) -> dict[str, bytes]:
+    """Return what a device has for itself, by name: config.json, and the files that it names.
+
+    `folder` is checked first: see `limpet.identity.device_folder.checked`, and what it raises.
+    """
+    return checked(folder).files
+
+
+def flash_files(facts: BoardFacts, folder: Path | None) -> dict[str, bytes]:
+    """Return the whole file system of a node by absolute path, its code in the first slot.
+
+    Without a `folder` of a device it is a node that has yet to be provisioned. Raises Problem.
+    """
+    files = {name: (FIRMWARE / name).read_bytes() for name in STARTERS}
+    files["slot"] = f"{FIRST_SLOT}\n".encode()
+    files |= {f"{FIRST_SLOT}/{name}": data for name, data in code_files(facts).items()}
+    files |= device_files(folder) if folder else {}
+    return {f"/{name}": data for name, data in files.items()}

@@ -1,0 +1,87 @@
+"""What `mpremote mip install` reads: a package.json for the repository and for each Board, and one
+NAME.json for each module of lib/ alone.
+
+    python -m limpet.boards.packages    writes them again: a file came, went, or imports another
+
+mip takes an address beside the list for the root of its files, but no `..` and no relative package:
+so a module's list holds what it imports, too, and a Board's nothing but its board.py. umqtt comes
+from mip's own index: an ESP32 has it in its firmware and does not look at what is installed, but
+other chips have not. boot.py and main.py are not in a list: mip installs into /lib, and they have
+to lie outside.
+"""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limpet.boards.board_facts import BOARDS, names
+from limpet.shared.firmware import version
+from limpet.shared.paths import FIRMWARE, LIB, REPO
+
+# By the module that is imported.
+OF_THE_INDEX = {"umqtt": "umqtt.robust"}
+_STARTERS = {"boot.py", "main.py"}
+
+
+def packages() -> dict[Path, dict[str, Any]]:
+    """Return the content of each list by the file that it belongs into."""
+    found = {LIB / f"{path.stem}.json": _module(path) for path in sorted(LIB.glob("*.py"))}
+    for name in names():
+        found[BOARDS / name / "package.json"] = _package({"board.py": "board.py"}, set())
+    files = {}
+    imported: set[str] = set()
+    for folder in (FIRMWARE, LIB):
+        for path in sorted(folder.rglob("*.py")):
+            if path.name not in _STARTERS:
+                files[str(path.relative_to(folder))] = str(path.relative_to(REPO))
+                imported.update(_imports(path))
+    found[REPO / "package.json"] = _package(files, imported)
+    return found
+
+
+def text(package: dict[str, Any]) -> str:
+    """Return a list as it is in its file: a line for each entry."""
+    return (
+        json.dumps(package, indent=2)
+        .replace("[\n      ", "[")
+        .replace('",\n      "', '", "')
+        .replace('"\n    ]', '"]')
+        + "\n"
+    )
+
+
+def _module(path: Path) -> dict[str, Any]:
+    """The list of one module of lib/: with what it imports, and what that imports."""
+    files: list[str] = []
+    imported: set[str] = set()
+    wanted = [path.stem]
+    while wanted:
+        name = wanted.pop()
+        if f"{name}.py" not in files and (LIB / f"{name}.py").exists():
+            files.append(f"{name}.py")
+            wanted += _imports(LIB / f"{name}.py")
+        imported.add(name)
+    return _package({name: name for name in sorted(files)}, imported)
+
+
+def _package(files: dict[str, str], imported: set[str]) -> dict[str, Any]:
+    package: dict[str, Any] = {"version": version.VERSION, "urls": [*map(list, files.items())]}
+    if deps := [[OF_THE_INDEX[name], "latest"] for name in sorted(imported & OF_THE_INDEX.keys())]:
+        package["deps"] = deps
+    return package
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The top-level names of what a file imports, at whatever depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+if __name__ == "__main__":
+    for target, package in packages().items():
+        target.write_text(text(package))

@@ -1,0 +1,1 @@
+"""Who is who: the CA, the operators, the registry of devices, and what a device has for itself."""

@@ -1,0 +1,109 @@
+"""Where things lie in the directory that `limpet provision` makes, and the registry of its devices.
+
+    ca/              ca.key ca.crt
+    broker/          server.key server.crt, devices.json (the registry), passwords
+    devices/<id>/    config.json ca.der cert.der key.der: the node's flash image
+    operator/        <name>.key <name>.crt for each operator
+
+It will NOT make keys or certificates, or trust a device's own folder: the node writes there.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from limpet.shared import private
+from limpet.shared.problem import Problem
+
+
+class Layout:
+    """The set-up in the directory `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ca = root / "ca"
+        self.ca_certificate = self.ca / "ca.crt"
+        self.broker = root / "broker"
+        self.server_key = self.broker / "server.key"
+        self.server_certificate = self.broker / "server.crt"
+        self.passwords = self.broker / "passwords"
+        self.registry = self.broker / "devices.json"
+        self.devices = root / "devices"
+        self.operators = root / "operator"
+
+    def device(self, device_id: str) -> Path:
+        """Return the folder of a device: its flash image."""
+        return self.devices / device_id
+
+    def bases(self) -> dict[str, str]:
+        """Return the base topic of every device by its id, as provisioned."""
+        try:
+            found = json.loads(self.registry.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Problem(f"{self.registry} is no registry any more.", "Restore it from a backup.")
+        return found
+
+    def register(self, device_id: str, base: str) -> None:
+        """Enter a device, or its new place, in the registry that brokers believe."""
+        with self.changing():
+            bases = self.bases() | {device_id: base}
+            text = json.dumps(dict(sorted(bases.items())), indent=2) + "\n"
+            private.write(self.registry, text.encode())
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold off every other process that changes a file in `broker/`, made if missing."""
+        folder = os.open(private.folder(self.broker), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def announced(layout: Layout, host: str, port: int) -> Iterator[None]:
+    """Say while the block runs that a broker of this set-up listens on `host` and `port`.
+
+    With a second broker in the same set-up the first one's word stands.
+    """
+    descriptor = os.open(private.folder(layout.broker) / "port", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{port} {host}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def running_port(root: Path) -> int | None:
+    """Return the port of the broker that runs in the set-up `root`, or None when none does."""
+    found = running(root)
+    return found[1] if found else None
+
+
+def running(root: Path) -> tuple[str, int] | None:
+    """Return address and port of the broker that runs in the set-up `root`; None: none does."""
+    try:
+        descriptor = os.open(root / "broker" / "port", os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        # The lock goes with the process, however it ends; the file alone may be years old.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        port, _, host = os.pread(descriptor, 300, 0).decode().partition(" ")
+        return (host, int(port)) if port else None
+    else:
+        return None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,38 @@
+"""The one line that a node without a config takes on its console: config and credentials as JSON.
+
+It holds the device's key. It will NOT be sent, stored or shown by anything here but `limpet
+provision --line`, which was asked for it.
+"""
+
+import json
+from base64 import b64encode
+from binascii import crc32
+from pathlib import Path
+
+from limpet.identity.device_folder import checked
+from limpet.shared.firmware import errors, intake
+from limpet.shared.problem import Problem
+
+
+def provision_line(folder: Path) -> bytes:
+    """Return the line, with its newline, for the device in `folder`, as it is now.
+
+    Raises Problem for a folder that no node would run by, and for one whose line no node takes.
+    """
+    files = checked(folder).files
+    values = json.loads(files["config.json"])
+    for name in ("ca", "cert", "key"):
+        file = values.pop(name, None)
+        if file in files:
+            values[f"{name}_der"] = b64encode(files[file]).decode()
+    body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    line = body + b',"crc32":"%08x"}' % crc32(body)
+    try:
+        # TLS has no need to say more: `checked` has looked at the credentials.
+        intake.read(line, lambda *_: True)
+    except errors.ConfigError as error:
+        raise Problem(
+            f"A node would refuse {folder} as a line: {error.field} {error.text}.",
+            "Put it on the board as a file: make image.",
+        ) from None
+    return line + b"\n"

@@ -1,0 +1,36 @@
+"""Tracebacks of byte code made readable: a board has short names, and no line numbers.
+
+It will NOT know of another version than this checkout's: its short names may mean other things.
+"""
+
+import re
+from functools import cache
+
+from limpet.node_host import short_names
+from limpet.node_host.bytecode import names_in
+from limpet.shared.paths import FIRMWARE, LIB
+
+# With line 1, as it says everywhere.
+_FRAME = re.compile(r'(File \\?"(\w+)\\?"), line 1, in (\w+)')
+
+
+def readable(text: str) -> str:
+    """Return `text` with the functions that its tracebacks name as the source has them."""
+
+    def original(found: re.Match[str]) -> str:
+        file, name = found[2], found[3]
+        return f"{found[1]}, in {_functions().get((file, name), name)}"
+
+    return _FRAME.sub(original, text) if "File " in text else text
+
+
+@cache
+def _functions() -> dict[tuple[str, str], str]:
+    """What is meant by a file's name, without its folder, and a short name in it."""
+    names = names_in(FIRMWARE, LIB)
+    found: dict[tuple[str, str], str] = {}
+    for path in (*FIRMWARE.rglob("*.py"), *LIB.rglob("*.py")):
+        for short, name in short_names.originals(path.read_text(), names).items():
+            key = path.stem, short
+            found[key] = f"{found[key]} or {name}" if key in found else name
+    return found

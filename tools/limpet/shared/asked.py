@@ -1,0 +1,60 @@
+"""Secrets that a person gives: from a file, a variable or a prompt.
+
+It will NOT take one from the command line, where every process could read it, or show one.
+"""
+
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from limpet.shared.problem import Problem
+
+_UTF8 = "Set the terminal and the locale to UTF-8, or write it into a file in UTF-8."
+
+
+def secret(what: str, variable: str, path: Path | None = None, remedy: str = "") -> str:
+    """Return the first line of the file `path`, else the environment's `variable`, else what is
+    typed at a prompt for `what`. Raises Problem where none of them is to be had, or is no UTF-8.
+    """
+    if path:
+        return _first_line(path, what)
+    if variable in os.environ:
+        if not is_utf8(os.environ[variable]):
+            raise Problem(f"The {what} in {variable} is not UTF-8.", _UTF8)
+        return os.environ[variable]
+    missing = Problem(f"There is no {what}.", remedy or f"Set {variable}.")
+    if not sys.stdin.isatty():
+        raise missing
+    try:
+        typed = getpass.getpass(f"{what}: ")
+    except EOFError:
+        raise missing from None
+    except UnicodeDecodeError:
+        typed = None
+    if typed is None or not is_utf8(typed):
+        raise Problem(f"The {what} that was typed is not UTF-8.", _UTF8)
+    return typed
+
+
+def is_utf8(text: str) -> bool:
+    """Whether `text`, an argument or a variable, came as UTF-8. Python keeps other bytes as halves
+    of characters, which it refuses to write anywhere.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _first_line(path: Path, what: str) -> str:
+    # Whatever the locale. Editors of some systems write a mark in front, and CR LF.
+    remedy = f"Name a file with the {what}."
+    try:
+        first = path.read_bytes().partition(b"\n")[0].removesuffix(b"\r")
+        return first.decode("utf-8-sig")
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}.", remedy) from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path} is not UTF-8.", remedy) from None

@@ -1,0 +1,17 @@
+"""The node's own pure files for the tools, so that both sides refuse the same things in the same
+words.
+
+It will NOT offer anything that runs only under MicroPython.
+"""
+
+import sys
+
+from limpet.shared.paths import FIRMWARE
+
+if str(FIRMWARE) not in sys.path:
+    # At the end: `node` is a common name, and nothing of the tools' own may be hidden by it.
+    sys.path.append(str(FIRMWARE))
+
+from node import commands, config, errors, intake, topics, version
+
+__all__ = ["commands", "config", "errors", "intake", "topics", "version"]
