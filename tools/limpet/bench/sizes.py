@@ -16,6 +16,7 @@ from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import SCRIPTS, Tree
 from limpet.bench.world import Mosquitto, World
 from limpet.identity.provision import Setup
+from limpet.node_host.groups import sources
 
 # What a node loads besides, here alone.
 _OURS = {path.stem for path in SCRIPTS.glob("*.py")}
@@ -51,9 +52,9 @@ def measure(tree: Tree | None = None, flash: Path | None = None) -> tuple[list[M
     names = _in_order(tree, loaded)
     names += [name for name in _in_order(tree, loaded | set(_on_flash(tree))) if name not in names]
     heaps = tree.run("bench_import", flash, {"names": names}, **how)["heaps"]
-    modules = []
+    modules, files = [], _compiled_files(tree)
     for name, heap in zip(names, heaps, strict=True):
-        path = compiled_file(tree, name)
+        path = files[name]
         mpy = path.stat().st_size if path.exists() else 0
         modules.append(Module(name, mpy, heap, name in loaded))
     return modules, int(said["used"])
@@ -65,38 +66,29 @@ def at_boot(modules: list[Module]) -> int:
 
 
 def _on_flash(tree: Tree) -> Iterator[str]:
-    for folder in tree.folders[:2]:  # the node's own: firmware and lib
-        for path in folder.rglob("*.py"):
-            if path.stem not in ("boot", "main"):
-                name = path.relative_to(folder).with_suffix("")
-                yield ".".join(name.parts).removesuffix(".__init__")
+    for found in sources(*tree.folders)[:2]:  # the node's own: firmware and lib
+        yield from (each.module for each in found if each.module not in ("boot", "main"))
 
 
-def compiled_file(tree: Tree, name: str) -> Path:
-    """Where the byte code of a module lies that is no part of a chip's firmware."""
-    found = _source(tree, name)
-    assert found
-    number, source = found
+def _compiled_files(tree: Tree) -> dict[str, Path]:
+    """Where the byte code of each module lies, unless it is part of a chip's firmware."""
     folders, _ = tree.modules("bytecode")
-    return (folders[number] / source.relative_to(tree.folders[number])).with_suffix(".mpy")
-
-
-def _source(tree: Tree, name: str) -> tuple[int, Path] | None:
-    for number, folder in enumerate(tree.folders):
-        for path in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):
-            if (folder / path).exists():
-                return number, folder / path
-    return None  # a folder without __init__.py, or __main__
+    return {
+        each.module: (folder / each.name).with_suffix(".mpy")
+        for folder, found in zip(folders, sources(*tree.folders), strict=False)
+        for each in found
+    }
 
 
 def _in_order(tree: Tree, names: set[str]) -> list[str]:
     """`names`, each behind what it imports, so that it is charged with nothing but itself."""
     order: list[str] = []
+    texts = {each.module: each.text for found in sources(*tree.folders) for each in found}
 
     def visit(name: str) -> None:
-        found = _source(tree, name) if name in names - set(order) else None
-        if found:
-            for wanted in _imports(ast.parse(found[1].read_text()).body):
+        # The others are a folder without __init__.py, or __main__.
+        if name in names - set(order) and name in texts:
+            for wanted in _imports(ast.parse(texts[name]).body):
                 visit(wanted)
             order.append(name)
 

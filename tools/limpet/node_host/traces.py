@@ -5,9 +5,11 @@ It will NOT know of another version than this checkout's: its short names may me
 
 import re
 from functools import cache
+from itertools import chain
 
 from limpet.node_host import short_names
 from limpet.node_host.bytecode import names_in
+from limpet.node_host.groups import sources
 from limpet.shared.paths import FIRMWARE, LIB
 
 # With line 1, as it says everywhere.
@@ -29,8 +31,8 @@ def _functions() -> dict[tuple[str, str], str]:
     """What is meant by a file's name, without its folder, and a short name in it."""
     names = names_in(FIRMWARE, LIB)
     found: dict[tuple[str, str], str] = {}
-    for path in (*FIRMWARE.rglob("*.py"), *LIB.rglob("*.py")):
-        for short, name in short_names.originals(path.read_text(), names).items():
-            key = path.stem, short
+    for source in chain(*sources(FIRMWARE, LIB)):
+        for short, name in short_names.originals(source.text, names).items():
+            key = source.name.stem, short
             found[key] = f"{found[key]} or {name}" if key in found else name
     return found
