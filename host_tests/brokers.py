@@ -23,10 +23,12 @@ from typing import Any
 import pytest
 from limpet.brokers import mosquitto_config
 from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
+from limpet.brokers.setup import open_setup
 from limpet.identity import passwords
 from limpet.identity.authority import Authority, Identity, load
+from limpet.identity.device_config import encoded
 from limpet.identity.operators import Operator, operator_identity
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from mqtt_client import TIMEOUT_S, Client
 from ports import Held
@@ -293,7 +295,7 @@ def _free_ports() -> tuple[int, int]:
 @pytest.fixture(scope="session")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """Make one set-up per session: certificates are not what most tests are about."""
-    made = Setup(tmp_path_factory.mktemp("setup") / "dev")
+    made = open_setup(tmp_path_factory.mktemp("setup") / "dev")
     for device_id in DEVICES:
         made.device(fields(device_id))
         passwords.set_password(made.layout, device_id, PASSWORD)

@@ -21,7 +21,7 @@ from brokers import Embedded, Mosquitto, RunningBroker, fields
 from chaos_faults import KINDS, LASTING, Fault, digest, draw
 from chaos_table import show
 from chaos_world import SPEED, World
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from limpet.shared import in_use
 from limpet.shared.paths import BUILD, REPO
 from packet_proxy import Word
@@ -92,7 +92,7 @@ class Run:
 def broker_of(kind: str, folder: Path) -> RunningBroker:
     """Return a broker of that kind, with a set-up of its own in `folder`, not yet started."""
     brokers.KIND = kind
-    setup = Setup(folder / "dev")
+    setup = open_setup(folder / "dev")
     setup.device(fields("node-1"))
     return Mosquitto(setup) if kind == "mosquitto" else Embedded(setup)
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 from brokers import RunningBroker, base
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from limpet.node_host.node import NodeProcess
 from mqtt_client import Client, Message
 

@@ -14,8 +14,8 @@ import struct
 import paho.mqtt.client as mqtt
 import pytest
 from brokers import KIND, PASSWORD, RunningBroker, base, fields
+from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Authority
-from limpet.identity.provision import Setup
 from limpet.shared import private
 from mqtt_client import TIMEOUT_S, Client, Message, Refused
 
@@ -94,7 +94,7 @@ def test_device_taken_out_of_the_registry(broker: RunningBroker) -> None:
     del bases["leaver"]
     private.write(layout.registry, json.dumps(bases).encode())
     shutil.rmtree(layout.device("leaver"))
-    Setup(layout.root)  # as every `limpet provision` does, for whichever device
+    open_setup(layout.root)  # as every `limpet provision` does, for whichever device
     broker.reload()
     leaver = broker.client("leaver")
     if broker.kind == "amqtt":

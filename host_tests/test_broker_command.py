@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from brokers import LOOPBACK, PASSWORD, base
 from limpet.identity.layout import running_port
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from mqtt_client import TIMEOUT_S, Client, Refused
 
 BrokerCommand = subprocess.Popen[str]

@@ -14,7 +14,7 @@ import pytest
 import upy
 from brokers import Mosquitto, RunningBroker
 from limpet.brokers.mosquitto import mosquitto
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
 from nodes import Node, StartNode, expanded
 from patched import patched, patient

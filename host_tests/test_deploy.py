@@ -20,12 +20,14 @@ from brokers import RunningBroker, base, fields
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import LISTING, flash_files
 from limpet.boards.port import open_port
+from limpet.brokers.setup import open_setup
 from limpet.deploying import deploy as deploying
 from limpet.deploying import remote
 from limpet.deploying.deploy import deploy
 from limpet.deploying.deployment import KEPT
+from limpet.identity.device_config import encoded
 from limpet.identity.layout import Layout
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.provisioning import Setup
 from limpet.shared.paths import FIRMWARE
 from limpet.shared.problem import Problem
 from nodes import wait_for_readings
@@ -116,7 +118,7 @@ def bench(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Bench:
     """A set-up of its own: its config is changed."""
-    setup = Setup(tmp_path / "dev")
+    setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-1"))
     return Bench(setup, monkeypatch, capsys)
 

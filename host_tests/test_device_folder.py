@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from brokers import fields
+from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Authority, Identity
+from limpet.identity.device_config import encoded
 from limpet.identity.device_folder import checked
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from limpet.shared.firmware import config
 from limpet.shared.problem import Problem
@@ -27,7 +29,7 @@ Change = Callable[[Path, Authority], None]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """A set-up with one device, which has a password too."""
-    setup = Setup(tmp_path_factory.mktemp("setup") / "dev")
+    setup = open_setup(tmp_path_factory.mktemp("setup") / "dev")
     setup.device(fields("node-1") | {"username": "node-1", "password": SECRET})
     return setup
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from brokers import RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from scripted_device import ScriptedDevice
 from tool import LIMPET, TIMEOUT_S, Tool
 from virtual_board import VirtualBoard
@@ -38,7 +38,7 @@ main()
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A set-up of its own, with node-1."""
-    Setup(tmp_path).device(fields("node-1"))
+    open_setup(tmp_path).device(fields("node-1"))
     return tmp_path
 
 

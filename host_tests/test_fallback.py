@@ -14,8 +14,9 @@ import pytest
 from brokers import fields
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import code_files, flash_files
+from limpet.brokers.setup import open_setup
 from limpet.deploying.remote import Remote
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.device_config import encoded
 from virtual_board import VirtualBoard
 
 Make = Callable[..., VirtualBoard]
@@ -167,7 +168,7 @@ def test_config_that_cannot_be_read_is_a_failure_of_flash(virtual_board: Make) -
 
 def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:
     """The esp32_devkit's own code: named on the console, and in the log of the boot after."""
-    setup = Setup(tmp_path / "dev")
+    setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
     files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
     good = files["/config.json"]
@@ -185,7 +186,7 @@ def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:
 
 def test_board_with_wifi_has_to_be_told_its_network(tmp_path: Path, virtual_board: Make) -> None:
     """A config without one is refused there, by field and rule; the laptop's Board takes it."""
-    setup = Setup(tmp_path / "dev")
+    setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-1"))
     board = virtual_board(
         files=flash_files(facts("esp32_devkit"), setup.layout.device("node-1")), haste=HASTE

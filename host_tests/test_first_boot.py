@@ -18,8 +18,9 @@ from brokers import RunningBroker
 from improv_client import ImprovClient
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import flash_files
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.device_config import encoded
 from limpet.identity.provision_line import provision_line
+from limpet.identity.provisioning import Setup
 from limpet.node_host.debian import HOST, available
 from limpet.node_host.interpreter import micropython
 from limpet.shared import private

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from brokers import fields
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import flash_files
-from limpet.identity.provision import Setup, encoded
+from limpet.identity.device_config import encoded
+from limpet.identity.provisioning import Setup
 from mpremote.transport_serial import SerialTransport
 from virtual_board import VirtualBoard
 

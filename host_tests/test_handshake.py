@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from brokers import KIND, Embedded, Mosquitto, RunningBroker, fields
+from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Authority
-from limpet.identity.provision import Setup
 from nodes import StartNode, at, value, wait_for_readings
 from proxy import Proxy
 from test_end_to_end import FAST, assert_right_times
@@ -22,7 +22,7 @@ MINUTE_MS = 60_000
 @pytest.fixture
 def expired(tmp_path: Path) -> Iterator[RunningBroker]:
     """Run a broker of the kind that BROKER names, whose certificate ended yesterday."""
-    made = Setup(tmp_path / "expired")
+    made = open_setup(tmp_path / "expired")
     made.device(fields("node-1"))
     names, yesterday = ["127.0.0.1"], datetime.now(UTC) - timedelta(days=1)
     server = made.authority.server(names, now=yesterday, valid=timedelta(seconds=1))

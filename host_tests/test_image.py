@@ -15,7 +15,7 @@ from limpet.boards import file_system, image, micropython_download
 from limpet.boards.board_facts import BLOCK, BoardFacts, facts
 from limpet.boards.micropython_image import opened
 from limpet.boards.node_files import flash_files
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from limpet.shared.problem import Problem
 from tool import LIMPET
 from upy import run
@@ -66,7 +66,7 @@ except OSError as error:
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a device."""
-    setup = Setup(tmp_path_factory.mktemp("setup") / "dev")
+    setup = open_setup(tmp_path_factory.mktemp("setup") / "dev")
     setup.device(fields("node-1") | {"wifi_ssid": "beach"})
     return setup.layout.device("node-1")
 
@@ -253,7 +253,7 @@ def test_command_without_micropython(
 def test_command_refuses(tmp_path: Path, device: Path) -> None:
     """What is wrong is said in two sentences, and nothing is made."""
     firmware = fitting(facts("esp32_devkit"), tmp_path)
-    setup = Setup(tmp_path / "dev")
+    setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-2"))
     laptop = setup.layout.device("node-2")
     cases: list[tuple[list[str | Path], str]] = [

@@ -13,7 +13,7 @@ from brokers import fields
 from limpet.boards import node_files
 from limpet.boards.board_facts import facts, names
 from limpet.boards.node_files import code_files, device_files, flash_files
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from limpet.shared.firmware import version
 from limpet.shared.paths import FIRMWARE, LIB, REPO
 
@@ -82,7 +82,7 @@ def test_compiled_anew_gives_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_flash_is_slot_and_device(tmp_path: Path) -> None:
     """The whole file system: starters as source, the slot, and what the device has for itself."""
-    setup = Setup(tmp_path / "dev")
+    setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-1"))
     folder = setup.layout.device("node-1")
     board = facts("esp32s3_devkitc")

@@ -20,11 +20,14 @@ import pytest
 from brokers import fields
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from limpet.brokers import mosquitto_config
+from limpet.brokers.setup import open_setup
+from limpet.fleet.provision import provision
 from limpet.identity import authority, layout, operators, passwords
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
-from limpet.identity.provision import Setup, provision
+from limpet.identity.provisioning import Setup
 from limpet.node_host.debian import HOST
 from limpet.operating.where import SetupInfo
 from limpet.shared import private
@@ -128,7 +131,7 @@ def test_nothing_outlives_the_ca() -> None:
 
 def test_server_names(tmp_path: Path) -> None:
     """The broker's certificate is good for this machine's names and for those that were given."""
-    made = Setup(tmp_path / "dev", ["broker.example", "192.0.2.7"])
+    made = open_setup(tmp_path / "dev", ["broker.example", "192.0.2.7"])
     certificate = authority.load_certificate(made.layout.server_certificate)
     assert authority.names(certificate) == [
         "localhost",
@@ -143,7 +146,7 @@ def test_address_is_in_the_certificate_twice(tmp_path: Path) -> None:
     """Clients that know no addresses in certificates find the broker's as a name; an older
     certificate without it is renewed.
     """
-    made = Setup(tmp_path / "dev", ["192.0.2.7"])
+    made = open_setup(tmp_path / "dev", ["192.0.2.7"])
     certificate = authority.load_certificate(made.layout.server_certificate)
     san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert x509.DNSName("192.0.2.7") in san
@@ -158,21 +161,21 @@ def test_address_is_in_the_certificate_twice(tmp_path: Path) -> None:
 
 def test_server_certificate_grows(tmp_path: Path) -> None:
     """A further name makes a new certificate with the old names too; a known one makes none."""
-    Setup(tmp_path / "dev", ["one.example"])
-    again = Setup(tmp_path / "dev", ["two.example"])
+    open_setup(tmp_path / "dev", ["one.example"])
+    again = open_setup(tmp_path / "dev", ["two.example"])
     assert again.server_renewed
     names = authority.names(authority.load_certificate(again.layout.server_certificate))
     assert {"one.example", "two.example"} <= set(names)
-    assert not Setup(tmp_path / "dev", ["one.example"]).server_renewed
+    assert not open_setup(tmp_path / "dev", ["one.example"]).server_renewed
 
 
 def test_expired_server_certificate_is_renewed(tmp_path: Path) -> None:
     """An expired certificate of the broker is replaced at the next run."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
     old = made.authority.server(["localhost", "127.0.0.1", "::1"], valid=timedelta(days=-1))
     private.write(made.layout.server_certificate, old.pem())
     private.write(made.layout.server_key, old.key_pem())
-    again = Setup(tmp_path / "dev")
+    again = open_setup(tmp_path / "dev")
     assert again.server_renewed
     assert authority.load_certificate(
         again.layout.server_certificate
@@ -183,7 +186,7 @@ def test_modes(tmp_path: Path) -> None:
     """Nothing in a set-up can be read by anybody but its owner."""
     before = os.umask(0)
     try:
-        Setup(tmp_path / "dev").device(fields("node-1"))
+        open_setup(tmp_path / "dev").device(fields("node-1"))
         passwords.set_password(Layout(tmp_path / "dev"), "node-1", SECRET)
     finally:
         os.umask(before)
@@ -209,36 +212,36 @@ def test_keys_are_never_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return descriptor, name
 
     monkeypatch.setattr(private.tempfile, "mkstemp", watched)
-    Setup(tmp_path / "dev").device(fields("node-1"))
+    open_setup(tmp_path / "dev").device(fields("node-1"))
     assert made
     assert set(made) == {0o600}
 
 
 def test_second_run_changes_nothing(tmp_path: Path) -> None:
     """A second run finds everything there and leaves every byte alone."""
-    Setup(tmp_path / "dev").device(fields("node-1"))
+    open_setup(tmp_path / "dev").device(fields("node-1"))
     before = contents(tmp_path / "dev")
-    assert Setup(tmp_path / "dev").device(fields("node-1") | {"site": "elsewhere"}) is False
+    assert open_setup(tmp_path / "dev").device(fields("node-1") | {"site": "elsewhere"}) is False
     assert contents(tmp_path / "dev") == before
 
 
 @pytest.mark.parametrize("damage", ["ca.key", "ca.crt", "other"])
 def test_damaged_ca_is_not_overwritten(tmp_path: Path, damage: str) -> None:
     """A CA with a file lost, or a key that is not its own, is reported and left as it is."""
-    folder = Setup(tmp_path / "dev").layout.ca
+    folder = open_setup(tmp_path / "dev").layout.ca
     if damage == "other":
         private.write(folder / "ca.key", Authority.new().identity.key_pem())
     else:
         (folder / damage).unlink()
     before = contents(folder)
     with pytest.raises(Problem, match=re.escape(str(folder))):
-        Setup(tmp_path / "dev")
+        open_setup(tmp_path / "dev")
     assert contents(folder) == before
 
 
 def test_renew(tmp_path: Path) -> None:
     """--renew makes a new key and certificate; what else is on the node's flash stays."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
     made.device(fields("node-1"))
     folder = made.layout.device("node-1")
     (folder / "boot").write_bytes(b"7")
@@ -250,13 +253,13 @@ def test_renew(tmp_path: Path) -> None:
 
 def test_interrupted_device_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that ends in the middle leaves no half device, and the next one makes it whole."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
 
     def interrupted(config: object) -> bytes:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("limpet.identity.provision.encoded", interrupted)
+        patch.setattr("limpet.identity.provisioning.encoded", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made.device(fields("node-1"))
     assert list(made.layout.devices.iterdir()) == []
@@ -267,7 +270,7 @@ def test_interrupted_device_is_not_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_reserved_names(tmp_path: Path, name: str) -> None:
     """No device gets the name of an operator or of a server."""
     with pytest.raises(errors.ConfigError) as caught:
-        Setup(tmp_path / "dev").device(fields(name))
+        open_setup(tmp_path / "dev").device(fields(name))
     assert caught.value.field == "device_id"
     assert Layout(tmp_path / "dev").bases() == {}
 
@@ -342,7 +345,7 @@ def test_config_is_refused_before_anything_is_written(
     tmp_path: Path, field: str, change: dict[str, object]
 ) -> None:
     """A config that the node would refuse is refused here, with the field named, nothing made."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
     before = contents(tmp_path / "dev")
     with pytest.raises(errors.ConfigError) as caught:
         made.device(fields("node-1") | change)
@@ -352,7 +355,7 @@ def test_config_is_refused_before_anything_is_written(
 
 def test_any_network_is_what_the_node_reads(tmp_path: Path) -> None:
     """A Wi-Fi name with characters that JSON would escape in halves is read back by the node."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
     made.device(fields("node-1") | {"wifi_ssid": "Strand 🏖"})
     written = (made.layout.device("node-1") / "config.json").read_bytes()
     assert config.parse(written).wifi_ssid == "Strand 🏖"
@@ -360,7 +363,7 @@ def test_any_network_is_what_the_node_reads(tmp_path: Path) -> None:
 
 def test_operators_are_leased(tmp_path: Path) -> None:
     """Each tool gets another operator; when all are taken it is said; a lease comes back."""
-    root = Setup(tmp_path / "dev").layout.root
+    root = open_setup(tmp_path / "dev").layout.root
     leases = [operator_identity(root) for _ in operators.NAMES]
     assert sorted(lease.name for lease in leases) == sorted(operators.NAMES)
     with pytest.raises(Problem, match="in use"):
@@ -501,7 +504,7 @@ def test_password_variable_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_registry_that_is_none(tmp_path: Path) -> None:
     """A registry that was edited by hand and cannot be read is named."""
-    Setup(tmp_path).device(fields("node-1"))
+    open_setup(tmp_path).device(fields("node-1"))
     for text in ("{", "[]", "\xff"):
         Layout(tmp_path).registry.write_bytes(text.encode("latin-1"))
         with pytest.raises(Problem, match=r"devices\.json is no registry any more"):
@@ -556,7 +559,7 @@ def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
 
 def test_login_of_a_known_device(tmp_path: Path) -> None:
     """A device that is there gets a password later; its key and certificate stay."""
-    made = Setup(tmp_path / "dev")
+    made = open_setup(tmp_path / "dev")
     made.device(fields("node-1"))
     before = contents(made.layout.device("node-1"))
     made.set_login("node-1", SECRET)
@@ -581,7 +584,7 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
     done = limpet(*words)
     assert done.returncode == 0, done.stderr
     assert "node-1: username and password were set" in done.stdout
-    assert Setup(out).config("node-1").password == SECRET
+    assert open_setup(out).config("node-1").password == SECRET
     assert passwords.right(Layout(out), "node-1", SECRET)
     assert not passwords.right(Layout(out), "node-1", "first")
     other = limpet(
@@ -589,7 +592,7 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
     )
     assert "LIMPET_PASSWORD was not taken, which needs --username\n" in other.stdout
     assert "WIFI_PASSWORD was not taken, which needs --wifi-ssid\n" in other.stdout
-    assert Setup(out).config("node-1").password == SECRET
+    assert open_setup(out).config("node-1").password == SECRET
     assert "not taken" not in done.stdout
 
 
@@ -666,7 +669,7 @@ def test_mosquitto_port_of_a_device_with_a_password(
     assert "port 18883; start it anew\nmosquitto asks for passwords on port 18884" in again
     where = ["18883 127.0.0.1", "18884 127.0.0.1"]
     assert listeners(out / "broker" / "mosquitto.conf") == where
-    assert Setup(out).config("node-1").port == 18884
+    assert open_setup(out).config("node-1").port == 18884
     assert SetupInfo(out, "node-1").port == 18883
 
 
@@ -721,6 +724,26 @@ def test_mosquitto_is_told_of_new_devices(tmp_path: Path, said: Said) -> None:
     assert "topic read farm/#" in acl.read_text()
     assert "SIGHUP" not in said("node-2")
     assert "SIGHUP" in said("node-2", zone="hall")
+
+
+def test_mosquittos_rules_follow_the_registry(tmp_path: Path) -> None:
+    """Whichever tool changes it: at a new device, at a new place, and at the next start after the
+    registry was edited by hand.
+    """
+    made = open_setup(tmp_path / "dev")
+    made.device(fields("node-1"))
+    mosquitto_config.write(made.layout, "127.0.0.1", 8883)
+    acl = made.layout.broker / mosquitto_config.ACL
+    assert not made.rules_renewed
+    made.device(fields("node-2"))
+    assert made.rules_renewed
+    assert "\nuser node-2\n" in acl.read_text()
+    made.change("node-2", {"zone": "hall"})
+    assert "topic write limpet/home/hall/climate/node-2/telemetry\n" in acl.read_text()
+    made.layout.registry.write_text(json.dumps({"node-1": made.layout.bases()["node-1"]}))
+    assert open_setup(tmp_path / "dev").rules_renewed
+    assert "node-2" not in acl.read_text()
+    assert not open_setup(tmp_path / "dev").rules_renewed
 
 
 def test_mosquitto_is_told_of_other_secrets(

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 import pytest
 from brokers import base, fields
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.scene import Event, Scene
 from limpet.operating.view import LiveView
@@ -28,7 +28,7 @@ READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidit
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A set-up with node-1, which reads as often as a DHT22 can."""
-    Setup(tmp_path).device(fields("node-1") | {"interval_s": 2})
+    open_setup(tmp_path).device(fields("node-1") | {"interval_s": 2})
     return tmp_path
 
 
@@ -73,11 +73,11 @@ def retained_status(root: Path) -> str:
 
 def test_device_of_a_board(tmp_path: Path) -> None:
     """A device that a board may be is not run here as well, and its config stays as it is."""
-    Setup(tmp_path).device(fields("node-1") | {"broker": "192.0.2.7", "port": 4711})
+    open_setup(tmp_path).device(fields("node-1") | {"broker": "192.0.2.7", "port": 4711})
     with run(tmp_path) as tool:
         assert tool.end() == 1
     assert "node-1 is for a board: it looks for its broker at 192.0.2.7." in tool.text
-    assert Setup(tmp_path).config("node-1").port == 4711
+    assert open_setup(tmp_path).config("node-1").port == 4711
 
 
 def test_from_nothing_to_readings(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from brokers import LOOPBACK, RunningBroker, fields
 from limpet.brokers.broker import EmbeddedBroker
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
+from limpet.identity.provisioning import Setup
 from limpet.operating.send import parse_params
 from limpet.operating.where import SetupInfo
 from limpet.shared.firmware import commands
@@ -185,7 +186,7 @@ def test_without_an_action_they_are_listed(setup: Setup, tmp_path: Path) -> None
 
 def two_places(root: Path, port: int) -> Setup:
     """A set-up whose first device has its broker nowhere, and node-2 on `port` of loopback."""
-    made = Setup(root)
+    made = open_setup(root)
     made.device(fields("a-node") | {"port": 1})
     made.device(fields("node-2") | {"port": port})
     return made
@@ -214,7 +215,7 @@ def test_broker_of_the_named_device(setup: Setup, tmp_path: Path) -> None:
 
 def test_running_broker_is_for_those_who_look_there(setup: Setup, tmp_path: Path) -> None:
     """The port of `limpet run`'s broker on loopback is not asked for at another address."""
-    made = Setup(tmp_path)
+    made = open_setup(tmp_path)
     made.device(fields("node-1") | {"broker": "192.0.2.10"})
     made.device(fields("node-2"))
     with EmbeddedBroker(tmp_path) as running:

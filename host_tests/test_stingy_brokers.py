@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from brokers import Mosquitto
 from limpet.brokers import broker_rules, mosquitto_config
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
 
 

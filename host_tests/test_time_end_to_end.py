@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from brokers import RunningBroker, base
 from esp32_layer import build
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from mqtt_client import Client
 from nodes import TIMEOUT_S, Node, StartNode, at, readings, value, wait_for_readings
 from ntp_server import NtpServer

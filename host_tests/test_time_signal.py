@@ -10,7 +10,7 @@ import pytest
 from brokers import Embedded, RunningBroker, base
 from limpet.brokers import broker_rules, time_signal
 from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
 from mqtt_client import Client
 from nodes import TIMEOUT_S, StartNode, value, wait_for_readings

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from brokers import Embedded, base
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from limpet.shared.paths import CAPTURES
 from limpet.shared.problem import Problem
 from limpet.trial import checks, command, measures, probes, report, stage

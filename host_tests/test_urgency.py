@@ -7,7 +7,7 @@ import json
 import threading
 from pathlib import Path
 
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from nodes import IN_ORDER, TIMEOUT_S, Node
 from patched import patient
 from scripted_broker import Packet, ScriptedBroker, publish

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from brokers import KIND, RunningBroker, base, fields
+from limpet.brokers.setup import open_setup
 from limpet.identity.authority import load
 from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
-from limpet.identity.provision import Setup
 from limpet.shared import payloads
 from mqtt_client import Client
 from scripted_device import ScriptedDevice
@@ -343,7 +343,7 @@ def test_interrupted_by_a_terminal(broker: RunningBroker) -> None:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Layout:
     """A set-up of its own: neither knows the broker's CA, nor does the broker know this one's."""
-    other = Setup(tmp_path / "other")
+    other = open_setup(tmp_path / "other")
     other.device(fields("node-1"))
     return other.layout
 

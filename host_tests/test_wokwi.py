@@ -16,9 +16,10 @@ from typing import Any
 import micropython_images
 import pytest
 from limpet.boards import board_facts, image
-from limpet.identity import device_folder, provision
+from limpet.identity import device_config, device_folder
 from limpet.identity.authority import covers, load_certificate
 from limpet.identity.layout import Layout
+from limpet.shared import private
 from limpet.shared.problem import Problem
 from limpet.simulator import wokwi
 from littlefs import LittleFS
@@ -122,7 +123,7 @@ def test_second_time_changes_the_broker_and_keeps_the_key(simulate: Wokwi) -> No
     layout = simulate(broker="test.mosquitto.org", allow_public_broker=True)
     folder = layout.device("wokwi-esp32")
     path = folder / "config.json"
-    provision.private.write(path, provision.encoded(config(layout) | {"interval_s": 5}))
+    private.write(path, device_config.encoded(config(layout) | {"interval_s": 5}))
     key = (folder / "key.der").read_bytes()
     simulate(broker="broker.example", port=8884)
     said = config(layout)
@@ -171,7 +172,7 @@ def test_device_of_another_network_is_left_alone(simulate: Wokwi, differs: dict[
     """A device that was made for a Board is not sent to Wokwi by accident."""
     layout = simulate(device="node-7")
     path = layout.device("node-7") / "config.json"
-    path.write_bytes(provision.encoded(config(layout, "node-7") | differs))
+    path.write_bytes(device_config.encoded(config(layout, "node-7") | differs))
     before = path.read_bytes()
     with pytest.raises(Problem, match="node-7 was made for another network than Wokwi-GUEST"):
         simulate(device="node-7", broker="broker.example")

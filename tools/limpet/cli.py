@@ -24,7 +24,7 @@ COMMANDS = {
     "brokers": ("broker",),
     "boards": ("image", "flash"),
     "deploying": ("deploy", "console"),
-    "identity": ("provision",),
+    "fleet": ("provision",),
     "simulator": ("wokwi",),
     "": ("bench",),
 }

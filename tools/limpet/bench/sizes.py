@@ -15,7 +15,7 @@ from typing import NamedTuple
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.tree import SCRIPTS, Tree
 from limpet.bench.world import Mosquitto, World
-from limpet.identity.provision import Setup
+from limpet.brokers.setup import open_setup
 from limpet.node_host.groups import sources
 
 # What a node loads besides, here alone.
@@ -43,7 +43,7 @@ def measure(tree: Tree | None = None, flash: Path | None = None) -> tuple[list[M
     tree = tree or Tree()
     if flash is None:
         with tempfile.TemporaryDirectory() as scratch:
-            setup = Setup(Path(scratch) / "dev")
+            setup = open_setup(Path(scratch) / "dev")
             return measure(tree, World(setup, Mosquitto(setup), Path(scratch)).flash(8883))
     how = {"form": "bytecode", "arch": "i386", "heap": "1m"}
     said = tree.run("bench_join", flash, {}, **how)

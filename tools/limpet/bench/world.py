@@ -21,7 +21,9 @@ from typing import Any, Protocol
 
 from limpet.brokers import mosquitto_config
 from limpet.brokers.mosquitto import mosquitto
-from limpet.identity.provision import Setup, encoded
+from limpet.brokers.setup import open_setup
+from limpet.identity.device_config import encoded
+from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
@@ -166,7 +168,7 @@ def world() -> Iterator[World]:
     """A set-up of its own with its broker, gone with all its keys when the block ends."""
     parent = private.folder(BUILD / "bench")
     with tempfile.TemporaryDirectory(prefix="world-", dir=parent) as scratch:
-        setup = Setup(Path(scratch) / "dev")
+        setup = open_setup(Path(scratch) / "dev")
         broker = Mosquitto(setup)
         made = World(setup, broker, Path(scratch))
         made.flash(1)  # the first device: what may be said below its organisation is then known

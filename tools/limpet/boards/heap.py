@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from limpet.identity.provision import Setup
+from limpet.identity.provisioning import Setup
 from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir
@@ -51,7 +51,7 @@ def joined() -> tuple[list[str], int]:
 
 def provisioned(folder: Path) -> Path:
     """Return a device's folder, made below `folder`."""
-    setup = Setup(folder / "dev")
+    setup = Setup(folder / "dev", followers=())  # no broker reads it
     names = {"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}
     setup.device({"device_id": "node-1", "broker": "127.0.0.1", **names})
     return setup.layout.device("node-1")

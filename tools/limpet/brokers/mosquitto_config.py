@@ -12,6 +12,7 @@ import pwd
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from limpet.brokers import broker_rules
 from limpet.identity import operators
@@ -96,11 +97,18 @@ def refresh(layout: Layout) -> bool:
     return True
 
 
-def where(brokers: Iterable[str]) -> str:
-    """Return the address on which a broker is found by all who look for it at one of `brokers`; ''
-    for all addresses: a name may mean another one here than where the device asks.
+def where(configs: Iterable[Any], port: int) -> str:
+    """Return the address on which a broker on `port`, and on the next one for logins, is found by
+    all devices whose checked config looks for it there; '' for all addresses: a name may mean
+    another one here than where the device asks.
     """
-    (one, *more) = set(brokers)
+    logins = (port, login_port(port))
+    found = {
+        each.broker
+        for each in configs
+        if each.port == port or (each.username is not None and each.port in logins)
+    }
+    (one, *more) = found
     return one if not more and (config.is_loopback(one) or _is_address(one)) else ""
 
 

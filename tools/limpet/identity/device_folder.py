@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from limpet.identity.provision import encoded
+from limpet.identity.device_config import encoded
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
 

@@ -18,8 +18,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.brokers.setup import open_setup
+from limpet.identity.device_config import encoded
 from limpet.identity.layout import Layout, running_port
-from limpet.identity.provision import FIRST_DEVICE, Setup, encoded
+from limpet.identity.provisioning import FIRST_DEVICE
 from limpet.node_host import debian
 from limpet.node_host.node import NodeProcess
 from limpet.operating.inbox import Inbox
@@ -55,7 +57,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _provisioned(directory: Path, device: str) -> Layout:
-    setup = Setup(directory)
+    setup = open_setup(directory)
     setup.device(
         {
             "device_id": device,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from limpet.shared.problem import Problem
 
+PASSWORD_VARIABLE = "LIMPET_PASSWORD"  # noqa: S105 - the variable's name, not what is in it
+WIFI_VARIABLE = "WIFI_PASSWORD"
 _UTF8 = "Set the terminal and the locale to UTF-8, or write it into a file in UTF-8."
 
 

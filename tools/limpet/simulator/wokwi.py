@@ -15,7 +15,8 @@ from cyclopts import Parameter
 
 from limpet.boards.board_facts import BoardFacts, constants, facts
 from limpet.boards.image import LISTING, MICROPYTHON, image
-from limpet.identity.provision import Setup, check, encoded
+from limpet.brokers.setup import open_setup
+from limpet.identity.device_config import check, encoded
 from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
@@ -113,7 +114,7 @@ def _device(out: Path, name: str, fields: dict[str, Any]) -> Path:
     everything = {"device_id": name} | place | fields | {"wifi_ssid": SSID}
     try:
         check(everything)
-        setup = Setup(out, [fields["broker"]])
+        setup = open_setup(out, [fields["broker"]])
         folder = setup.layout.device(name)
         if not setup.device(everything):
             _change(folder, fields)

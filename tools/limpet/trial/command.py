@@ -16,10 +16,12 @@ from cyclopts import CycloptsError, Parameter
 from limpet.boards.board_facts import facts
 from limpet.boards.port import find_port
 from limpet.brokers.broker import EmbeddedBroker
+from limpet.brokers.setup import open_setup
 from limpet.deploying.deploy import WATCH_S, put
-from limpet.identity.provision import WIFI_VARIABLE, Setup, check, encoded
+from limpet.identity.device_config import check, encoded
+from limpet.identity.provisioning import Setup
 from limpet.shared import private
-from limpet.shared.asked import secret
+from limpet.shared.asked import WIFI_VARIABLE, secret
 from limpet.shared.firmware import errors, version
 from limpet.shared.numbers import Seconds, Times
 from limpet.shared.paths import BUILD
@@ -172,7 +174,7 @@ def _checked(stage: Stage, console: Console, since: int) -> Iterator[Outcome]:
 
 def _setup(directory: Path, broker_host: str) -> Setup:
     try:
-        return Setup(directory, [broker_host])
+        return open_setup(directory, [broker_host])
     except ValueError:
         raise Problem(f"{broker_host} is no host name or address.", "Give BROKER_HOST.") from None
 

@@ -1,0 +1,46 @@
+"""What `limpet provision` says of what it did: what is there, what is new, what the device lacks.
+
+It will NOT show a secret.
+"""
+
+import contextlib
+from pathlib import Path
+
+from cryptography import x509
+
+from limpet.identity import authority, operators
+from limpet.identity.provisioning import Setup
+from limpet.shared.firmware import config, errors
+
+
+def certificates(setup: Setup, device: str, known: bool, renewed: bool) -> None:
+    """Say who has which certificate, and until when. known: the device was there before; renewed:
+    it got a new one nevertheless.
+    """
+    layout = setup.layout
+    folder = layout.device(device)
+    server = authority.load_certificate(layout.server_certificate)
+    _line("CA", setup.authority.certificate, layout.ca)
+    _line("broker", server, layout.broker)
+    operator = layout.operators / f"{operators.FIRST}.crt"
+    _line("operators", authority.load_certificate(operator), layout.operators)
+    _line(device, authority.load_certificate(folder / "cert.der"), folder)
+    if setup.server_renewed:
+        print(f"broker: new certificate for {', '.join(authority.names(server))}")
+    if known and not renewed:
+        print(f"{device}: was there already, key and certificate stay; --renew makes them anew")
+    elif known:
+        print(f"{device}: new key and certificate")
+
+
+def _line(name: str, certificate: x509.Certificate, where: Path) -> None:
+    expires = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+    print(f"{name:<12} {authority.key_type(certificate)}, expires {expires}  {where}")
+
+
+def without_wifi(setup: Setup, device: str) -> None:
+    """Say what a device lacks that may be meant for a Board with Wi-Fi."""
+    with contextlib.suppress(errors.ConfigError):
+        found = setup.config(device)
+        if found.wifi_ssid is None and not config.is_loopback(found.broker):
+            print(f"{device}: has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME")
