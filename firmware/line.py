@@ -9,32 +9,32 @@ WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash 
 
 
 def join(handover, crashes):
-    """Make the node. Returns the function that runs it until asked to leave, and that returns
-    which reset that asks for: hard (bool), or None. Without a config to run by: None.
-    """
+    """Make the node. Returns the function that runs it; without a config to run by: None."""
     import board
     from backoff import Backoff
     from device import boots, flash, identity
-    from node import causes, errors, pairs, settings, topics, version
-    from node.alerts import Alerts
-    from node.controls import Controls
-    from node.health import Health
-    from node.ladder import Ladder
-    from node.link import Link
-    from node.log import logger
-    from node.outbox import Messages
-    from node.router import Router
-    from node.status import Status
-    from node.supervisor import Supervisor
+    from node.config import settings
+    from node.readings.outbox import Messages
+    from node.reporting.alerts import Alerts
+    from node.reporting.health import Health
+    from node.reporting.status import Status
+    from node.session import causes
+    from node.session.link import Link
+    from node.session.router import Router
+    from node.shared import errors, pairs, reading, topics, version
+    from node.shared.log import logger
+    from node.system.controls import Controls
+    from node.system.ladder import Ladder
+    from node.system.supervisor import Supervisor
     from umqtt_tls import MQTTClient
 
     def sampling():
         """The sampler, Live and Backlog; or what stands in their place."""
         if crashes.safe:
-            from node.safe import resting
+            from node.readings.safe import resting
 
             return resting(cfg.interval_s)
-        from node import backlog, outbox, reading, sampler, telemetry
+        from node.readings import backlog, outbox, sampler, telemetry
         from recordlog import RecordLog
         from ring import Ring
 
@@ -52,7 +52,7 @@ def join(handover, crashes):
         return sampler.Sampler(read, boot, ms, on_reading, alerts.failed, unix), live, stored
 
     clock, unix, net = board.clock, board.clock.unix, board.network
-    log = logger(clock.now)
+    log, files = logger(clock.now), (flash.read, flash.replace)
     try:
         cfg = settings.load(CONFIG, net.cause is not None)
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
@@ -69,7 +69,6 @@ def join(handover, crashes):
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
-    files = flash.read, flash.replace
     kept = [pairs.Pairs(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, version.VERSION, cause, clock.now, ladder.said)
@@ -93,6 +92,7 @@ def join(handover, crashes):
     turned = (link, board.interruptible(link.wait), beside, watched, watchdog, asked)
 
     def run():
+        """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""
         reason = supervisor.run(*turned)
         log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
         return ladder.leave(reason, supervisor.last_bug)

@@ -2,8 +2,8 @@
 
 from collections import namedtuple
 
-from node.backlog import Backlog
-from node.handover import Handover
+from node.readings.backlog import Backlog
+from node.shared.handover import Handover
 
 Limits = namedtuple("Limits", "backlog_rate payload_max")
 

@@ -1,10 +1,10 @@
-"""Cases of node/alerts.py: what is said when it begins and when it is over, and how often."""
+"""Cases of alerts.py: what is said when it begins and when it is over, and how often."""
 
 import json
 
-from node.alerts import Alerts
-from node.pairs import Pairs
-from node.status import Status
+from node.reporting.alerts import Alerts
+from node.reporting.status import Status
+from node.shared.pairs import Pairs
 from rig import Flash
 
 T0 = 1780000000

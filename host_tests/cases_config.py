@@ -1,9 +1,9 @@
-"""Cases of node/config.py: what is refused, by which field and which rule."""
+"""Cases of node/config/config.py: what is refused, by which field and which rule."""
 
 import json
 
-from node import config
-from node.errors import ConfigError
+from node.config import config
+from node.shared.errors import ConfigError
 from rig import changed
 
 NEEDED = {

@@ -1,8 +1,8 @@
-"""Cases of node/controls.py: what Commands do to the node, and when that is over."""
+"""Cases of node/system/controls.py: what Commands do to the node, and when that is over."""
 
 import io
 
-from node.controls import Controls
+from node.system.controls import Controls
 
 
 class Clock:

@@ -1,8 +1,8 @@
-"""Cases of node/health.py: what a node says of itself, and when."""
+"""Cases of node/reporting/health.py: what a node says of itself, and when."""
 
 import json
 
-from node.health import Health
+from node.reporting.health import Health
 
 MINUTE = 60_000
 

@@ -3,9 +3,9 @@
 import json
 
 from backoff import Backoff
-from node.crashes import DEATHS, Crashes
-from node.handover import Handover, seal, unseal
-from node.ladder import Ladder
+from node.shared.handover import Handover, seal, unseal
+from node.system.crashes import DEATHS, Crashes
+from node.system.ladder import Ladder
 from rig import Flash
 
 MINUTE = 60_000

@@ -7,10 +7,10 @@ import json
 
 import micropython_names  # noqa: F401 - before what is written for MicroPython
 from backlogs import backlog, fresh_handover
-from node.backlog import Backlog
-from node.outbox import Live, Messages
-from node.reading import SIZE, Reading, pack_into
-from node.telemetry import Telemetry
+from node.readings.backlog import Backlog
+from node.readings.outbox import Live, Messages
+from node.readings.telemetry import Telemetry
+from node.shared.reading import SIZE, Reading, pack_into
 from ring import Ring
 
 BOOT = 7
@@ -427,7 +427,7 @@ def case_what_is_acknowledged_is_synced() -> None:
 
 
 class Store:
-    """Stands for node/pairs.py."""
+    """Stands for node/shared/pairs.py."""
 
     def __init__(self, held: tuple = ()) -> None:
         self.saves: list = []

@@ -12,12 +12,12 @@ from device.boots import next_boot
 from device.console import store
 from device.flash import access, read, replace
 from flashes import ROOT, cut_everywhere, fresh
-from node import config, settings
 from node.commands.memory import ENTRIES, Memory
-from node.outbox import Live, Messages
-from node.pairs import Pairs
-from node.reading import SIZE, Reading
-from node.telemetry import Telemetry
+from node.config import config, settings
+from node.readings.outbox import Live, Messages
+from node.readings.telemetry import Telemetry
+from node.shared.pairs import Pairs
+from node.shared.reading import SIZE, Reading
 from recordlog import RecordLog
 from refusals import insist, refuse_everywhere
 from rig import changed

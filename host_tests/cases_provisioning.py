@@ -1,4 +1,4 @@
-"""Cases of node/provisioning.py and node/intake.py: a console, a network and a flash that are none.
+"""Cases of provisioning.py and intake.py: a console, a network and a flash that are none.
 
 The network is stricter than the real one: it is joined once at a time, stepped while it is joined
 and at no other time, and left in the end.
@@ -10,9 +10,9 @@ from binascii import b2a_base64, crc32
 import improv
 import micropython_names  # noqa: F401 - before what is written for MicroPython
 from fuzz import Random
-from node import config, intake
-from node.errors import ConfigError
-from node.provisioning import Provisioning
+from node.config import config, intake
+from node.config.provisioning import Provisioning
+from node.shared.errors import ConfigError
 
 SECRETS = ("hunter2-hunter2", "beach-and-shells")
 DEVICE = ("Limpet", "1.2.3", "esp32", "a board")

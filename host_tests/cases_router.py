@@ -1,4 +1,4 @@
-"""Cases of node/router.py: Command in, exactly one Response out."""
+"""Cases of node/session/router.py: Command in, exactly one Response out."""
 
 import json
 import sys
@@ -6,9 +6,9 @@ import sys
 from node.commands import TABLE
 from node.commands.answers import OPEN_MAX, OPEN_TIMEOUT_MS
 from node.commands.memory import ENTRIES, IDS
-from node.errors import CommandError
-from node.loan import let_go
-from node.reading import Reading
+from node.shared.errors import CommandError
+from node.shared.loan import let_go
+from node.shared.reading import Reading
 from rig import BASE, HOME, NOW_S, TOPIC, Rig
 
 VALID = (
@@ -510,7 +510,7 @@ def case_no_memory_for_what_answers() -> None:
             raise MemoryError
 
     with _Modules():
-        let_go("node.commands", "node.shortage")
+        let_go("node.commands", "node.session.shortage")
         sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
         response = rig.raw(b'{"id":"a","action":"reboot"}')
         assert (response["status"], response["code"]) == ("failed", "memory")
@@ -532,7 +532,7 @@ def case_no_memory_for_what_answers() -> None:
         assert rig.router.dropped == {"memory": 9}
         assert rig.lines == ["dropped reason=memory"] * 9
         assert rig.bugs == []
-        assert "node.shortage" not in sys.modules
+        assert "node.session.shortage" not in sys.modules
         assert rig.send("a", "reboot")["status"] == "executed"
 
 
@@ -669,7 +669,7 @@ class _Modules:
         self._kept = {name: sys.modules[name] for name in list(sys.modules)}
 
     def __exit__(self, *_: object) -> None:
-        let_go("node.commands", "node.strictjson", "node.levels")
+        let_go("node.commands", "node.shared.strictjson", "node.shared.levels")
         for name, module in self._kept.items():
             sys.modules[name] = module
 
@@ -690,7 +690,7 @@ def case_idle_lets_go() -> None:
         assert _loaded()
         rig.router.step(61_000)
         assert not _loaded()
-        assert "node.strictjson" not in sys.modules
+        assert "node.shared.strictjson" not in sys.modules
         assert rig.send("good", "reboot")["status"] == "executed"
         assert rig.send("bad", "reboot")["code"] == "unknown-action"
         assert rig.node.did == ["reboot"]

@@ -2,9 +2,9 @@
 
 import json
 
-from node.alerts import Alerts
-from node.pairs import Pairs
-from node.status import Status
+from node.reporting.alerts import Alerts
+from node.reporting.status import Status
+from node.shared.pairs import Pairs
 from rig import BASE, Flash
 
 NAME = "a-name-of-20-letters"

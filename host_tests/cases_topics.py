@@ -1,6 +1,6 @@
-"""Cases of node/topics.py and node/levels.py; a Response's topic is in cases_router.py."""
+"""Cases of topics.py and levels.py; a Response's topic is in cases_router.py."""
 
-from node import levels, topics
+from node.shared import levels, topics
 
 
 def case_base() -> None:

@@ -141,7 +141,7 @@ class Improv:
 
 
 class FirstBoot:
-    """node/provisioning.py and node/intake.py: the console of a node without a config."""
+    """provisioning.py and intake.py: the console of a node without a config."""
 
     heap, per_byte, kept = 24576, 24, 2048
     size_max = 7000
@@ -318,7 +318,7 @@ class Command:
     )
 
     def __init__(self) -> None:
-        from node.router import Router
+        from node.session.router import Router
 
         self._bugs: list = []
         self._responses = 0
@@ -392,7 +392,7 @@ class Command:
 
 
 class Status:
-    """node/status.py, which reads what anybody may have written on the node's own topic."""
+    """status.py, which reads what anybody may have written on the node's own topic."""
 
     heap, per_byte, kept = 1024, 4, 2048
     size_max = 1500
@@ -406,7 +406,7 @@ class Status:
     tokens = JSON_TOKENS + b'"boot":7 "session":0 online offline'.split()
 
     def __init__(self) -> None:
-        from node.status import Status as Source
+        from node.reporting.status import Status as Source
 
         self._source = Source(BASE, 7, "0.1.0", "hard", lambda: 0)
         self._source.up(0, None)
@@ -425,7 +425,7 @@ class Status:
 
 
 class Config:
-    """node/config.py: a file that a person has written."""
+    """node/config/config.py: a file that a person has written."""
 
     heap, per_byte, kept = 12288, 8, 2048
     size_max = 4200
@@ -443,8 +443,8 @@ class Config:
     )
 
     def __init__(self) -> None:
-        from node import config, settings
-        from node.errors import ConfigError
+        from node.config import config, settings
+        from node.shared.errors import ConfigError
 
         self._config = config
         self._settings = settings
@@ -577,7 +577,7 @@ class Frames:
 
 
 class Json:
-    """node/strictjson.py alone, against CPython's json told to be as strict."""
+    """node/shared/strictjson.py alone, against CPython's json told to be as strict."""
 
     heap, per_byte, kept = 1024, 4, 2048
     size_max = 1100
@@ -585,7 +585,7 @@ class Json:
     tokens = JSON_TOKENS
 
     def __init__(self) -> None:
-        from node.strictjson import Shape
+        from node.shared.strictjson import Shape
 
         self._shape = Shape
 

@@ -37,7 +37,7 @@ def patient(folder: Path, speed: float, *patches: tuple[str, str, str]) -> Path:
     return patched(
         folder,
         ("line.py", "MQTTClient(", f"MQTTClient(answer_ms={ms}, "),
-        ("node/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({ms})"),
+        ("node/reporting/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({ms})"),
         *patches,
     )
 

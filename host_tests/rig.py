@@ -7,8 +7,8 @@ has not exactly its members fails at once; so does a second one to the same mess
 import io
 import json
 
-from node import settings
-from node.router import Router
+from node.config import settings
+from node.session.router import Router
 
 BASE = "limpet/home/desk/climate/node-1"
 TOPIC = BASE + "/commands"

@@ -1,4 +1,4 @@
-"""node/alerts.py, case by case under both Pythons, and in a whole node with a sensor that fails."""
+"""alerts.py, case by case under both Pythons, and in a whole node with a sensor that fails."""
 
 from __future__ import annotations
 

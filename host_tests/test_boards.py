@@ -366,7 +366,7 @@ def test_laptop_sensor_is_silent_when_asked_too_soon() -> None:
         WAIT
         + """
 import board
-from node.errors import SensorError
+from node.shared.errors import SensorError
 sensor = board.sensor()
 for at in (1000, 2000, 3500, 5600):
     wait(at)
@@ -385,7 +385,7 @@ def test_laptop_sensor_needs_its_second_after_power_up(cause: str, said: str) ->
     """A freshly powered sensor is silent in its first second; a reset takes no power from it."""
     script = """
 import board
-from node.errors import SensorError
+from node.shared.errors import SensorError
 try:
     print(board.sensor().read())
 except SensorError as error:

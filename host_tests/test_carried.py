@@ -24,7 +24,7 @@ from test_link import BASE, COMMANDS, PLAIN, STATUS, TELEMETRY, echoing, seqs, s
 
 STORED = 250
 STORE = f"""
-from node.reading import SIZE, Reading, pack_into
+from node.shared.reading import SIZE, Reading, pack_into
 from recordlog import RecordLog
 log = RecordLog("readings", SIZE, 1000)
 record = bytearray(SIZE)
@@ -232,7 +232,7 @@ def test_way_that_is_mended_costs_no_reading(setup: Setup, tmp_path: Path) -> No
 def test_blame_that_cannot_be_loaded_is_no_bug(node: StartNode, tmp_path: Path) -> None:
     """Flash that cannot be read just then: the connection ends as it would, and nothing is held."""
     spoilt = patched(
-        tmp_path / "firmware", ("node/blame.py", "_CUT = const(2)", "raise OSError(5)")
+        tmp_path / "firmware", ("node/session/blame.py", "_CUT = const(2)", "raise OSError(5)")
     )
     with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
         running = node(broker, speed=100, config=PLAIN | {"interval_s": 10}, firmware=spoilt)

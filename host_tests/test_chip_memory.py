@@ -130,7 +130,7 @@ def test_laptop_has_nothing_to_grow() -> None:
 
 LINK = """
 import json
-from node.link import Link
+from node.session.link import Link
 
 class Client:
     clean_session, window, state, handshake_took_ms = False, 8, "down", 1

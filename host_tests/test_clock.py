@@ -16,7 +16,7 @@ from upy import run
 # Stands in for the module `time`, wrapping where the ESP32's ticks do. The chip's epoch is 2000.
 CHIP = """
 from device.clock import Clock
-from node.version import EARLIEST
+from node.shared.version import EARLIEST
 
 PERIOD = 1 << 30
 FROM_2000 = 946684800
@@ -521,9 +521,9 @@ def test_readings_from_before_the_time_was_known_are_stamped_afterwards(days: in
     each Reading's time is right, whenever it is sent, and the schedule never moved.
     """
     script = f"""
-from node.reading import SIZE, pack_into
-from node.sampler import Sampler
-from node.telemetry import Telemetry
+from node.shared.reading import SIZE, pack_into
+from node.readings.sampler import Sampler
+from node.readings.telemetry import Telemetry
 
 taken = []
 clock = new(wait_s={days} * 86400)
@@ -777,8 +777,8 @@ def test_time_that_stays_away_is_given_up_and_said(tmp_path: Path) -> None:
     earlier boots do, and `no-time` is raised, until a server answers.
     """
     script = """
-from node.reading import SIZE, Reading, pack_into
-from node.telemetry import Telemetry
+from node.shared.reading import SIZE, Reading, pack_into
+from node.readings.telemetry import Telemetry
 
 net.answers = net.online = False
 clock = alarmed(new(online=lambda: net.online, wait_s=900))

@@ -1,4 +1,4 @@
-"""node/config, under both Pythons."""
+"""node/config/config, under both Pythons."""
 
 from __future__ import annotations
 

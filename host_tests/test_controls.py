@@ -1,4 +1,4 @@
-"""node/controls.py, case by case, under both Pythons."""
+"""node/system/controls.py, case by case, under both Pythons."""
 
 from __future__ import annotations
 

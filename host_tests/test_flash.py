@@ -187,7 +187,7 @@ def test_identity_is_three_der_files_or_a_refusal() -> None:
     """Certificate, key and CA come as bytes; a missing one and a PEM are refused by field."""
     script = """
 from device.identity import load
-from node.errors import ConfigError
+from node.shared.errors import ConfigError
 fresh()
 replace("/f/c", b"\\x30\\x82cert")
 replace("/f/p", b"-----BEGIN")

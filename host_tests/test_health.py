@@ -1,4 +1,4 @@
-"""node/health.py, case by case, under both Pythons."""
+"""node/reporting/health.py, case by case, under both Pythons."""
 
 from __future__ import annotations
 

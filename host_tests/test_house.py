@@ -31,6 +31,8 @@ STAGES = {
     *("status", "health", "alerts", "supervisor", "controls"),
     *("ladder", "crashes"),
 }
+# What a group of firmware/node takes from another one: file, group.
+ACROSS = {("session/router.py", "commands"), ("system/controls.py", "config")}
 
 
 @cache
@@ -111,12 +113,23 @@ def test_stages_do_not_know_each_other() -> None:
     for path in inside:
         router = path.name == "router.py" or path.parent.name == "commands"
         for line, name in imports(path):
-            parts = [*name.split("."), ""]
-            known = parts[1] in STAGES or (parts[1] == "commands" and not router)
+            parts = [*name.split("."), "", ""]
+            known = parts[2] in STAGES or (parts[1] == "commands" and not router)
             if parts[0] == "node" and known:
                 found.append(f"{path.relative_to(REPO)}:{line}: {name}")
     assert not found
     assert {path.stem for path in inside} >= STAGES, "STAGES names what is not there"
+
+
+def test_groups_know_themselves_and_what_is_shared() -> None:
+    """A folder of firmware/node imports nothing but itself and node/shared, as ACROSS excepts."""
+    found = {
+        (path.relative_to(FIRMWARE / "node").as_posix(), name.split(".")[1])
+        for path in sources(FIRMWARE / "node")
+        for _, name in imports(path)
+        if name.split(".")[0] == "node" and name.split(".")[1] not in ("shared", path.parent.name)
+    }
+    assert found == ACROSS
 
 
 def test_lib_knows_no_product() -> None:

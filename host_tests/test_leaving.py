@@ -80,7 +80,8 @@ def test_ctrl_c_with_readings_in_flight(node: StartNode, times: int) -> None:
 def test_leaving_without_the_code_for_it(node: StartNode, tmp_path: Path) -> None:
     """Flash that cannot be read just then costs the goodbye, and no Reading."""
     spoilt = patched(
-        tmp_path / "firmware", ("node/leaving.py", "_DRAIN_MS = const(5000)", "raise OSError(5)")
+        tmp_path / "firmware",
+        ("node/session/leaving.py", "_DRAIN_MS = const(5000)", "raise OSError(5)"),
     )
     with ScriptedBroker(echoing(unacknowledged)) as broker:
         running = node(broker, speed=4, config=LATE, firmware=spoilt)

@@ -578,8 +578,8 @@ def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) ->
         # As above: thrown out within 5 s. The alert comes with the next connection.
         soon = patched(
             tmp_path / "firmware",
-            ("node/causes.py", "RIVAL: 300000", "RIVAL: 5000"),
-            ("node/link.py", "_FIGHT_MS = const(900000)", "_FIGHT_MS = const(20000)"),
+            ("node/session/causes.py", "RIVAL: 300000", "RIVAL: 5000"),
+            ("node/session/link.py", "_FIGHT_MS = const(900000)", "_FIGHT_MS = const(20000)"),
         )
         running = node(broker, speed=5, config=FAST, firmware=soon)
         running.until("link down cause=client-id-taken")
@@ -595,7 +595,7 @@ def test_thrown_out_by_disconnect_is_a_rival(node: StartNode, tmp_path: Path) ->
 
 
 SHORT_OF_HEAP = """
-from node.link import Link
+from node.session.link import Link
 
 class Client:
     clean_session, window, state, handshake_took_ms, answer_ms = False, 8, "up", 1, 20000
@@ -651,7 +651,7 @@ def test_reading_without_heap_for_its_line_is_delivered(node: StartNode, tmp_pat
     """The Outbox has it before the log does."""
     starved = patched(
         tmp_path / "firmware",
-        ("node/reading.py", "values = (reading.seq,", "values = (reading.seq or no_heap(),"),
+        ("node/shared/reading.py", "values = (reading.seq,", "values = (reading.seq or no_heap(),"),
     )
     with ScriptedBroker(echoing()) as broker:
         node(broker, speed=20, config=FAST, firmware=starved)

@@ -29,13 +29,17 @@ print(json.dumps([[name, sha256(data).hexdigest()] for name, data in files.items
 
 @pytest.mark.parametrize("name", names())
 def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
-    """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once."""
+    """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once, and
+    without the groups of node/.
+    """
     files = code_files(facts(name))
     wanted = {"board.mpy", "files.json"}
     for folder in (FIRMWARE, LIB):
         for path in folder.rglob("*.py"):
             if path.name not in ("boot.py", "main.py"):
-                wanted.add(path.relative_to(folder).with_suffix(".mpy").as_posix())
+                file = path.relative_to(folder).with_suffix(".mpy")
+                grouped = FIRMWARE / "node" in path.parent.parents and file.parts[1] != "commands"
+                wanted.add(f"node/{file.name}" if grouped else file.as_posix())
     assert set(files) == wanted
     assert list(files) == [*sorted(wanted - {"files.json"}), "files.json"]
     assert name.encode() in files["board.mpy"]

@@ -25,7 +25,7 @@ def test_pairs_go_to_flash_and_back_in_pieces() -> None:
     said = in_islands("""
 from device import flash
 from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
-from node.pairs import Pairs
+from node.shared.pairs import Pairs
 saved = [("limpet/home/desk/climate/node-1/commands/response", bytes(1000)) for _ in range(6)]
 pairs = Pairs("responses", flash.read, flash.replace)
 ids = [chr(65 + n) * 64 for n in range(ENTRIES)]
@@ -49,7 +49,7 @@ def test_interval_is_kept_in_pieces() -> None:
     said = in_islands("""
 import json
 from device import flash
-from node import settings
+from node.config import settings
 values = {"interval_s": 10, "ntp_servers": ["n" * 253] * 3, "broker": "b" * 253, "ca": "c" * 250}
 flash.replace("config.json", settings.encoded(values))
 held = cut_up()

@@ -1,4 +1,4 @@
-"""node/provisioning.py, case by case, under both Pythons, and with the Wi-Fi of a chip."""
+"""node/config/provisioning.py, case by case, under both Pythons, and with the Wi-Fi of a chip."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ SCRIPT = """
 import errno, os
 from device import boots, flash
 from flashes import ROOT, fresh
-from node.pairs import Pairs
+from node.shared.pairs import Pairs
 from recordlog import RecordLog
 
 fresh(blocks=512)

@@ -1,4 +1,4 @@
-"""node/router, under both Pythons."""
+"""node/session/router, under both Pythons."""
 
 from __future__ import annotations
 

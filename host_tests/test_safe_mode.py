@@ -27,13 +27,17 @@ def nobody() -> Nobody:
 # Each crashes a boot at once: while it is imported, while main joins the parts, or in a step.
 CRASHES = {
     "import": (
-        "node/sampler.py",
-        "\nfrom node.errors",
-        "\nimport no_such_module\nfrom node.errors",
+        "node/readings/sampler.py",
+        "\nfrom node.shared.errors",
+        "\nimport no_such_module\nfrom node.shared.errors",
     ),
-    "start": ("node/sampler.py", "        self._read = read\n", "        self._read = red\n"),
+    "start": (
+        "node/readings/sampler.py",
+        "        self._read = read\n",
+        "        self._read = red\n",
+    ),
     "bugs": (
-        "node/sampler.py",
+        "node/readings/sampler.py",
         "        if not self._wait(now):",
         "        if not self._weit(now):",
     ),
@@ -92,10 +96,10 @@ def test_safe_mode_after_three_crashes(
 def test_good_run_clears_the_count(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """Two crashes, then 120 s of life: the next two crashes do not lead to safe mode either."""
     twice = (
-        "node/sampler.py",
-        "\nfrom node.errors",
+        "node/readings/sampler.py",
+        "\nfrom node.shared.errors",
         "\nimport os\nfor each in ('crash-1', 'crash-2'):\n    if each in os.listdir():\n"
-        "        os.remove(each)\n        import no_such_module\nfrom node.errors",
+        "        os.remove(each)\n        import no_such_module\nfrom node.shared.errors",
     )
     firmware = patched(tmp_path / "firmware", twice)
     crashes = {"crash-1": b"", "crash-2": b""}
@@ -119,7 +123,7 @@ def test_hour_of_safe_mode_is_enough(node: StartNode, tmp_path: Path, nobody: No
 
 def test_crash_in_safe_mode_pauses(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """What safe mode needs as well crashes it as well: then the node starts once a minute."""
-    crash = ("node/causes.py", 'RIVAL = "rival"\n', "RIVAL = for_ever\n")
+    crash = ("node/session/causes.py", 'RIVAL = "rival"\n', "RIVAL = for_ever\n")
     pause = ("device/guard.py", "time.sleep(_PAUSE_S)", 'print("pause", _PAUSE_S)')
     running = node(nobody, firmware=patched(tmp_path / "firmware", crash, pause))
     running.until(lambda _: len(running.said("pause 60")) >= 2)
@@ -131,19 +135,19 @@ def test_crash_in_safe_mode_pauses(node: StartNode, tmp_path: Path, nobody: Nobo
 def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path: Path) -> None:
     """TLS that never gets its memory is a soft reset; the birth says what for, backoff goes on."""
     starved = (
-        "node/link.py",
+        "node/session/link.py",
         "        wait = client.step(now)\n",
         "        wait = client.step(now)\n"
         "        if client.state == 'securing':\n"
         "            client.abort()\n"
         "            client.on_down('memory')\n",
     )
-    sooner = ("node/ladder.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
+    sooner = ("node/system/ladder.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
     firmware = patched(tmp_path / "firmware", starved, sooner)
     operator = broker.operator()
     running = node(broker, speed=20, firmware=firmware)
     running.until("cause=memory")
-    mended(firmware, "node/link.py")
+    mended(firmware, "node/session/link.py")
     birth = wait_for_status(operator, lambda said: said.get("why") == "memory").json()
     assert birth["reset"] == "soft"
     kept = json.loads((running.root / "rtc.memory").read_bytes()[4:])
@@ -154,11 +158,11 @@ def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path:
 def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody) -> None:
     """An exception that quotes a password, over several lines, leaves none of it on flash."""
     leaks = (
-        "node/sampler.py",
+        "node/readings/sampler.py",
         "        self._read = read\n",
         "        raise ValueError('%s\\n  File \"%s\", line 1' % (SECRET, SECRET))\n",
     )
-    secret = ("node/sampler.py", "\n\n\nclass", f"\nSECRET = {PASSWORD!r}\n\n\nclass")
+    secret = ("node/readings/sampler.py", "\n\n\nclass", f"\nSECRET = {PASSWORD!r}\n\n\nclass")
     firmware = patched(tmp_path / "firmware", secret, leaks)
     running = node(nobody, firmware=firmware)
     nth_boot(running, 2)
@@ -173,7 +177,7 @@ def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody)
 def test_text_of_any_exception_is_bounded_and_plain() -> None:
     """Neither payloads nor keys of a dict nor a recursion's thousand frames are kept."""
     script = """
-from node.obituary import told
+from node.system.obituary import told
 def deep():
     deep()
 def fails(do):

@@ -1,4 +1,4 @@
-"""node/sampler.py: pace, schedule and what a failure does, over simulated time."""
+"""node/readings/sampler.py: pace, schedule and what a failure does, over simulated time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from upy import run
 # A sensor that keeps the times it was asked and is told when to fail; a loop that steps the
 # sampler exactly when it wants to be called.
 DESK = """
-from node.errors import SensorError
-from node.sampler import Sampler
+from node.shared.errors import SensorError
+from node.readings.sampler import Sampler
 
 asked, readings, errors = [], [], []
 fail = {}
@@ -221,7 +221,7 @@ print(readings[0].ts, readings[0].up)
 def test_reading_survives_packing() -> None:
     """Every Reading comes back from its 20 bytes, extremes and a missing time included."""
     script = """
-from node.reading import SIZE, Reading, pack_into, unpack_from
+from node.shared.reading import SIZE, Reading, pack_into, unpack_from
 import struct
 store = bytearray(3 * SIZE)
 for reading in (
@@ -241,7 +241,10 @@ print(SIZE == struct.calcsize("<IIIIhH"))
 )
 def test_tenths_are_written_with_one_place(number: int, text: str) -> None:
     """Whole tenths become decimal text, the sign kept below one."""
-    assert run(f"from node.reading import tenths; print(tenths({number}).decode())") == text + "\n"
+    assert (
+        run(f"from node.shared.reading import tenths; print(tenths({number}).decode())")
+        == text + "\n"
+    )
 
 
 @pytest.mark.parametrize(("interval_s", "asks"), [(3600, 2), (10, 1)])
@@ -250,7 +253,7 @@ def test_dead_sensor_is_asked_at_its_interval(interval_s: int, asks: int) -> Non
     where the sensor's value would be old. Mended, it is read in the next slot; the alert is over.
     """
     script = f"""
-from node.alerts import Alerts
+from node.reporting.alerts import Alerts
 
 class Messages:
     said = []

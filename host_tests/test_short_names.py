@@ -111,7 +111,7 @@ def test_foreign_base_class_is_not_met() -> None:
     assert "_other_one" not in short
 
 
-@pytest.mark.parametrize("source", ["lib/umqtt_tls.py", "firmware/node/link.py"])
+@pytest.mark.parametrize("source", ["lib/umqtt_tls.py", "firmware/node/session/link.py"])
 def test_no_name_means_two_things(source: str) -> None:
     """In the node's own files no short name was there before, and no two became one."""
     names = names_in(FIRMWARE, LIB, HOST_BOARD, umqtt_dir())
@@ -149,7 +149,7 @@ def test_traceback_of_byte_code_becomes_readable() -> None:
     folders, _ = compiled(FIRMWARE, LIB)
     script = """
 import sys
-from node import pairs
+from node import pairs  # byte code has no groups
 try:
     pairs.Pairs("a", lambda path, how: how(None), None).load()  # None is no file
 except AttributeError as error:
@@ -157,7 +157,7 @@ except AttributeError as error:
 """
     said = run(script, path=[*folders])
     frames = [line for line in readable(said).splitlines() if 'File "pairs"' in line]
-    source = (FIRMWARE / "node/pairs.py").read_text()
+    source = (FIRMWARE / "node/shared/pairs.py").read_text()
     assert [frame.rpartition("in ")[2] for frame in frames] == ["load", "_taken_apart"], said
     assert "def _taken_apart(" in source
     assert readable('File "elsewhere", line 7, in _x') == 'File "elsewhere", line 7, in _x'

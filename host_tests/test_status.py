@@ -1,4 +1,4 @@
-"""node/alerts and node/status, under both Pythons; and over a reset of a whole node."""
+"""alerts and status, under both Pythons; and over a reset of a whole node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""node/supervisor.py: when the watchdog is fed, and weeks without a broker in simulated time.
+"""supervisor.py: when the watchdog is fed, and weeks without a broker in simulated time.
 
 The parts around the Link are the real ones; the clock, Wi-Fi and the socket are not.
 """
@@ -13,7 +13,7 @@ from limpet.node_host.umqtt import umqtt_dir
 from upy import run
 
 PARTS = """
-from node.supervisor import Supervisor
+from node.system.supervisor import Supervisor
 
 class Clock:
     at = 0
@@ -153,14 +153,14 @@ import json
 import umqtt_tls
 from backoff import Backoff
 from device.clock import Clock
-from node.crashes import Crashes
-from node.handover import Handover
-from node.ladder import Ladder
-from node.causes import FLOORS_MS
-from node.link import Link
-from node.sampler import Sampler
-from node.status import Status
-from node.supervisor import Supervisor
+from node.system.crashes import Crashes
+from node.shared.handover import Handover
+from node.system.ladder import Ladder
+from node.session.causes import FLOORS_MS
+from node.session.link import Link
+from node.readings.sampler import Sampler
+from node.reporting.status import Status
+from node.system.supervisor import Supervisor
 from transport import TransportError
 
 DAY = 86400000

@@ -1,4 +1,4 @@
-"""node/topics, under both Pythons."""
+"""node/shared/topics, under both Pythons."""
 
 from __future__ import annotations
 

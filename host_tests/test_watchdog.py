@@ -56,7 +56,7 @@ def test_stuck_node_is_reset(
 ) -> None:
     """Whichever part is stuck, and however: the watchdog resets the node, its birth says so."""
     part, old, new = STUCK[how]
-    file = f"node/{part}.py"
+    file = {"sampler": "node/readings/sampler.py", "link": "node/session/link.py"}[part]
     firmware = patched(tmp_path / "firmware", BITES, (file, old, new))
     operator = broker.operator()
     running = node(broker, speed=25, firmware=firmware, config={"interval_s": 2})

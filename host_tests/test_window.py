@@ -56,7 +56,7 @@ def test_batches_shrink_when_the_heap_is_short() -> None:
     """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
     script = """
 from backlogs import backlog
-from node.message import Message
+from node.shared.message import Message
 
 class Log:
     first, next, dropped = 0, 40, 0

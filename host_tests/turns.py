@@ -13,7 +13,7 @@ import os
 import laptop
 import umqtt_tls
 from board import network
-from node.reading import SIZE, Reading, pack_into
+from node.shared.reading import SIZE, Reading, pack_into
 from recordlog import RecordLog
 from transport import TransportError
 

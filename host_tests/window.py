@@ -17,13 +17,13 @@ import micropython_names  # noqa: F401 - before what is written for MicroPython
 from backlogs import backlog
 from backoff import Backoff
 from fuzz import Random, held
-from node.causes import FLOORS_MS
-from node.link import Link
-from node.outbox import Live, Messages
-from node.pairs import Pairs
-from node.reading import SIZE, Reading, unpack_from
-from node.status import Status
-from node.telemetry import Telemetry
+from node.readings.outbox import Live, Messages
+from node.readings.telemetry import Telemetry
+from node.reporting.status import Status
+from node.session.causes import FLOORS_MS
+from node.session.link import Link
+from node.shared.pairs import Pairs
+from node.shared.reading import SIZE, Reading, unpack_from
 from recordlog import RecordLog
 from ring import Ring
 from transport import TransportError

@@ -5,7 +5,7 @@ It will NOT ask anybody, but for the broker's opinion on an answer that nothing 
 """
 
 from micropython import const
-from node.version import EARLIEST
+from node.shared.version import EARLIEST
 
 _STEP_MS = const(60_000)  # more than any crystal is off after a month without a server
 _DAY_S = const(86_400)

@@ -12,7 +12,7 @@ import sys
 from binascii import crc32
 
 from micropython import const
-from node.version import EARLIEST
+from node.shared.version import EARLIEST
 
 from device import flash
 from device.flash import access, read, replace

@@ -31,8 +31,8 @@ node counts in `now`. Where Unix time comes from:
 import time
 
 from micropython import const
-from node.loan import let_go
-from node.version import EARLIEST
+from node.shared.loan import let_go
+from node.shared.version import EARLIEST
 
 _SILENT_MS = const(20_000)
 _DAY_MS = const(86_400_000)

@@ -11,8 +11,8 @@ import sys
 import time
 
 from micropython import const, kbd_intr
-from node.log import logger
-from node.version import VERSION
+from node.shared.log import logger
+from node.shared.version import VERSION
 
 from device.flash import access, replace
 
@@ -33,7 +33,7 @@ def provisioned(path, handover):
     (a laptop's closed stdin). KeyboardInterrupt.
     """
     import board
-    from node.provisioning import Provisioning
+    from node.config.provisioning import Provisioning
 
     def keep(text, files):
         store(path, text, files)

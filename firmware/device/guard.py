@@ -2,7 +2,7 @@
 nobody there to read it.
 
 It catches what nobody else has caught, from line.py's first import on, counts it (see
-node/crashes.py), and starts again. So it imports little, and what it imports must not fail.
+node/system/crashes.py), and starts again. So it imports little, and what it imports must not fail.
 
 What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog.
 """
@@ -12,9 +12,9 @@ import sys
 import time
 
 from micropython import const
-from node.crashes import Crashes
-from node.handover import Handover
-from node.loan import let_go
+from node.shared.handover import Handover
+from node.shared.loan import let_go
+from node.system.crashes import Crashes
 
 from device import flash, power
 
@@ -43,8 +43,8 @@ def joined(handover, crashes):
     del line.join
     boots.keep(node, handover)
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity", "device.mounting")
-    let_go("node.settings", "node.causes", "node.version", "tls_context", "recordlog_opening")
+    let_go("line", "device.boots", "device.identity", "device.mounting", "node.config.settings")
+    let_go("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
     return node
 
 

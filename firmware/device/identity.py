@@ -6,7 +6,7 @@ It will NOT look inside a certificate (TLS does, and names what is wrong), and i
 from collections import namedtuple
 
 from micropython import const
-from node.errors import ConfigError
+from node.shared.errors import ConfigError
 from tls_context import tls_context
 
 from device.flash import read

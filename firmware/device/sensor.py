@@ -5,7 +5,7 @@ It will NOT keep the sensor's pace: the sampler does.
 
 import machine
 from dht22 import DHT22, DHTError
-from node.errors import SensorError
+from node.shared.errors import SensorError
 
 
 class Sensor:

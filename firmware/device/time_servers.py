@@ -7,7 +7,7 @@ servers that wish not to be asked are forgotten with it; the next day both are a
 """
 
 from micropython import const
-from node.loan import let_go
+from node.shared.loan import let_go
 
 _NO_ROOM_MS = const(60_000)
 _AGAIN_MS = const(600_000)

@@ -3,7 +3,7 @@
 It will not find a Command by itself: what is not in this table is no Command.
 """
 
-from node.errors import CommandError
+from node.shared.errors import CommandError
 
 TABLE = ("ping", "get_status", "read_now", "set_interval", "identify", "reboot", "get_crash")
 # These change nothing: carrying one out twice does no harm, so it costs no write to flash.

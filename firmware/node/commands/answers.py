@@ -13,7 +13,7 @@ from node.commands import HARMLESS, TABLE, load
 from node.commands.memory import RESPONSE_MAX, Memory, found, keep
 from node.commands.parse import parse
 from node.commands.response import EXECUTED, EXPIRED, FAILED, REJECTED, executed, refused
-from node.errors import CommandError
+from node.shared.errors import CommandError
 
 OPEN_MAX = 4
 OPEN_TIMEOUT_MS = 10000
@@ -25,7 +25,7 @@ _NO_MEMORY = ("memory", "no memory for it now")
 
 
 class Answers:
-    """What node/router.py imports when a Command comes, and lets go of again; its arguments are
+    """What router.py imports when a Command comes, and lets go of again; its arguments are
     the router's.
 
     drop(reason): counts and logs a payload that gets no Response. refused: the ids and Responses of

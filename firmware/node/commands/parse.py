@@ -6,8 +6,8 @@ has one type. It will not look at the clock, the params' meaning or the memory.
 
 from collections import namedtuple
 
-from node import levels, topics
-from node.strictjson import DUPLICATE, NOT_JSON, TOO_COMPLEX, Shape
+from node.shared import levels, topics
+from node.shared.strictjson import DUPLICATE, NOT_JSON, TOO_COMPLEX, Shape
 
 SIZE_MAX = 1024
 STRUCTURAL_MAX = 64

@@ -1,7 +1,7 @@
 """set_interval: seconds between Readings, kept over a reset."""
 
-from node.errors import CommandError
-from node.reading import INTERVAL_S
+from node.shared.errors import CommandError
+from node.shared.reading import INTERVAL_S
 
 PARAMS = {"seconds": (INTERVAL_S[0], INTERVAL_S[1], None)}
 

@@ -12,6 +12,8 @@ if str(FIRMWARE) not in sys.path:
     # At the end: `node` is a common name, and nothing of the tools' own may be hidden by it.
     sys.path.append(str(FIRMWARE))
 
-from node import commands, config, errors, intake, topics, version
+from node import commands
+from node.config import config, intake
+from node.shared import errors, topics, version
 
 __all__ = ["commands", "config", "errors", "intake", "topics", "version"]

@@ -36,6 +36,8 @@ while True:
     pass
 """
 
+# What follows imports what lies on a Board: without the groups that the sources have.
+
 # As the node's Outbox does it, in a folder of its own: one Reading, one synced write.
 COMMIT = f"""
 import machine, os, time

@@ -2,8 +2,12 @@
 """Puts `count` Readings of an earlier boot on flash, as an outage leaves them."""
 
 from bench_common import say, settings
-from node import reading
 from recordlog import RecordLog
+
+try:
+    from node.shared import reading
+except ImportError:  # a version from before the groups
+    from node import reading
 
 log = RecordLog("readings", reading.SIZE, 20000)
 count, record = settings["count"], bytearray(reading.SIZE)

@@ -9,8 +9,13 @@ import gc
 import time
 
 import laptop
-from node import supervisor
-from node.reading import Reading
+
+try:
+    from node.shared.reading import Reading
+    from node.system import supervisor
+except ImportError:  # a version from before the groups
+    from node import supervisor
+    from node.reading import Reading
 
 gc.collect()
 _before = gc.mem_alloc()

@@ -13,9 +13,8 @@ returns whether the sensor counts as dead by now.
 """
 
 from micropython import const
-
-from node.errors import SensorError
-from node.reading import Reading
+from node.shared.errors import SensorError
+from node.shared.reading import Reading
 
 _PACE_MS = const(2000)
 _POWER_UP_MS = const(1000)

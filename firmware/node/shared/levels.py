@@ -4,7 +4,7 @@ config or a Command is checked, and both are let go of.
 It will not say where a topic is used.
 """
 
-from node.topics import RESPONSE
+from node.shared.topics import RESPONSE
 
 PART_MAX = 32
 # One level below commands/response, made up by whoever asks: a UUID in text has 36 characters.

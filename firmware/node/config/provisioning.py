@@ -14,9 +14,8 @@ out what it had to.
 
 import improv
 from micropython import const
-
-from node import intake
-from node.errors import ConfigError
+from node.config import intake
+from node.shared.errors import ConfigError
 
 # A packet takes 23 ms at 115,200 baud. What stops for longer, or is followed by Ctrl-C, is none.
 _PACKET_MS = const(500)

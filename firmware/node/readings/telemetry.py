@@ -4,9 +4,9 @@ What it will not do: round, average or leave anything out. Values are tenths fro
 wire; no float is made, and no str, which costs more than bytes do (see reading.py).
 """
 
-from node import topics
-from node.message import Message
-from node.reading import UNKNOWN, tenths, unpack_from
+from node.shared import topics
+from node.shared.message import Message
+from node.shared.reading import UNKNOWN, tenths, unpack_from
 
 
 class Telemetry:
@@ -33,7 +33,7 @@ class Telemetry:
         """(n, Message) of the first n of `count` packed Readings, see batches.py; None while the
         first one's time may still become known.
         """
-        from node import batches
+        from node.readings import batches
 
         return batches.batch_at(self, buffer, count, now)
 

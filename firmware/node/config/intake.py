@@ -14,10 +14,10 @@ the CA has signed the certificate, which the broker does, or that an RSA key is 
 from binascii import a2b_base64, b2a_base64, crc32
 from hashlib import sha256
 
-from node import config
-from node.errors import ConfigError
-from node.settings import encoded
-from node.strictjson import Shape
+from node.config import config
+from node.config.settings import encoded
+from node.shared.errors import ConfigError
+from node.shared.strictjson import Shape
 
 # Room for credentials with 2048-bit RSA keys, which are 4 KB of it; with P-256 it is 1.5 KB.
 LINE_MAX = 6144

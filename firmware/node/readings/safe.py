@@ -2,7 +2,7 @@
 nobody else need know.
 """
 
-from node.errors import CommandError
+from node.shared.errors import CommandError
 
 
 class Resting:

@@ -10,9 +10,8 @@ What it will not do: reset, or keep what an exception quotes (see obituary.py).
 """
 
 from micropython import const
-
-from node.handover import seal, unseal
-from node.version import VERSION
+from node.shared.handover import seal, unseal
+from node.shared.version import VERSION
 
 DEATHS = 3
 SAFE_MODE = "safe-mode"  # the reason with which an hour in safe mode ends
@@ -50,7 +49,7 @@ class Crashes:
     def crashed(self, error):
         """The node ends for an exception. Returns whether flash has taken that."""
         try:
-            from node.obituary import told  # on use: it is not, in a good life
+            from node.system.obituary import told  # on use: it is not, in a good life
 
             text = told(error)
         except MemoryError:  # that of which the node dies, or what it has left

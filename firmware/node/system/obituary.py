@@ -7,7 +7,7 @@ frames, the class and the words that MicroPython itself has chosen are not secre
 import io
 import sys
 
-from node.version import VERSION
+from node.shared.version import VERSION
 
 _LINE_MAX = 140
 _FRAMES_MAX = 12  # with two more lines this stays below 2 KB

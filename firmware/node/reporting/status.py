@@ -11,9 +11,8 @@ What it will not do: connect, or decide when to stop.
 """
 
 from micropython import const
-
-from node import topics
-from node.message import Message, encode
+from node.shared import topics
+from node.shared.message import Message, encode
 
 _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
 _ECHO_MS = const(10000)

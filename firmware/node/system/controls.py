@@ -5,8 +5,7 @@ Response is through.
 """
 
 from micropython import const
-
-from node.loan import let_go
+from node.shared.loan import let_go
 
 _BLINK_MS = const(250)
 
@@ -32,9 +31,9 @@ class Controls:
         """Take a Reading every `seconds` from now on, over resets too. OSError when flash does not
         take it.
         """
-        from node import settings
+        from node.config import settings
 
-        let_go("node.settings")  # when this returns
+        let_go("node.config.settings")  # when this returns
         settings.keep(seconds, *self._config)
         self.sampler.interval_ms = seconds * 1000
 

@@ -3,8 +3,8 @@
 What it will not do: keep or repeat. Health is QoS 0: the next one is better than the last.
 """
 
-from node import topics
-from node.message import Message, encode
+from node.shared import topics
+from node.shared.message import Message, encode
 
 
 class Health:

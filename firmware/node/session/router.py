@@ -7,12 +7,11 @@ It will not look into a payload, nor forget what is not on flash or still to be 
 import gc
 
 from micropython import const
-
-from node import topics
-from node.loan import let_go
+from node.shared import topics
+from node.shared.loan import let_go
 
 _IDLE_MS = const(60_000)
-_CODE = ("node.commands", "node.strictjson", "node.levels")
+_CODE = ("node.commands", "node.shared.strictjson", "node.shared.levels")
 
 
 class Router:
@@ -58,12 +57,12 @@ class Router:
             if self._answers is None:
                 let_go(*_CODE)  # what of it there was room for
                 try:
-                    from node.shortage import refuse
+                    from node.session.shortage import refuse
 
                     refuse(payload, topic + "/response", self._given[2])
                 except MemoryError:
                     pass
-                let_go("node.shortage")
+                let_go("node.session.shortage")
         except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
 

@@ -7,10 +7,10 @@ It will not fill in from elsewhere, guess, or keep what it does not know.
 
 from collections import namedtuple
 
-from node import levels
-from node.errors import ConfigError
-from node.reading import INTERVAL_S
-from node.strictjson import Shape
+from node.shared import levels
+from node.shared.errors import ConfigError
+from node.shared.reading import INTERVAL_S
+from node.shared.strictjson import Shape
 
 SIZE_MAX = 4096
 # The longest config has 34 members, one of them a list of four: 74 structural characters.

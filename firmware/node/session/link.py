@@ -10,8 +10,7 @@ What it will not do: encode, wait, reset anything, or give up.
 """
 
 from micropython import const
-
-from node.loan import let_go
+from node.shared.loan import let_go
 
 # See causes.py and status.py.
 _TAKEN = const("client-id-taken")
@@ -42,7 +41,7 @@ _ANSWER = const(2 * 1024)
 
 class Link:
     """Steps the client. `sources` in order of urgency; the first is the status (see
-    node/status.py).
+    node/reporting/status.py).
     """
 
     def __init__(self, client, board, sources, backoff, log, downs, alarm, ladder):
@@ -181,7 +180,7 @@ class Link:
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
         try:
-            from node.leaving import Leaving
+            from node.session.leaving import Leaving
 
             self._leaving = Leaving(self, self._client, now, reason)
         except Exception:  # noqa: BLE001 - no heap or no flash for it
@@ -243,7 +242,7 @@ class Link:
             self._down_since = now
         kind = "network"
         try:
-            from node.causes import judged
+            from node.session.causes import judged
 
             cause, kind = judged(
                 self._past,
@@ -256,7 +255,7 @@ class Link:
             )
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
-        let_go("node.causes")
+        let_go("node.session.causes")
         self._starved = 0
         if self._cause is None:
             self._cause = cause
@@ -288,12 +287,12 @@ class Link:
             if self._early > _MANY_EARLY:
                 why = cause
                 try:
-                    from node.blame import blamed
+                    from node.session.blame import blamed
 
                     why, self._suspect = blamed(cause, self._suspect, *held[0][1:])
                 except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
                     pass
-                let_go("node.blame")
+                let_go("node.session.blame")
                 if why != cause or not self._suspect:
                     # The session is given up: what it has in flight would have to come again as it
                     # was (MQTT 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).

@@ -4,7 +4,7 @@ go of with it: most of the time there is none.
 What it will not do: what telemetry.py will not do, either.
 """
 
-from node.reading import SIZE, UNKNOWN, tenths, unpack_from
+from node.shared.reading import SIZE, UNKNOWN, tenths, unpack_from
 
 
 def batch_at(telemetry, buffer, count, now):

@@ -6,9 +6,8 @@ time.
 """
 
 from micropython import const
-
-from node import topics
-from node.message import encode
+from node.shared import topics
+from node.shared.message import encode
 
 # Failed reads in a row; the retries of one bad moment are no reason to wake anybody.
 _SILENT_AFTER = const(5)
@@ -16,7 +15,7 @@ _SILENT_AFTER = const(5)
 
 class Alerts:
     """Puts alerts into `messages`, a Messages source with its own quota, and their names into
-    `status.raised`. store: what keeps the names over a reset (node/pairs.py).
+    `status.raised`. store: what keeps the names over a reset (node/shared/pairs.py).
     """
 
     def __init__(self, base, messages, unix, log, status, store):

@@ -16,9 +16,8 @@ may be sent again. Consumers drop duplicates by (boot, seq).
 """
 
 from micropython import const
-
-from node.message import Message
-from node.reading import SIZE, pack_into, taken_s
+from node.shared.message import Message
+from node.shared.reading import SIZE, pack_into, taken_s
 
 _MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
@@ -152,7 +151,7 @@ class Messages:
     """A source of ready-made Messages with a quota of its own: Responses, alerts. Keys count up
     from 1. When it is full, by number or by bytes, the oldest go, counted in `dropped`.
 
-    store: what keeps them over a reset (node/pairs.py).
+    store: what keeps them over a reset (node/shared/pairs.py).
     """
 
     def __init__(self, quota, store, commit_after_s):

@@ -6,19 +6,19 @@ of at once; so is this module, when the node is joined. It will not check anythi
 
 import json
 
-from node.loan import let_go
+from node.shared.loan import let_go
 
 
 def load(path, wifi):
     """The Config in the file at `path`; `wifi` is whether the Board has to be told its network.
     Raises ConfigError, and OSError of flash.
     """
-    from node import config
+    from node.config import config
 
     try:
         return config.load(path, wifi)
     finally:
-        let_go("node.config", "node.strictjson", "node.levels")
+        let_go("node.config.config", "node.shared.strictjson", "node.shared.levels")
 
 
 def keep(interval_s, path, read, replace):
