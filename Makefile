@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench lint lock setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench lint lock wheel setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ lint: venv ## Check style, format and types
 
 lock: ## Write requirements.lock again from pyproject.toml (needs the network)
 	@$(call quoted,PYTHON) tools/bootstrap.py lock
+
+wheel: venv ## Make the wheel and the source archive of limpet, in dist/
+	@.venv/bin/hatchling build -d dist
 
 setup: venv ## Set up all that run and test need, for a time without a network
 	@.venv/bin/limpet setup $(if $(filter mosquitto,$(value BROKER)),--mosquitto)

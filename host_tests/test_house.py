@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from limpet.cli import command_line
 from limpet.shared.paths import FIRMWARE, LIB, REPO
+from packaging.requirements import Requirement
 
 BOARDS = REPO / "boards"
 HARDWARE = {"machine", "network", "esp32", "time"}
@@ -251,13 +252,19 @@ def test_no_path_of_one_machine() -> None:
 
 
 def test_lock_holds_what_the_project_pins() -> None:
-    """Every dependency is pinned, and the lock has that version with its hash."""
+    """Every dependency has a range that says what it was tried with, every tool one version; the
+    lock has one version of each, with its hash, within that range.
+    """
     project = tomllib.loads((REPO / "pyproject.toml").read_text())
     lock = (REPO / "requirements.lock").read_text()
-    pins = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
-    for pin in [*pins, *project["build-system"]["requires"]]:
-        assert re.fullmatch(r"[a-z-]+==[\w.]+", pin)
-        assert f"{pin} \\\n    --hash=sha256:" in lock, f"{pin} is not in the lock: make lock"
+    pins = project["dependency-groups"]["dev"] + project["build-system"]["requires"]
+    assert all(re.fullmatch(r"[a-z-]+==[\w.]+", pin) for pin in pins)
+    ranges = project["project"]["dependencies"]
+    assert all(re.fullmatch(r"[a-z-]+>=[\w.]+(,<[\w.]+)?", each) for each in ranges)
+    for each in map(Requirement, [*pins, *ranges]):
+        found = re.search(rf"^{each.name}==(\S+) \\\n    --hash=sha256:", lock, re.MULTILINE)
+        assert found, f"{each.name} is not in the lock: make lock"
+        assert found[1] in each.specifier, f"the lock has {found[0]}: make lock"
 
 
 def test_every_make_target_is_shown() -> None:

@@ -295,6 +295,6 @@ if __name__ == "__main__":
     try:
         {"lock": relock, "clean": clean}.get("".join(sys.argv[1:]), make)()
     except KeyboardInterrupt:
-        sys.exit("\nlimpet: interrupted; call make again, it goes on where it stopped.")
+        sys.exit("\nlimpet: interrupted; start again, it goes on where it stopped.")
     except OSError as error:
         refuse(f"{error.filename or VENV}: {error.strerror}.", remedy(str(error)))

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limpet.shared.paths import REPO
+from limpet.shared.paths import BOARDS
 from limpet.shared.problem import Problem
 
-BOARDS = REPO / "boards"
 BLOCK = 4096  # of flash, erased as a whole
 
 # Where the ROM of each chip looks for the bootloader, with which MicroPython's image begins.

@@ -30,10 +30,10 @@ from limpet.identity.layout import Layout
 from limpet.node_host import interpreter
 from limpet.shared import private
 from limpet.shared.firmware import config, version
-from limpet.shared.paths import BUILD, DEV
+from limpet.shared.paths import DATA, DEV
 from limpet.shared.problem import Problem
 
-IMAGES = BUILD / "images"
+IMAGES = DATA / "images"
 FILES, MICROPYTHON, WHOLE = "vfs.bin", "micropython.bin", "flash.bin"
 WITHOUT_MICROPYTHON = 3  # the exit code; 1 is a Problem, 2 wrong usage
 LISTING, MANIFEST = "flasher_args.json", "manifest.json"

@@ -13,13 +13,13 @@ from pathlib import Path
 from limpet.boards.board_facts import BoardFacts
 from limpet.boards.micropython_image import opened
 from limpet.shared.installing import clean, install
-from limpet.shared.paths import BUILD, REPO, filled_once
+from limpet.shared.paths import BUILD, INSTALLED, SOURCES, filled_once
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 
 # The version that the byte code compiler has, and the node was tried with.
 VERSION = "1.29.0"
-LOCK = REPO / "tools" / "mpflash.lock"
+LOCK = SOURCES / ("mpflash.lock" if INSTALLED else "tools/mpflash.lock")
 TIMEOUT_S = 300  # mpflash itself waits for ever for a server that says nothing
 # MicroPython's names for what is on these boards.
 _NAMES = {"esp32": "ESP32_GENERIC", "esp32s3": "ESP32_GENERIC_S3", "esp32c3": "ESP32_GENERIC_C3"}

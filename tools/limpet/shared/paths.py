@@ -1,4 +1,6 @@
-"""Where things are in the repository, and how a folder below build/ is filled once and for all."""
+"""Where things are, in a clone and in an installed limpet, and how a folder that can be had again
+is filled once and for all.
+"""
 
 import errno
 import fcntl
@@ -11,19 +13,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from platformdirs import user_cache_path, user_data_path
+
 from limpet.shared.problem import Problem
 
-REPO = Path(__file__).resolve().parents[3]
-FIRMWARE = REPO / "firmware"
-LIB = REPO / "lib"
-HOST_BOARD = REPO / "boards" / "host"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# What pyproject.toml puts into the wheel; a clone has it at its root.
+_CARRIED = _PACKAGE / "sources"
+INSTALLED = _CARRIED.is_dir()
+# The folder of firmware/, lib/ and boards/, which nobody writes to.
+SOURCES = _CARRIED if INSTALLED else _PACKAGE.parents[1]
+# For the tests and the bench, which only a clone has.
+REPO = SOURCES
+FIRMWARE = SOURCES / "firmware"
+LIB = SOURCES / "lib"
+BOARDS = SOURCES / "boards"
+HOST_BOARD = BOARDS / "host"
 CAPTURES = HOST_BOARD / "captures"
-BUILD = REPO / "build"
-DEV = BUILD / "dev"
+# What can be fetched or made again, and what cannot: keys, and images that hold them. A clone has
+# both in one folder, of which `make clean` knows the parts.
+BUILD = user_cache_path("limpet", False) if INSTALLED else SOURCES / "build"
+DATA = user_data_path("limpet", False) if INSTALLED else SOURCES / "build"
+DEV = DATA / "dev"
 
 # Who waits longer than this for another process says so.
 TELL_S = 2.0
-INTERRUPTED = "limpet: interrupted; call make again, it goes on where it stopped."
+INTERRUPTED = "limpet: interrupted; start again, it goes on where it stopped."
 _REMEDIES = {
     errno.ENOSPC: "Make room and start again.",
     errno.EDQUOT: "Make room and start again.",

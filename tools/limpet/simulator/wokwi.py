@@ -20,13 +20,13 @@ from limpet.identity.device_config import check, encoded
 from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
-from limpet.shared.paths import BUILD, DEV, REPO
+from limpet.shared.paths import DATA, DEV, REPO
 from limpet.shared.problem import Problem
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi_files import toml_faults
 
 # Apart from those that `limpet flash` takes: a simulated device is not to land on a real board.
-IMAGES = BUILD / "wokwi"
+IMAGES = DATA / "wokwi"
 # Wokwi's access point: open, with a gateway to the internet.
 SSID = "Wokwi-GUEST"
 # The machine that runs Wokwi's private gateway, as seen from the simulator.

@@ -24,7 +24,7 @@ from limpet.shared import private
 from limpet.shared.asked import WIFI_VARIABLE, secret
 from limpet.shared.firmware import errors, version
 from limpet.shared.numbers import Seconds, Times
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import DATA
 from limpet.shared.problem import Problem
 from limpet.trial import checks, measures, probes, report
 from limpet.trial import compare as comparison
@@ -59,7 +59,7 @@ def trial(
     port: str | None = None,
     wifi_ssid: str | None = None,
     listen: str | None = None,
-    directory: Annotated[Path, Parameter(name="--dir")] = BUILD / "trial",
+    directory: Annotated[Path, Parameter(name="--dir")] = DATA / "trial",
     patience: Times = 1,
     look: Seconds = measures.LOOK_S,
     json: Path | None = None,
