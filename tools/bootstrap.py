@@ -24,7 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = REPO / "requirements.lock"
 PROJECT = REPO / "pyproject.toml"
 # What limpet/micropython_download.py installs, in an environment of its own.
-MPFLASH = REPO / "tools" / "mpflash.lock"
+MPFLASH = REPO / "tools" / "limpet" / "boards" / "mpflash.lock"
 BUILD = REPO / "build"
 # What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
 # whatever else a user had made there, with keys that boards out there have.
@@ -272,7 +272,7 @@ def clean() -> None:
 
 
 def relock() -> None:
-    """Write requirements.lock from pyproject.toml, and tools/mpflash.lock from the .in beside it,
+    """Write requirements.lock from pyproject.toml, and mpflash.lock from the .in beside it,
     for every platform and Python from 3.11 on.
     """
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
@@ -286,7 +286,7 @@ def relock() -> None:
     )
     uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
     run("Writing requirements.lock", *uv, "--group", "dev", PROJECT, "-o", LOCK)
-    run("Writing tools/mpflash.lock", *uv, MPFLASH.with_suffix(".in"), "-o", MPFLASH)
+    run("Writing mpflash.lock", *uv, MPFLASH.with_suffix(".in"), "-o", MPFLASH)
 
 
 if __name__ == "__main__":

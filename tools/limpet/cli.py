@@ -38,7 +38,9 @@ def command_line() -> App:
     from cyclopts import App
 
     app = App(
-        name="limpet", help="Sensor-node firmware that holds on: run it, watch it, command it."
+        name="limpet",
+        help="Sensor-node firmware that holds on: run it, watch it, command it.",
+        version=_version,
     )
     for package, names in COMMANDS.items():
         for name in names:
@@ -46,6 +48,13 @@ def command_line() -> App:
             app.command(f"{module}:{name}", name=name)
     app.command("limpet.trial.command:trial", name="test-board")
     return app
+
+
+def _version() -> str:
+    # The firmware's, which the wheel has as well: an editable install has that of its making.
+    from limpet.shared.firmware import version
+
+    return version.VERSION
 
 
 def main() -> None:

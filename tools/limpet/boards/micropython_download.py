@@ -1,7 +1,8 @@
-"""MicroPython's own image for a Board, found and downloaded by mpflash, and kept in build/.
+"""MicroPython's own image for a Board, found and downloaded by mpflash, and kept in the cache.
 
 mpflash brings 60 packages that nothing else needs, so it gets an environment of its own, made when
-it is first used from tools/mpflash.lock. It will NOT be run where the image is there already.
+it is first used from the mpflash.lock beside this file. It will NOT be run where the image is there
+already.
 """
 
 import os
@@ -13,13 +14,13 @@ from pathlib import Path
 from limpet.boards.board_facts import BoardFacts
 from limpet.boards.micropython_image import opened
 from limpet.shared.installing import clean, install
-from limpet.shared.paths import BUILD, INSTALLED, SOURCES, filled_once
+from limpet.shared.paths import BUILD, filled_once
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 
 # The version that the byte code compiler has, and the node was tried with.
 VERSION = "1.29.0"
-LOCK = SOURCES / ("mpflash.lock" if INSTALLED else "tools/mpflash.lock")
+LOCK = Path(__file__).with_name("mpflash.lock")
 TIMEOUT_S = 300  # mpflash itself waits for ever for a server that says nothing
 # MicroPython's names for what is on these boards.
 _NAMES = {"esp32": "ESP32_GENERIC", "esp32s3": "ESP32_GENERIC_S3", "esp32c3": "ESP32_GENERIC_C3"}
