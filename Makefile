@@ -67,10 +67,10 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
 	@PYTHONUTF8=1 FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \
-		-o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_fuzz.py host_tests/test_window.py
+		-o timeout=1800 -o faulthandler_timeout=1200 host_tests/unix/test_fuzz.py host_tests/unix/test_window.py
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
-	@PYTHONUTF8=1 DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/test_memory.py
+	@PYTHONUTF8=1 DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/systems/node/test_memory.py
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(call option,--against,AGAINST)

@@ -1,7 +1,7 @@
 """`make chaos`: faults of all kinds, drawn at random, against a node that publishes over TLS.
 
-The node, its broker and what is between them are in chaos_world.py, the faults in chaos_faults.py,
-the counting in chaos_books.py. A Reading counts as delivered when the broker has acknowledged it;
+In support/chaos/ are: in world.py the node, its broker and what is between them, in faults.py the
+faults, in books.py the counting. A Reading counts as delivered when the broker has acknowledged it;
 besides, an operator that subscribes has to see it.
 
 It will NOT prove anything about speed: two proxies and a broker share the machine with the node.
@@ -16,17 +16,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import brokers
-from brokers import Embedded, Mosquitto, RunningBroker, fields
-from chaos_faults import KINDS, LASTING, Fault, digest, draw
-from chaos_table import show
-from chaos_world import SPEED, World
 from limpet.brokers.setup import open_setup
 from limpet.shared import in_use
 from limpet.shared.paths import BUILD, REPO
-from packet_proxy import Word
 from rich.console import Console
 from rich.progress import Progress
+from support.brokers import running as brokers
+from support.brokers.running import Embedded, Mosquitto, RunningBroker, fields
+from support.chaos.faults import KINDS, LASTING, Fault, digest, draw
+from support.chaos.table import show
+from support.chaos.world import SPEED, World
+from support.proxies.packet_proxy import Word
 
 # Real seconds in which everything has to come right again: the longest wait of the node's own is 6
 # minutes (a rival with its id), 7 real seconds.

@@ -6,11 +6,12 @@ import gc
 import itertools
 
 import pytest
-import surroundings
-from brokers import broker, foreign, setup
+import support.micropython.names  # noqa: F401 - before what is written for MicroPython
 from limpet.shared import in_use
-from nodes import node
-from virtual_board import virtual_board
+from support import surroundings
+from support.brokers.running import broker, foreign, setup
+from support.nodes import node
+from support.virtual_board.board import virtual_board
 
 __all__ = ["broker", "foreign", "node", "setup", "virtual_board"]
 

@@ -23,6 +23,7 @@ from limpet.shared import in_use
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
 
+TESTS = REPO / "host_tests"
 # What needs no node: the pure cases, and modules alone, on the real littlefs and over real TLS.
 MODULES = (
     *("backoff", "client", "clock", "commands", "config", "controls", "dht22", "flash", "health"),
@@ -30,11 +31,11 @@ MODULES = (
     *("sampler", "sntp", "topics", "transport"),
 )
 # Asks the C library, so it needs `ffi` too.
-WITH_FFI = "host_tests/test_client.py::test_nagle_is_off_once_up_and_not_before"
-# Cases that the build for JavaScript cannot run: for want of littlefs, or of sockets.
-NOT_PURE = {"cases_power_cuts", "cases_recordlog", "cases_transport"}
+WITH_FFI = "host_tests/unix/test_client.py::test_nagle_is_off_once_up_and_not_before"
+# Cases that the build for JavaScript cannot run, for want of sockets.
+NOT_PURE = {"transport"}
 # There a file that is not there has the errno 44, as WASI numbers it, where every chip says 2.
-LEFT_OUT = {"cases_config": ["case_load"]}
+LEFT_OUT = {"config": ["case_load"]}
 CASES_S = 120  # far above what a module's cases take: only a hang meets it
 
 # Whole nodes, which need `ffi` for their watchdog and their resets.
@@ -84,10 +85,17 @@ def tested(release: str) -> Row:
         return Row(release, "", why=problem.cause)
 
 
+def of(name: str) -> list[Path]:
+    """The files `test_NAME.py`; at least one."""
+    found = sorted(TESTS.rglob(f"test_{name}.py"))
+    assert found, name
+    return found
+
+
 def run(release: str, part: str) -> Row:
     """Run the tests of a part, and count."""
     names = MODULES + (NODES if part == "nodes" else ())
-    files = [f"host_tests/test_{name}.py" for name in names]
+    files = [str(path) for name in names for path in of(name)]
     if part == "modules":
         files.append(f"--deselect={WITH_FFI}")
     began = time.monotonic()
@@ -116,10 +124,11 @@ def run_pure(release: str) -> Row:
     build = javascript.build(release)
     began = time.monotonic()
     passed = failed = skipped = 0
-    for path in sorted((REPO / "host_tests").glob("cases_*.py")):
+    for path in sorted((TESTS / "both" / "cases").glob("*.py")):
         if path.stem in NOT_PURE:
             continue
-        line = ["node", str(REPO / "host_tests" / "cases.mjs"), str(build), str(REPO), path.stem]
+        script = TESTS / "support" / "micropython" / "cases.mjs"
+        line = ["node", str(script), str(build), str(REPO), f"both.cases.{path.stem}"]
         code, said = ended([*line, *LEFT_OUT.get(path.stem, [])])
         found = re.search(r"^(\d+) passed (\d+) failed (\d+) skipped$", said, re.MULTILINE)
         counts = [int(number) for number in found.groups()] if found else [0, 0, 0]

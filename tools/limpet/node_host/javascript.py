@@ -1,5 +1,5 @@
 """MicroPython's builds for JavaScript, for releases of which there is no other for a PC: which
-version npm is asked for, and by which hash it is known. host_tests/cases.mjs runs cases under them.
+version npm is asked for, and by which hash it is known. The tests run cases under them.
 
 No node runs under them, and they are none of `MICROPYTHON=`: there are no sockets, no littlefs.
 """

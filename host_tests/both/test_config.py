@@ -1,0 +1,14 @@
+"""node/config/config, under both Pythons."""
+
+from __future__ import annotations
+
+import pytest
+from both.cases import config as cases
+from support.micropython.pythons import INTERPRETERS, names, run
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+@pytest.mark.parametrize("case", names(cases))
+def test_config(case: str, interpreter: str) -> None:
+    """Each case holds under both Pythons."""
+    run(cases, case, interpreter)

@@ -1,0 +1,14 @@
+"""The Outbox's parts, under both Pythons."""
+
+from __future__ import annotations
+
+import pytest
+from both.cases import outbox as cases
+from support.micropython.pythons import INTERPRETERS, names, run
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+@pytest.mark.parametrize("case", names(cases))
+def test_outbox(case: str, interpreter: str) -> None:
+    """Each case holds under both Pythons."""
+    run(cases, case, interpreter)

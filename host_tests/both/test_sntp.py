@@ -1,0 +1,14 @@
+"""lib/sntp.py, case by case, under both Pythons."""
+
+from __future__ import annotations
+
+import pytest
+from both.cases import sntp as cases
+from support.micropython import pythons
+
+
+@pytest.mark.parametrize("interpreter", pythons.INTERPRETERS)
+@pytest.mark.parametrize("case", pythons.names(cases))
+def test_sntp(case: str, interpreter: str) -> None:
+    """The case, whose own docstring says what holds, holds under this Python."""
+    pythons.run(cases, case, interpreter)

@@ -1,0 +1,14 @@
+"""lib/transport.py, case by case, under both Pythons."""
+
+from __future__ import annotations
+
+import pytest
+from both.cases import transport as cases
+from support.micropython import pythons
+
+
+@pytest.mark.parametrize("interpreter", pythons.INTERPRETERS)
+@pytest.mark.parametrize("case", pythons.names(cases))
+def test_transport(case: str, interpreter: str) -> None:
+    """The case, whose own docstring says what holds, holds under this Python."""
+    pythons.run(cases, case, interpreter)

@@ -1,0 +1,200 @@
+"""A proxy between node and broker that ends TLS on both sides, and does in words what a broker may.
+
+It knows packets: what is said to it happens to the next one that fits, once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from support.brokers.scripted_broker import Packet, connack, length, publish, suback
+from support.proxies.packet_relay import Act, Conversation, Ended, Relay, Word
+
+__all__ = ["PacketProxy", "Word"]
+
+# No packet begins like this: type 0 is forbidden (MQTT 3.1.1, table 2.1).
+GARBAGE = b"\0\xff\x80 limpets do not talk"
+# Longer than all that a broker says while the node waits for one PUBACK.
+_CLAIMED = 200_000
+
+
+class PacketProxy(Relay):
+    """A Relay that does as it is told. `with PacketProxy(broker) as proxy:` opens it."""
+
+    # -- words, each for the next packet that fits -------------------------------------------------
+
+    def drop_puback(self) -> Word:
+        """The node never hears of the next PUBACK."""
+        return self._arm(_down("PUBACK"), _drop)
+
+    def double_puback(self) -> Word:
+        """The next PUBACK comes twice."""
+
+        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+            talk.tell(raw + raw)
+            return False
+
+        return self._arm(_down("PUBACK"), act)
+
+    def delay_puback(self, seconds: float) -> Word:
+        """The next PUBACK comes so much later; what follows overtakes it."""
+
+        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+            self._loop.call_later(seconds / self._speed, talk.tell, raw)
+            return False
+
+        return self._arm(_down("PUBACK"), act)
+
+    def reorder_pubacks(self, count: int = 2, within_s: float = 8.0) -> Word:
+        """The next `count` PUBACKs of one connection come last first, or as many as there are
+        `within_s` after the first.
+        """
+        held: list[bytes] = []
+        word = Word(_down("PUBACK"), _drop)
+
+        def release(talk: Conversation) -> None:
+            self._disarm(word)
+            talk.tell(b"".join(reversed(held)))
+            held.clear()
+
+        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+            held.append(raw)
+            if len(held) < count:
+                self._words.insert(0, word)  # the next one as well
+            if len(held) == 1:
+                self._loop.call_later(within_s / self._speed, release, talk)
+            if len(held) == count:
+                release(talk)
+            return False
+
+        word.act = act
+        self._do(lambda: self._words.append(word))
+        return word
+
+    def stray_puback(self, packet_id: int = 65000) -> Word:
+        """Ahead of the next packet, a PUBACK for something that was never sent."""
+        return self._say_ahead(struct.pack(">BBH", 0x40, 2, packet_id))
+
+    def truncate_connack(self, size: int = 2) -> Word:
+        """Of the next CONNACK `size` bytes come, and then the end."""
+
+        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+            talk.tell(raw[:size])
+            raise Ended
+
+        return self._arm(_down("CONNACK"), act)
+
+    def refuse_connect(self, code: int) -> Word:
+        """The next CONNECT is answered with a return code, 1 to 5 (MQTT 3.1.1 section 3.2.2.3)."""
+        return self._arm(_up("CONNECT"), _answer(lambda packet: connack(code), ends=True))
+
+    def refuse_subscribe(self) -> Word:
+        """The next SUBSCRIBE is answered with 0x80, and the broker does not hear of it."""
+        return self._arm(_up("SUBSCRIBE"), _answer(lambda packet: suback(packet, 0x80)))
+
+    def close_on_subscribe(self) -> Word:
+        """The next SUBSCRIBE ends the connection."""
+        return self._arm(_up("SUBSCRIBE"), _answer(lambda packet: b"", ends=True))
+
+    def garbage(self, data: bytes = GARBAGE) -> Word:
+        """Ahead of the next packet comes what is none."""
+        return self._say_ahead(data)
+
+    def lie_about_length(self, claimed: int = _CLAIMED) -> Word:
+        """Ahead of the next packet begins a PUBLISH that claims the bytes of all that follows."""
+        return self._say_ahead(b"\x30" + length(claimed) + b"\0\x01x")
+
+    def publish_unasked(self, topic: str, payload: bytes, qos: int = 1) -> Word:
+        """Ahead of the next packet comes a PUBLISH on a topic that nobody has subscribed to."""
+        return self._say_ahead(publish(topic, payload, qos, 64999))
+
+    # -- words for all connections that there are --------------------------------------------------
+
+    def black_hole(self) -> None:
+        """What is or gets connected is lost for good: TLS lives, but no packet comes through."""
+
+        def everything() -> None:
+            self._swallows = True
+            for each in self._conversations:
+                each.lost = True
+
+        self._do(everything)
+
+    def limit(self, longest: int, closes: bool) -> None:
+        """A packet of the node's with more than `longest` bytes ends the connection, as at a broker
+        with a limit; or, with closes=False, is lost with all that follows, as where a way swallows
+        long segments.
+        """
+
+        def everything() -> None:
+            self._longest, self._closes = longest, closes
+
+        self._do(everything)
+
+    def close(self) -> None:
+        """Close every connection now, with TLS's own goodbye, at both ends."""
+
+        def everything() -> None:
+            for each in self._conversations:
+                each.close()
+
+        self._do(everything)
+
+    def let_through(self) -> None:
+        """New connections are passed on again, whatever they carry; what was swallowed stays
+        lost.
+        """
+
+        def everything() -> None:
+            self._swallows = False
+            self._longest = None
+
+        self._do(everything)
+
+    def restore(self) -> None:
+        """As `let_through`; and what was said and has not happened will not."""
+        self.let_through()
+        self._do(self._words.clear)
+
+    # -- how ---------------------------------------------------------------------------------------
+
+    def _arm(self, fits: Callable[[str, Packet], bool], act: Act) -> Word:
+        word = Word(fits, act)
+        self._do(lambda: self._words.append(word))
+        return word
+
+    def _disarm(self, word: Word) -> None:
+        if word in self._words:
+            self._words.remove(word)
+
+    def _say_ahead(self, data: bytes) -> Word:
+        """Once the node is let in: before, a CONNACK is all that it takes."""
+
+        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+            talk.tell(data)
+            return True
+
+        return self._arm(lambda way, packet: way == "down" and packet.name != "CONNACK", act)
+
+
+def _up(name: str) -> Callable[[str, Packet], bool]:
+    return lambda way, packet: way == "up" and packet.name == name
+
+
+def _down(name: str) -> Callable[[str, Packet], bool]:
+    return lambda way, packet: way == "down" and packet.name == name
+
+
+async def _drop(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+    return False
+
+
+def _answer(answer: Callable[[Packet], bytes], ends: bool = False) -> Act:
+    async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        talk.tell(answer(packet))
+        if ends:
+            raise Ended
+        return False
+
+    return act

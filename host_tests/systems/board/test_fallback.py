@@ -1,0 +1,195 @@
+"""A config that the node refuses, on the virtual board: ten minutes for who can mend it, and then
+what was good before. But for the last three tests line.py is a small one that knows few keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import code_files, flash_files
+from limpet.brokers.setup import open_setup
+from limpet.deploying.remote import Remote
+from limpet.identity.device_config import encoded
+from support.brokers.running import fields
+from support.virtual_board.board import VirtualBoard
+
+Make = Callable[..., VirtualBoard]
+
+# Takes a config whose keys it knows, says with which code it runs, and leaves the console.
+LINE = """
+import json
+def join(handover, crashes):
+    with open("config.json") as file:
+        config = json.load(file)
+    for name in config:
+        if name not in {known}:
+            print("refused", name)
+            handover.put("why", "config:" + name)
+            return None
+    print("runs", {version!r}, config["zone"], handover.take("why"))
+    return lambda: None
+"""
+# By which the virtual watchdog bites sooner: a fraction of a second for ten minutes.
+HASTE = 1000
+WAITS = "limpet: starts again in 10 minutes"
+
+
+def slot(name: str, version: str, *known: str) -> dict[str, bytes]:
+    """A slot with the real code, but for a line.py that knows these keys and `zone`."""
+    code = code_files(facts("esp32_devkit"))
+    del code["line.mpy"]
+    line = LINE.format(known=repr(("zone", *known)), version=version)
+    return {f"/{name}/{path}": data for path, data in code.items()} | {
+        f"/{name}/line.py": line.encode()
+    }
+
+
+def config(zone: str, **more: Any) -> bytes:
+    """A config."""
+    return json.dumps({"zone": zone} | more).encode()
+
+
+def starters() -> dict[str, bytes]:
+    """What is in the root of a board whose slot a is in use."""
+    whole = flash_files(facts("esp32_devkit"), None)
+    return {path: whole[path] for path in ("/boot.py", "/main.py", "/slot")}
+
+
+def test_new_code_that_refuses_its_config_is_left_for_the_old(virtual_board: Make) -> None:
+    """Both are new and neither has worked: after ten minutes the old code runs with the old config,
+    which tells why, and goes on to at the next boot.
+    """
+    files = starters() | slot("a", "one") | slot("b", "two") | {"/slot": b"b\n"}
+    files |= {"/config.json": config("old"), "/b/config.next": config("new", colour=1)}
+    board = virtual_board(files=files, haste=HASTE)
+    board.wait_for("refused colour")
+    board.wait_for(WAITS)
+    board.wait_for("MicroPython v")
+    board.wait_for("limpet: the config was refused, back to slot a")
+    board.wait_for("runs one old config:colour")
+    assert board.starts == ["power-on", "watchdog", "hard"]
+    since = len(board.lines)
+    board.power_cycle()
+    board.wait_for("runs one old None", since)
+
+
+def test_config_that_worked_comes_back(virtual_board: Make) -> None:
+    """The code has run with another config before: it does again."""
+    files = starters() | slot("a", "one", "colour") | slot("b", "two") | {"/slot": b"b\n"}
+    board = virtual_board(files=files | {"/config.json": config("first")}, haste=HASTE)
+    for zone in ("first", "second"):
+        board.power_cut()
+        board.put({"/config.json": config(zone)})
+        since = len(board.lines)
+        board.power_on()
+        board.wait_for(f"runs two {zone}", since)
+        board.wait_for("MicroPython v", since)
+    board.power_cut()
+    board.put({"/config.json": config("third", colour=1)})
+    since = len(board.lines)
+    board.power_on()
+    board.wait_for(WAITS, since)
+    board.wait_for("limpet: the config was refused, back to the one before", since)
+    again = board.lines.index(board.wait_for("runs two second config:colour", since))
+    board.wait_for("MicroPython v", again)
+    files = board.files()
+    assert files["/config.json"] == files["/b/config.last"] == config("second")
+
+
+@pytest.mark.parametrize("what", ["config", "code"])
+def test_what_was_mended_at_the_console_is_tried(virtual_board: Make, what: str) -> None:
+    """Who has put another config there, or other code, and then pulls the cable, is not undone."""
+    files = starters() | slot("a", "one") | slot("b", "two", "colour") | {"/config.json": b"{"}
+    files |= {"/a/config.last": config("last"), "/config.json": config("mended", colour=1)}
+    board = virtual_board(files=files, haste=200)  # three seconds
+    board.wait_for("refused colour")
+    with Remote(board.port) as remote:
+        if what == "config":
+            remote.write("/config.json", config("mended"), lambda _: None)
+        else:
+            remote.write("/slot", b"b\n", lambda _: None)
+    board.wait(lambda: "watchdog" in board.starts)
+    expected = "runs one mended" if what == "config" else "runs two mended"
+    board.wait_for(f"{expected} config:colour")
+
+
+def test_nothing_to_fall_back_to_is_tried_again(virtual_board: Make) -> None:
+    """There is no other slot, and no other config ever worked: every ten minutes, for ever."""
+    board = virtual_board(
+        files=starters() | slot("a", "one") | {"/config.json": config("x", colour=1)}, haste=HASTE
+    )
+    board.wait(lambda: board.starts[:3] == ["power-on", "watchdog", "watchdog"])
+    board.wait(lambda: sum(WAITS in line for line in board.lines) >= 3)
+    assert not any("back to" in line or "Traceback" in line for line in board.lines)
+
+
+def test_cut_anywhere_on_the_way_back_leaves_a_pair(tmp_path: Path) -> None:
+    """With the power cut at each operation of the flash between the refusal and what is good."""
+    files = starters() | slot("a", "one") | slot("b", "two", "size") | {"/slot": b"b\n"}
+    files |= {"/config.json": config("old"), "/b/config.next": config("new", colour=1)}
+    cut, cut_off = 0, True
+    while cut_off:
+        cut += 1
+        board = VirtualBoard(tmp_path / f"{cut}", files=files, haste=10 * HASTE)
+        with contextlib.closing(board):
+            board.power_on(cut)
+            cut_off = run_or_cut(board)
+            board.power_cut()
+            since = len(board.lines)
+            board.power_on()
+            assert board.wait_for("runs ", since).startswith("runs one old"), cut
+    assert cut > 10
+
+
+def run_or_cut(board: VirtualBoard) -> bool:
+    """Wait until some code has run. Returns whether the power went before."""
+    board.wait(lambda: not board.powered or any("runs " in line for line in board.lines))
+    return not board.powered
+
+
+def test_config_that_cannot_be_read_is_a_failure_of_flash(virtual_board: Make) -> None:
+    """It is no refusal and takes nothing back: the node starts again at once, and counts that."""
+    files = starters() | slot("a", "one") | {"/a/config.last": config("last")}
+    code = code_files(facts("esp32_devkit"))
+    files |= {f"/a/{path}": data for path, data in code.items()}
+    del files["/a/line.py"]
+    board = virtual_board(files=files | {"/config.json/x": b""}, haste=40)
+    board.wait(lambda: board.starts[:2] == ["power-on", "hard"])
+    said = "\n".join(board.lines)
+    assert "OSError" in said
+    assert "refused" not in said
+
+
+def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:
+    """The esp32_devkit's own code: named on the console, and in the log of the boot after."""
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
+    files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    good = files["/config.json"]
+    bad = encoded(json.loads(good) | {"colour": 1})
+    # The node's own watchdog bites as soon; by then it has said what is looked for.
+    board = virtual_board(files=files | {"/a/config.last": good, "/config.json": bad}, haste=HASTE)
+    board.wait_for("config refused field=colour rule=unknown key")
+    board.wait_for(WAITS)
+    line = board.wait_for(" node boot=")
+    assert "reset=watchdog" in line
+    assert line.endswith("why=config:colour")
+    board.power_cut()
+    assert board.files()["/config.json"] == good
+
+
+def test_board_with_wifi_has_to_be_told_its_network(tmp_path: Path, virtual_board: Make) -> None:
+    """A config without one is refused there, by field and rule; the laptop's Board takes it."""
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1"))
+    board = virtual_board(
+        files=flash_files(facts("esp32_devkit"), setup.layout.device("node-1")), haste=HASTE
+    )
+    board.wait_for("config refused field=wifi_ssid rule=must be given: the Board has Wi-Fi")
+    board.wait(lambda: "watchdog" in board.starts)

@@ -1,0 +1,73 @@
+"""How often flash is read between power and the node's first step. On a chip loading the code is
+most of what that time goes into.
+
+Counted on the real littlefs of the virtual board, whose node has all its code in a slot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import flash_files
+from limpet.identity.device_config import encoded
+from limpet.identity.provisioning import Setup
+from mpremote.transport_serial import SerialTransport
+from support.brokers.running import fields
+from support.virtual_board.board import VirtualBoard
+
+Make = Callable[..., VirtualBoard]
+BOOTS = 12  # the root's log is compacted every seventh
+
+
+def files(setup: Setup) -> dict[str, bytes]:
+    """A node's flash, for a broker without TLS that is not there."""
+    setup.device(fields("node-1"))
+    made = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    plain = dict.fromkeys(("ca", "cert", "key"))
+    wifi = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
+    config = json.loads(made["/config.json"]) | plain | wifi | {"interval_s": 3600}
+    return made | {"/config.json": encoded(config)}
+
+
+def test_reads_from_power_to_the_first_step(setup: Setup, virtual_board: Make) -> None:
+    """At most 36,000, however often it has booted; without the mount for loading, and with the
+    chip's own modules looked for on flash, it is 47,000 to 90,000.
+
+    Of a boot with 20,000 of them main.py costs 1,000, the guard's imports 4,800, room for the heap
+    1,100, line.py's imports 1,100, the boot's number 1,600, the sampler's and the log's code 6,900.
+    What the node rewrites lies in the root, whose log grows until littlefs compacts it, and each
+    look for a file reads that: so the seventh boot costs more than the first.
+    """
+    board = virtual_board(files=files(setup))
+    counts: list[int] = []
+    for _ in range(BOOTS):
+        board.wait_for(" wifi ", len(board.lines) if counts else 0)
+        board.power_cut()
+        counts.append(board.reads() - sum(counts))
+        board.power_on()
+    print(counts)
+    assert max(counts) <= 36_000
+
+
+def test_board_is_mounted_as_it_was_when_the_code_is_loaded(
+    setup: Setup, virtual_board: Make
+) -> None:
+    """Ctrl-C in the middle of loading: whoever is at the console reads and writes as ever, 128
+    bytes at a time.
+    """
+    made = files(setup)
+    del made["/a/line.mpy"]
+    line = b"print('loads')\nimport time\nwhile True:\n    time.sleep(1)\n"
+    board = virtual_board(files=made | {"/a/line.py": line, "/long": bytes(4000)})
+    board.wait_for("loads")
+    transport = SerialTransport(board.port, timeout=60)
+    try:
+        transport.enter_raw_repl(soft_reset=False)
+        transport.exec("file = open('/long', 'rb')")
+        before = board.reads()
+        transport.exec("file.read()")
+        assert board.reads() - before >= 4000 // 128
+    finally:
+        transport.close()

@@ -1,0 +1,102 @@
+"""What goes onto a node's file system: all of the node, byte code for any chip, always the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from limpet.boards import node_files
+from limpet.boards.board_facts import facts, names
+from limpet.boards.node_files import code_files, device_files, flash_files
+from limpet.brokers.setup import open_setup
+from limpet.shared.firmware import version
+from limpet.shared.paths import FIRMWARE, LIB, REPO
+from support.brokers.running import fields
+
+AGAIN = """
+import json, sys
+from hashlib import sha256
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import code_files
+files = code_files(facts(sys.argv[1]))
+print(json.dumps([[name, sha256(data).hexdigest()] for name, data in files.items()]))
+"""
+
+
+@pytest.mark.parametrize("name", names())
+def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
+    """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once, and
+    without the groups of node/.
+    """
+    files = code_files(facts(name))
+    wanted = {"board.mpy", "files.json"}
+    for folder in (FIRMWARE, LIB):
+        for path in folder.rglob("*.py"):
+            if path.name not in ("boot.py", "main.py"):
+                file = path.relative_to(folder).with_suffix(".mpy")
+                grouped = FIRMWARE / "node" in path.parent.parents and file.parts[1] != "commands"
+                wanted.add(f"node/{file.name}" if grouped else file.as_posix())
+    assert set(files) == wanted
+    assert list(files) == [*sorted(wanted - {"files.json"}), "files.json"]
+    assert name.encode() in files["board.mpy"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_byte_code_is_for_every_chip(name: str) -> None:
+    """No file holds machine code, so that one compilation will do for every chip, and each is of
+    version 6, which MicroPython 1.23 to 1.29 load; small integers have the 31 bits of the chip.
+    """
+    files = code_files(facts(name))
+    heads = {data[:4] for path, data in files.items() if path.endswith(".mpy")}
+    assert heads == {b"M\x06\x00\x1f"}
+
+
+def test_listing_names_every_file() -> None:
+    """files.json holds version, Board and the hash of every other file."""
+    files = code_files(facts("esp32_devkit"))
+    listing = json.loads(files.pop("files.json"))
+    assert listing == {
+        "version": version.VERSION,
+        "board": "esp32_devkit",
+        "files": {path: sha256(data).hexdigest() for path, data in files.items()},
+    }
+
+
+def test_the_same_each_time() -> None:
+    """Another process gets the same bytes in the same order."""
+    line = [sys.executable, "-c", AGAIN, "esp32_devkit"]
+    printed = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    here = code_files(facts("esp32_devkit"))
+    assert json.loads(printed) == [[path, sha256(data).hexdigest()] for path, data in here.items()]
+
+
+def test_compiled_anew_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept in build/ is what the compiler makes, and holds no path of this machine."""
+    kept = code_files(facts("esp32_devkit"))
+    monkeypatch.setattr("limpet.node_host.bytecode.BUILD", tmp_path)
+    fresh = code_files(facts("esp32_devkit"))
+    assert any(tmp_path.rglob("*.mpy"))
+    assert fresh == kept
+    assert not [path for path, data in fresh.items() if str(REPO).encode() in data]
+
+
+def test_flash_is_slot_and_device(tmp_path: Path) -> None:
+    """The whole file system: starters as source, the slot, and what the device has for itself."""
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1"))
+    folder = setup.layout.device("node-1")
+    board = facts("esp32s3_devkitc")
+    bare = flash_files(board, None)
+    assert bare["/slot"] == b"a\n"
+    for name in node_files.STARTERS:
+        assert bare[f"/{name}"] == (FIRMWARE / name).read_bytes()
+    slot = {f"/a/{path}": data for path, data in code_files(board).items()}
+    assert bare.items() >= slot.items()
+    assert len(bare) == len(slot) + 3
+    assert flash_files(board, folder) == bare | {
+        f"/{name}": data for name, data in device_files(folder).items()
+    }

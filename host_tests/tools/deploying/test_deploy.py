@@ -1,0 +1,676 @@
+"""`limpet deploy` against the virtual board, by mpremote's own code: what it copies and
+refuses, and what runs after it was cut off.
+
+But for one test the code is a small one that says which it is: how a whole node comes up is not
+what these are about.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from limpet.boards.board_facts import facts
+from limpet.boards.node_files import LISTING, flash_files
+from limpet.boards.port import open_port
+from limpet.brokers.setup import open_setup
+from limpet.deploying import deploy as deploying
+from limpet.deploying import remote
+from limpet.deploying.deploy import deploy
+from limpet.deploying.deployment import KEPT
+from limpet.identity.device_config import encoded
+from limpet.identity.layout import Layout
+from limpet.identity.provisioning import Setup
+from limpet.shared.paths import FIRMWARE
+from limpet.shared.problem import Problem
+from support.brokers.running import RunningBroker, base, fields
+from support.nodes import wait_for_readings
+from support.virtual_board.board import VirtualBoard
+
+Make = Callable[..., VirtualBoard]
+
+WIFI: dict[str, Any] = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
+STARTERS = {f"/{name}": (FIRMWARE / name).read_bytes() for name in ("boot.py", "main.py")}
+# With a watchdog, as on a node: Ctrl-C and a soft reset do not stop it.
+GUARD = """
+import json, machine, time
+from device import version
+def run():
+    with open("config.json") as file:
+        device = json.load(file)["device_id"]
+    print("0.001 node fw=%s device=%s" % (version.TEXT, device))
+    print("0.002 link up session=1")
+    watchdog = machine.WDT(timeout=120000)
+    while True:
+        time.sleep_ms(50)
+        watchdog.feed()
+"""
+
+
+def code(version: str, **more: str) -> dict[str, bytes]:
+    """A slot's files: a guard that says its version and that it is up, and something to copy."""
+    files = {
+        "device/__init__.py": b"",
+        "device/guard.py": GUARD.encode(),
+        "device/version.py": f"TEXT = {version!r}\n".encode(),
+        "node/much.bin": bytes(range(256)) * 20,
+        "line.py": b"pass\n" * 30,
+        **{f"{name.replace('__', '/')}.py": text.encode() for name, text in more.items()},
+    }
+    hashes = {name: sha256(data).hexdigest() for name, data in files.items()}
+    return files | {LISTING: json.dumps({"version": version, "files": hashes}).encode()}
+
+
+class Bench:
+    """A set-up with one device, and what deploying to a board gives."""
+
+    def __init__(
+        self, setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.setup = setup
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.put("one")
+        self.config(**WIFI)
+
+    def put(self, version: str, **more: str) -> None:
+        """Make `version` what is deployed from here on."""
+        files = code(version, **more)
+        self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
+
+    def code(self, files: dict[str, bytes]) -> None:
+        """Make these what is deployed from here on."""
+        self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
+        # Long enough for a busy machine to start the node and to be refused.
+        self._monkeypatch.setattr(deploying, "WATCH_S", 8.0)
+
+    def said(self) -> str:
+        """What it has said since."""
+        return self._capsys.readouterr().out
+
+    def config(self, **changes: Any) -> None:
+        """Change the device's config."""
+        path = self.setup.layout.device("node-1") / "config.json"
+        path.write_bytes(encoded(json.loads(path.read_bytes()) | changes))
+
+    def deploy(self, board: VirtualBoard, **how: Any) -> str:
+        """Deploy, and return what that said."""
+        self._capsys.readouterr()
+        where = how.pop("port", board.port)
+        deploy(how.pop("name", "esp32_devkit"), port=where, directory=self.setup.layout.root, **how)
+        return self._capsys.readouterr().out
+
+    def refused(self, board: VirtualBoard, **how: Any) -> str:
+        """Deploy in vain, and return the cause."""
+        with pytest.raises(Problem) as caught:
+            self.deploy(board, **how)
+        return caught.value.cause
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Bench:
+    """A set-up of its own: its config is changed."""
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1"))
+    return Bench(setup, monkeypatch, capsys)
+
+
+def running(board: VirtualBoard) -> str:
+    """Wait until something runs since the last start, and return its version."""
+
+    def told() -> str | None:
+        start = max(n for n, line in enumerate(board.lines) if line.startswith("rst:"))
+        return next((line for line in board.lines[start:] if " node fw=" in line), None)
+
+    board.wait(told)
+    return str(told()).partition("fw=")[2].split()[0]
+
+
+def restarted(board: VirtualBoard, starts: int, how: str = "hard") -> str:
+    """Wait until it has started anew, after `starts` starts, and return the version that runs."""
+    board.wait(lambda: how in board.starts[starts:])
+    # Its first line is not there yet: the one that `running` finds has to be of this start.
+    board.wait(lambda: sum(map(_is_reset, board.lines)) == _resets(board))
+    return running(board)
+
+
+def _is_reset(line: str) -> bool:
+    return line.startswith("rst:")
+
+
+def _resets(board: VirtualBoard) -> int:
+    return sum(start != "soft" for start in board.starts)
+
+
+def test_fresh_board_becomes_a_node_and_the_second_deploy_writes_nothing(
+    bench: Bench, virtual_board: Make
+) -> None:
+    """Code, config and keys go onto an empty flash; what is there already is not even touched."""
+    board = virtual_board(blocks=64)
+    said = bench.deploy(board)
+    assert "config   node-1, new" in said
+    assert "slot a" in said
+    assert "link up" in said
+    files = board.files()
+    assert files["/slot"] == b"a\n"
+    assert {name: files[f"/a/{name}"] for name in code("one")} == code("one")
+    config = json.loads(files["/config.json"])
+    for field in ("ca", "cert", "key"):
+        assert (
+            files[f"/{config[field]}"]
+            == (bench.setup.layout.device("node-1") / f"{field}.der").read_bytes()
+        )
+    assert sum(path.endswith(".der") for path in files) == 3
+    before = board.counters()
+    said = bench.deploy(board, port=board.url)
+    assert "nothing is new: nothing was copied" in said
+    assert "link up" in said
+    assert board.counters() == before
+
+
+def test_clock_is_set_to_utc(bench: Bench, virtual_board: Make) -> None:
+    """The board leaves 2000 for the time that it is, and keeps it over the reset."""
+    board = virtual_board(blocks=64)
+    bench.put("one", device__version="import time\nTEXT = str(time.gmtime()[0])\n")
+    said = bench.deploy(board)
+    year = said.partition("clock    ")[2][:4]
+    assert year > "2025"
+    assert running(board) == year
+
+
+def test_one_changed_file_is_the_only_one_sent(bench: Bench, virtual_board: Make) -> None:
+    """The other slot is filled from what is on the board; what is no longer wanted goes."""
+    board = virtual_board(blocks=64)
+    bench.put("one", gone="x = 1\n")
+    bench.deploy(board)
+    bench.put("two")
+    said = bench.deploy(board)
+    assert "2 files sent" in said  # and the list
+    assert "4 copied on the board, slot b" in said
+    assert running(board) == "two"
+    bench.put("three")
+    said = bench.deploy(board)
+    assert "2 files sent" in said
+    assert "copied" not in said.partition("slot a")[0]
+    assert "/a/gone.py" not in board.files()
+    assert running(board) == "three"
+
+
+def test_config_alone_takes_no_slot(bench: Bench, virtual_board: Make) -> None:
+    """A new key or config is sent and nothing else; the next deploy removes what it replaced."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    old = board.files()
+    bench.setup.renew("node-1")
+    bench.config(zone="attic")
+    assert "config   node-1, changed" in bench.deploy(board)
+    new = board.files()
+    assert json.loads(new["/config.json"])["zone"] == "attic"
+    assert new["/slot"] == b"a\n"
+    changed = {path for path in new if new[path] != old.get(path)}
+    assert sorted(path[1:5] for path in changed) == ["cert", "conf", "key-"]
+    bench.deploy(board)
+    assert sum(path.endswith(".der") for path in board.files()) == 3
+
+
+def test_config_goes_into_use_with_its_code(bench: Bench, virtual_board: Make) -> None:
+    """Both are new: one rename decides about both, and no config is left in the slot."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two")
+    bench.config(zone="attic")
+    bench.deploy(board)
+    files = board.files()
+    assert json.loads(files["/config.json"])["zone"] == "attic"
+    assert "/b/config.next" not in files
+
+
+def test_interval_that_a_command_has_set_is_kept(bench: Bench, virtual_board: Make) -> None:
+    """A config that differs in nothing else is left alone, and that is said."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    board.power_cut()
+    config = json.loads(board.files()["/config.json"]) | {"interval_s": 77}
+    board.put({"/config.json": json.dumps(config).encode()})
+    board.power_on()
+    assert "with the interval that was set by a Command" in bench.deploy(board)
+    assert json.loads(board.files()["/config.json"])["interval_s"] == 77
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "chip": ({"chip": "ESP32S3"}, {}, "This board has an ESP32S3, and esp32_devkit an ESP32."),
+    "kind": ({}, {"name": "esp32c3_devkitm"}, "has an ESP32, and esp32c3_devkitm an ESP32C3."),
+    "old": ({"release": "1.22.2"}, {}, "MicroPython 1.22.2 is too old: it takes 1.23 or later."),
+    "umqtt": ({"umqtt": False}, {}, "This MicroPython was built without umqtt."),
+    "device": (
+        {"files": {"/config.json": json.dumps(fields("node-7")).encode()}},
+        {},
+        "This board is node-7, not node-1.",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", REFUSALS)
+def test_wrong_board_is_left_as_it_is(bench: Bench, virtual_board: Make, which: str) -> None:
+    """Another chip or device, or a MicroPython that will not do: nothing is written."""
+    made, how, cause = REFUSALS[which]
+    board = virtual_board(blocks=64, **made)
+    before = board.counters()
+    assert cause in bench.refused(board, **how)
+    board.wait(lambda: board.starts[-1] == "hard")
+    assert board.counters()[1] <= before[1] + 2  # an empty flash is formatted at its first boot
+    assert set(board.files()) == set(made.get("files", {}))
+
+
+def test_port_that_is_in_use_or_silent_is_named(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has it; or nobody answers there, three times."""
+    board = virtual_board(blocks=64)
+    other = open_port(board.port)
+    assert bench.refused(board) == f"{board.port} is in use by another program."
+    other.close()
+    monkeypatch.setattr(remote, "_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"socket://127.0.0.1:{silent.getsockname()[1]}"
+        assert bench.refused(board, port=url) == f"The board at {url} does not answer."
+
+
+def test_replace_makes_it_another_device(bench: Bench, virtual_board: Make) -> None:
+    """With --replace the board becomes the device that is deployed."""
+    board = virtual_board(blocks=64, files={"/config.json": json.dumps(fields("node-7")).encode()})
+    assert "device=node-1" in bench.deploy(board, replace=True)
+
+
+def test_bad_folder_is_refused_before_the_port_is_opened(bench: Bench) -> None:
+    """A config without Wi-Fi, and one that the node would refuse."""
+    for change, cause in (
+        ({"wifi_ssid": None}, "names no Wi-Fi: wifi_ssid must"),
+        ({"port": 0}, "port must be"),
+    ):
+        bench.config(**{"wifi_password": None} | change)
+        with pytest.raises(Problem, match=cause):
+            deploy("esp32_devkit", port="/nowhere", directory=bench.setup.layout.root)
+
+
+def test_no_device_sends_code_alone(bench: Bench, virtual_board: Make, tmp_path: Path) -> None:
+    """Where nothing is provisioned the board keeps its config; of two devices one is named."""
+    board = virtual_board(blocks=64, files={"/config.json": b'{"device_id": "own"}'})
+    deploy("esp32_devkit", port=board.port, directory=tmp_path / "none")
+    assert running(board) == "one"
+    assert board.files()["/config.json"] == b'{"device_id": "own"}'
+    bench.setup.device(fields("node-2"))
+    assert bench.refused(board) == "Which device will it be?"
+
+
+def test_full_flash_says_so_and_nothing_is_written(bench: Bench, virtual_board: Make) -> None:
+    """No room for a second slot: how much is missing, and the old version goes on."""
+    board = virtual_board(blocks=40)
+    bench.deploy(board)
+    before, starts = board.files(), len(board.starts)
+    bench.put("two", big="x" * 140_000)
+    cause = bench.refused(board)
+    assert cause.startswith("The board's file system lacks ")
+    assert cause.endswith(" KB for the new version. The board keeps its old version.")
+    assert restarted(board, starts) == "one"
+    assert board.files() == before
+
+
+def test_flash_that_fills_meanwhile_says_so(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be computed is noticed all the same (ENOSPC), and the old version goes on."""
+    board = virtual_board(blocks=40)
+    bench.deploy(board)
+    starts = len(board.starts)
+    bench.put("two", big="x" * 140_000)
+    monkeypatch.setattr(deploying.slots, "missing_blocks", lambda *_: 0)
+    assert bench.refused(board) == (
+        "The board's file system is full. The board keeps its old version."
+    )
+    assert restarted(board, starts) == "one"
+    bench.put("two")
+    bench.deploy(board)
+    assert running(board) == "two"
+
+
+# Code that any config will do for, and code that never starts.
+BROKEN = "import gone\n"
+# As it was before config.next was left to main.py.
+OLD_STARTERS = {
+    "/boot.py": b"""
+def choose():
+    import os
+    import sys
+    try:
+        with open("slot", "rb") as file:
+            slot = file.read(1)
+    except OSError:
+        return
+    if slot not in (b"a", b"b"):
+        return
+    folder = "/" + slot.decode()
+    sys.path.insert(0, folder)
+    try:
+        os.rename(folder + "/config.next", "config.json")
+    except OSError:
+        pass
+choose()
+del choose
+""",
+    "/main.py": b"from device import guard\nguard.run()\n",
+}
+
+
+def zone(board: VirtualBoard) -> str:
+    """The zone in the config that is in use."""
+    return str(json.loads(board.files()["/config.json"])["zone"])
+
+
+def test_config_of_code_that_cannot_start_is_not_used(bench: Bench, virtual_board: Make) -> None:
+    """Both are new, and the code is broken: the old code runs with the old config, and the next
+    deploy brings the new one all the same.
+    """
+    board = virtual_board(blocks=96)
+    bench.config(zone="attic")
+    bench.deploy(board)
+    bench.put("two", device__guard=BROKEN)
+    bench.config(zone="cellar")
+    assert "slot /b cannot start" in bench.refused(board)
+    assert (running(board), zone(board)) == ("one", "attic")
+    bench.put("three")
+    bench.deploy(board)
+    assert (running(board), zone(board)) == ("three", "cellar")
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["with the code", "later"])
+def test_slot_keeps_the_config_of_its_time(bench: Bench, virtual_board: Make, later: bool) -> None:
+    """Code that breaks long after its deploy leaves the code before it with the config, and with
+    the keys, that this had; whether the config that is in use came with the code or later.
+    """
+    board = virtual_board(blocks=96)
+    bench.config(zone="attic")
+    bench.deploy(board)
+    bench.put("two")
+    if later:
+        bench.deploy(board)
+    bench.setup.renew("node-1")
+    for name in ("cellar", "garage"):
+        bench.config(zone=name)
+        bench.deploy(board)
+        assert (running(board), zone(board)) == ("two", name)
+    board.power_cut()
+    board.put({"/b/device/guard.py": BROKEN.encode()})
+    starts = len(board.starts)
+    board.power_on()
+    assert restarted(board, starts, "power-on") == "one"
+    board.power_cut()
+    found = board.files()
+    kept = json.loads(found["/config.json"])
+    assert kept["zone"] == "attic"
+    assert {"/" + kept[name] for name in ("ca", "cert", "key")} <= set(found)
+
+
+def test_deploy_onto_a_board_of_an_older_version(bench: Bench, virtual_board: Make) -> None:
+    """With the power cut at random operations: the pair of code and config is old or new, and the
+    old one is there to fall back to.
+    """
+    chance = random.Random(6)
+    old = {f"/a/{path}": data for path, data in code("old").items()} | OLD_STARTERS
+    old |= {"/slot": b"a\n", "/config.json": encoded(fields("node-1") | WIFI | {"zone": "old"})}
+    bench.put("new")
+    bench.config(zone="new")
+    cuts = [0, *(chance.randrange(1, 60) for _ in range(4))]
+    for cut in cuts:
+        board = virtual_board(blocks=96, files=old)
+        board.wait_for("node fw=old")
+        if cut:
+            board.cut_after(cut)
+            bench.refused(board)
+            starts = len(board.starts)
+            board.power_cycle()
+            name = restarted(board, starts, "power-on")
+            assert (name, zone(board)) in [("old", "old"), ("new", "new")]
+        bench.deploy(board)
+        assert (running(board), zone(board)) == ("new", "new")
+        board.power_cut()
+        board.put({"/b/device/guard.py": BROKEN.encode()})
+        starts = len(board.starts)
+        board.power_on()
+        assert restarted(board, starts, "power-on") == "old"
+        assert zone(board) == "old"
+
+
+# --- cut off ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that has lost its power is not waited for."""
+    monkeypatch.setattr(remote, "_TIMEOUT_S", 3)
+
+
+class Versions:
+    """A board on which one version after another is deployed, each with a config of its own."""
+
+    def __init__(self, bench: Bench, board: VirtualBoard) -> None:
+        self._bench = bench
+        self._board = board
+        self.number = -1
+        for _ in range(3):
+            self.next()
+            taken, operations = board.taken, sum(board.counters())
+            bench.deploy(board)
+        # How much the third one took, as any that follows.
+        self.taken, self.operations = board.taken - taken, sum(board.counters()) - operations
+
+    def next(self) -> None:
+        """The next one is what is deployed from here on. It is new in 6 KB of one file."""
+        self.number += 1
+        self._bench.put(f"v{self.number}", much=f"{self.number:06}\n" * 900)
+        self._bench.config(zone=f"zone-{self.number}")
+
+    def check(self, cause: str) -> None:
+        """What runs after a deploy that ended for `cause` is a whole version, and which one was
+        said; the next deploy goes on and ends it.
+        """
+        files = self._board.files()
+        for slot in "ab":
+            # A list says that all is there.
+            listed = json.loads(files.get(f"/{slot}/{LISTING}") or b'{"files": {}}')["files"]
+            for name, digest in listed.items():
+                assert sha256(files[f"/{slot}/{name}"]).hexdigest() == digest
+        zone = json.loads(files["/config.json"])["zone"]
+        found = (running(self._board), zone)
+        may_be = {self.number} if "It has the new" in cause else {self.number - 1, self.number}
+        if KEPT in cause:
+            may_be = {self.number - 1}
+        assert found in [(f"v{number}", f"zone-{number}") for number in may_be]
+        self._bench.deploy(self._board)
+        assert running(self._board) == f"v{self.number}"
+
+
+@pytest.mark.long
+def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: Make) -> None:
+    """At random bytes of a deploy: nobody feeds the watchdog any more, and that starts the old
+    version, with its config.
+    """
+    chance = random.Random(4)
+    board = virtual_board(blocks=96, haste=40)
+    versions = Versions(bench, board)
+    causes = []
+    for _ in range(5):
+        versions.next()
+        starts = len(board.starts)
+        board.unplug_after(chance.randrange(60, versions.taken))
+        causes.append(bench.refused(board))
+        restarted(board, starts, "watchdog")
+        board.plug()
+        versions.check(causes[-1])
+    assert all("went away" in cause for cause in causes)
+    assert sum(KEPT in cause for cause in causes) >= 4
+
+
+@pytest.mark.long
+def test_power_cut_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: Make) -> None:
+    """At random operations of the flash, torn: what boots is old code with the old config, or the
+    new with the new.
+    """
+    chance = random.Random(5)
+    board = virtual_board(blocks=96)
+    versions = Versions(bench, board)
+    causes = []
+    for _ in range(6):
+        versions.next()
+        board.cut_after(chance.randrange(1, versions.operations))
+        causes.append(bench.refused(board))
+        starts = len(board.starts)
+        board.power_cycle()
+        restarted(board, starts, "power-on")
+        versions.check(causes[-1])
+    assert all("went away" in cause for cause in causes)
+
+
+def test_code_that_cannot_start_is_replaced_and_not_what_runs(
+    bench: Bench, virtual_board: Make
+) -> None:
+    """The board has gone back to the version before: that one is what a deploy keeps, and what an
+    interrupted one leaves.
+    """
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two", device__guard="import gone\n")
+    cause = bench.refused(board)
+    assert cause.startswith("The node cannot run: slot /b cannot start: ")
+    assert running(board) == "one"
+    bench.put("three")
+    starts = len(board.starts)
+    board.cut_after(10)
+    assert KEPT in bench.refused(board)
+    board.power_cycle()
+    board.wait(lambda: board.starts[starts:].count("power-on") == 2)
+    assert running(board) == "one"
+    assert board.files()["/slot"] == b"a\n"
+    bench.deploy(board)
+    assert running(board) == "three"
+
+
+@pytest.mark.long
+def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
+    """A deploy that takes longer than the watchdog waits is not bitten."""
+    board = virtual_board(blocks=192, haste=40)  # 120 s are 3 s
+    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(150)})
+    took_s = float(bench.deploy(board).partition(" bytes, in ")[2].split()[0])
+    assert took_s > 3.1
+    assert board.starts == ["power-on", "soft", "hard"]
+
+
+def test_board_that_is_left_alone_starts_again(bench: Bench, virtual_board: Make) -> None:
+    """Even a bare one has a watchdog from the first moment of a deploy on."""
+    board = virtual_board(blocks=64, haste=40)
+    board.unplug_after(3000)
+    assert "went away" in bench.refused(board)
+    board.wait(lambda: board.starts == ["power-on", "soft", "watchdog"])
+
+
+def test_what_arrives_otherwise_is_not_put_in_use(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is compared with what was sent; the old version goes on."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two")
+    real = remote.Remote.write
+
+    def garbled(self: remote.Remote, path: str, data: bytes, on_bytes: Any) -> None:
+        real(self, path, data[:-1] + b"?" if path.endswith("version.py") else data, on_bytes)
+
+    monkeypatch.setattr(remote.Remote, "write", garbled)
+    starts = len(board.starts)
+    cause = bench.refused(board)
+    assert cause == f"The board failed (/b/device/version.py is not what was sent). {KEPT}."
+    assert restarted(board, starts) == "one"
+
+
+def test_ctrl_c_leaves_the_old_version(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle resets the board at once, into what it ran before."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    bench.put("two")
+    real = remote.Remote.write
+
+    def interrupted(self: remote.Remote, path: str, data: bytes, on_bytes: Any) -> None:
+        if path.endswith(LISTING):
+            self._transport.exec_raw_no_follow("while True: pass")
+            raise KeyboardInterrupt
+        real(self, path, data, on_bytes)
+
+    monkeypatch.setattr(remote.Remote, "write", interrupted)
+    starts = len(board.starts)
+    assert bench.refused(board) == "Stopped. The board keeps its old version."
+    assert restarted(board, starts) == "one"
+
+
+def test_ctrl_c_before_it_begins(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the node is being stopped lets it go on, and not when its watchdog bites."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    real = remote.SerialTransport.enter_raw_repl
+    times = iter([True])
+
+    def interrupted(self: Any, *how: Any, **more: Any) -> None:
+        real(self, *how, **more)
+        if next(times, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote.SerialTransport, "enter_raw_repl", interrupted)
+    starts = len(board.starts)
+    with pytest.raises(KeyboardInterrupt):
+        bench.deploy(board)
+    assert restarted(board, starts) == "one"
+    monkeypatch.undo()
+    open_port(board.port).close()
+
+
+@pytest.mark.long
+def test_whole_node_comes_up(
+    broker: RunningBroker, virtual_board: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The esp32_devkit's own code, on a 32-bit interpreter with a chip's heap: from an empty flash
+    to a node whose Readings arrive.
+    """
+    layout = Layout(tmp_path / "dev")
+    broker.image(layout.device("node-2"), "node-2", **WIFI)
+    layout.register("node-2", base("node-2"))
+    operator = broker.operator()
+    board = virtual_board(arch="i386", heap="160k")
+    deploy("esp32_devkit", port=board.port, directory=layout.root)
+    assert "link up session=1" in capsys.readouterr().out
+    assert wait_for_readings(operator, 0, device_id="node-2")
+    assert board.starts == ["power-on", "soft", "hard"]
+
+
+def test_node_that_waits_for_a_config_is_given_one(bench: Bench, virtual_board: Make) -> None:
+    """Flashed without a device it listens on its console; mpremote gets in, and no code is sent."""
+    whole = flash_files(facts("esp32_devkit"), None)
+    code = {n.removeprefix("/a/"): data for n, data in whole.items() if n.startswith("/a/")}
+    bench.code(code)
+    bench.config(port=1)
+    board = virtual_board(files=whole)
+    board.wait_for("config missing")
+    cause = bench.refused(board)
+    assert cause.startswith("The node is not up after ")
+    assert "(tcp-refused)" in cause
+    assert "4 files sent" in bench.said()

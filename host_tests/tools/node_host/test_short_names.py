@@ -1,0 +1,163 @@
+"""short_names: what gets another name, what must not, and that the code means the same."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from limpet.node_host import short_names
+from limpet.node_host.bytecode import compiled, names_in
+from limpet.node_host.traces import readable
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
+from support.micropython.upy import run
+
+ONE = '''
+"""A module, with _private words in its docstring."""
+from micropython import const
+import _thread
+_LIMIT = const(3)
+LEAST = const(1); MOST = 9
+_shared = "é"; _later = "_shared"
+class Counter:
+    def __init__(self, start_at, step_by=1):
+        self._total = start_at
+        self._step_by = step_by
+        self.name = _shared
+        self._held_back = 0
+    def later(self):
+        return self._held_back
+    def _add(self, amount):
+        def inner(amount_too):
+            nonlocal amount
+            amount += amount_too
+            return amount
+        self._total += inner(self._step_by)
+    def add(self, amount, *others_too, **named_too):
+        for each in (amount,) + others_too:
+            self._add(each)
+        return self._total, sorted(named_too), _later, (lambda twice_this: twice_this * 2)(_LIMIT)
+def made(start_at):
+    import sys as amount
+    return Counter(start_at, step_by=2)
+'''
+TWO = """
+import one
+class Holder:
+    def __init__(self, held):
+        held._held_back = 7
+def _private_here(counter_given):
+    return counter_given._total
+counter = one.Counter(7)
+Holder(counter)
+print(one.made(5).add(1, 2, three=3), _private_here(counter), counter.later(), one.MOST)
+"""
+
+
+def renamed(*sources: str) -> list[str]:
+    """The sources with short names."""
+    names = short_names.of(sources)
+    return [short_names.shortened(source, names) for source in sources]
+
+
+def test_renamed_code_does_the_same(tmp_path: Path) -> None:
+    """Two modules with every kind of name print what they printed before."""
+    said = []
+    for one, two in ((ONE, TWO), tuple(renamed(ONE, TWO))):
+        (tmp_path / "one.py").write_text(one)
+        said.append(run(two, path=[tmp_path]))
+    assert said[0] == said[1] == "(12, ['three'], '_shared', 6) 7 7 9\n"
+
+
+def test_what_others_may_mean_keeps_its_name() -> None:
+    """Public names, names used by another file, keywords, modules, texts and comments stay."""
+    one, two = renamed(ONE, TWO)
+    for name in (
+        "Counter",
+        "MOST",
+        "_total",
+        "_held_back",
+        "step_by=",
+        "_thread",
+        "with _private words",
+        '"_shared"',
+    ):
+        assert name in one, name
+    assert "step_by=2" in one
+    assert "one.Counter" in two
+
+
+def test_what_nobody_else_knows_is_short() -> None:
+    """Private names, constants and parameters go; each line stays where it was."""
+    one, two = renamed(ONE, TWO)
+    for name in ("LEAST", "_add", "_later", "_step_by", "start_at", "others_too", "twice_this"):
+        assert name not in one.replace('"_shared"', ""), name
+    assert "_private_here" not in two
+    assert "counter_given" not in two
+    assert len(one.splitlines()) == len(ONE.splitlines())
+
+
+def test_foreign_base_class_is_not_met() -> None:
+    """A private name that umqtt has too is umqtt's: it may be what we override."""
+    own = (
+        "class Client(base.Client):\n"
+        "    def _send_str(self): pass\n"
+        "    def _other_one(self): pass\n"
+    )
+    names = short_names.of([own], ["class Client:\n    def _send_str(self): pass\n"])
+    short = short_names.shortened(own, names)
+    assert "_send_str" in short
+    assert "_other_one" not in short
+
+
+@pytest.mark.parametrize("source", ["lib/umqtt_tls.py", "firmware/node/session/link.py"])
+def test_no_name_means_two_things(source: str) -> None:
+    """In the node's own files no short name was there before, and no two became one."""
+    names = names_in(FIRMWARE, LIB, HOST_BOARD, umqtt_dir())
+    text = (FIRMWARE.parent / source).read_text()
+    told = short_names.originals(text, names)
+    before = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    before |= {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+    assert told
+    assert not told.keys() & before
+    assert len(set(told.values())) == len(told)
+
+
+def test_no_class_builds_on_another_file_of_ours() -> None:
+    """Only then may the same short name stand for different things in two files."""
+    ours = {path.stem for folder in (FIRMWARE, LIB) for path in folder.rglob("*.py")}
+    for path in (*FIRMWARE.rglob("*.py"), *LIB.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom | ast.Import)
+            for alias in node.names
+            if (getattr(node, "module", None) or alias.name).split(".")[-1] in ours
+        }
+        bases = [
+            base for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases
+        ]
+        for base in bases:
+            root = base.value if isinstance(base, ast.Attribute) else base
+            assert not (isinstance(root, ast.Name) and root.id in imported), path
+
+
+def test_traceback_of_byte_code_becomes_readable() -> None:
+    """A function that byte code calls by a short name has its own one again."""
+    folders, _ = compiled(FIRMWARE, LIB)
+    script = """
+import sys
+from node import pairs  # byte code has no groups
+try:
+    pairs.Pairs("a", lambda path, how: how(None), None).load()  # None is no file
+except AttributeError as error:
+    sys.print_exception(error)
+"""
+    said = run(script, path=[*folders])
+    frames = [line for line in readable(said).splitlines() if 'File "pairs"' in line]
+    source = (FIRMWARE / "node/shared/pairs.py").read_text()
+    assert [frame.rpartition("in ")[2] for frame in frames] == ["load", "_taken_apart"], said
+    assert "def _taken_apart(" in source
+    assert readable('File "elsewhere", line 7, in _x') == 'File "elsewhere", line 7, in _x'

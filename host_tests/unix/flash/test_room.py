@@ -1,0 +1,119 @@
+"""A file system that is nearly full: the Outbox leaves room for config, Commands and crashes.
+
+On the real littlefs, as large as an ESP32's with 4 MB of flash.
+"""
+
+from __future__ import annotations
+
+from support.micropython import upy
+
+SCRIPT = """
+import errno, os
+from device import boots, flash
+from support.flash.flashes import ROOT, fresh
+from node.shared.pairs import Pairs
+from recordlog import RecordLog
+
+fresh(blocks=512)
+os.chdir(ROOT)
+class config:
+    outbox_readings = 60000
+stats = os.statvfs(ROOT)
+with open(ROOT + "/code", "wb") as file:
+    for _ in range(stats[3] - LEFT // 4096):
+        file.write(b"x" * 4096)
+
+def others():
+    # What the node rewrites beside its Readings: config, Commands, Responses, a crash.
+    failed = 0
+    for name, size in (("config.json", 1500), ("commands.bin", 4000), ("crash.bin", 1000)):
+        try:
+            flash.replace(ROOT + "/" + name, bytes(size))
+        except OSError:
+            failed += 1
+    try:
+        pairs = Pairs(ROOT + "/responses", flash.read, flash.replace)
+        pairs.save([("t", bytes(1500))] * 4)
+    except OSError:
+        failed += 1
+    return failed
+
+failed = 0
+log = RecordLog("readings", 20, ROOM)
+records = bytes(20 * 100)
+for n in range(200):
+    try:
+        log.append(records, 100)
+    except OSError as error:  # as the Backlog does
+        assert error.errno == 28
+        log.drop_oldest()
+    if n % 10 == 9:
+        failed += others()
+again = RecordLog("readings", 20, ROOM)
+assert len(again) == len(log)
+try:
+    again.append(records, 100)
+except OSError:
+    failed += 1
+print(failed, len(again), again.dropped > 0, os.statvfs(ROOT)[3] * 4096)
+"""
+
+
+def full(left: int, room: str = "boots.room(config)") -> list[str]:
+    """What is left of `left` bytes when an outage took 20,000 Readings: failures, held, free."""
+    script = f"LEFT = {left}\n" + SCRIPT.replace("ROOM", room)
+    return upy.run(script, heap="8m", path=[upy.REPO / "host_tests"]).split()
+
+
+def test_outbox_leaves_room() -> None:
+    """With 400 KB left, 60,000 Readings are allowed but not taken: nothing else fails."""
+    failed, held, dropped, free = full(400 * 1024)
+    assert failed == "0"
+    assert dropped == "True"
+    assert 1000 < int(held) < 4000
+    assert int(free) > 256 * 1024
+
+
+def test_outbox_holds_some_where_there_is_no_room_to_leave() -> None:
+    """Where less is left than others may need, the Outbox takes two blocks and no more."""
+    failed, held, _, _ = full(200 * 1024)
+    assert failed == "0"
+    assert 170 <= int(held) <= 3 * 170
+
+
+def test_outbox_is_as_large_as_the_config_says_where_there_is_room() -> None:
+    """Of 1.9 MB, all 20,000 Readings."""
+    failed, held, dropped, _ = full(1900 * 1024)
+    assert (failed, held, dropped) == ("0", "20100", "False")
+
+
+def test_refused_look_at_the_readings_is_no_empty_folder() -> None:
+    """Else the bound would fall to what is free, and what is held beyond it would be dropped."""
+    script = """
+import os
+from device import boots
+
+class Refusing:
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def ilistdir(self, path):
+        raise OSError(5)
+
+class config:
+    outbox_readings = 60000
+
+print(boots.room(config) > 0)
+os.mkdir("readings")
+boots.os = Refusing()
+try:
+    print(boots.room(config))
+except OSError as error:
+    print(error.errno)
+"""
+    assert upy.run(script).split() == ["True", "5"]
+
+
+def test_full_flash_fails_others_without_that() -> None:
+    """What it is for: with the config's bound alone, the same outage leaves them no room."""
+    assert int(full(400 * 1024, "60000")[0]) > 0

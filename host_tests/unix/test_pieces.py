@@ -1,0 +1,61 @@
+"""On a chip no piece of the heap is long once the node is up, and what asks for one takes it from
+TLS and Wi-Fi: so nothing asks for more than 1 KB in a row.
+
+The 32-bit interpreter's heap is cut into islands (islands.py) first.
+"""
+
+from __future__ import annotations
+
+import pytest
+from limpet.node_host.debian import available
+from support.micropython import upy
+
+pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
+
+
+def in_islands(script: str) -> str:
+    """Run a script that calls `cut_up` when it has what it needs; return what it printed."""
+    path: list = [upy.REPO / "host_tests"]
+    script = "import support.micropython.names\nfrom support.parts.islands import cut_up\n" + script
+    return upy.run(script, arch="i386", heap="256k", path=path)
+
+
+def test_pairs_go_to_flash_and_back_in_pieces() -> None:
+    """Files of 4 and 6 KB, as long as those of Commands and Responses become."""
+    said = in_islands("""
+from device import flash
+from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
+from node.shared.pairs import Pairs
+saved = [("limpet/home/desk/climate/node-1/commands/response", bytes(1000)) for _ in range(6)]
+pairs = Pairs("responses", flash.read, flash.replace)
+ids = [chr(65 + n) * 64 for n in range(ENTRIES)]
+responses = [id.encode() * 8 for id in ids]
+held = cut_up()
+pairs.save(saved)
+loaded = pairs.load()
+print(loaded == saved, end=" ")
+memory = Memory("commands", flash.read, flash.replace)
+for id, response in zip(ids, responses):
+    memory.begin(id)
+    memory.finish(id, response)
+again = Memory("commands", flash.read, flash.replace)
+print([again.response(id) for id in ids] == responses, len(response) == RESPONSE_MAX)
+""")
+    assert said == "True True True\n"
+
+
+def test_interval_is_kept_in_pieces() -> None:
+    """A config of 2 KB, which a Command changes."""
+    said = in_islands("""
+import json
+from device import flash
+from node.config import settings
+values = {"interval_s": 10, "ntp_servers": ["n" * 253] * 3, "broker": "b" * 253, "ca": "c" * 250}
+flash.replace("config.json", settings.encoded(values))
+held = cut_up()
+settings.keep(30, "config.json", flash.read, flash.replace)
+del held
+values["interval_s"] = 30
+print(flash.read("config.json") == settings.encoded(values))
+""")
+    assert said == "True\n"

@@ -1,0 +1,291 @@
+"""node/readings/sampler.py: pace, schedule and what a failure does, over simulated time."""
+
+from __future__ import annotations
+
+import pytest
+from support.micropython.upy import run
+
+# A sensor that keeps the times it was asked and is told when to fail; a loop that steps the
+# sampler exactly when it wants to be called.
+DESK = """
+from node.shared.errors import SensorError
+from node.readings.sampler import Sampler
+
+asked, readings, errors = [], [], []
+fail = {}
+now = 0
+
+def read():
+    asked.append(now)
+    if len(asked) in fail:
+        raise SensorError(fail[len(asked)])
+    return 200 + len(asked), 500
+
+def unix():
+    return 1_800_000_000 + now // 1000
+
+def new(interval_ms):
+    return Sampler(read, 7, interval_ms, readings.append, errors.append, unix)
+
+def go(sampler, until):
+    global now
+    while True:
+        wait = sampler.step(now)
+        if now + wait > until:
+            now = until
+            return
+        now += wait
+
+"""
+
+
+def sampled(script: str) -> str:
+    """What `script` prints at the sampler's desk."""
+    return run(DESK + script)
+
+
+def test_first_reading_comes_a_second_after_start_then_one_each_interval() -> None:
+    """Slots are start + 1 s + n intervals; a Reading has its number, times and values."""
+    script = """
+now = 5000
+go(new(10000), 30000)
+print(asked)
+print(readings[0], readings[2].seq, readings[2].ts, readings[2].up)
+"""
+    assert sampled(script).splitlines() == [
+        "[6000, 16000, 26000]",
+        "Reading(boot=7, seq=0, ts=1800000006, up=6, temperature=201, humidity=500)"
+        " 2 1800000026 26",
+    ]
+
+
+def test_late_step_moves_no_later_reading() -> None:
+    """A step that comes 700 ms late makes one Reading late; the next is on its slot again."""
+    script = """
+s = new(10000)
+go(s, 9000)
+now = 11700
+go(s, 32000)
+print(asked)
+"""
+    assert sampled(script) == "[1000, 11700, 21000, 31000]\n"
+
+
+def test_stall_skips_slots_and_brings_no_burst() -> None:
+    """After a stall over many slots there is one Reading, then the schedule goes on."""
+    script = """
+s = new(5000)
+go(s, 10000)
+now = 22500
+go(s, 37000)
+print(asked, [r.seq for r in readings])
+"""
+    # 11.0 and 16.0 are gone, and 22.5 stands for 21.0.
+    assert sampled(script) == "[1000, 6000, 22500, 26000, 31000, 36000] [0, 1, 2, 3, 4, 5]\n"
+
+
+def test_stall_makes_the_sensors_value_old() -> None:
+    """After a stall of more than 20 s the value waiting in the sensor is thrown away first."""
+    script = """
+s = new(5000)
+go(s, 10000)
+now = 27500
+go(s, 37000)
+print(asked, [r.up for r in readings])
+"""
+    assert sampled(script) == "[1000, 6000, 27500, 29500, 31500, 36000] [1, 6, 29, 31, 36]\n"
+
+
+def test_failure_is_retried_after_two_seconds_and_takes_no_number() -> None:
+    """Failures are counted by reason, reported, and leave no gap in seq; the schedule stays."""
+    script = """
+fail.update({2: "no-response", 3: "checksum", 4: "no-response"})
+s = new(10000)
+go(s, 25000)
+print(asked)
+print(errors, sorted(s.errors.items()), s.reads, [r.seq for r in readings])
+"""
+    assert sampled(script).splitlines() == [
+        "[1000, 11000, 13000, 15000, 17000, 21000]",
+        "['no-response', 'checksum', 'no-response'] [('checksum', 1), ('no-response', 2)]"
+        " 3 [0, 1, 2]",
+    ]
+
+
+def test_sensor_that_is_out_is_asked_every_two_seconds_and_no_faster() -> None:
+    """A dead sensor costs one read per 2 s, whatever the interval."""
+    script = """
+fail.update({n: "no-response" for n in range(1000)})
+s = new(2000)
+go(s, 600000)
+print(min(b - a for a, b in zip(asked, asked[1:])), len(asked), s.reads, s.last)
+"""
+    assert sampled(script) == "2000 300 0 None\n"
+
+
+def test_steps_more_often_than_needed_change_nothing() -> None:
+    """Called every millisecond, the sampler asks at the same moments."""
+    script = """
+s = new(3000)
+for now in range(0, 20000):
+    s.step(now)
+print(asked)
+"""
+    assert sampled(script) == "[1000, 4000, 7000, 10000, 13000, 16000, 19000]\n"
+
+
+def test_long_interval_reads_twice_and_keeps_the_second() -> None:
+    """Beyond 20 s the sensor's value is from long ago: it is asked 2 s ahead for nothing."""
+    script = """
+fail[2] = "no-response"
+s = new(60000)
+go(s, 130000)
+print(asked)
+print([(r.up, r.temperature) for r in readings], s.errors)
+"""
+    # Requests 2 and 4 are thrown away, even where one fails.
+    assert sampled(script).splitlines() == [
+        "[1000, 59000, 61000, 119000, 121000]",
+        "[(1, 201), (61, 203), (121, 205)] {}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asks_at", "times"),
+    [
+        # At once, as the last request was more than 2 s ago.
+        (5000, "[1000, 5000, 11000, 21000]"),
+        # Only 2 s after the last.
+        (1500, "[1000, 3000, 11000, 21000]"),
+        # Just before a slot: the slot's own waits its 2 s.
+        (10500, "[1000, 10500, 12500, 21000]"),
+        # Before the first Reading: that one answers.
+        (0, "[1000, 11000, 21000]"),
+    ],
+)
+def test_read_now_keeps_the_sensors_pace_and_the_schedule(asks_at: int, times: str) -> None:
+    """A Reading on request comes as soon as the sensor allows, and moves no slot."""
+    script = f"""
+s = new(10000)
+go(s, {asks_at})
+print(s.read_now(now))
+go(s, 22000)
+print(asked)
+"""
+    assert sampled(script).splitlines()[1] == times
+
+
+def test_read_now_after_a_long_pause_is_fresh() -> None:
+    """At long intervals a Reading on request throws the old value away first."""
+    script = """
+s = new(3600000)
+go(s, 1800000)
+print(s.read_now(now))
+go(s, 1810000)
+print(asked, [r.temperature for r in readings])
+"""
+    assert sampled(script) == "0\n[1000, 1800000, 1802000] [201, 203]\n"
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "times"),
+    [
+        (4000, "[1000, 11000, 15000, 19000, 23000]"),
+        # At the sensor's own pace nothing can be made up for: all are a second late from here.
+        (2000, "[1000, 11000, 14000, 16000, 18000, 20000, 22000, 24000]"),
+        (15000, "[1000, 11000, 26000]"),
+    ],
+)
+def test_new_interval_counts_from_the_slot_before(interval_ms: int, times: str) -> None:
+    """A shorter interval takes effect at once, a longer one after the slot before."""
+    script = f"""
+s = new(10000)
+go(s, 14000)
+s.interval_ms = {interval_ms}
+go(s, 24000 if {interval_ms} < 10000 else 30000)
+print(asked, s.interval_ms)
+"""
+    assert sampled(script) == f"{times} {interval_ms}\n"
+
+
+def test_unset_clock_gives_a_reading_without_time() -> None:
+    """While the clock is not set, ts is None and `up` still tells when."""
+    script = """
+s = Sampler(read, 7, 10000, readings.append, errors.append, lambda: None)
+go(s, 2000)
+print(readings[0].ts, readings[0].up)
+"""
+    assert sampled(script) == "None 1\n"
+
+
+def test_reading_survives_packing() -> None:
+    """Every Reading comes back from its 20 bytes, extremes and a missing time included."""
+    script = """
+from node.shared.reading import SIZE, Reading, pack_into, unpack_from
+import struct
+store = bytearray(3 * SIZE)
+for reading in (
+    Reading(1, 0, None, 0, -400, 0),
+    Reading(4294967295, 4294967295, 4294967295, 4294967295, 800, 1000),
+    Reading(7, 1042, 1780000000, 86400, -1, 463),
+):
+    pack_into(store, SIZE, reading)
+    print(unpack_from(store, SIZE) == reading, sum(store[:SIZE]) + sum(store[2 * SIZE:]))
+print(SIZE == struct.calcsize("<IIIIhH"))
+"""
+    assert run(script) == "True 0\n" * 3 + "True\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(244, "24.4"), (-41, "-4.1"), (-4, "-0.4"), (0, "0.0"), (1000, "100.0")]
+)
+def test_tenths_are_written_with_one_place(number: int, text: str) -> None:
+    """Whole tenths become decimal text, the sign kept below one."""
+    assert (
+        run(f"from node.shared.reading import tenths; print(tenths({number}).decode())")
+        == text + "\n"
+    )
+
+
+@pytest.mark.parametrize(("interval_s", "asks"), [(3600, 2), (10, 1)])
+def test_dead_sensor_is_asked_at_its_interval(interval_s: int, asks: int) -> None:
+    """Once the alert is raised there is no hurry: a day has as many asks as slots, twice as many
+    where the sensor's value would be old. Mended, it is read in the next slot; the alert is over.
+    """
+    script = f"""
+from node.reporting.alerts import Alerts
+
+class Messages:
+    said = []
+    def put(self, topic, payload):
+        self.said.append(payload)
+class Status:
+    def again(self):
+        pass
+class Store:
+    def load(self):
+        return []
+    def save(self, names):
+        pass
+alerts = Alerts("base", Messages(), unix, lambda *words: None, Status(), Store())
+
+class Dead:
+    def get(self, n):
+        return "no-response"
+    def __contains__(self, n):
+        return dead
+    __getitem__ = get
+fail = Dead()
+dead = True
+s = Sampler(read, 7, {interval_s * 1000}, alerts.read, alerts.failed, unix)
+go(s, 60_000)
+early, asked[:] = len(asked), []
+go(s, 86_400_000)
+print(early <= 10, len(asked) <= {86400 // interval_s * asks}, len(Messages.said))
+s.read_now(now)
+go(s, now + 1000)
+dead = False
+go(s, now + {interval_s * 1000 + 3000})
+print(s.reads >= 1, len(Messages.said), b"cleared" in Messages.said[1])
+"""
+    assert sampled(script) == "True True 1\nTrue 2 True\n"

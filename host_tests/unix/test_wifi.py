@@ -1,0 +1,228 @@
+"""device/wifi.py against a driver that is written by hand and stricter than the chip's."""
+
+from __future__ import annotations
+
+from support.micropython.upy import run
+
+# The driver as MicroPython 1.29's network_wlan.c has it: the reason of a failure stays in status()
+# until the next success, connect() while connecting is an error, and disconnect() ends everything.
+DRIVER = """
+from device.wifi import Wifi
+
+class Air:
+    STA_IF = 0
+    STAT_IDLE = 1000
+    STAT_CONNECTING = 1001
+    STAT_GOT_IP = 1010
+    STAT_NO_AP_FOUND = 201
+    STAT_WRONG_PASSWORD = 202
+    STAT_HANDSHAKE_TIMEOUT = 204
+    made = 0
+
+    def WLAN(self, interface):
+        if interface != self.STA_IF:
+            raise ValueError("not a station")
+        self.made += 1
+        return self
+
+    def __init__(self):
+        self.calls = []
+        self.is_active = self.trying = self.linked = False
+        self.reason = 0
+        self.signal = -61
+
+    def active(self, on):
+        self.is_active = on
+
+    def connect(self, ssid, password):
+        if not self.is_active or self.trying or self.linked:
+            raise OSError("Wifi Internal Error")
+        self.calls.append((now, ssid, password))
+        self.trying = True
+
+    def disconnect(self):
+        if not self.is_active:
+            raise OSError("Wifi Not Started")
+        self.calls.append((now, "disconnect"))
+        self.trying = self.linked = False
+
+    def isconnected(self):
+        return self.linked
+
+    def status(self, what=None):
+        if what == "rssi":
+            if not self.linked:
+                raise OSError("Wifi Not Connected")
+            return self.signal
+        if self.linked:
+            return self.STAT_GOT_IP
+        if self.reason in (201, 202):
+            return self.reason
+        if self.trying:
+            return self.STAT_CONNECTING
+        return self.reason or self.STAT_IDLE
+
+    # What happens in the air.
+    def lets_in(self):
+        if not self.trying:
+            raise ValueError("nobody asked")
+        self.linked, self.reason = True, 0
+
+    def goes(self):
+        self.linked, self.reason = False, 200
+
+now = 0
+air = Air()
+wifi = Wifi(air)
+
+def go(until):
+    global now
+    usable = False
+    while now < until:
+        usable = wifi.step(now)
+        now += 200
+    return usable
+
+"""
+
+
+def joined(script: str) -> str:
+    """What `script` prints with such a driver at hand."""
+    return run(DRIVER + script)
+
+
+def test_nothing_is_touched_before_join() -> None:
+    """Without a network to join the driver is left alone, and the cause says so."""
+    assert joined("print(go(60000), wifi.cause, wifi.rssi(), air.made)") == (
+        "False no-ssid None 0\n"
+    )
+
+
+def test_join_comes_up_and_shows_its_signal() -> None:
+    """The first step asks to connect; from the moment the driver has an address, it is usable."""
+    script = """
+wifi.join("beach", "shells")
+print(go(3000), wifi.cause, air.calls)
+air.lets_in()
+print(wifi.step(now), wifi.cause, wifi.rssi())
+"""
+    assert joined(script) == ("False starting [(0, 'beach', 'shells')]\nTrue None -61\n")
+
+
+def test_causes_are_named() -> None:
+    """Each way of not getting in has its name once the time for joining is over."""
+    script = """
+for reason in (201, 202, 204, 15, 0, 39):
+    air = Air()
+    wifi = Wifi(air)
+    now = 0
+    wifi.join("beach", None)
+    go(3000)
+    air.reason = reason
+    go(21000)
+    print(wifi.cause)
+"""
+    assert joined(script).split() == [
+        "no-ap", "wrong-password", "wrong-password", "wrong-password", "timeout", "timeout",
+    ]  # fmt: skip
+
+
+def test_failed_join_is_tried_again_and_forgotten_on_success() -> None:
+    """20 s to join, 5 s of rest, and again; the stale reason in the driver ends no new attempt."""
+    script = """
+wifi.join("beach", "shells")
+air.reason = 201
+go(51000)
+print([call[0] for call in air.calls if call[1] == "beach"])
+air.lets_in()
+print(wifi.step(now), wifi.cause)
+"""
+    assert joined(script) == "[0, 25000, 50000]\nTrue None\n"
+
+
+def test_lost_network_gets_the_drivers_own_tries_first() -> None:
+    """A network that goes is `lost`; if the driver does not bring it back, it is joined anew."""
+    script = """
+wifi.join("beach", "shells")
+go(400)
+air.lets_in()
+go(1000)
+air.goes()
+print(go(10000), wifi.cause, wifi.rssi())
+air.lets_in()
+print(go(11000), wifi.cause)
+air.goes()
+go(60000)
+print([call[0] for call in air.calls])
+"""
+    # Lost at 11.0 s, given up at 31.0 s, joined anew at 36.0 s, given up at 56.0 s.
+    assert joined(script).splitlines() == [
+        "False lost None",
+        "True None",
+        "[0, 31000, 36000, 56000]",
+    ]
+
+
+def test_driver_errors_are_a_cause_and_no_end() -> None:
+    """A driver that raises is asked again 5 s later, and Wi-Fi goes on."""
+    script = """
+air.trying = True
+wifi.join("beach", "shells")
+go(1000)
+print(wifi.cause)
+air.trying = False
+go(6000)
+air.lets_in()
+print(wifi.step(now))
+air.linked = False          # gone between step and rssi
+print(wifi.rssi())
+"""
+    assert joined(script) == "driver\nTrue\nNone\n"
+
+
+def test_rejoin_starts_from_the_radio() -> None:
+    """A network that is there by the driver's word alone is left, and joined at the next step."""
+    script = """
+wifi.join("beach", "shells")
+go(400)
+air.lets_in()
+go(1000)
+wifi.rejoin(now)
+print(air.is_active, wifi.cause, wifi.rssi())
+print(go(1400), air.is_active, air.calls)
+air.lets_in()
+print(wifi.step(now), wifi.cause)
+"""
+    assert joined(script).splitlines() == [
+        "False rejoining None",
+        "False True [(0, 'beach', 'shells'), (1000, 'disconnect'), (1000, 'beach', 'shells')]",
+        "True None",
+    ]
+
+
+def test_rejoin_outlives_a_driver_that_raises() -> None:
+    """What leaving raises is nobody's; what joining raises is the cause."""
+    script = """
+wifi.join("beach", "shells")
+go(400)
+air.lets_in()
+go(1000)
+def raises(*_):
+    raise OSError("Wifi Internal Error")
+air.disconnect = air.active = raises
+wifi.rejoin(now)
+air.linked = False
+print(go(1400), wifi.cause)
+"""
+    assert joined(script) == "False driver\n"
+
+
+def test_password_is_shown_nowhere() -> None:
+    """Neither the object's text nor anything printed holds the password."""
+    script = """
+wifi.join("beach", "shells")
+air.reason = 202
+go(60000)
+print(repr(wifi), str(wifi), wifi.cause)
+"""
+    assert "shells" not in joined(script)

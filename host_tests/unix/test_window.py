@@ -1,0 +1,83 @@
+"""The window proven: client, Link and Outbox against a model of network and broker (window.py).
+
+PUBACKs come in any order, late, twice and for nothing; connections break anywhere; the session is
+there or not; ids wrap. `make fuzz` runs more worlds, and a week at one publish per second.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from limpet.node_host.debian import HOST, available
+from support.micropython import pythons, upy
+
+FULL = os.environ.get("FUZZ") == "full"
+ARCH = "i386" if available("i386") else HOST
+SEEDS = 100 if FULL else 8
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_every_reading_arrives_whatever_happens(group: int, tmp_path: Path) -> None:
+    """Each Reading is delivered at least once, and never again once it is acknowledged.
+
+    Packet ids never collide, the window is kept, and DUP is set only where a session was resumed,
+    with the same words, under the same id, in the order of the first sending.
+    """
+    first = group * SEEDS + 1
+    words = ("random", 2000, SEEDS, first)
+    said = pythons.program("simulated/window", *words, folder=tmp_path, timeout_s=600)
+    assert said.count("readings=") == SEEDS
+    # It was no calm sea.
+    assert sum(map(int, re.findall(r"again=(\d+)", said))) > SEEDS
+    assert sum(map(int, re.findall(r"connections=(\d+)", said))) > 10 * SEEDS
+
+
+def test_ids_wrap_for_days(tmp_path: Path) -> None:
+    """A day (in `make fuzz` a week) of one publish per second goes by without a single reconnect.
+
+    Each Reading arrives in its second, once.
+    """
+    seconds = 7 * DAY_S if FULL else DAY_S
+    said = pythons.program("simulated/window", "steady", seconds, folder=tmp_path, timeout_s=600)
+    assert f"wraps={seconds // 65535} downs=0" in said
+
+
+def test_publishing_leaves_nothing_on_the_heap(tmp_path: Path) -> None:
+    """Heap in use after 300 publishes and after 3,000 is the same, within 512 bytes."""
+    words = ("simulated/window", "steady", 3000)
+    said = pythons.program(*words, folder=tmp_path, arch=ARCH, heap="256k")
+    assert int(said.partition("kept=")[2]) < 512
+
+
+def test_batches_shrink_when_the_heap_is_short() -> None:
+    """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
+    script = """
+from support.parts.backlogs import backlog
+from node.shared.message import Message
+
+class Log:
+    first, next, dropped = 0, 40, 0
+    def __len__(self):
+        return 40
+    def read(self, position, buffer, count):
+        return position, min(count, len(buffer) // 20)
+
+def batch_at(buffer, count, now):
+    if count > 12:
+        raise MemoryError
+    return count, Message("t", b"", 1, False)
+
+backlog = backlog(Log(), batch_at)
+sizes = []
+for _ in range(9):
+    found = backlog.peek(0)
+    if found:
+        backlog.sent(found[0])
+        sizes.append(found[0])
+print(sizes)
+"""
+    assert upy.run(script, path=[upy.REPO / "host_tests"]) == "[0, 12, 24, 36]\n"
