@@ -128,8 +128,11 @@ def expanded(message: Message) -> list[dict[str, Any]]:
     dt, count = said.pop("dt"), len(said["temperature"])
     offsets = dt if isinstance(dt, list) else [n * dt for n in range(count)]
     columns = zip(offsets, said["temperature"], said["humidity"], strict=True)
+    ts = said["ts"]  # None: taken in a boot that never knew the time
     return [
-        said | {"seq": said["seq"] + n, "ts": said["ts"] + offset, "temperature": t, "humidity": h}
+        said
+        | {"seq": said["seq"] + n, "temperature": t, "humidity": h}
+        | {"ts": None if ts is None else ts + offset}
         for n, (offset, t, h) in enumerate(columns)
     ]
 

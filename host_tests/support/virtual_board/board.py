@@ -30,7 +30,8 @@ TIMEOUT_S = 60.0
 AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
 _RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 _POWER_CUT = 67
-_BUSY_S = 0.3
+_BUSY_S = 0.6  # of CPU time; a boot takes less from one system call that waits to the next
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class VirtualBoard:
@@ -89,7 +90,7 @@ class VirtualBoard:
         self._cable = Cable(folder / "port", self._heard, self._again)
         self._process: subprocess.Popen[bytes] | None = None
         self._said = _Said()
-        self._early_since = 0.0
+        self._early_at: float | None = None  # CPU time of the interpreter when Ctrl-C came
         self._early = b""  # what came from a Ctrl-C on, before it was known what that does
         self._line = b""
         self._cut_at = 0
@@ -190,7 +191,7 @@ class VirtualBoard:
         if cause == "soft" and self._said.raw:
             env["VIRTUAL_RAW"] = "1"
         self._said = _Said()
-        self._early = b""
+        self._early, self._early_at = b"", None
         self._process = subprocess.Popen(
             self._command,
             env=env,
@@ -252,7 +253,7 @@ class VirtualBoard:
             before, ctrl_c, data = data.partition(b"\x03")
             self._type(before)
             if ctrl_c and self._said.interrupts and self._safe():
-                self._early_since = 0.0
+                self._early_at = None
                 if self._process:
                     self._process.send_signal(signal.SIGINT)
             elif ctrl_c and self._said.reads and not self._said.interrupts:
@@ -267,16 +268,16 @@ class VirtualBoard:
         handler, in the middle of anything: out of garbage collection that leaves the heap locked.
         So it may come to a system call first; a loop that makes none is interrupted all the same.
         """
-        self._early_since = self._early_since or monotonic()
-        if monotonic() - self._early_since > _BUSY_S:
-            return True
         if not self._process:
             return True
         try:
-            state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return True  # no Linux
-        return state.split()[0] == "S"
+        used_s = (int(stat[11]) + int(stat[12])) / _TICKS
+        if self._early_at is None:
+            self._early_at = used_s
+        return stat[0] == "S" or used_s - self._early_at > _BUSY_S
 
     def _again(self) -> bool:
         """Try again with what came too early; whether some of it is left."""

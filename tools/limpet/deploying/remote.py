@@ -22,6 +22,7 @@ from limpet.boards.port import open_port
 from limpet.shared.problem import Problem
 
 _TIMEOUT_S = 10
+_ABANDON_S = 5  # somebody waits at the terminal, and a busy board may take 2
 # A chip needs its text as Python code, up to four characters a byte, in one piece of heap.
 _CHUNK = 1024
 _TRIES = 3  # a node that looks up a name hears Ctrl-C only afterwards
@@ -162,7 +163,7 @@ class Remote:
     def abandon(self) -> None:
         """Reset the chip from whatever state it is in, if it still hears."""
         with contextlib.suppress(Problem, RuntimeError), self._talking():
-            self._transport.enter_raw_repl(soft_reset=False, timeout_overall=2)
+            self._transport.enter_raw_repl(soft_reset=False, timeout_overall=_ABANDON_S)
             self.reset()
 
     @contextlib.contextmanager
