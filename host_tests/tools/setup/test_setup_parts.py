@@ -21,8 +21,9 @@ import pytest
 from limpet.brokers import mosquitto
 from limpet.node_host import debian, interpreter, javascript, releases, umqtt
 from limpet.operating import setup
-from limpet.shared import installing, paths, progress
-from limpet.shared.paths import REPO, filled_once
+from limpet.shared import installing, locks, progress
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
 
 Program = Callable[[str, str], Path]
@@ -478,7 +479,7 @@ def test_who_waits_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two that set up at once: the second says whom it waits for, and finds the folder filled."""
-    monkeypatch.setattr(paths, "TELL_S", 0.0)
+    monkeypatch.setattr(locks, "TELL_S", 0.0)
     waits = Event()
     real = print
 
@@ -486,7 +487,7 @@ def test_who_waits_says_so(
         real(*words, **how)
         waits.set()
 
-    monkeypatch.setattr(paths, "print", said, raising=False)
+    monkeypatch.setattr(locks, "print", said, raising=False)
 
     def second() -> bool:
         with filled_once(tmp_path / "it") as new:

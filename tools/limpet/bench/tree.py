@@ -19,7 +19,8 @@ from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.node import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
-from limpet.shared.paths import BUILD, REPO, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD, REPO
 from limpet.shared.problem import Problem
 
 SCRIPTS = Path(__file__).with_name("scripts")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from limpet.boards.board_facts import BoardFacts
 from limpet.boards.micropython_image import opened
+from limpet.shared.filling import filled_once
 from limpet.shared.installing import clean, install
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 

@@ -9,13 +9,12 @@ It will NOT make keys or certificates, or trust a device's own folder: the node 
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from limpet.shared import private
+from limpet.shared import locks, private
 from limpet.shared.problem import Problem
 
 
@@ -57,15 +56,9 @@ class Layout:
             text = json.dumps(dict(sorted(bases.items())), indent=2) + "\n"
             private.write(self.registry, text.encode())
 
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> contextlib.AbstractContextManager[None]:
         """Hold off every other process that changes a file in `broker/`, made if missing."""
-        folder = os.open(private.folder(self.broker), os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
+        return locks.alone(private.folder(self.broker) / ".lock")
 
 
 @contextlib.contextmanager
@@ -76,10 +69,9 @@ def announced(layout: Layout, host: str, port: int) -> Iterator[None]:
     """
     descriptor = os.open(private.folder(layout.broker) / "port", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if locks.take(descriptor):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{port} {host}".encode(), 0)
+            os.write(descriptor, f"{port} {host}".encode())
         yield
     finally:
         os.close(descriptor)
@@ -99,11 +91,9 @@ def running(root: Path) -> tuple[str, int] | None:
         return None
     try:
         # The lock goes with the process, however it ends; the file alone may be years old.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        port, _, host = os.pread(descriptor, 300, 0).decode().partition(" ")
+        if locks.take(descriptor):
+            return None
+        port, _, host = os.read(descriptor, 300).decode().partition(" ")
         return (host, int(port)) if port else None
-    else:
-        return None
     finally:
         os.close(descriptor)

@@ -10,12 +10,12 @@ their own without the rule (a second port and a second CA, or devices use it too
 It will NOT know about leases on another machine: copy one operator's files there, not the folder.
 """
 
-import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.identity.layout import Layout
+from limpet.shared import locks
 from limpet.shared.problem import Problem
 
 FIRST = "operator"
@@ -55,9 +55,7 @@ def operator_identity(root: Path) -> Operator:
             lock = os.open(key, os.O_RDONLY)
         except FileNotFoundError:
             raise Problem(f"{key} is missing.", "Run `limpet provision`.") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks.take(lock):
             os.close(lock)
             continue
         return Operator(name, layout.ca_certificate, layout.operators / f"{name}.crt", key, lock)

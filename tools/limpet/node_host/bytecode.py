@@ -17,7 +17,8 @@ from mpremote.romfs import VfsRomWriter
 
 from limpet.node_host import groups, short_names
 from limpet.node_host.groups import Source
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 
 # What the chip runs as source, and what starts the node on a laptop.

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 

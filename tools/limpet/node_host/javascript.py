@@ -11,7 +11,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 
 PACKAGE = "@micropython/micropython-webassembly-pyscript"

@@ -4,7 +4,6 @@ It does what the chip's surroundings do: gives power, starts it again when it re
 away. It knows nothing of brokers or topics; what the node says are lines of text.
 """
 
-import fcntl
 import os
 import re
 import signal
@@ -20,7 +19,7 @@ from limpet.node_host import debian
 from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir
-from limpet.shared import ending
+from limpet.shared import ending, locks
 from limpet.shared.numbers import Speed
 from limpet.shared.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
 from limpet.shared.problem import Problem
@@ -112,14 +111,13 @@ class NodeProcess:
         # The folder itself is locked: a file in it would be one on the node's flash.
         lock = os.open(self._root, os.O_RDONLY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if not locks.take(lock):
+                raise Problem(
+                    f"A node runs already in {self._root}.", "End it, or provision another device."
+                )
+        except BaseException:
             os.close(lock)
-            if not isinstance(error, BlockingIOError):
-                raise
-            raise Problem(
-                f"A node runs already in {self._root}.", "End it, or provision another device."
-            ) from None
+            raise
         self._lock = lock
 
     def release(self) -> None:

@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 
 from limpet.node_host import debian
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD
 
 # Debian's suite, and the SHA-256 of its package by architecture. What the package needs comes with
 # it, from the same suite, verified by Debian's signature alone.

@@ -9,7 +9,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from limpet.shared.paths import BUILD, filled_once
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 
 # What is wanted of which project, version and file. The hashes are those of the archives.

@@ -6,7 +6,6 @@ ends, the node says goodbye first and the broker goes last.
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import sys
@@ -30,7 +29,7 @@ from limpet.operating.operator_client import OperatorClient
 from limpet.operating.scene import Scene, span_text
 from limpet.operating.view import LiveView, PlainView, view_for
 from limpet.operating.where import Where
-from limpet.shared import payloads, private
+from limpet.shared import locks, payloads, private
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Seconds, Speed
 from limpet.shared.paths import DEV
@@ -44,14 +43,12 @@ LAST_LINES = 12
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Hold the set-up: two nodes on one flash would spoil it."""
-    descriptor = os.open(private.folder(directory) / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    # The folder itself: it is there anyway, and a node runs on no Windows.
+    descriptor = os.open(private.folder(directory), os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not locks.take(descriptor):
+            raise Problem(f"`limpet run` runs already in {directory}.", "End it, or give --dir.")
         yield
-    except BlockingIOError:
-        raise Problem(
-            f"`limpet run` runs already in {directory}.", "End it, or give --dir."
-        ) from None
     finally:
         os.close(descriptor)
 

@@ -5,13 +5,14 @@ anybody from starting.
 """
 
 import contextlib
-import fcntl
 import os
 import sys
+
+from limpet.shared import locks
 
 
 def hold() -> None:
     """Hold the environment until this process ends. In one that is not ours there is no mark."""
     with contextlib.suppress(OSError):
         mark = os.open(os.path.join(sys.prefix, "limpet-made"), os.O_RDONLY)
-        fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        locks.take(mark, shared=True)
