@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench lint lock wheel setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench docs lint lock wheel setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,10 @@ day: setup ## Take a day's Readings through a small heap, with an outage every 6
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(call option,--against,AGAINST)
+
+docs: venv ## Make docs/reference from the code, and all docs as a site in build/docs; a dead link fails
+	@.venv/bin/python tools/docs/reference.py
+	@.venv/bin/python tools/docs/site.py
 
 lint: venv ## Check style, format and types
 	@.venv/bin/ruff check

@@ -25,6 +25,8 @@ LOCK = REPO / "requirements.lock"
 PROJECT = REPO / "pyproject.toml"
 # What limpet/micropython_download.py installs, in an environment of its own.
 MPFLASH = REPO / "tools" / "limpet" / "boards" / "mpflash.lock"
+# What tools/docs/site.py installs, in another one.
+SITE = REPO / "tools" / "docs" / "site.lock"
 BUILD = REPO / "build"
 # What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
 # whatever else a user had made there, with keys that boards out there have.
@@ -33,6 +35,9 @@ CACHES = [
     "bytecode",
     "chaos",
     "debian",
+    "docs",
+    "docs-env",
+    "docs-pages",
     "micropython",
     "mpflash",
     "umqtt",
@@ -283,8 +288,8 @@ def clean() -> None:
 
 
 def relock() -> None:
-    """Write requirements.lock from pyproject.toml, and mpflash.lock from the .in beside it,
-    for every platform and Python from 3.11 on.
+    """Write requirements.lock from pyproject.toml, and each other lock from the .in beside it, for
+    every platform and Python from 3.11 on.
     """
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
     folder = BUILD / "uv"
@@ -297,7 +302,8 @@ def relock() -> None:
     )
     uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
     run("Writing requirements.lock", *uv, "--group", "dev", PROJECT, "-o", LOCK)
-    run("Writing mpflash.lock", *uv, MPFLASH.with_suffix(".in"), "-o", MPFLASH)
+    for lock in (MPFLASH, SITE):
+        run(f"Writing {lock.relative_to(REPO)}", *uv, lock.with_suffix(".in"), "-o", lock)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from limpet.cli import command_line
 from limpet.shared.paths import FIRMWARE, LIB, REPO
 from packaging.requirements import Requirement
+from support.repository import commands_of_limpet, make_targets, tracked
 
 BOARDS = REPO / "boards"
 HARDWARE = {"machine", "network", "esp32", "time"}
@@ -74,20 +74,6 @@ def breaches(paths: list[Path], forbidden: set[str]) -> list[str]:
         for line, name in imports(path)
         if name.split(".")[0] in forbidden
     ]
-
-
-@cache
-def tracked() -> list[Path]:
-    """The text files that are in git, or about to be: untracked ones that are not ignored."""
-    line = ["git", "-C", str(REPO), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.check_output(line, text=True).split("\0")
-    paths = [REPO / name for name in names if name and not name.endswith(".jsonl")]
-    return [path for path in paths if path.is_file()]
-
-
-def make_targets() -> list[str]:
-    """The targets of the Makefile that `make help` shows."""
-    return re.findall(r"^([a-z-]+):.*## ", (REPO / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_hardware_is_for_device_and_boards() -> None:
@@ -275,22 +261,22 @@ def test_every_make_target_is_shown() -> None:
 
 
 @pytest.mark.parametrize("what", ["make targets", "limpet commands", "Commands", "Boards"])
-def test_readme_names(what: str) -> None:
-    """README.md names every make target, every subcommand of limpet, every Command and Board."""
+def test_docs_name(what: str) -> None:
+    """The pages that somebody has written (not those made from the code) name every make target,
+    every subcommand of limpet, every Command and Board; README.md the last two by itself.
+    """
     readme = (REPO / "README.md").read_text()
-    named = {
-        "make targets": [f"make {target}" for target in make_targets()],
-        "limpet commands": [f"limpet {name}" for name in commands_of_limpet()],
-        "Commands": [f"`{name}`" for name in commands_of_node()],
-        "Boards": [f"boards/{path.parent.name}" for path in BOARDS.glob("*/board.py")],
+    manual = [p for p in tracked() if p.suffix == ".md" and p.parent.name != "reference"]
+    manual.remove(REPO / "CHANGELOG.md")
+    pages = "".join(path.read_text() for path in manual)
+    named, text = {
+        "make targets": ([f"make {target}" for target in make_targets()], pages),
+        "limpet commands": ([f"limpet {name}" for name in commands_of_limpet()], pages),
+        "Commands": ([f"`{name}`" for name in commands_of_node()], readme),
+        "Boards": ([f"boards/{path.parent.name}" for path in BOARDS.glob("*/board.py")], readme),
     }[what]
     assert named
-    assert not [name for name in named if name not in readme]
-
-
-def commands_of_limpet() -> list[str]:
-    """The subcommands of `limpet`."""
-    return [name for name in command_line() if not name.startswith("-")]
+    assert not [name for name in named if name not in text]
 
 
 def commands_of_node() -> list[str]:

@@ -4,5 +4,7 @@ PARAMS = {}
 
 
 def get_crash(params, node):
-    """The count and the text (dict: count, crash), kept over resets; see crashes.py."""
+    """Result: count, how many boots in a row have died young, and crash, the text. Both are kept
+    over resets.
+    """
     return node.crash()

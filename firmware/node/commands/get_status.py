@@ -4,5 +4,5 @@ PARAMS = {}
 
 
 def get_status(params, node):
-    """The health snapshot (dict), as under the topic `health`."""
+    """Result: what is said on the topic `health`."""
     return node.status()

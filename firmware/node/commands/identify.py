@@ -4,6 +4,6 @@ PARAMS = {"seconds": (1, 60, 5)}
 
 
 def identify(params, node):
-    """Starts the LED's pattern and does not wait for its end. Result: seconds."""
+    """Starts to blink the LED, and does not wait for the end. Result: seconds."""
     node.identify(params["seconds"])
     return {"seconds": params["seconds"]}

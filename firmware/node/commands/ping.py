@@ -4,5 +4,5 @@ PARAMS = {}
 
 
 def ping(params, node):
-    """An empty result: the Response itself says it."""
+    """Result: empty, as the Response itself says it."""
     return {}

@@ -6,7 +6,9 @@ PARAMS = {}
 
 
 def read_now(params, node):
-    """Later: the Reading, which goes out as telemetry too. A silent sensor ends in a time-out."""
+    """Result: boot, seq, ts, temperature and humidity of the Reading, which goes out as telemetry,
+    too. It comes later; a silent sensor ends in the code `timeout`.
+    """
     later = Later()
 
     def on_reading(reading):

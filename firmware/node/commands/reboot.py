@@ -4,6 +4,6 @@ PARAMS = {}
 
 
 def reboot(params, node):
-    """Asks main for the reset, which waits for the Response's PUBACK, or 5 s."""
+    """Result: empty. The reset waits until the Response is acknowledged, for 5 s at most."""
     node.reboot()
     return {}

@@ -5,7 +5,7 @@ Codes, by status; a handler may add its own to `failed`:
     rejected    too-long too-complex not-json duplicate-key unknown-key bad-version bad-action
                 bad-params bad-ts bad-ttl bad-reply-to unknown-action clock-not-set retained
     expired     expired
-    failed      flash busy timeout interrupted internal memory forgotten
+    failed      flash busy timeout interrupted internal memory forgotten safe-mode
 
 It will not send or remember anything, nor shorten what does not fit.
 """

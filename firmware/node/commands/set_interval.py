@@ -7,7 +7,7 @@ PARAMS = {"seconds": (INTERVAL_S[0], INTERVAL_S[1], None)}
 
 
 def set_interval(params, node):
-    """The interval in force (dict: seconds). Raises CommandError when it cannot be kept."""
+    """Result: seconds, the interval in force. Fails with code `flash` when it cannot be kept."""
     try:
         node.set_interval(params["seconds"])
     except OSError:

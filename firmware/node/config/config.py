@@ -243,50 +243,79 @@ _IPV6 = "0123456789abcdef:."
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
 _LOOPBACK = "localhost, 127.0.0.0/8 or ::1"
 
-# Name, default, rule; in the order of Config's fields.
+# Name, default, rule; in the order of Config's fields. The comments are what the page about the
+# config says (tools/docs/reference.py): what it is for, in which unit, and when to change it.
 _KEYS = (
+    # Its name: client id, name in its certificate, and last level of its topics.
     ("device_id", _REQUIRED, _device_id),
+    # First level of its topics.
     ("org", _REQUIRED, _part),
+    # Second level of its topics.
     ("site", _REQUIRED, _part),
+    # Third level of its topics.
     ("zone", _REQUIRED, _part),
+    # Fourth level of its topics.
     ("device_type", _REQUIRED, _part),
+    # Host name or address of the broker.
     ("broker", _REQUIRED, _host),
+    # The broker's port for TLS. 1883, which is not encrypted, on loopback only.
     ("port", 8883, _whole(1, 65535)),
+    # Name that the broker's certificate has to carry, where that is not `broker`.
     ("server_hostname", None, _host),
+    # File beside the config: the authority's certificate, DER. null: no TLS, on loopback only.
     ("ca", "ca.der", _text(1, 64)),
+    # File beside the config: the node's certificate, DER. null: it shows none.
     ("cert", "cert.der", _text(1, 64)),
+    # File beside the config: the key to that certificate, DER.
     ("key", "key.der", _text(1, 64)),
+    # User name for a broker that wants one besides the certificate: the same as `device_id`.
     ("username", None, _part),
+    # The password that goes with it.
     ("password", None, _text(1, 128)),
+    # Seconds from one Reading to the next. The Command set_interval changes it.
     ("interval_s", 10, _whole(*INTERVAL_S)),
+    # Seconds without a word after which the broker takes the node for lost; the node pings before.
     ("keepalive_s", 60, _whole(10, 3600)),
+    # Seconds that the whole TLS handshake may take.
     ("handshake_s", 60, _whole(5, 300)),
+    # Messages that may be on their way at once, not acknowledged yet.
     ("window", 8, _whole(1, 32)),
+    # Whether the broker is to forget the session at each connect, with the Commands it has queued.
     ("clean_session", False, _flag),
+    # QoS of Readings. 0: what is sent while a connection breaks is lost.
     ("telemetry_qos", 1, _whole(0, 1)),
+    # QoS with which Commands are subscribed to.
     ("command_qos", 1, _whole(1, 2)),
-    # What the broker can do: some close the connection of who asks for more.
+    # The highest QoS that the broker can do: some close the connection of who asks for more.
     ("max_qos", 2, _whole(0, 2)),
+    # Whether the broker keeps retained Messages: some close the connection of who sends one.
     ("retain", True, _flag),
     # Readings wait until the birth has come back once: a broker whose rules deny what the node
     # publishes acknowledges and drops it. Off: for one that never lets the node read its status.
     ("hold_unheard", True, _flag),
-    # Records of 24 bytes on flash: 480 KB, 55 hours at one Reading per 10 s.
+    # Readings that the store on flash holds, 24 bytes each: 20,000 are 480 KB, 55 hours at one per
+    # 10 s. The oldest go first.
     ("outbox_readings", 20000, _whole(256, 60000)),
+    # Seconds that a Reading waits for its acknowledgement before it is written to flash. 0 costs
+    # wear for each Reading, and loses none in a reset that comes without warning.
     ("commit_after_s", 2, _whole(2, 60, "at once")),
     # Readings per second at most, after an outage.
     ("backlog_rate", 0, _whole(1, 10000, "no limit")),
     # Bytes of a batch of Readings, for a broker that takes no longer packets (and topic and header
     # are some 60 more). A birth and health have up to 512 themselves, and cannot be cut.
     ("payload_max", 2048, _whole(512, 2048)),
+    # Seconds from one `health` to the next.
     ("health_s", 300, _whole(10, 86400, "off")),
-    # None: the firmware's own list. Needed where only a time server of one's own can be reached.
+    # Time servers, names or addresses. null: the firmware's own list. Needed where only a time
+    # server of one's own can be reached.
     ("ntp_servers", None, _hosts),
-    # From the first try on; then Readings go out without a time.
+    # Seconds that Readings wait for the time, from the first try on; then they go out without.
     ("no_time_after_s", 600, _whole(30, 86400)),
-    # IEEE 802.11: an SSID has at most 32 bytes; a WPA passphrase 8 to 63, a key in hex 64.
+    # Name of the Wi-Fi: 1 to 32 bytes (IEEE 802.11). Not for a Board without.
     ("wifi_ssid", None, _text(1, 32)),
+    # Its password: a WPA passphrase of 8 to 63, or a key in hex of 64. null: an open network.
     ("wifi_password", None, _text(8, 64)),
+    # Allows a broker where anybody reads what anybody sends.
     ("allow_public_broker", False, _flag),
     # A retained Command comes at each connect. Off: for a broker that marks as retained what it has
     # queued, as amqtt by itself does; then ids and ttl are what protects.

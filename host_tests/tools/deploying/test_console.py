@@ -9,7 +9,7 @@ import pytest
 from limpet.boards import port
 from limpet.boards.port import open_port
 from limpet.deploying import arrival, console, node_log
-from limpet.deploying.node_log import CAUSES, FINAL
+from limpet.deploying.node_log import CAUSES, FINAL, PASSING
 from limpet.shared.paths import FIRMWARE, LIB
 from limpet.shared.problem import Problem
 from support.tool import Tool
@@ -47,13 +47,16 @@ def test_a_line_is_taken_apart() -> None:
 
 
 def test_each_cause_of_the_firmware_is_explained() -> None:
-    """What the client and Wi-Fi can give as a cause has words, but for what passes by itself."""
+    """What the client, Wi-Fi and the Link can give as a cause has words."""
     sources = [LIB / "transport.py", LIB / "umqtt_tls.py", FIRMWARE / "device" / "wifi.py"]
+    names = ("session/causes.py", "session/blame.py", "reporting/status.py")
+    sources += [FIRMWARE / "node" / name for name in names]
     text = "".join(path.read_text() for path in sources)
-    found = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text)) - {
-        *("puback-timeout", "suback-timeout", "ping-timeout"),  # the broker's, and a new try
-    }
-    assert {"dns", "memory", *found} <= CAUSES.keys()
+    found = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
+    single = {"dns", "memory", "closed", "lost", "protocol", "starting", "rejoining", "timeout"}
+    assert len(found) > 25
+    assert found | single | {"undeliverable", "driver"} <= CAUSES.keys() | PASSING.keys()
+    assert not CAUSES.keys() & PASSING.keys()
     assert set(FINAL) <= CAUSES.keys()
 
 

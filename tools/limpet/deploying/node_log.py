@@ -51,6 +51,18 @@ CAUSES = {
     "undeliverable": "Something ends the connection whenever it is sent: the node goes on without.",
     "memory": "The node has too little memory for TLS; it resets itself.",
 }
+# What passes by itself: nobody at a console has to be told what to do.
+PASSING = {
+    "starting": "Wi-Fi is being joined.",
+    "rejoining": "Wi-Fi is joined anew, as nothing in it has answered for ten minutes or more.",
+    "lost": "Wi-Fi was lost; it is joined again.",
+    "closed": "The broker, or something on the way to it, has closed the connection.",
+    "ping-timeout": "The broker has not answered a ping in time.",
+    "puback-timeout": "The broker has not acknowledged a Message in time.",
+    "suback-timeout": "The broker has not acknowledged a subscription in time.",
+    "subscription-lost": "The node's own status does not come back to it, so the broker may have "
+    "lost its subscriptions: it connects anew.",
+}
 # Waiting helps against none of these.
 FINAL = (
     *("no-ssid", "wrong-password", "security", "tls-refused", "protocol-version", "client-id"),

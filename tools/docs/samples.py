@@ -1,0 +1,153 @@
+"""One real Message of each kind, made by the node's own code while the clock stands still.
+
+The reference shows them, and takes the names of the fields from them: what is not in here is in no
+payload.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from types import SimpleNamespace as Given
+from typing import Any, NamedTuple
+
+from limpet.brokers import time_signal
+from limpet.shared import firmware  # puts firmware/ on the path
+from limpet.shared.paths import LIB
+
+# What the node's pure modules take from MicroPython.
+_micropython: Any = types.ModuleType("micropython")
+_micropython.const = lambda value: value
+sys.modules.setdefault("micropython", _micropython)
+sys.path.append(str(LIB))
+
+from node.commands import response  # noqa: E402
+from node.readings import batches, telemetry  # noqa: E402
+from node.reporting import alerts, health, status  # noqa: E402
+from node.shared import message, reading  # noqa: E402
+
+BASE = "limpet/home/desk/climate/node-1"
+BOOT, TS, UP = 7, 1_790_000_000, 3600
+RESET = "power-on"
+
+
+class Sample(NamedTuple):
+    """A Message that a node has made, and what it is an example of."""
+
+    what: str
+    topic: str
+    payload: dict[str, Any]
+    text: str
+    qos: int
+    retain: bool
+
+
+def _sample(what: str, made: Any) -> Sample:
+    topic = made.topic.removeprefix(BASE + "/")
+    return Sample(
+        what, topic, json.loads(made.payload), made.payload.decode(), made.qos, made.retain
+    )
+
+
+def _packed(count: int, unknown: bool = False) -> bytearray:
+    buffer = bytearray(count * reading.SIZE)
+    for i in range(count):
+        ts = None if unknown else TS + 10 * i
+        taken = reading.Reading(BOOT, 42 + i, ts, UP + 10 * i, 244 + i, 463)
+        reading.pack_into(buffer, i * reading.SIZE, taken)
+    return buffer
+
+
+def of_telemetry() -> list[Sample]:
+    """A Reading, a batch of them, and one without a time."""
+    known = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: TS, given_up=False))
+    unknown = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: None, given_up=True))
+    return [
+        _sample("A Reading", known.message_at(_packed(1), 0, 0)),
+        _sample("Three Readings, after an outage", batches.batch_at(known, _packed(3), 3, 0)[1]),
+        _sample("A Reading without a time", unknown.message_at(_packed(1, True), 0, 0)),
+    ]
+
+
+def of_status() -> list[Sample]:
+    """A birth with all that can be in one, the will, and a goodbye."""
+    more = [("why", "memory"), ("mode", "safe")]
+    made: Any = status.Status(BASE, BOOT, firmware.version.VERSION, "soft", lambda: 0, more)
+    will = made.will()
+    made.raised = [f"alert-{i}" for i in range(9)]
+    made.up(0, {"s": 48, "cause": "tcp-timeout", "rejoins": 1})
+    birth = made.peek(0)[1]
+    made.goodbye("reboot")
+    short = status.Status(BASE, BOOT, firmware.version.VERSION, RESET, lambda: 0)
+    short.will()
+    short.up(0, None)
+    return [
+        _sample("A birth", short.peek(0)[1]),
+        _sample("A birth after trouble", birth),
+        _sample("The will", will),
+        _sample("A goodbye", made.peek(0)[1]),
+    ]
+
+
+def of_alerts() -> list[Sample]:
+    """An alert that is raised, with its reason."""
+    said: list[Any] = []
+    messages = Given(put=lambda topic, text: said.append(message.Message(topic, text, 1, False)))
+    store = Given(load=list, save=lambda pairs: None)
+    known = Given(again=lambda: None, raised=[])
+    made = alerts.Alerts(BASE, messages, lambda: TS, lambda *_: None, known, store)
+    made.change("sensor-silent", True, ("reason", "silent"))
+    made.change("sensor-silent", False)
+    return [_sample("An alert is raised", said[0]), _sample("It is over", said[1])]
+
+
+def of_health() -> list[Sample]:
+    """A snapshot, as of a chip."""
+    board = Given(
+        clock=Given(unix=lambda: TS, now=lambda: UP * 1000),
+        network=Given(rssi=lambda: -61),
+        heap_free=lambda: 21_500,
+        idf_heap=lambda: (48_200, 31_700, 22_900),
+    )
+    client = Given(handshake_took_ms=1130, ping_took_ms=21, oversized=0, refused_subscriptions=0)
+    sampler = Given(reads=360, errors=1, interval_ms=10_000)
+    live = Given(queued=1, dropped=0, errors=0)
+    backlog = Given(queued=0, dropped=0, commits=4, errors=0)
+    supervisor = Given(bugs=0, longest_ms=38)
+    made = health.Health(
+        BASE, 300, board, client, sampler, live, backlog, supervisor, {"tcp-timeout": 2}
+    )
+    made.dropped = {}
+    return [_sample("The node about itself, on a chip", made.peek(0)[1])]
+
+
+def of_responses() -> list[Sample]:
+    """A Response of each kind."""
+    said = {
+        "It was carried out": response.executed("req-1", {"seconds": 30}, TS),
+        "It was not": response.refused(
+            "req-2", response.REJECTED, "bad-params", "seconds: a whole number, 2 to 86400", TS
+        ),
+    }
+    topic = f"{BASE}/{firmware.topics.RESPONSE}"
+    return [_sample(what, message.Message(topic, text, 1, False)) for what, text in said.items()]
+
+
+def of_time() -> Sample:
+    """What `limpet broker` says of the time."""
+    payload = json.loads(time_signal.payload()) | {"ts": TS}
+    text = json.dumps(payload, separators=(",", ":"))
+    return Sample("The time", "{org}/" + firmware.topics.TIME, payload, text, 0, False)
+
+
+def everything() -> list[Sample]:
+    """All of them."""
+    return [
+        *of_telemetry(),
+        *of_status(),
+        *of_health(),
+        *of_alerts(),
+        *of_responses(),
+        of_time(),
+    ]
