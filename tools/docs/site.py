@@ -15,8 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from limpet.shared.filling import filled_once
 from limpet.shared.installing import clean, environment, install
-from limpet.shared.paths import BUILD, REPO, filled_once
+from limpet.shared.paths import BUILD, REPO
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 
