@@ -35,7 +35,7 @@ BOUNDS = {
     "bytecode, up": 88_000,
     "bytecode, after a Command": 102_000,
     # bytes of byte code that a node loads at boot
-    "mpy at boot": 36_200,
+    "mpy at boot": 36_000,
     # thousands of instructions per Reading
     "node instructions": 740,
     "client instructions": 62,

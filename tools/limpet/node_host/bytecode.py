@@ -6,6 +6,8 @@ tracebacks readable again.
 What is part of a chip's own firmware lies in an image that stands for its flash, outside the heap.
 """
 
+import ast
+import re
 import subprocess
 from collections.abc import Iterable
 from hashlib import sha256
@@ -26,6 +28,7 @@ SOURCES = {"boot.py", "main.py", "start.py"}
 
 # On every chip umqtt is frozen, and what stands in for `machine` is C.
 IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay"}
+_CONST = re.compile(r"^from micropython import const$", re.MULTILINE)
 COMPILE_S = 60  # of one file, which takes milliseconds
 ROM = "/rom"  # where boards/host/start.py mounts the image
 
@@ -70,6 +73,22 @@ def _names(files: Iterable[Iterable[Source]]) -> short_names.Names:
     return short_names.of(ours, theirs)
 
 
+def _without_const(text: str) -> str:
+    """`text` without the import of `const`, when nothing is left of it that runs: mpy-cross carries
+    out `NAME = const(...)` itself, and refuses one that it cannot.
+    """
+    tree = ast.parse(text)
+    used = sum(isinstance(node, ast.Name) and node.id == "const" for node in ast.walk(tree))
+    carried_out = sum(
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "const"
+        for node in ast.walk(tree)
+    )
+    return _CONST.sub("", text) if used == carried_out else text
+
+
 def _is_umqtt(source: Source) -> bool:
     return source.name.parent.name == "umqtt"
 
@@ -95,7 +114,9 @@ def _compile(source: Source, target: Path, names: short_names.Names) -> None:
         target.write_bytes(source.path.read_bytes())
         return
     text = source.text
-    target.write_text(text if _is_umqtt(source) else short_names.shortened(text, names))
+    if not _is_umqtt(source):
+        text = short_names.shortened(_without_const(text), names)
+    target.write_text(text)
     # -s: the name in tracebacks, instead of this machine's path. The module's own costs no heap.
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
     how = ["-O3", "-s", source.name.stem, "-o", str(target.with_suffix(".mpy"))]

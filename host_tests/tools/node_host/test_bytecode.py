@@ -1,0 +1,45 @@
+"""bytecode: what of a source is left out on a chip, and that it runs without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from limpet.node_host.bytecode import compiled
+from limpet.shared.problem import Problem
+from support.micropython.upy import run
+
+CARRIED_OUT = """
+from micropython import const
+_LIMIT = const(3)
+def limit():
+    most = const(7)
+    return _LIMIT, most
+"""
+
+
+def imported(folder: Path, text: str) -> str:
+    """What a module of this text says, as byte code, of its names and of `limit`."""
+    (folder / "one.py").write_text(text)
+    (made,), _ = compiled(folder)
+    script = "import one; print(hasattr(one, 'const'), one.limit())"
+    return run(script, path=[made])
+
+
+def test_const_is_not_imported(tmp_path: Path) -> None:
+    """The compiler has carried it out: to import it takes 13 bytes of each module, and a name."""
+    assert imported(tmp_path, CARRIED_OUT) == "False (3, 7)\n"
+
+
+def test_const_is_imported_where_it_runs(tmp_path: Path) -> None:
+    """Where it is a function like others the module has it."""
+    text = CARRIED_OUT.replace("return _LIMIT, most", "return _LIMIT, const(most + 0)")
+    assert imported(tmp_path, text) == "True (3, 7)\n"
+
+
+def test_const_of_what_is_not_constant_is_refused(tmp_path: Path) -> None:
+    """So nothing is left for a chip to carry out."""
+    (tmp_path / "one.py").write_text("from micropython import const\nX = const(len('abc'))\n")
+    with pytest.raises(Problem, match=r"one\.py") as problem:
+        compiled(tmp_path)
+    assert "not a constant" in problem.value.remedy
