@@ -1,11 +1,11 @@
-"""broker_rules: what a filter covers, and what follows from a name."""
+"""rules: what a filter covers, and what follows from a name."""
 
 from __future__ import annotations
 
 import itertools
 
 import pytest
-from limpet.brokers.broker_rules import covers, grant, organisations
+from limpet.brokers.rules import covers, grant, organisations
 from paho.mqtt.client import topic_matches_sub
 
 BASES = {"node-1": "limpet/home/desk/climate/node-1", "pump": "farm/south/well/water/pump"}

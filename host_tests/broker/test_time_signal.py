@@ -7,8 +7,9 @@ import json
 import time
 
 import pytest
-from limpet.brokers import broker_rules, time_signal
-from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
+from limpet.brokers import rules
+from limpet.brokers.embedded import time_signal
+from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import Client
@@ -56,7 +57,7 @@ def test_devices_read_it_from_any_broker(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever has the right to say it is heard by devices: mosquitto's files have that, too."""
-    monkeypatch.setattr(broker_rules, "OPERATOR_WRITES", (*broker_rules.OPERATOR_WRITES, "time"))
+    monkeypatch.setattr(rules, "OPERATOR_WRITES", (*rules.OPERATOR_WRITES, "time"))
     broker: RunningBroker = request.getfixturevalue("broker")
     client = broker.client().connect()
     client.subscribe(TOPIC)
@@ -76,7 +77,7 @@ def test_registry_that_cannot_be_read_ends_nothing(
             raise failing.pop()
         return ["limpet"]
 
-    monkeypatch.setattr(broker_rules, "organisations", organisations)
+    monkeypatch.setattr(rules, "organisations", organisations)
     with EmbeddedBroker(setup.layout.root) as broker:
         client = device(setup, broker.port)
         client.subscribe(TOPIC)

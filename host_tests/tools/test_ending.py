@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from limpet.brokers.broker import EmbeddedBroker
+from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from support.brokers.running import RunningBroker, fields
 from support.brokers.scripted_device import ScriptedDevice

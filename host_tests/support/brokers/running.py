@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet.brokers import mosquitto_config
-from limpet.brokers.broker import LOOPBACK, EmbeddedBroker
+from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
+from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers.mosquitto import renderer
 from limpet.brokers.setup import open_setup
 from limpet.identity import passwords
 from limpet.identity.authority import Authority, Identity, load
@@ -202,7 +203,7 @@ class Mosquitto(RunningBroker):
         for _ in range(tries):
             if not self.port:
                 self.port, self.plain_port = _free_ports()
-                self.login_port = mosquitto_config.login_port(self.port)
+                self.login_port = renderer.login_port(self.port)
             if self._started():
                 return
             if tries > 1:
@@ -210,9 +211,9 @@ class Mosquitto(RunningBroker):
         raise RuntimeError("mosquitto does not start:\n" + "\n".join(self.log))
 
     def _started(self) -> bool:
-        from limpet.brokers.mosquitto import mosquitto
+        from limpet.brokers.mosquitto.program import mosquitto
 
-        conf = mosquitto_config.write(self.setup.layout, self.host, self.port)
+        conf = mosquitto_files.write(self.setup.layout, self.host, self.port)
         with open(conf, "a") as file:
             file.write(f"\nlog_dest stderr\nlistener {self.plain_port} {self.host}\n{self.more}")
         # Python ignores SIGXFSZ, and so shall mosquitto: a full disk is an error, no signal.
@@ -286,7 +287,7 @@ def _free_ports() -> tuple[int, int]:
         ):
             port = int(first.getsockname()[1])
             try:
-                socket.create_server((LOOPBACK, mosquitto_config.login_port(port))).close()
+                socket.create_server((LOOPBACK, renderer.login_port(port))).close()
             except OSError:
                 continue
             return port, int(third.getsockname()[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet.brokers.mosquitto import mosquitto
+from limpet.brokers.mosquitto.program import mosquitto
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
 from support.brokers.running import Mosquitto, RunningBroker

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from limpet.brokers import broker_rules, mosquitto_config
+from limpet.brokers import rules
+from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers.mosquitto import renderer
 from limpet.identity.provisioning import Setup
 from support.brokers.running import Mosquitto
 from support.nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
@@ -26,23 +28,23 @@ def stingy(setup: Setup) -> Iterator[Mosquitto]:
 
 def configured(patch: pytest.MonkeyPatch, **lines: str) -> None:
     """Put lines into mosquitto's configuration: ahead of all listeners, or into each."""
-    conf, listener = mosquitto_config._CONF, mosquitto_config._LISTENER
-    patch.setattr(mosquitto_config, "_CONF", conf + lines.get("general", ""))
-    patch.setattr(mosquitto_config, "_LISTENER", listener + lines.get("listener", ""))
+    conf, listener = renderer._CONF, renderer._LISTENER
+    patch.setattr(renderer, "_CONF", conf + lines.get("general", ""))
+    patch.setattr(renderer, "_LISTENER", listener + lines.get("listener", ""))
 
 
 @pytest.fixture
 def hears_nothing(stingy: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Mosquitto:
     """Let a node in, and deny all that it publishes."""
     with monkeypatch.context() as patch:
-        patch.setattr(broker_rules, "DEVICE_WRITES", ())
+        patch.setattr(rules, "DEVICE_WRITES", ())
         stingy.start()
     return stingy
 
 
 def allow(broker: Mosquitto) -> None:
     """Put the right rules in place, and have them read without a connection being lost."""
-    mosquitto_config.write(broker.setup.layout, broker.host, broker.port)
+    mosquitto_files.write(broker.setup.layout, broker.host, broker.port)
     broker.reload()
 
 

@@ -16,7 +16,7 @@ import pytest
 from limpet.bench import heap, instructions, rates, sizes, upstream
 from limpet.bench.tree import Tree
 from limpet.bench.world import OPENSSL, World
-from limpet.brokers.certified_broker import CertifiedBroker
+from limpet.brokers.embedded.certified_broker import CertifiedBroker
 from limpet.node_host.debian import available
 from limpet.node_host.interpreter import micropython, version
 from support.brokers.running import RunningBroker

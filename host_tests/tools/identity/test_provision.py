@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from limpet.brokers import mosquitto_config
+from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
 from limpet.fleet.provision import provision
 from limpet.identity import authority, layout, operators, passwords
@@ -732,8 +732,8 @@ def test_mosquittos_rules_follow_the_registry(tmp_path: Path) -> None:
     """
     made = open_setup(tmp_path / "dev")
     made.device(fields("node-1"))
-    mosquitto_config.write(made.layout, "127.0.0.1", 8883)
-    acl = made.layout.broker / mosquitto_config.ACL
+    mosquitto_files.write(made.layout, "127.0.0.1", 8883)
+    acl = made.layout.broker / mosquitto_files.ACL
     assert not made.rules_renewed
     made.device(fields("node-2"))
     assert made.rules_renewed

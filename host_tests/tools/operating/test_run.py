@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
-from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.scene import Event, Scene

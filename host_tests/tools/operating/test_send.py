@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet.brokers.broker import EmbeddedBroker
+from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.identity.provisioning import Setup
 from limpet.operating.send import parse_params

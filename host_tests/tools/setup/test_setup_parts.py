@@ -18,7 +18,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from limpet.brokers import mosquitto
+from limpet.brokers.mosquitto import program as mosquitto
 from limpet.node_host import debian, interpreter, javascript, releases, umqtt
 from limpet.operating import setup
 from limpet.shared import installing, locks, progress

@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from limpet.brokers.mosquitto import mosquitto
+from limpet.brokers.mosquitto.program import mosquitto
 from limpet.node_host import debian
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import FILES

@@ -26,7 +26,7 @@ from limpet.bench.figure import Figure, Row
 from limpet.bench.kept import Kept
 from limpet.bench.tree import Tree, Unmeasured, commit
 from limpet.bench.world import World, world
-from limpet.brokers.mosquitto import mosquitto
+from limpet.brokers.mosquitto.program import mosquitto
 from limpet.node_host.interpreter import micropython
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from limpet.brokers import mosquitto_config
-from limpet.brokers.mosquitto import mosquitto
+from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers.mosquitto.program import mosquitto
 from limpet.brokers.setup import open_setup
 from limpet.identity.device_config import encoded
 from limpet.identity.provisioning import Setup
@@ -121,7 +121,7 @@ class Mosquitto:
         # Its ports are numbers in a file: what is free now may be taken in a moment.
         for _ in range(1 if self.port else 3):
             port = self.port or _free_port()
-            conf = mosquitto_config.write(self._layout, HOST, port)
+            conf = mosquitto_files.write(self._layout, HOST, port)
             openssl = conf.with_name("openssl.cnf")
             openssl.write_text(OPENSSL)
             with open(conf, "a") as file:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from limpet.brokers.setup import open_setup
-from limpet.fleet import mosquitto_files, provision_report
+from limpet.fleet import provision_mosquitto, provision_report
 from limpet.identity.device_config import check
 from limpet.identity.layout import Layout
 from limpet.identity.provision_line import provision_line
@@ -146,7 +146,7 @@ def provision(
             if variable in os.environ and taken in ({}, None):
                 print(f"{device}: {variable} was not taken, which needs {option}")
         provision_report.without_wifi(setup, device)
-        mosquitto_files.update(setup, device, broker_config is not None, bool(login))
+        provision_mosquitto.update(setup, device, broker_config is not None, bool(login))
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limpet.brokers.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.identity.device_config import encoded
 from limpet.identity.layout import Layout, running_port

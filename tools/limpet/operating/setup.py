@@ -1,6 +1,6 @@
 """`limpet setup`: gets all that a later start needs, for a time without a network."""
 
-from limpet.brokers.mosquitto import mosquitto as mosquitto_command
+from limpet.brokers.mosquitto.program import mosquitto as mosquitto_command
 from limpet.node_host import debian
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from limpet.brokers import mosquitto_config
+from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.identity.layout import Layout, running
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
@@ -63,7 +63,7 @@ class SetupInfo:
             ) from None
         self.host: str = found.broker
         # We have no password: of mosquitto's two ports the one for certificates is ours.
-        port = mosquitto_config.certificate_port(layout, found.port)
+        port = mosquitto_files.certificate_port(layout, found.port)
         self.port: int = _running_port(directory, self.host) or port
         self.server_name: str | None = found.server_hostname
 

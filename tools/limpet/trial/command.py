@@ -15,7 +15,7 @@ from cyclopts import CycloptsError, Parameter
 
 from limpet.boards.board_facts import facts
 from limpet.boards.port import find_port
-from limpet.brokers.broker import EmbeddedBroker
+from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.deploying.deploy import WATCH_S, put
 from limpet.identity.device_config import check, encoded

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from limpet.brokers.broker import EmbeddedBroker
+from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
 from limpet.shared import payloads

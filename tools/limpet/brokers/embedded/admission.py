@@ -17,7 +17,7 @@ from amqtt.mqtt.connack import (
 )
 from amqtt.mqtt.connect import ConnectPacket
 
-from limpet.brokers import broker_rules
+from limpet.brokers import rules
 from limpet.identity import passwords
 from limpet.identity.layout import Layout
 from limpet.shared.problem import Problem
@@ -36,10 +36,10 @@ class Refused(Exception):
         self.code = code
 
 
-def admit(layout: Layout, name: str, connect: ConnectPacket) -> broker_rules.Grant:
+def admit(layout: Layout, name: str, connect: ConnectPacket) -> rules.Grant:
     """Return what the client `name` may do in this session; raises Refused."""
     try:
-        grant = broker_rules.grant(name, layout.bases())
+        grant = rules.grant(name, layout.bases())
     except (OSError, Problem) as error:
         raise Refused(SERVER_UNAVAILABLE, f"who is who cannot be read: {error}") from None
     if grant is None:

@@ -21,10 +21,12 @@ from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import MQTTError
 from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
-from amqtt.session import ApplicationMessage, Session
+from amqtt.session import Session
 
-from limpet.brokers import admission, broker_rules
-from limpet.brokers.listener import Listener
+from limpet.brokers import rules
+from limpet.brokers.embedded import admission
+from limpet.brokers.embedded.connection import Connection
+from limpet.brokers.embedded.listener import Listener
 from limpet.identity.layout import Layout
 
 # Set before anybody has a say: amqtt's warnings are about its own insides. `limpet broker
@@ -40,28 +42,13 @@ _CLOSE_S = 0.5
 _TAKE_OVER_S = 5
 
 
-class Connection(BrokerProtocolHandler):
-    """amqtt's end of one connection, which also ends when the client falls silent [1]."""
-
-    undelivered: ApplicationMessage | None = None
-
-    def handle_read_timeout(self) -> None:
-        """Close: nothing came for one and a half keepalives (MQTT 3.1.1 section 3.1.2.10)."""
-        self._closing = asyncio.ensure_future(self.handle_connection_closed())
-
-    async def mqtt_deliver_next_message(self) -> ApplicationMessage | None:
-        """Take the next Message to pass on, and keep it in `undelivered` until that is done."""
-        self.undelivered = await super().mqtt_deliver_next_message()
-        return self.undelivered
-
-
 class CertifiedBroker(Broker):
     """A broker on sockets that are bound already: `tls`, and in tests `plain`."""
 
     def __init__(self, layout: Layout, listeners: dict[str, Listener]) -> None:
         self._layout = layout
         self._listeners = listeners
-        self._grants: dict[str, broker_rules.Grant] = {}
+        self._grants: dict[str, rules.Grant] = {}
         # amqtt insists on a listener `default`, whose settings the others inherit: this one is
         # never bound.
         bound = {"default": ListenerConfig(bind=None)}

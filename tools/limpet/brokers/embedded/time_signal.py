@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from limpet.brokers import broker_rules
+from limpet.brokers import rules
 from limpet.identity.layout import Layout
 from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
@@ -30,5 +30,5 @@ async def tell(layout: Layout, publish: Callable[[str, bytes, int], Awaitable[No
     while True:
         await asyncio.sleep(EVERY_S)
         with contextlib.suppress(OSError, Problem):  # a registry that is none just now
-            for org in broker_rules.organisations(layout.bases()):
+            for org in rules.organisations(layout.bases()):
                 await publish(f"{org}/{topics.TIME}", payload(), 0)
