@@ -21,7 +21,7 @@ from limpet.boards.node_files import LISTING, flash_files
 from limpet.boards.port import open_port
 from limpet.brokers.setup import open_setup
 from limpet.deploying import deploy as deploying
-from limpet.deploying import remote
+from limpet.deploying import remote, slots
 from limpet.deploying.deploy import deploy
 from limpet.deploying.deployment import KEPT
 from limpet.identity.device_config import encoded
@@ -332,7 +332,7 @@ def test_flash_that_fills_meanwhile_says_so(
     bench.deploy(board)
     starts = len(board.starts)
     bench.put("two", big="x" * 140_000)
-    monkeypatch.setattr(deploying.slots, "missing_blocks", lambda *_: 0)
+    monkeypatch.setattr(slots, "missing_blocks", lambda *_: 0)
     assert bench.refused(board) == (
         "The board's file system is full. The board keeps its old version."
     )

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from limpet.boards.board_facts import BoardFacts, facts
 from limpet.boards.node_files import code_files
 from limpet.boards.port import find_port
-from limpet.deploying import arrival, slots
+from limpet.deploying import arrival, surveying
 from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
 from limpet.deploying.remote import Gone, NoRoom, Remote
 from limpet.deploying.slots import Survey
@@ -78,7 +78,7 @@ def put(
     with Remote(where) as remote:
         deployment = None
         try:
-            there = slots.survey(remote)
+            there = surveying.survey(remote)
             version = ".".join(map(str, there.version))
             print(f"board    {there.machine}, MicroPython {version}, at {where}")
             _refuse(wanted, folder, there, replace)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from limpet.boards.board_facts import BLOCK
 from limpet.boards.node_files import LISTING, STARTERS
-from limpet.deploying import slots
+from limpet.deploying import slots, surveying
 from limpet.deploying.remote import Remote
 from limpet.deploying.slots import CONFIG, NEXT, OTHER, Plan, Survey
 from limpet.identity.device_folder import CONFIG as CONFIG_NAME
@@ -148,7 +148,7 @@ class Deployment:
                 self._remote.make_folder(folder)
         for name in self._plan.copy:
             path = self._in_slot(name)
-            slots.copy(self._remote, f"/{OTHER[self._plan.slot]}/{name}", path)
+            surveying.copy(self._remote, f"/{OTHER[self._plan.slot]}/{name}", path)
             self._verify(path, self._code[name])
         for name in self._plan.send:
             if name != LISTING:
@@ -187,7 +187,7 @@ class Deployment:
     def _keep_config(self, slot: str) -> None:
         """Have the board copy the config that is in use to where a slot has its own."""
         part = f"/{slot}/config.part"
-        slots.copy(self._remote, self._there.config_path, part)
+        surveying.copy(self._remote, self._there.config_path, part)
         self._verify(part, self._there.config or b"")
         self._remote.rename(part, f"/{slot}/{NEXT}")
 
@@ -205,7 +205,7 @@ class Deployment:
         self._verify(path, data)
 
     def _verify(self, path: str, data: bytes) -> None:
-        if slots.digest(self._remote, path) != sha256(data).hexdigest():
+        if surveying.digest(self._remote, path) != sha256(data).hexdigest():
             raise RuntimeError(f"{path} is not what was sent")
 
     def _say(self, took_s: float) -> None:
