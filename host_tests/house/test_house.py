@@ -162,7 +162,7 @@ def test_no_bare_except() -> None:
 
 
 # Of these the waiting itself is the purpose, or nothing is waited for.
-ENDLESS = {("node.py", "wait"), ("certified_broker.py", "result")}
+ENDLESS = {("process.py", "wait"), ("certified_broker.py", "result")}
 WAITS = {"acquire", "communicate", "get", "join", "result", "wait"}
 
 

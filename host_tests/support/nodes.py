@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 from limpet.identity.provisioning import Setup
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 from support.brokers.mqtt_client import Client, Message
 from support.brokers.running import RunningBroker, base
 

@@ -133,8 +133,8 @@ def test_output_that_was_never_open(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "owner", "method"),
     [
-        ("node", "limpet.node_host.node", "NodeProcess", "_say"),
-        ("run", "limpet.node_host.node", "NodeProcess", "_say"),
+        ("node", "limpet.node_host.process", "NodeProcess", "_say"),
+        ("run", "limpet.node_host.process", "NodeProcess", "_say"),
         ("watch", "limpet.operating.operator_client", "OperatorClient", "_subscribed"),
         ("broker", "asyncio", "Event", "wait"),
     ],

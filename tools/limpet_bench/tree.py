@@ -17,7 +17,7 @@ from typing import Any
 from limpet.node_host import debian
 from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.interpreter import micropython
-from limpet.node_host.node import REPLAY
+from limpet.node_host.process import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.filling import filled_once
 from limpet.shared.paths import BUILD, REPO

@@ -9,7 +9,7 @@ from typing import Any
 
 from limpet.bench.tree import Tree
 from limpet.node_host.bytecode import ROM, compiled
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 
 
 class TreeNode(NodeProcess):

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from limpet.identity.authority import load
 from limpet.identity.operators import operator_identity
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 from support.brokers.running import RunningBroker, base
 from support.chaos.books import Books
 from support.micropython import esp32_layer

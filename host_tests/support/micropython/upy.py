@@ -1,6 +1,6 @@
 """Run a script under the real MicroPython, with the node's modules on its path.
 
-For tests of single modules. A whole node is run by `limpet.node_host.node.NodeProcess`.
+For tests of single modules. A whole node is run by `limpet.node_host.process.NodeProcess`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from limpet.node_host.debian import available
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 from limpet.shared.problem import Problem
 
 Node = Callable[..., NodeProcess]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any, NamedTuple
 
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival
 from limpet.operating.scene import Event, Scene

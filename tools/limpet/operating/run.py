@@ -22,7 +22,7 @@ from limpet.identity.device_config import encoded
 from limpet.identity.layout import Layout, running_port
 from limpet.identity.provisioning import FIRST_DEVICE
 from limpet.node_host import debian
-from limpet.node_host.node import NodeProcess
+from limpet.node_host.process import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.live import LogLine, Run, Stop
 from limpet.operating.operator_client import OperatorClient

@@ -1,0 +1,74 @@
+"""`limpet node`: one node in the foreground, until it ends or Ctrl-C ends it."""
+
+import signal
+from pathlib import Path
+
+from limpet.node_host import debian
+from limpet.node_host.process import REPLAY, NodeProcess
+from limpet.shared import ending
+from limpet.shared.numbers import Speed
+
+# How often it looks whether anybody still reads what the node says.
+_LOOK_S = 0.5
+
+
+def node(
+    *,
+    root: Path,
+    replay: Path = REPLAY,
+    heap: str | None = None,
+    arch: str = debian.HOST,
+    speed: Speed = 1.0,
+    umqtt: Path | None = None,
+    bytecode: bool = False,
+    frozen: bool = False,
+) -> int:
+    """Run one node, and print what it says, until it ends or Ctrl-C ends it.
+
+    Parameters
+    ----------
+    root
+        The folder that is the node's flash: config.json, certificates and key.
+    replay
+        The capture of a DHT22 that its sensor plays.
+    heap
+        The interpreter's heap, such as 128k; with --arch i386 it means what it means on the chip.
+    arch
+        The interpreter's architecture: i386 for a 32-bit one, whose objects have the ESP32's sizes.
+    speed
+        How much faster than real time the node's clock runs: with 20 a day takes 72 minutes.
+    umqtt
+        A folder with another umqtt.
+    bytecode
+        Run what mpy-cross makes of the firmware, as a chip does: its heap is then the chip's.
+    frozen
+        The same with all byte code outside the heap, as in an image of our own.
+    """
+    # A service manager says SIGTERM; for the node it is the same clean end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    process = NodeProcess(
+        root,
+        replay=replay,
+        heap=heap,
+        arch=arch,
+        speed=speed,
+        umqtt=umqtt,
+        bytecode=bytecode,
+        frozen=frozen,
+        stdin=None,
+        on_line=lambda line: print(line, flush=True),
+    )
+    try:
+        try:
+            process.start()
+            # Where nobody reads what it says any more, that is its clean end.
+            while process.wait(_LOOK_S) is None and not ending.lost():
+                pass
+            code = process.stop()
+        except KeyboardInterrupt:
+            code = process.stop()
+    except KeyboardInterrupt:
+        # Twice: whoever is asking does not want to wait for the goodbye.
+        code = process.kill()
+    # By a signal, while it waited for its config: as a shell counts that.
+    return code if code >= 0 else 128 - code
