@@ -169,8 +169,8 @@ WAITS = {"acquire", "communicate", "get", "join", "result", "wait"}
 def test_every_wait_has_a_limit() -> None:
     """The tools wait for no thread, process, queue or lock without a limit."""
     found = []
-    scripts = REPO / "tools" / "limpet" / "bench" / "scripts"  # which MicroPython runs
-    for path in sources(REPO / "tools" / "limpet"):
+    scripts = REPO / "tools" / "limpet_bench" / "scripts"  # which MicroPython runs
+    for path in sources(*(REPO / "tools" / name for name in ("limpet", "limpet_bench"))):
         awaited = {id(n.value) for n in ast.walk(tree(path)) if isinstance(n, ast.Await)}
         for node in ast.walk(tree(path)):
             if not isinstance(node, ast.Call) or id(node) in awaited or scripts in path.parents:

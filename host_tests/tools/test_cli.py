@@ -59,6 +59,13 @@ def test_help_has_words_for_each_option() -> None:
     assert seen > 60
 
 
+def test_bench_is_for_who_has_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where limpet_bench is not installed, `limpet bench` is no subcommand; the rest are."""
+    here = set(command_line())
+    monkeypatch.setitem(sys.modules, "limpet_bench", None)
+    assert here - set(command_line()) == {"bench"}
+
+
 @pytest.mark.parametrize(
     ("words", "said", "where"),
     [

@@ -26,7 +26,6 @@ COMMANDS = {
     "deploying": ("deploy", "console"),
     "fleet": ("provision",),
     "simulator": ("wokwi",),
-    "": ("bench",),
 }
 _HELP = ("-h", "--help")
 # Of a write to a file that is open already, which carries no name.
@@ -35,6 +34,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def command_line() -> App:
     """Return the command line with all its subcommands, none of them loaded."""
+    from importlib.util import find_spec
+
     from cyclopts import App
 
     app = App(
@@ -44,9 +45,10 @@ def command_line() -> App:
     )
     for package, names in COMMANDS.items():
         for name in names:
-            module = ".".join(part for part in ("limpet", package, name) if part)
-            app.command(f"{module}:{name}", name=name)
+            app.command(f"limpet.{package}.{name}:{name}", name=name)
     app.command("limpet.trial.command:trial", name="test-board")
+    if find_spec("limpet_bench"):  # in a clone
+        app.command("limpet_bench:bench", name="bench")
     return app
 
 

@@ -28,6 +28,6 @@ def bench(
     against
         Measure the node of an earlier commit, too.
     """
-    from limpet.bench.session import measure  # imports what most starts do not need
+    from limpet_bench.session import measure  # imports what most starts do not need
 
     return measure(only or [], against)

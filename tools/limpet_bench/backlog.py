@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from limpet.bench import rates
-from limpet.bench.figure import Figure, Row, Rows, Verdict, text
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
 from limpet.trial.wire import Wire
+
+from limpet_bench import rates
+from limpet_bench.figure import Figure, Row, Rows, Verdict, text
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 READINGS = 1000
 ROUND_TRIP_S = 0.1

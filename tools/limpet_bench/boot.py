@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 ALL = "from start to the first PUBACK"
 HANDSHAKE = "of that the handshake"

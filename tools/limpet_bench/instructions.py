@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limpet.bench import rates
-from limpet.bench.figure import Figure, Row, Rows, Verdict, text
-from limpet.bench.tree import Tree, Unmeasured
-from limpet.bench.world import World
+from limpet_bench import rates
+from limpet_bench.figure import Figure, Row, Rows, Verdict, text
+from limpet_bench.tree import Tree, Unmeasured
+from limpet_bench.world import World
 
 NODE = "Limpet, the whole node, one by one"
 NODE_FLOOD = "Limpet, the whole node, window 16"

@@ -9,9 +9,10 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from limpet.bench.figure import Row
-from limpet.bench.tree import Tree
 from limpet.shared.paths import BUILD
+
+from limpet_bench.figure import Row
+from limpet_bench.tree import Tree
 
 _FILE = BUILD / "bench" / "kept.json"
 

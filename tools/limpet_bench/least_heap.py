@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet.bench.tree import Tree
-from limpet.bench.tree_node import TreeNode
-from limpet.bench.world import World
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
+
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet_bench.tree import Tree
+from limpet_bench.tree_node import TreeNode
+from limpet_bench.world import World
 
 # Far above what a node with room needs for either; one without mostly says so at once.
 _DELIVERED_S = 8.0

@@ -6,10 +6,10 @@ divided by their number. It will NOT add up exactly: a call costs more when the 
 
 from __future__ import annotations
 
-from limpet.bench.figure import Figure, Row
-from limpet.bench.instructions import collected
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
+from limpet_bench.figure import Figure, Row
+from limpet_bench.instructions import collected
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 _COUNT = 500
 # Methods of the script's Profile, and what their rows are called.

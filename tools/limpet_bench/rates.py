@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_least, text
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
 from limpet.trial.wire import Wire
+
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_least, text
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 WINDOW = 16
 CLIENT = "Limpet's client alone"

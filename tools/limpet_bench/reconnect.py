@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Iterator
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict
-from limpet.bench.tree import Tree, Unmeasured
-from limpet.bench.tree_node import TreeNode
-from limpet.bench.world import World
 from limpet.trial.wire import Wire
+
+from limpet_bench.figure import Figure, Row, Rows, Verdict
+from limpet_bench.tree import Tree, Unmeasured
+from limpet_bench.tree_node import TreeNode
+from limpet_bench.world import World
 
 ROUND_TRIP_S = 0.1
 _NODES = 6

@@ -8,9 +8,9 @@ from __future__ import annotations
 import textwrap
 from typing import NamedTuple
 
-from limpet.bench import sizes
-from limpet.bench.figure import Figure, Row, Verdict, text
-from limpet.bench.sizes import Module
+from limpet_bench import sizes
+from limpet_bench.figure import Figure, Row, Verdict, text
+from limpet_bench.sizes import Module
 
 _HEAD = """\
 # Benchmarks

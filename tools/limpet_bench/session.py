@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 
-from limpet.bench import (
+from limpet.brokers.mosquitto.program import mosquitto
+from limpet.node_host.interpreter import micropython
+from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
+from rich.console import Console
+
+from limpet_bench import (
     backlog,
     boot,
     heap,
@@ -20,15 +26,10 @@ from limpet.bench import (
     storm,
     upstream,
 )
-from limpet.bench.figure import Figure, Row
-from limpet.bench.kept import Kept
-from limpet.bench.tree import Tree, Unmeasured, commit
-from limpet.bench.world import World, world
-from limpet.brokers.mosquitto.program import mosquitto
-from limpet.node_host.interpreter import micropython
-from limpet.shared.paths import REPO
-from limpet.shared.problem import Problem
-from rich.console import Console
+from limpet_bench.figure import Figure, Row
+from limpet_bench.kept import Kept
+from limpet_bench.tree import Tree, Unmeasured, commit
+from limpet_bench.world import World, world
 
 FIGURES = (
     rates.CLIENT_RATE,

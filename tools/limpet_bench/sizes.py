@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet.bench.tree import SCRIPTS, Tree
-from limpet.bench.world import Mosquitto, World
 from limpet.brokers.setup import open_setup
 from limpet.node_host.groups import sources
+
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet_bench.tree import SCRIPTS, Tree
+from limpet_bench.world import Mosquitto, World
 
 # What a node loads besides, here alone.
 _OURS = {path.stem for path in SCRIPTS.glob("*.py")}

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from limpet.bench.figure import Figure, Row, Rows, Verdict, text
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
+from limpet_bench.figure import Figure, Row, Rows, Verdict, text
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 NODES = 1000
 _BIN_MS = 100

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from limpet.bench.tree import Tree
 from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.process import NodeProcess
+
+from limpet_bench.tree import Tree
 
 
 class TreeNode(NodeProcess):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limpet.bench import backlog, rates
-from limpet.bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet.bench.tree import Tree
-from limpet.bench.world import World
 from limpet.trial.wire import Wire
+
+from limpet_bench import backlog, rates
+from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
+from limpet_bench.tree import Tree
+from limpet_bench.world import World
 
 LIVE = "Limpet, live"
 LIVE_RECORDS = "Limpet, live: TLS records"

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from limpet.bench import instructions, kept, reconnect, report, session, storm, tree
-from limpet.bench.figure import Figure, Row, Verdict, at_most
-from limpet.bench.sizes import Module
-from limpet.bench.world import World
 from limpet.shared.problem import Problem
 from limpet.trial.wire import Wire
+from limpet_bench import instructions, kept, reconnect, report, session, storm, tree
+from limpet_bench.figure import Figure, Row, Verdict, at_most
+from limpet_bench.sizes import Module
+from limpet_bench.world import World
 from support.tool import Tool
 
 DATA = b"\x17\x03\x03\x00\x04abcd"  # a TLS record that carries data
@@ -173,7 +173,7 @@ def test_earlier_node_that_lacks_something_leaves_its_column_empty() -> None:
 
 def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not installed, the figure says so."""
-    monkeypatch.setattr("limpet.bench.instructions.shutil.which", lambda name: None)
+    monkeypatch.setattr("limpet_bench.instructions.shutil.which", lambda name: None)
     with pytest.raises(tree.Unmeasured, match="apt install valgrind"):
         instructions.collected(cast(World, None), tree.Tree(), "bench_client", {})
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from limpet.bench import heap, instructions, rates, sizes, upstream
-from limpet.bench.tree import Tree
-from limpet.bench.world import OPENSSL, World
 from limpet.brokers.embedded.certified_broker import CertifiedBroker
 from limpet.node_host.debian import available
 from limpet.node_host.interpreter import micropython, version
+from limpet_bench import heap, instructions, rates, sizes, upstream
+from limpet_bench.tree import Tree
+from limpet_bench.world import OPENSSL, World
 from support.brokers.running import RunningBroker
 from support.brokers.scripted_broker import Packet, ScriptedBroker, puback, server_context
 
