@@ -79,10 +79,11 @@ docs: venv ## Make docs/reference from the code, and all docs as a site in build
 	@.venv/bin/python tools/docs/reference.py
 	@.venv/bin/python tools/docs/site.py
 
-lint: venv ## Check style, format and types
+lint: venv ## Check style, format, types and who imports whom
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
 
 lock: ## Write requirements.lock again from pyproject.toml (needs the network)
 	@$(call quoted,PYTHON) tools/bootstrap.py lock

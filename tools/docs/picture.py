@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from limpet.brokers.broker import LOOPBACK
+from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.operating import run as limpet_run
 from limpet.operating.scene import Scene
 from limpet.operating.view import LiveView

@@ -12,7 +12,7 @@ import types
 from types import SimpleNamespace as Given
 from typing import Any, NamedTuple
 
-from limpet.brokers import time_signal
+from limpet.brokers.embedded import time_signal
 from limpet.shared import firmware  # puts firmware/ on the path
 from limpet.shared.paths import LIB
 
