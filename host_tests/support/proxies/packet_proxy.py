@@ -1,17 +1,22 @@
-"""A proxy between node and broker that ends TLS on both sides, and does in words what a broker may.
+"""A proxy that ends TLS on both sides, and does in words what a broker may.
 
-It knows packets: what is said to it happens to the next one that fits, once.
+It knows packets: they are its pieces, and what is said to it by a Word happens to the next one that
+fits, once. It passes on what comes unless told otherwise. It will NOT answer in the broker's stead,
+keep sessions, or know what a payload means.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
+from support.brokers.running import RunningBroker
 from support.brokers.scripted_broker import Packet, connack, length, publish, suback
-from support.proxies.packet_relay import Act, Conversation, Ended, Relay, Word
-
-__all__ = ["PacketProxy", "Word"]
+from support.proxies.connection import Connection, Ended
+from support.proxies.packets import Act, Word, context, identity, packets
+from support.proxies.proxy import LOOPBACK, Proxy
 
 # No packet begins like this: type 0 is forbidden (MQTT 3.1.1, table 2.1).
 GARBAGE = b"\0\xff\x80 limpets do not talk"
@@ -19,8 +24,31 @@ GARBAGE = b"\0\xff\x80 limpets do not talk"
 _CLAIMED = 200_000
 
 
-class PacketProxy(Relay):
-    """A Relay that does as it is told. `with PacketProxy(broker) as proxy:` opens it."""
+class PacketProxy(Proxy):
+    """A way to `broker` for the device `device_id`. `with PacketProxy(broker) as proxy:` opens it.
+
+    The node is shown a server certificate of the set-up's own CA and has to show its own; the
+    broker is shown the device's. `watch(way, packet)` is called, from the proxy's thread, for each
+    packet: way is "up", "down", or "delivered" for a PUBLISH whose PUBACK the broker has sent.
+    """
+
+    def __init__(
+        self,
+        broker: RunningBroker,
+        device_id: str = "node-1",
+        speed: float = 1.0,
+        watch: Callable[[str, Packet], None] = lambda way, packet: None,
+    ) -> None:
+        super().__init__(broker.port, speed)
+        self.watch = watch
+        self._words: list[Word] = []
+        self._longest: int | None = None  # bytes of a packet from the node that comes through,
+        self._closes = False  # and whether a longer one ends the connection, or all is lost
+        layout = broker.setup.layout
+        server = broker.authority.server([LOOPBACK])
+        self._near_tls = context(ssl.PROTOCOL_TLS_SERVER, server, layout.ca_certificate)
+        device = identity(layout.device(device_id))
+        self._far_tls = context(ssl.PROTOCOL_TLS_CLIENT, device, layout.ca_certificate)
 
     # -- words, each for the next packet that fits -------------------------------------------------
 
@@ -31,7 +59,7 @@ class PacketProxy(Relay):
     def double_puback(self) -> Word:
         """The next PUBACK comes twice."""
 
-        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
             talk.tell(raw + raw)
             return False
 
@@ -40,7 +68,7 @@ class PacketProxy(Relay):
     def delay_puback(self, seconds: float) -> Word:
         """The next PUBACK comes so much later; what follows overtakes it."""
 
-        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
             self._loop.call_later(seconds / self._speed, talk.tell, raw)
             return False
 
@@ -53,12 +81,12 @@ class PacketProxy(Relay):
         held: list[bytes] = []
         word = Word(_down("PUBACK"), _drop)
 
-        def release(talk: Conversation) -> None:
+        def release(talk: Connection) -> None:
             self._disarm(word)
             talk.tell(b"".join(reversed(held)))
             held.clear()
 
-        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
             held.append(raw)
             if len(held) < count:
                 self._words.insert(0, word)  # the next one as well
@@ -79,7 +107,7 @@ class PacketProxy(Relay):
     def truncate_connack(self, size: int = 2) -> Word:
         """Of the next CONNACK `size` bytes come, and then the end."""
 
-        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
             talk.tell(raw[:size])
             raise Ended
 
@@ -111,16 +139,6 @@ class PacketProxy(Relay):
 
     # -- words for all connections that there are --------------------------------------------------
 
-    def black_hole(self) -> None:
-        """What is or gets connected is lost for good: TLS lives, but no packet comes through."""
-
-        def everything() -> None:
-            self._swallows = True
-            for each in self._conversations:
-                each.lost = True
-
-        self._do(everything)
-
     def limit(self, longest: int, closes: bool) -> None:
         """A packet of the node's with more than `longest` bytes ends the connection, as at a broker
         with a limit; or, with closes=False, is lost with all that follows, as where a way swallows
@@ -132,28 +150,13 @@ class PacketProxy(Relay):
 
         self._do(everything)
 
-    def close(self) -> None:
-        """Close every connection now, with TLS's own goodbye, at both ends."""
-
-        def everything() -> None:
-            for each in self._conversations:
-                each.close()
-
-        self._do(everything)
-
     def let_through(self) -> None:
-        """New connections are passed on again, whatever they carry; what was swallowed stays
-        lost.
-        """
-
-        def everything() -> None:
-            self._swallows = False
-            self._longest = None
-
-        self._do(everything)
+        """As `restore`; but what was said of a packet will still happen."""
+        super().restore()
+        self._do(lambda: setattr(self, "_longest", None))
 
     def restore(self) -> None:
-        """As `let_through`; and what was said and has not happened will not."""
+        """Let everything through; what was said and has not happened will not."""
         self.let_through()
         self._do(self._words.clear)
 
@@ -171,11 +174,43 @@ class PacketProxy(Relay):
     def _say_ahead(self, data: bytes) -> Word:
         """Once the node is let in: before, a CONNACK is all that it takes."""
 
-        async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+        async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
             talk.tell(data)
             return True
 
         return self._arm(lambda way, packet: way == "down" and packet.name != "CONNACK", act)
+
+    async def _pieces(
+        self, connection: Connection, way: str, reader: asyncio.StreamReader
+    ) -> AsyncIterator[bytes]:
+        """Each packet that is to be passed on. The end comes through even where packets do not."""
+        async for raw, packet in packets(reader):
+            if way == "up" and self._longest is not None and len(raw) > self._longest:
+                if self._closes:
+                    raise Ended
+                connection.lost = True
+            if connection.lost:
+                await asyncio.Event().wait()
+            self._show(connection, way, packet)
+            if await self._may_pass(connection, way, raw, packet):
+                yield raw
+
+    def _show(self, connection: Connection, way: str, packet: Packet) -> None:
+        if way == "up" and packet.name == "PUBLISH" and packet.qos:
+            connection.published[packet.packet_id] = packet
+        self.watch(way, packet)
+        if way == "down" and packet.name == "PUBACK" and packet.packet_id in connection.published:
+            self.watch("delivered", connection.published.pop(packet.packet_id))
+
+    async def _may_pass(self, talk: Connection, way: str, raw: bytes, packet: Packet) -> bool:
+        for word in self._words:
+            if word.fits(way, packet):
+                self._words.remove(word)
+                try:
+                    return await word.act(talk, raw, packet)
+                finally:
+                    word.happened.set()
+        return True
 
 
 def _up(name: str) -> Callable[[str, Packet], bool]:
@@ -186,12 +221,12 @@ def _down(name: str) -> Callable[[str, Packet], bool]:
     return lambda way, packet: way == "down" and packet.name == name
 
 
-async def _drop(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+async def _drop(talk: Connection, raw: bytes, packet: Packet) -> bool:
     return False
 
 
 def _answer(answer: Callable[[Packet], bytes], ends: bool = False) -> Act:
-    async def act(talk: Conversation, raw: bytes, packet: Packet) -> bool:
+    async def act(talk: Connection, raw: bytes, packet: Packet) -> bool:
         talk.tell(answer(packet))
         if ends:
             raise Ended

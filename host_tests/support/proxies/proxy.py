@@ -1,20 +1,22 @@
 """A TCP proxy between node and broker that is told in words what the network does.
 
-It knows bytes and connections only: it will NOT read, change or reorder what it passes on.
+It knows bytes and connections only: it will NOT read, change or reorder what it passes on. Who
+wants that says in `_pieces` what the pieces are; see packet_proxy.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
-from typing import Any
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 from support.looped import Looped
 from support.ports import Held
+from support.proxies.connection import Connection, Ended
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _CHUNK = 16384
 
 
@@ -24,6 +26,10 @@ class Proxy(Looped):
     What is said holds for the connections that there are and for those to come, until `restore()`.
     `speed` is the node's: seconds are seconds of its clock.
     """
+
+    # Where TLS ends here, on the way to the node and to the broker.
+    _near_tls: ssl.SSLContext | None = None
+    _far_tls: ssl.SSLContext | None = None
 
     def __init__(self, target_port: int, speed: float = 1.0) -> None:
         super().__init__("proxy")
@@ -39,7 +45,7 @@ class Proxy(Looped):
         self._late_s = 0.0  # before each piece, either way,
         self._jitter_s = 0.0  # and up to so much on top
         self._left: int | None = None  # bytes that still come through, both ways together
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
 
     def hold(self) -> None:
         """Accept, keep what comes, pass nothing on, until `release()`: a handshake stalls."""
@@ -76,21 +82,15 @@ class Proxy(Looped):
 
     def cut(self) -> None:
         """Close every connection now, at both ends."""
-
-        def everything() -> None:
-            for each in self._connections:
-                each.abort()
-
-        self._do(everything)
+        self._each(Connection.abort)
 
     def reset(self) -> None:
         """As `cut`, but with a TCP reset (RST), which overtakes what was sent before it."""
+        self._each(Connection.reset)
 
-        def everything() -> None:
-            for each in self._connections:
-                each.reset()
-
-        self._do(everything)
+    def close(self) -> None:
+        """Close every connection, at both ends, behind what was said; with TLS's own goodbye."""
+        self._each(Connection.close)
 
     def black_hole(self) -> None:
         """What is or gets connected is lost for good: nothing comes through, nothing is closed."""
@@ -115,7 +115,7 @@ class Proxy(Looped):
         if self._server is None:
             self._run(self._listen())
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         self._start_loop()
         self.restore()
         return self
@@ -126,9 +126,18 @@ class Proxy(Looped):
         self._held.release()
         self._end_loop()
 
+    def _each(self, what: Callable[[Connection], None]) -> None:
+        def everything() -> None:
+            for each in self._connections:
+                what(each)
+
+        self._do(everything)
+
     async def _listen(self) -> None:
         self._held.release()
-        self._server = await asyncio.start_server(self._accept, _LOOPBACK, self.port)
+        self._server = await asyncio.start_server(
+            self._accept, LOOPBACK, self.port, ssl=self._near_tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_listener(self) -> None:
@@ -145,25 +154,27 @@ class Proxy(Looped):
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        connection = _Connection(writer)
+        connection = Connection(writer, tls=self._near_tls is not None)
         connection.lost = self._swallows
         self._connections.add(connection)
         try:
             await self._join(connection, reader)
-        except (OSError, asyncio.CancelledError):
+        except (OSError, Ended, asyncio.CancelledError):
             pass  # one end is gone, or the proxy ends: so is the other, below
         finally:
             self._connections.discard(connection)
             connection.close()
 
-    async def _join(self, connection: _Connection, from_node: asyncio.StreamReader) -> None:
+    async def _join(self, connection: Connection, from_node: asyncio.StreamReader) -> None:
         """Both ways, until one of them has ended."""
-        from_broker, to_broker = await asyncio.open_connection(_LOOPBACK, self.target_port)
-        to_node = connection.writers[0]
+        name = LOOPBACK if self._far_tls else None
+        from_broker, to_broker = await asyncio.open_connection(
+            LOOPBACK, self.target_port, ssl=self._far_tls, server_hostname=name
+        )
         connection.writers.append(to_broker)
         ways = [
-            asyncio.ensure_future(self._up(connection, from_node, to_broker)),
-            asyncio.ensure_future(self._down(connection, from_broker, to_node)),
+            asyncio.ensure_future(self._pass(connection, "up", from_node)),
+            asyncio.ensure_future(self._pass(connection, "down", from_broker)),
         ]
         connection.tasks = [asyncio.current_task(), *ways]
         done, others = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -173,25 +184,27 @@ class Proxy(Looped):
         for way in done:
             way.result()
 
-    async def _up(
-        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        while data := await self._passed(connection, await reader.read(_CHUNK)):
-            writer.write(data)
-            await writer.drain()
-
-    async def _down(
-        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        while data := await self._passed(connection, await reader.read(_CHUNK)):
+    async def _pass(self, connection: Connection, way: str, reader: asyncio.StreamReader) -> None:
+        writer = connection.writers[way == "up"]
+        async for piece in self._pieces(connection, way, reader):
+            data = await self._passed(connection, piece)
             while data:
-                size = 1 if self._pause_s else len(data)
+                pause_s = self._pause_s if way == "down" else 0.0
+                size = 1 if pause_s else len(data)
                 writer.write(data[:size])
                 data = data[size:]
                 await writer.drain()
-                await asyncio.sleep(self._pause_s)
+                await asyncio.sleep(pause_s)
 
-    async def _passed(self, connection: _Connection, data: bytes) -> bytes:
+    async def _pieces(
+        self, connection: Connection, way: str, reader: asyncio.StreamReader
+    ) -> AsyncIterator[bytes]:
+        """What comes, in the pieces in which it is passed on. May raise Ended."""
+        while data := await reader.read(_CHUNK):
+            yield data
+        yield b""  # the end has to come through as well
+
+    async def _passed(self, connection: Connection, data: bytes) -> bytes:
         """What of it is to be passed on, once it may; never comes back when it is lost."""
         await self._passing.wait()
         if connection.lost:
@@ -209,30 +222,3 @@ class Proxy(Looped):
         else:
             self._left -= len(data)
         return data
-
-
-class _Connection:
-    """The node's end and, once it is there, the broker's."""
-
-    def __init__(self, near: asyncio.StreamWriter) -> None:
-        self.writers = [near]
-        self.lost = False
-        # asyncio holds tasks weakly: those of a black hole, which nothing will wake, would go.
-        self.tasks: list[asyncio.Task[Any] | None] = []
-
-    def close(self) -> None:
-        for writer in self.writers:
-            writer.close()
-
-    def abort(self) -> None:
-        for writer in self.writers:
-            writer.transport.abort()
-
-    def reset(self) -> None:
-        for writer in self.writers:
-            # Without it an end that has nothing unread says FIN instead.
-            linger = struct.pack("ii", 1, 0)
-            if not writer.is_closing():
-                end = writer.get_extra_info("socket")
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.abort()

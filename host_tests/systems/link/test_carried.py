@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from support.brokers.scripted_broker import Answer, Closed, Packet, ScriptedBrok
 from support.micropython import upy
 from support.nodes import Node, StartNode, expanded
 from support.patched import patched, patient
-from support.proxies.proxy import Proxy, _Connection
+from support.proxies.connection import Connection
+from support.proxies.proxy import Proxy
 from systems.link.test_link import BASE, COMMANDS, PLAIN, STATUS, TELEMETRY, echoing, seqs, status
 
 STORED = 250
@@ -39,9 +40,13 @@ class Narrow(Proxy):
 
     lost = 0
 
-    async def _up(
-        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _pieces(
+        self, connection: Connection, way: str, reader: asyncio.StreamReader
+    ) -> AsyncIterator[bytes]:
+        if way == "down":
+            async for piece in super()._pieces(connection, way, reader):
+                yield piece
+            return
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
                 head = await reader.readexactly(5)
@@ -49,8 +54,7 @@ class Narrow(Proxy):
                 if len(record) > 1400:
                     self.lost += 1
                     await asyncio.Event().wait()
-                writer.write(record)
-                await writer.drain()
+                yield record
 
 
 @pytest.fixture
