@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from both.cases import alerts as cases
 from support.brokers.scripted_broker import ScriptedBroker
+from support.brokers.scripted_link import BASE, FAST, echoing
 from support.micropython import pythons, upy
 from support.nodes import StartNode
-from systems.link.test_link import BASE, FAST, echoing
 
 CAPTURES = upy.REPO / "boards" / "host" / "captures"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from both.cases import provisioning as cases
 from support.micropython import pythons, upy
-from unix.test_wifi import DRIVER
+from support.parts.wifi_driver import DRIVER
 
 
 @pytest.mark.parametrize("interpreter", pythons.INTERPRETERS)

@@ -15,9 +15,9 @@ from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import Client
 from support.brokers.running import Embedded, RunningBroker, base
 from support.brokers.scripted_broker import ScriptedBroker
+from support.brokers.scripted_link import COMMANDS, STATUS, TELEMETRY, echoing
 from support.nodes import TIMEOUT_S, StartNode, value, wait_for_readings
 from support.ntp_server import NtpServer
-from systems.link.test_link import COMMANDS, STATUS, TELEMETRY, echoing
 
 TOPIC = "limpet/time"
 Y2090 = 3_786_912_000  # far beyond the validity of any certificate of these tests

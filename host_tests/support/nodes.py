@@ -25,6 +25,9 @@ TIMEOUT_S = 60.0
 # behind newer ones, and at speed 20 these are 100 real ms, which a busy machine takes for nothing.
 IN_ORDER = {"commit_after_s": 60}
 
+# Ten Readings in a real second.
+FAST = {"interval_s": 2}
+
 
 class Where(Protocol):
     """Something with a port to connect to."""
@@ -169,6 +172,31 @@ def wait_for_status(
     """Wait for a status for which `wanted` is true."""
     topic = f"{base(device_id)}/status"
     return operator.wait_for(topic, lambda message: bool(wanted(message.json())), TIMEOUT_S)
+
+
+def online(status: dict[str, object]) -> bool:
+    """Whether a status is a birth."""
+    return status["status"] == "online"
+
+
+def offline(status: dict[str, object]) -> bool:
+    """Whether a status is a will or a goodbye."""
+    return status["status"] == "offline"
+
+
+def newest(node_lines: list[str]) -> int:
+    """Return the number of the last Reading taken."""
+    return int(value([line for line in node_lines if "sampler reading" in line][-1], "seq"))
+
+
+def assert_right_times(running: Node, arrived: list[dict[str, int]]) -> None:
+    """Check that each Reading bears the time at which the node said that it took it."""
+    running.until(f"sampler reading seq={arrived[-1]['seq']} ")
+    taken = {int(value(line, "seq")): at(line) for line in running.said("sampler reading")}
+    # All lag behind one moment of boot, but for the second that `ts` is cut off to, and what a busy
+    # machine takes between reading the clock and saying so: 50 real ms are a second.
+    boots = [each["ts"] - taken[each["seq"]] for each in arrived]
+    assert max(boots) - min(boots) < 3
 
 
 class Commander:

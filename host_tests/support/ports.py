@@ -28,3 +28,10 @@ class Held:
         """Give them back."""
         while self._sockets:
             self._sockets.pop().close()
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

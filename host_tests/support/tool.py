@@ -103,3 +103,8 @@ class Tool:
             self.process.wait()
         self._reader.join(TIMEOUT_S)
         os.close(self._read)
+
+
+def limpet(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run it, without a terminal."""
+    return subprocess.run([LIMPET, *words], capture_output=True, text=True, timeout=120)

@@ -14,7 +14,7 @@ from cyclopts import CycloptsError
 from limpet.boards.board_facts import facts
 from limpet.cli import command_line
 from support.flashing.micropython_images import image
-from support.tool import LIMPET
+from support.tool import LIMPET, limpet
 
 # Presses Ctrl-C in the middle of the first import of the module that is named.
 _INTERRUPTED = """
@@ -28,11 +28,6 @@ sys.argv[1:] = ["console", "--port", "nowhere"]
 from limpet.cli import main
 main()
 """
-
-
-def limpet(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run it, without a terminal."""
-    return subprocess.run([LIMPET, *words], capture_output=True, text=True, timeout=120)
 
 
 def test_help_says_what_each_does() -> None:

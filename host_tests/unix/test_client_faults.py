@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from limpet.identity.authority import Authority
 from support.brokers.scripted_broker import Packet, ScriptedBroker, connack, publish, server_context
 from support.micropython.client_script import drive, tls_lines
+from support.ports import closed_port
 
 # design.md's budget for one step on the unix port, DNS aside.
 LONGEST_STEP_MS = 50
@@ -20,50 +21,6 @@ LONGEST_STEP_MS = 50
 # Every cause there is; whatever a server says has to end in one of them, or in nothing at all.
 CAUSES = {"protocol", "closed", "client-id", "credentials", "not-authorized", "protocol-version"}
 CAUSES |= {"unavailable"}
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    """Make one CA for the module."""
-    return Authority.new()
-
-
-@pytest.fixture
-def ca(tmp_path: Path, authority: Authority) -> Path:
-    """Write the CA's certificate as DER."""
-    path = tmp_path / "ca.der"
-    path.write_bytes(authority.identity.der())
-    return path
-
-
-@pytest.fixture
-def mute() -> Iterator[int]:
-    """Listen on a port, accept through the kernel alone, and never say anything."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture
-def full() -> Iterator[int]:
-    """Listen on a port whose backlog is full: a SYN is dropped, and TCP waits."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        port = listener.getsockname()[1]
-        waiting = []
-        for _ in range(4):
-            each = socket.socket()
-            each.setblocking(False)
-            each.connect_ex(("127.0.0.1", port))
-            waiting.append(each)
-        yield port
-        for each in waiting:
-            each.close()
-
-
-def closed_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_tcp_has_a_deadline(full: int) -> None:

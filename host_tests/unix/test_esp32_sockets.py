@@ -14,12 +14,17 @@ from support.brokers.running import RunningBroker
 from support.brokers.scripted_broker import ScriptedBroker
 from support.micropython import client_script, esp32_layer, upy
 from support.micropython.client_script import drive, tls_lines
-from support.nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
-from systems.network.test_end_to_end import FAST, assert_right_times
+from support.nodes import (
+    FAST,
+    Commander,
+    StartNode,
+    assert_right_times,
+    value,
+    wait_for_readings,
+    wait_for_status,
+)
+from support.ports import closed_port
 from unix import test_client, test_client_faults
-from unix.test_client_faults import authority, ca, closed_port, full, mute
-
-__all__ = ["authority", "ca", "full", "mute"]  # fixtures of the cases that run again
 
 
 @pytest.fixture(scope="session")

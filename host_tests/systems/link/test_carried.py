@@ -16,23 +16,21 @@ from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
 from support.brokers.running import Mosquitto, RunningBroker
 from support.brokers.scripted_broker import Answer, Closed, Packet, ScriptedBroker, connack, publish
-from support.micropython import upy
+from support.brokers.scripted_link import (
+    BASE,
+    COMMANDS,
+    PLAIN,
+    STATUS,
+    TELEMETRY,
+    echoing,
+    seqs,
+    status,
+)
 from support.nodes import Node, StartNode, expanded
 from support.patched import patched, patient
 from support.proxies.connection import Connection
 from support.proxies.proxy import Proxy
-from systems.link.test_link import BASE, COMMANDS, PLAIN, STATUS, TELEMETRY, echoing, seqs, status
-
-STORED = 250
-STORE = f"""
-from node.shared.reading import SIZE, Reading, pack_into
-from recordlog import RecordLog
-log = RecordLog("readings", SIZE, 1000)
-record = bytearray(SIZE)
-for seq in range({STORED}):
-    pack_into(record, 0, Reading(1, seq, 1770000000 + 4 * seq + seq % 2, 4 * seq, 244, 463))
-    log.append(record)
-"""
+from support.stored import STORED, stored
 
 
 class Narrow(Proxy):
@@ -67,13 +65,6 @@ def limited(setup: Setup) -> Iterator[Mosquitto]:
     broker = Mosquitto(setup)
     yield broker
     broker.close()
-
-
-def stored(setup: Setup, flash: Path, port: int, **config: Any) -> Path:
-    """A node's flash with STORED Readings of boot 1."""
-    RunningBroker(setup).image(flash, port=port, **config)
-    upy.run(STORE, cwd=flash)
-    return flash
 
 
 def of_boot_1(operator: Any) -> list[int]:

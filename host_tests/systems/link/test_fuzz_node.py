@@ -16,8 +16,8 @@ from support.brokers.scripted_broker import (
     puback,
     publish,
 )
+from support.brokers.scripted_link import COMMANDS, PLAIN, STATUS
 from support.nodes import Node, StartNode, value
-from systems.link.test_link import COMMANDS, PLAIN, STATUS
 
 RESPONSES = f"{COMMANDS}/response"
 # About what an ESP32 has for it; objects of its size.

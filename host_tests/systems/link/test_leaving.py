@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from support.brokers.scripted_broker import Packet, ScriptedBroker, publish
+from support.brokers.scripted_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
 from support.nodes import Node, StartNode
 from support.patched import patched
 from support.proxies.proxy import Proxy
-from systems.link.test_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
 
 # So that nothing is on flash before the node leaves.
 LATE = PLAIN | {"interval_s": 2, "commit_after_s": 60, "health_s": 0}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from limpet.identity.provisioning import Setup
 from support.brokers.scripted_broker import Packet, ScriptedBroker, publish
+from support.brokers.scripted_link import COMMANDS, FAST, STATUS, TELEMETRY, echoing, status
 from support.nodes import IN_ORDER, TIMEOUT_S, Node
 from support.patched import patient
-from systems.link.test_carried import stored
-from systems.link.test_link import COMMANDS, FAST, STATUS, TELEMETRY, echoing, status
+from support.stored import stored
 
 
 def kind(packet: Packet) -> str:

@@ -8,34 +8,25 @@ from time import monotonic
 import pytest
 from limpet.node_host.process import REPLAY
 from support.brokers.running import PASSWORD, RunningBroker, base
+from support.captures import expected
 from support.micropython.upy import OWN_TIME
 from support.nodes import (
+    FAST,
     IN_ORDER,
     Commander,
     Node,
     StartNode,
-    at,
+    assert_right_times,
+    offline,
+    online,
     readings,
     value,
     wait_for_readings,
     wait_for_status,
 )
 from support.proxies.proxy import Proxy
-from unix.test_captures import expected
 
-# Ten Readings in a real second.
-FAST = {"interval_s": 2}
 LONGEST_STEP_MS = 50
-
-
-def online(status: dict[str, object]) -> bool:
-    """Whether a status is a birth."""
-    return status["status"] == "online"
-
-
-def offline(status: dict[str, object]) -> bool:
-    """Whether a status is a will or a goodbye."""
-    return status["status"] == "offline"
 
 
 def test_readings_equal_the_capture(broker: RunningBroker, node: StartNode) -> None:
@@ -51,16 +42,6 @@ def test_readings_equal_the_capture(broker: RunningBroker, node: StartNode) -> N
     assert_right_times(running, arrived)
     first = operator.seen(f"{running.base}/telemetry")[0]
     assert (first.qos, first.retain) == (1, False)
-
-
-def assert_right_times(running: Node, arrived: list[dict[str, int]]) -> None:
-    """Check that each Reading bears the time at which the node said that it took it."""
-    running.until(f"sampler reading seq={arrived[-1]['seq']} ")
-    taken = {int(value(line, "seq")): at(line) for line in running.said("sampler reading")}
-    # All lag behind one moment of boot, but for the second that `ts` is cut off to, and what a busy
-    # machine takes between reading the clock and saying so: 50 real ms are a second.
-    boots = [each["ts"] - taken[each["seq"]] for each in arrived]
-    assert max(boots) - min(boots) < 3
 
 
 def test_birth_is_retained_and_says_what_booted(broker: RunningBroker, node: StartNode) -> None:

@@ -9,9 +9,14 @@ from time import monotonic
 import pytest
 from support.brokers.running import RunningBroker
 from support.nodes import (
+    FAST,
     Commander,
     StartNode,
+    assert_right_times,
     at,
+    newest,
+    offline,
+    online,
     readings,
     value,
     wait_for_readings,
@@ -19,12 +24,6 @@ from support.nodes import (
 )
 from support.patched import patient
 from support.proxies.proxy import Proxy
-from systems.network.test_end_to_end import FAST, assert_right_times, offline, online
-
-
-def newest(node_lines: list[str]) -> int:
-    """Return the number of the last Reading taken."""
-    return int(value([line for line in node_lines if "sampler reading" in line][-1], "seq"))
 
 
 def test_broker_restart_is_survived(broker: RunningBroker, node: StartNode) -> None:

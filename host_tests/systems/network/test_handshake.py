@@ -12,9 +12,8 @@ from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Authority
 from support.brokers.running import KIND, Embedded, Mosquitto, RunningBroker, fields
 from support.micropython.upy import OWN_TIME
-from support.nodes import StartNode, at, value, wait_for_readings
+from support.nodes import FAST, StartNode, assert_right_times, at, value, wait_for_readings
 from support.proxies.proxy import Proxy
-from systems.network.test_end_to_end import FAST, assert_right_times
 
 MINUTE_MS = 60_000
 

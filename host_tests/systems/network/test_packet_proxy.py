@@ -12,12 +12,10 @@ import pytest
 from support.brokers.running import RunningBroker
 from support.brokers.scripted_broker import Packet
 from support.micropython.upy import OWN_TIME
-from support.nodes import Commander, Node, StartNode, at, value, wait_for_readings
+from support.nodes import FAST, Commander, Node, StartNode, at, newest, value, wait_for_readings
 from support.patched import patient
 from support.proxies.packet_proxy import PacketProxy, Word
 from support.proxies.proxy import Proxy
-from systems.network.test_end_to_end import FAST
-from systems.network.test_faults import newest
 
 # 20 s without an answer are one real second, which a busy machine may not take for anything else.
 SPEED = 20

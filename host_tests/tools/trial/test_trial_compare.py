@@ -11,7 +11,7 @@ from limpet.trial import compare, report
 from limpet.trial.compare import BETTER, SAME, WORSE
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, judged, unchecked
 from limpet.trial.report import Report
-from tools.test_cli import limpet
+from support.tool import limpet
 
 FACTS = [("Board", "b | c"), ("MicroPython", "1.25\x1b[2J")]
 

@@ -7,17 +7,12 @@ of the operation's bytes arrived, half of them, or garbage.
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from support.flash.ways import FULL, WAYS
 from support.micropython.upy import REPO, run
 
 TEARS = 3
 
-# How often flash refuses, whether by an exception, as a chip's does, and how much of it it does
-# nevertheless: one way for each test, and all of them where REFUSALS=full says so.
-FULL = os.environ.get("REFUSALS") == "full"
-WAYS = [(raises, done) for raises in (True, False) for done in ("none", "half", "all")]
 REFUSALS = [(times, way) for times in (1, 2, 3) for way in WAYS] if FULL else [(2, WAYS[0])]
 
 # What is done to a log with segments of 10 and a bound of 40: see cases_recordlog.run.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from limpet.node_host.debian import HOST, available
+from support.flash.ways import FULL, WAYS
 from support.micropython.upy import REPO, run
-from unix.flash.test_power_cuts import FULL, WAYS
 
 HERE = REPO / "host_tests"
 

@@ -1,0 +1,60 @@
+"""What node-1 and a scripted broker say to one another: topics, config, statuses and Readings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from support.brokers.running import base
+from support.brokers.scripted_broker import Answer, Packet, ScriptedBroker, puback, publish
+
+BASE = base("node-1")
+STATUS = f"{BASE}/status"
+TELEMETRY = f"{BASE}/telemetry"
+COMMANDS = f"{BASE}/commands"
+# To loopback a node may speak without TLS.
+PLAIN = {"ca": None, "cert": None, "key": None}
+FAST = PLAIN | {"interval_s": 2}
+
+
+def echoing(otherwise: Answer = lambda packet: None) -> Answer:
+    """Answer as `otherwise` does, but give the node its own status back, as brokers do."""
+
+    def answer(packet: Packet) -> bytes | None:
+        said = otherwise(packet)
+        if said is None and packet.topic == STATUS and packet.name == "PUBLISH":
+            return puback(packet) + publish(STATUS, packet.payload)
+        return said
+
+    return answer
+
+
+def status(packet: Packet) -> dict[str, Any]:
+    """Return the status in a PUBLISH."""
+    found: dict[str, Any] = json.loads(packet.payload)
+    return found
+
+
+def is_status(packet: Packet, word: str) -> bool:
+    """Whether `packet` is a status, online or offline as `word` says."""
+    return packet.name == "PUBLISH" and packet.topic == STATUS and status(packet)["status"] == word
+
+
+def births(broker: ScriptedBroker) -> list[Packet]:
+    """Return the births that came."""
+    return [packet for packet in broker.of("PUBLISH") if is_status(packet, "online")]
+
+
+def seqs(packets: list[Packet]) -> list[int]:
+    """Return the numbers of the Readings in `packets`, those in batches too."""
+    found = []
+    for said in (status(p) for p in packets if p.topic == TELEMETRY):
+        values = said["temperature"]
+        found += [said["seq"] + n for n in range(len(values) if isinstance(values, list) else 1)]
+    return found
+
+
+def reading(seq: int) -> Callable[[Packet], bool]:
+    """Return what is true for the Reading `seq`."""
+    return lambda packet: packet.topic == TELEMETRY and status(packet)["seq"] == seq
