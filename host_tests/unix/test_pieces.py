@@ -15,9 +15,8 @@ pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpr
 
 def in_islands(script: str) -> str:
     """Run a script that calls `cut_up` when it has what it needs; return what it printed."""
-    path: list = [upy.REPO / "host_tests"]
     script = "import support.micropython.names\nfrom support.parts.islands import cut_up\n" + script
-    return upy.run(script, arch="i386", heap="256k", path=path)
+    return upy.run(script, arch="i386", heap="256k")
 
 
 def test_pairs_go_to_flash_and_back_in_pieces() -> None:

@@ -80,4 +80,4 @@ for _ in range(9):
         sizes.append(found[0])
 print(sizes)
 """
-    assert upy.run(script, path=[upy.REPO / "host_tests"]) == "[0, 12, 24, 36]\n"
+    assert upy.run(script) == "[0, 12, 24, 36]\n"

@@ -136,12 +136,11 @@ def program(
     arch: of the MicroPython to run it under, with that heap, and with ticks that stand still while
     another program has the core; None is this CPython.
     """
-    here = upy.REPO / "host_tests"
-    path = ":".join(map(str, [here, FIRMWARE, LIB, HOST_BOARD, umqtt_dir()]))
+    path = ":".join(map(str, [upy.TESTS, FIRMWARE, LIB, HOST_BOARD, umqtt_dir()]))
     command = [*micropython(arch), "-X", f"heapsize={heap}"] if arch else [sys.executable]
     try:
         done = subprocess.run(
-            [*command, str(here / "support" / f"{name}.py"), *map(str, arguments)],
+            [*command, str(upy.TESTS / "support" / f"{name}.py"), *map(str, arguments)],
             cwd=folder,
             env={"PYTHONPATH": path, "MICROPYPATH": f"{upy.OWN_TIME}:{path}:.frozen"},
             capture_output=True,

@@ -16,6 +16,7 @@ from limpet.node_host.debian import HOST
 from limpet.node_host.interpreter import micropython
 
 REPO = Path(__file__).resolve().parents[3]
+TESTS = REPO / "host_tests"
 
 # On the path, this makes ticks stand still while another program has the core: for time budgets.
 OWN_TIME = Path(__file__).with_name("own_time")
@@ -25,8 +26,11 @@ TIMEOUT_S = 120
 
 
 def environment(path: Sequence[Path | str] = ()) -> dict[str, str]:
-    """Return an interpreter's environment: `path`, then the node's own folders, to import from."""
-    folders = [*path, REPO / "firmware", REPO / "lib", REPO / "boards/host", ".frozen"]
+    """Return an interpreter's environment: `path`, then the node's own folders and the tests', to
+    import from.
+    """
+    node = [REPO / "firmware", REPO / "lib", REPO / "boards/host"]
+    folders = [*path, *node, TESTS, ".frozen"]
     return {
         "PATH": os.environ.get("PATH", ""),
         "MICROPYPATH": ":".join(str(folder) for folder in folders),

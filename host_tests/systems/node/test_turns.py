@@ -35,7 +35,7 @@ def ran(flash: Path, config: dict[str, Any], **settings: Any) -> dict[str, list[
     said = upy.run(
         "from support.simulated import turns",
         cwd=flash,
-        path=[upy.REPO / "host_tests", umqtt_dir()],
+        path=[umqtt_dir()],
         env={
             "TURNS": json.dumps({"minutes": MINUTES, **settings}),
             "LIMPET_REPLAY": str(CAPTURES / "am2302_1mhz_200s.jsonl"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.micropython.upy import REPO, run
-
-HERE = REPO / "host_tests"
+from support.micropython.upy import run
 
 # 16 blocks of RAM under VfsLfs2, as on the chip. Power goes after `left` operations; the write that
 # meets it is torn in the middle. A device without power answers with a plain number, because it is
@@ -245,7 +243,7 @@ def refused(what, *arguments):
 
 def refusing(script: str, raises: bool) -> str:
     """What `script` prints with a flash that refuses operations, in this way."""
-    return run(REFUSING % raises + script, path=[HERE], heap="8m")
+    return run(REFUSING % raises + script, heap="8m")
 
 
 @pytest.mark.parametrize("raises", [True, False])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 from support.flash.ways import FULL, WAYS
-from support.micropython.upy import REPO, run
+from support.micropython.upy import run
 
 TEARS = 3
 
@@ -29,7 +29,7 @@ LOG = {
 def tried(name: str, call: str) -> int:
     """Run something that cuts the power everywhere; how many cuts it tried, at least some."""
     script = f"from unix.flash import cases_power_cuts as node, cases_recordlog as log\n{call}"
-    cuts = int(run(script, path=[REPO / "host_tests"], heap="8m"))
+    cuts = int(run(script, heap="8m"))
     print(f"{name}: {cuts // TEARS} points, {cuts} cuts")
     assert cuts > 0
     assert not cuts % TEARS
@@ -69,4 +69,4 @@ def test_node_keeps_what_it_promised_though_flash_refuses(call: str) -> None:
     for refusal in REFUSALS:
         told = call.replace(")", f", refusals={refusal})").replace("(, ", "(")
         script = f"from unix.flash import cases_power_cuts as node\nnode.{told}"
-        assert int(run(script, path=[REPO / "host_tests"], heap="8m").split()[-1]) > 6
+        assert int(run(script, heap="8m").split()[-1]) > 6

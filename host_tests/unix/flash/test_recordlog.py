@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from limpet.node_host.debian import HOST, available
 from support.flash.ways import FULL, WAYS
-from support.micropython.upy import REPO, run
-
-HERE = REPO / "host_tests"
+from support.micropython.upy import run
 
 # One Reading per 10 s for a day.
 DAY = 8640
@@ -19,7 +17,7 @@ BLOCKS = 512
 def printed(call: str, arch: str = HOST, heap: str = "8m") -> list[int]:
     """The numbers that a function of cases_recordlog.py prints, last of all."""
     script = f"from unix.flash import cases_recordlog as cases\n{call}"
-    said = run(script, path=[HERE], arch=arch, heap=heap).splitlines()
+    said = run(script, arch=arch, heap=heap).splitlines()
     return [int(word) for word in said[-1].split()]
 
 
@@ -90,7 +88,7 @@ def test_torn_tail_is_skipped(tmp_path: Path) -> None:
 def test_damaged_record_is_stepped_over_and_counted_once(tmp_path: Path) -> None:
     """A read ends before a damaged record, the next begins after it, and says where."""
     call = f"cases.damage_is_counted({str(tmp_path / 'log')!r})"
-    said = run(f"from unix.flash import cases_recordlog as cases\n{call}", path=[HERE])
+    said = run(f"from unix.flash import cases_recordlog as cases\n{call}")
     again = "(0, 2) (4, 4) (16, 8) 10 24\n"
     assert said == again + again + "(24, 0) 10 0\n"
 

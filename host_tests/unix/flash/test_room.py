@@ -62,7 +62,7 @@ print(failed, len(again), again.dropped > 0, os.statvfs(ROOT)[3] * 4096)
 def full(left: int, room: str = "boots.room(config)") -> list[str]:
     """What is left of `left` bytes when an outage took 20,000 Readings: failures, held, free."""
     script = f"LEFT = {left}\n" + SCRIPT.replace("ROOM", room)
-    return upy.run(script, heap="8m", path=[upy.REPO / "host_tests"]).split()
+    return upy.run(script, heap="8m").split()
 
 
 def test_outbox_leaves_room() -> None:
