@@ -395,14 +395,24 @@ def test_other_failures_back_off_with_jitter_up_to_a_minute(node: StartNode) -> 
     assert max(waits) > 2000
 
 
+def refused(node: StartNode, broker: ScriptedBroker, folder: Path, times: int, **how: int) -> Node:
+    """Start a node that draws nearly the longest waits there are, refuse it so many times, and be
+    there for it from then on. how: its speed and its interval_s.
+    """
+    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
+    speed, config = how.pop("speed"), PLAIN | how
+    broker.answer = echoing(lambda p: connack(3) if p.name == "CONNECT" else None)
+    firmware = patient(folder / "firmware", speed, longest)
+    running = node(broker, speed=speed, config=config, firmware=firmware)
+    running.until(lambda line: len(running.said("link down")) >= times)
+    broker.answer = echoing()
+    return running
+
+
 def test_time_up_is_counted_as_rest(node: StartNode, tmp_path: Path) -> None:
     """After minutes up the next try comes within 2 s, however many had failed before."""
-    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
-    firmware = patient(tmp_path / "firmware", 50, longest)
-    with ScriptedBroker(echoing(lambda p: connack(3) if p.name == "CONNECT" else None)) as broker:
-        running = node(broker, speed=50, config=PLAIN | {"interval_s": 30}, firmware=firmware)
-        running.until(lambda line: len(running.said("link down")) >= 4)
-        broker.answer = echoing()
+    with ScriptedBroker() as broker:
+        running = refused(node, broker, tmp_path, 4, speed=50, interval_s=30)
         up = running.until("link up")
         running.until(lambda line: "sampler reading" in line and at(line) > at(up) + 240)
         broker.hang_up()
@@ -414,12 +424,8 @@ def test_time_up_is_counted_as_rest(node: StartNode, tmp_path: Path) -> None:
 
 def test_back_off_goes_on_over_a_reset(node: StartNode, tmp_path: Path) -> None:
     """After many failures the first try of the next boot waits as well: resets make no storm."""
-    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
-    firmware = patient(tmp_path / "firmware", 20, longest)
-    with ScriptedBroker(echoing(lambda p: connack(3) if p.name == "CONNECT" else None)) as broker:
-        running = node(broker, speed=20, config=PLAIN | {"interval_s": 3600}, firmware=firmware)
-        running.until(lambda line: len(running.said("link down")) >= 5)
-        broker.answer = echoing()
+    with ScriptedBroker() as broker:
+        running = refused(node, broker, tmp_path, 5, speed=20, interval_s=3600)
         broker.wait_for(lambda p: p.name == "SUBSCRIBE" and p.topic == COMMANDS)
         broker.send(publish(COMMANDS, b'{"id":"a","action":"reboot"}'))
         again = running.until("node boot=", since=running.lines.index(running.until("id=a")))

@@ -171,15 +171,29 @@ def test_build_for_javascript_is_known_by_its_hash(
     assert javascript.build("1.27").exists()
 
 
+def apt(program: Program, otherwise: str = "") -> None:
+    """apt-get that knows Debian's mirror, and does this when it is to fetch something."""
+    knows = "echo Packages main bookworm http://main.example/"
+    program(
+        "apt-get", f'case "$*" in\n*indextargets*) {knows} ;;\n*) {otherwise or ":"} ;;\nesac\n'
+    )
+
+
+def fetched(folder: Path, package: str) -> Path:
+    """Make the folder into which apt has fetched a package."""
+    archives = folder / "debian" / f"apt-{package}" / "cache" / "archives"
+    archives.mkdir(parents=True)
+    return archives
+
+
 def test_package_of_another_hash_is_not_unpacked(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What apt found to be signed is still not the interpreter that is known."""
     monkeypatch.setattr(debian, "BUILD", tmp_path)
-    program("apt-get", "echo Packages main bookworm http://main.example/\n")
+    apt(program)
     program("dpkg", "echo unpacked >&2; exit 3")
-    archives = tmp_path / "debian" / "apt-micropython-forky-amd64" / "cache" / "archives"
-    archives.mkdir(parents=True)
+    archives = fetched(tmp_path, "micropython-forky-amd64")
     (archives / "libc6_2_amd64.deb").write_bytes(b"a library")
     (archives / "micropython_1_amd64.deb").write_bytes(b"another")
     with pytest.raises(Problem, match=r"micropython_1_amd64\.deb is not the one known"):
@@ -238,13 +252,7 @@ def test_failed_download_names_apts_error(
 ) -> None:
     """When apt cannot reach its mirror, its own words are passed on, and nothing counts as done."""
     monkeypatch.setattr(debian, "BUILD", tmp_path)
-    program(
-        "apt-get",
-        'case "$*" in\n'
-        "*indextargets*) echo Packages main bookworm http://main.example/ ;;\n"
-        '*) echo "W: Failed to fetch InRelease: cannot resolve" >&2 ;;\n'
-        "esac\n",
-    )
+    apt(program, 'echo "W: Failed to fetch InRelease: cannot resolve" >&2')
     with pytest.raises(Problem, match="cannot resolve") as problem:
         debian.unpacked("micropython", "amd64")
     assert "network" in problem.value.remedy
@@ -256,11 +264,9 @@ def test_full_disk_is_not_called_a_network(
 ) -> None:
     """When dpkg cannot unpack for want of room, its words and the right remedy are passed on."""
     monkeypatch.setattr(debian, "BUILD", tmp_path)
-    program("apt-get", "echo Packages main bookworm http://main.example/\n")
+    apt(program)
     program("dpkg", "echo 'dpkg-deb: error: write: No space left on device' >&2; exit 2")
-    archives = tmp_path / "debian" / "apt-micropython-trixie-amd64" / "cache" / "archives"
-    archives.mkdir(parents=True)
-    (archives / "micropython.deb").touch()
+    (fetched(tmp_path, "micropython-trixie-amd64") / "micropython.deb").touch()
     with pytest.raises(Problem, match="No space left on device") as problem:
         debian.unpacked("micropython", "amd64")
     assert problem.value.remedy.startswith("Make room")
@@ -276,13 +282,7 @@ def test_how_far_apt_is(
     """Without a terminal too there is a line for each step, and how much of it is done."""
     monkeypatch.setattr(debian, "BUILD", tmp_path)
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
-    program(
-        "apt-get",
-        'case "$*" in\n'
-        "*indextargets*) echo Packages main bookworm http://main.example/ ;;\n"
-        "*) echo dlstatus:1:41.9:x; echo dlstatus:2:100:x ;;\n"
-        "esac\n",
-    )
+    apt(program, "echo dlstatus:1:41.9:x; echo dlstatus:2:100:x")
     debian.unpacked("micropython", "amd64")
     said = capfd.readouterr().err.splitlines()
     steps = ["finding it in Debian trixie", "downloading", "unpacking"]

@@ -112,6 +112,19 @@ def up(node: StartNode, staged: Stage, **how: Any) -> Node:
     return running
 
 
+def tried(port: str, folder: Path, **how: Any) -> int:
+    """Try a board, with what comes of it in `folder`; the exit code."""
+    return trial(
+        "esp32_devkit",
+        port=port,
+        broker_host="127.0.0.1",
+        wifi_ssid="beach",
+        directory=folder / "trial",
+        json=folder / "found.json",
+        **how,
+    )
+
+
 @pytest.mark.long
 def test_board_that_is_well_passes(
     virtual_board: Callable[..., VirtualBoard],
@@ -122,18 +135,9 @@ def test_board_that_is_well_passes(
     """Deployed to, connected, commanded, thrown out, reset, hung: all is checked, nothing fails."""
     monkeypatch.setenv("WIFI_PASSWORD", "shells-and-sand")
     board = virtual_board()
-    directory = tmp_path / "trial"
-    code = trial(
-        "esp32_devkit",
-        port=board.url,
-        broker_host="127.0.0.1",
-        wifi_ssid="beach",
-        directory=directory,
-        look=8,
-        json=tmp_path / "found.json",
-    )
+    code = tried(board.url, tmp_path, look=8)
     said = capsys.readouterr().out
-    shown = (directory / "report-esp32_devkit.md").read_text()
+    shown = (tmp_path / "trial" / "report-esp32_devkit.md").read_text()
     assert shown in said
     assert code == 0
     rows = [line.split("|") for line in shown.splitlines() if line.startswith("| ")][2:]
@@ -169,15 +173,7 @@ def test_probe_that_fails_is_one_check_that_failed(
     monkeypatch.setattr(measures, "CLIENT_S", 0.5)
     monkeypatch.setattr(command, "CHECKS", (measures.commit, measures.client))
     board = virtual_board()
-    code = trial(
-        "esp32_devkit",
-        port=board.port,
-        broker_host="127.0.0.1",
-        wifi_ssid="beach",
-        directory=tmp_path / "trial",
-        json=tmp_path / "found.json",
-    )
-    assert code == 1
+    assert tried(board.port, tmp_path) == 1
     found = report.read(tmp_path / "found.json")
     assert found.results == {"birth": OK, "commit": FAILED, "client alone": OK}
     assert set(found.figures) == {"client_per_s"}
