@@ -21,8 +21,8 @@ from limpet.shared import in_use
 from limpet.shared.paths import BUILD, REPO
 from rich.console import Console
 from rich.progress import Progress
-from support.brokers import running as brokers
-from support.brokers.running import Embedded, Mosquitto, RunningBroker, fields
+from support.brokers.kinds import of_kind
+from support.brokers.running import RunningBroker, fields
 from support.chaos.faults import KINDS, LASTING, Fault, digest, draw
 from support.chaos.table import show
 from support.chaos.world import SPEED, World
@@ -91,10 +91,9 @@ class Run:
 
 def broker_of(kind: str, folder: Path) -> RunningBroker:
     """Return a broker of that kind, with a set-up of its own in `folder`, not yet started."""
-    brokers.KIND = kind
     setup = open_setup(folder / "dev")
     setup.device(fields("node-1"))
-    return Mosquitto(setup) if kind == "mosquitto" else Embedded(setup)
+    return of_kind(kind, setup)
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
 from limpet.shared import in_use
 from support import surroundings
-from support.brokers.running import broker, foreign, setup
+from support.brokers.kinds import broker, foreign, setup
 from support.nodes import node
 from support.virtual_board.board import virtual_board
 

@@ -12,8 +12,9 @@ from limpet.brokers.embedded import time_signal
 from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
+from support.brokers.kinds import Embedded
 from support.brokers.mqtt_client import Client
-from support.brokers.running import Embedded, RunningBroker, base
+from support.brokers.running import RunningBroker, base
 from support.brokers.scripted_broker import ScriptedBroker
 from support.brokers.scripted_link import COMMANDS, STATUS, TELEMETRY, echoing
 from support.nodes import TIMEOUT_S, StartNode, value, wait_for_readings

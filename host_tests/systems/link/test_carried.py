@@ -14,7 +14,8 @@ import pytest
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
-from support.brokers.running import Mosquitto, RunningBroker
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.running import RunningBroker
 from support.brokers.scripted_broker import Answer, Closed, Packet, ScriptedBroker, connack, publish
 from support.brokers.scripted_link import (
     BASE,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Authority
-from support.brokers.running import KIND, Embedded, Mosquitto, RunningBroker, fields
+from support.brokers.kinds import of_kind
+from support.brokers.running import KIND, RunningBroker, fields
 from support.micropython.upy import OWN_TIME
 from support.nodes import FAST, StartNode, assert_right_times, at, value, wait_for_readings
 from support.proxies.proxy import Proxy
@@ -27,7 +28,7 @@ def expired(tmp_path: Path) -> Iterator[RunningBroker]:
     server = made.authority.server(names, now=yesterday, valid=timedelta(seconds=1))
     made.layout.server_certificate.write_bytes(server.pem())
     made.layout.server_key.write_bytes(server.key_pem())
-    running: RunningBroker = Mosquitto(made) if KIND == "mosquitto" else Embedded(made)
+    running = of_kind(KIND, made)
     running.start()
     yield running
     running.close()

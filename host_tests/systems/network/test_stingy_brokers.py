@@ -14,7 +14,7 @@ from limpet.brokers import rules
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
 from limpet.identity.provisioning import Setup
-from support.brokers.running import Mosquitto
+from support.brokers.mosquitto import Mosquitto
 from support.nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
 
 

@@ -18,7 +18,8 @@ from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import FAILED, OK, UNCHECKED, Outcome, judged, table, unchecked
 from limpet.trial.stage import Stage
 from limpet.trial.wire import Wire
-from support.brokers.running import Embedded, base
+from support.brokers.kinds import Embedded
+from support.brokers.running import base
 from support.nodes import Node, StartNode
 from support.virtual_board.board import VirtualBoard
 

@@ -1,0 +1,73 @@
+"""The kinds of brokers there are for tests, and fixtures that run one.
+
+BROKER=mosquitto takes mosquitto instead of the embedded one, with the configuration that provision
+writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from limpet.brokers.embedded.broker import EmbeddedBroker
+from limpet.brokers.setup import open_setup
+from limpet.identity import passwords
+from limpet.identity.authority import Authority
+from limpet.identity.provisioning import Setup
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.running import DEVICES, KIND, PASSWORD, RunningBroker, fields
+
+
+class Embedded(RunningBroker):
+    """The embedded broker, in this process."""
+
+    kind = "amqtt"
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.embedded = EmbeddedBroker(setup.layout.root, plain=True)
+
+    def start(self) -> None:
+        """Start on the port of last time, or on a free one."""
+        self._held.release()
+        self.port = self.login_port = self.embedded.start()
+        self.plain_port = self.embedded.plain_port or 0
+
+    def stop(self) -> None:
+        """Stop listening and close all connections."""
+        self.embedded.stop()
+        self._held.hold(self.port, self.plain_port)
+
+    def crash(self) -> None:
+        """Stop: it lives in this process, and has everything in memory, so more cannot be lost."""
+        self.stop()
+
+
+def of_kind(kind: str, setup: Setup) -> RunningBroker:
+    """Return a broker that is not yet started."""
+    return Mosquitto(setup) if kind == "mosquitto" else Embedded(setup)
+
+
+@pytest.fixture(scope="session")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    """Make one set-up per session: certificates are not what most tests are about."""
+    made = open_setup(tmp_path_factory.mktemp("setup") / "dev")
+    for device_id in DEVICES:
+        made.device(fields(device_id))
+        passwords.set_password(made.layout, device_id, PASSWORD)
+    return made
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Authority:
+    """Make a CA that no broker here knows."""
+    return Authority.new("Foreign CA")
+
+
+@pytest.fixture
+def broker(setup: Setup) -> Iterator[RunningBroker]:
+    """Run a broker of the kind that BROKER names, empty."""
+    running = of_kind(KIND, setup)
+    running.start()
+    yield running
+    running.close()
