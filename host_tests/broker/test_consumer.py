@@ -1,0 +1,69 @@
+"""The consumer in docs/consuming-the-data.md, as a reader would copy it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
+from limpet.identity.provisioning import Setup
+from limpet.shared.paths import REPO
+from support.brokers.mqtt_client import TIMEOUT_S, Client
+from support.brokers.running import base
+
+PAGE = REPO / "docs" / "consuming-the-data.md"
+LIVE = b'{"v":1,"boot":7,"seq":4,"ts":1790000040,"temperature":24.4,"humidity":46.3}'
+BATCH = (
+    b'{"v":1,"boot":7,"seq":1,"ts":1790000010,"dt":10,"temperature":[24.1,24.2,24.3],'
+    b'"humidity":[46.3,46.2,46.1]}'
+)
+UNEVEN = b'{"v":1,"boot":8,"seq":0,"ts":50,"dt":[0,7],"temperature":[1.0,-2.5],"humidity":[1,2]}'
+TIMELESS = b'{"v":1,"boot":9,"seq":0,"ts":null,"up":12,"temperature":24.0,"humidity":40.0}'
+LINES = """\
+node-1,7,4,1790000040,24.4,46.3
+node-1,7,1,1790000010,24.1,46.3
+node-1,7,2,1790000020,24.2,46.2
+node-1,7,3,1790000030,24.3,46.1
+node-1,8,0,50,1.0,1
+node-1,8,1,57,-2.5,2
+node-1,9,0,None,24.0,40.0
+"""
+
+
+def test_consumer_prints_each_reading_once(setup: Setup, tmp_path: Path) -> None:
+    """Single ones, batches with even and with uneven times, one without a time; repeats once."""
+    found = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert len(found) == 1
+    folder = setup.layout.root
+    with EmbeddedBroker(folder) as broker:
+        script = tmp_path / "consumer.py"
+        # Lets the test know when it hears; the port is any free one here.
+        script.write_text(
+            found[0]
+            .replace("8883", str(broker.port))
+            .replace(
+                "client.loop_forever",
+                'client.on_subscribe = lambda *_: print("on", flush=True)\nclient.loop_forever',
+            )
+        )
+        line = [sys.executable, str(script), str(folder), LOOPBACK]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as consumer:
+            assert consumer.stdout is not None
+            limit = threading.Timer(TIMEOUT_S, consumer.kill)  # ends what is waited for below
+            limit.start()
+            try:
+                assert consumer.stdout.readline() == "on\n"
+                name, ca = "node-1", setup.layout.ca_certificate
+                client = Client((LOOPBACK, broker.port), name, setup.authority.client(name), ca)
+                client.connect()
+                for payload in (LIVE, BATCH, LIVE, BATCH, UNEVEN, TIMELESS):
+                    client.publish(f"{base(name)}/telemetry", payload)
+                said = "".join(consumer.stdout.readline() for _ in LINES.splitlines())
+                client.close()
+            finally:
+                limit.cancel()
+                consumer.kill()
+    assert said == LINES
