@@ -22,10 +22,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from limpet.boards import packages
 from limpet.boards.board_facts import BOARDS, names
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.paths import FIRMWARE, LIB, REPO
+from mip import packages
 from mpremote import mip
 from support.micropython.upy import run
 from support.virtual_board.board import VirtualBoard
@@ -236,10 +236,10 @@ def test_address_of_a_repository(
 
 
 def test_lists_are_up_to_date() -> None:
-    """Each list is what `limpet.boards.packages` writes; there is none of a module gone."""
+    """Each list is what tools/mip/packages.py writes; there is none of a module gone."""
     wanted = {path: packages.text(package) for path, package in packages.packages().items()}
     old = [str(path) for path in wanted if not path.exists() or path.read_text() != wanted[path]]
-    assert not old, "write them again: .venv/bin/python -m limpet.boards.packages"
+    assert not old, "write them again: .venv/bin/python tools/mip/packages.py"
     assert {path for path in wanted if path.parent == LIB} == set(LIB.glob("*.json"))
 
 

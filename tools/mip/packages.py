@@ -1,7 +1,7 @@
 """What `mpremote mip install` reads: a package.json for the repository and for each Board, and one
 NAME.json for each module of lib/ alone.
 
-    python -m limpet.boards.packages    writes them again: a file came, went, or imports another
+    python tools/mip/packages.py    writes them again: a file came, went, or imports another
 
 mip takes an address beside the list for the root of its files, but no `..` and no relative package:
 so a module's list holds what it imports, too, and a Board's nothing but its board.py. umqtt comes
