@@ -236,9 +236,9 @@ def test_client_that_ends_early_fails(
     staged: Stage, monkeypatch: pytest.MonkeyPatch, published: Published
 ) -> None:
     """Nothing acknowledged, or a connection that was lost, is no rate."""
-    wire = Untouched()
-    monkeypatch.setattr(wire, "publish", lambda *_: published)
-    outcomes = list(measures.client(staged, wire))
+    board = Untouched()
+    monkeypatch.setattr(board, "publish", lambda *_: published)
+    outcomes = list(measures.client(staged, board))
     assert found(outcomes) == {"client alone": FAILED}
     assert not outcomes[0].figures
 
@@ -254,15 +254,15 @@ def test_console_tells_why(
     needed for something else.
     """
 
-    def rebooted(staged: Stage, wire: checks.Wire) -> Iterable[Outcome]:
+    def rebooted(staged: Stage, board: checks.Board) -> Iterable[Outcome]:
         since = staged.mark()
         staged.ask("reboot")
         yield judged("again", staged.birth(30, since) is None, "a birth")
 
-    def stopped(staged: Stage, wire: checks.Wire) -> Iterable[Outcome]:
+    def stopped(staged: Stage, board: checks.Board) -> Iterable[Outcome]:
         since = staged.mark()
-        wire.memory()
-        wire.hang(1000)
+        board.memory()
+        board.hang(1000)
         yield judged("hung", staged.birth(30, since) is None, "a birth")
 
     monkeypatch.setenv("WIFI_PASSWORD", "shells-and-sand")
@@ -343,9 +343,9 @@ def test_board_that_does_not_come_back_fails(node: StartNode, staged: Stage) -> 
 def test_longest_step_is_held_to_the_budget(node: StartNode, staged: Stage) -> None:
     """A step beyond the Board's time budget is a failure."""
     up(node, staged)
-    wire = Untouched()
-    wire.step_ms = -1
-    assert found(checks.steps(staged, wire))["longest step"] == FAILED
+    board = Untouched()
+    board.step_ms = -1
+    assert found(checks.steps(staged, board))["longest step"] == FAILED
 
 
 def test_table_survives_what_a_board_says() -> None:

@@ -31,8 +31,8 @@ _HUMIDITIES = (0.0, 100.0)
 _BOOKKEEPING = {"v", "boot", "seq", "ts", "up", "dt"}
 
 
-class Wire(Protocol):
-    """The board by its port."""
+class Board(Protocol):
+    """The board that is tried, by its port (console.py)."""
 
     step_ms: int  # the longest step that its time budget allows
     look_s: float  # how long a node is watched
@@ -64,7 +64,7 @@ class Wire(Protocol):
         """Let nothing run until the watchdog bites, after `watchdog_ms`."""
 
 
-def readings(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def readings(stage: Stage, board: Board) -> Iterable[Outcome]:
     """Readings arrive, none is left out, and they are such as a DHT22 can give."""
     since = stage.mark()
     within_s = INTERVAL_S * READINGS * 2
@@ -107,7 +107,7 @@ def _no_readings(stage: Stage) -> Outcome:
     return judged("Readings", False, f"none; errors {errors}")
 
 
-def commands(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def commands(stage: Stage, board: Board) -> Iterable[Outcome]:
     """Each Command gets its Response; the same id twice is carried out once."""
     asked: list[tuple[str, dict[str, Any]]] = [
         ("ping", {}),
@@ -130,7 +130,7 @@ def commands(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("the same id again", first is not None and first == again, "the same Response")
 
 
-def will(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def will(stage: Stage, board: Board) -> Iterable[Outcome]:
     """The broker says the will when the connection breaks, and the node comes back."""
     since = stage.mark()
     stage.throw_out()
@@ -141,7 +141,7 @@ def will(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("comes back", birth is not None, took, birth_limit(stage))
 
 
-def outage(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def outage(stage: Stage, board: Board) -> Iterable[Outcome]:
     """A broker that could not be reached for a while is found again, and no Reading is lost."""
     since = stage.mark()
     stage.cut(OUTAGE_S)
@@ -169,12 +169,12 @@ def _complete(stage: Stage, boot: int, since: int) -> Outcome:
     return judged("no Reading lost", not lost, f"{len(stage.seqs(boot))} arrived, {lost} not")
 
 
-def steps(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def steps(stage: Stage, board: Board) -> Iterable[Outcome]:
     """No step of the main loop has taken longer than the board's time budget."""
     status = node_status(stage)
     longest = status.get("longest_step_ms")
-    good = isinstance(longest, int) and longest <= wire.step_ms
-    step, limit = _figure(status, "longest_step_ms"), f"{wire.step_ms} ms"
+    good = isinstance(longest, int) and longest <= board.step_ms
+    step, limit = _figure(status, "longest_step_ms"), f"{board.step_ms} ms"
     yield judged("longest step", good, f"{longest} ms", limit, step)
     yield judged("bugs", status.get("bugs") == 0, str(status.get("bugs")), "0")
     shake = _figure(status, "handshake_ms")
@@ -187,7 +187,7 @@ def _figure(status: dict[str, Any], name: str) -> dict[str, float]:
     return {name: float(value)} if value is not None and is_number(value) else {}
 
 
-def reboot(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def reboot(stage: Stage, board: Board) -> Iterable[Outcome]:
     """A reboot is answered first and carried out then."""
     since = stage.mark()
     answer, _ = stage.ask("reboot")
@@ -198,7 +198,7 @@ def reboot(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("reboot", reset == "hard", took)
 
 
-def memory(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def memory(stage: Stage, board: Board) -> Iterable[Outcome]:
     """There is heap left, the interpreter's and the IDF's; the node says goodbye when stopped."""
     status = node_status(stage)
     heap, least = status.get("heap"), status.get("heap_min")
@@ -207,7 +207,7 @@ def memory(stage: Stage, wire: Wire) -> Iterable[Outcome]:
         "heap of a running node", good, f"{heap} free, least {least}", f"{HEAP_FREE} bytes"
     )
     since = stage.mark()
-    left = wire.memory()
+    left = board.memory()
     goodbye = stage.wait("status", lambda f: f.get("reason") == "shutdown", BIRTH_S, since)
     yield judged("goodbye on Ctrl-C", goodbye is not None, "said" if goodbye else "silence")
     if left.idf is None:
@@ -217,10 +217,10 @@ def memory(stage: Stage, wire: Wire) -> Iterable[Outcome]:
         yield judged("heap of the IDF", (left.idf_least or 0) >= HEAP_FREE, measured)
 
 
-def watchdog(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def watchdog(stage: Stage, board: Board) -> Iterable[Outcome]:
     """A board that hangs is reset by its watchdog, says so, and goes on."""
     since = stage.mark()
-    wire.hang(WATCHDOG_MS)
+    board.hang(WATCHDOG_MS)
     birth = stage.birth(BIRTH_S, since)
     reset = birth.fields.get("reset") if birth else "silence"
     yield judged("watchdog", reset == "watchdog", f"reset={reset}", f"{WATCHDOG_MS} ms")

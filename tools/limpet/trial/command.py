@@ -28,12 +28,12 @@ from limpet.shared.paths import DATA
 from limpet.shared.problem import Problem
 from limpet.trial import checks, measures, probes, report
 from limpet.trial import compare as comparison
-from limpet.trial.checks import BIRTH_S, INTERVAL_S, Wire, birth_limit
+from limpet.trial.checks import BIRTH_S, INTERVAL_S, Board, birth_limit
 from limpet.trial.console import Console
-from limpet.trial.ear import Ear
+from limpet.trial.console_log import ConsoleLog
 from limpet.trial.outcome import FAILED, Outcome, failed, judged, table
 from limpet.trial.stage import Stage
-from limpet.trial.wire import Wire as Cable
+from limpet.trial.wire import Wire
 
 DEVICE = "trial"
 _KEEPALIVE_S = 10
@@ -42,7 +42,7 @@ STEP_MS = 3000
 
 # The counters of `steps` are since boot, so it comes before what resets the board. `memory` stops
 # the node; what comes behind it finds it stopped, and `look` starts it again.
-CHECKS: tuple[Callable[[Stage, Wire], Iterable[Outcome]], ...] = (
+CHECKS: tuple[Callable[[Stage, Board], Iterable[Outcome]], ...] = (
     *(checks.readings, checks.commands, checks.will, checks.outage, checks.steps, checks.reboot),
     *(checks.memory, measures.commit, measures.client, measures.look),
     checks.watchdog,
@@ -119,16 +119,16 @@ def trial(
             since = stage.mark()
             put(board, where, DEVICE, directory, replace=True, watch_s=WATCH_S * patience)
             outcomes, consoles = list[Outcome](), dict[str, list[str]]()
-            ear = Ear(
+            log = ConsoleLog(
                 where, (probes.MARK, probes.STEPS, "max free sz", "GC: total", " No. of 1-blocks")
             )
-            console = Console(where, ear, STEP_MS * patience, look)
-            with contextlib.suppress(KeyboardInterrupt), ear:
+            console = Console(where, log, STEP_MS * patience, look)
+            with contextlib.suppress(KeyboardInterrupt), log:
                 for outcome in _checked(stage, console, since):
                     outcomes.append(outcome)
                     print(f"{outcome.result:<12} {outcome.check}: {outcome.measured}", flush=True)
                     if outcome.result == FAILED:
-                        consoles[outcome.check] = ear.take()
+                        consoles[outcome.check] = log.take()
     machine, micropython = console.about
     known = [
         ("Limpet", version.VERSION),
@@ -180,10 +180,10 @@ def _setup(directory: Path, broker_host: str) -> Setup:
 
 
 @contextlib.contextmanager
-def _wire(port: int, host: str) -> Iterator[Cable]:
+def _wire(port: int, host: str) -> Iterator[Wire]:
     with contextlib.ExitStack() as stack:
         try:
-            wire = stack.enter_context(Cable(port, host=host))
+            wire = stack.enter_context(Wire(port, host=host))
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, None):
                 raise Problem(f"No listening on {host}: {error.strerror}.", "See to it.") from None

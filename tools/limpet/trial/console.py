@@ -12,7 +12,7 @@ from typing import NamedTuple
 from limpet.deploying.remote import NoRoom, Remote
 from limpet.shared.problem import Problem
 from limpet.trial import probes
-from limpet.trial.ear import Ear
+from limpet.trial.console_log import ConsoleLog
 
 _SLICE_S = 0.2
 # How MicroPython tells of the longest free piece, in blocks.
@@ -51,11 +51,11 @@ class Turns(NamedTuple):
 class Console:
     """`step_ms`: the longest step that the time budget allows; `look_s`: how long to look."""
 
-    def __init__(self, port: str, ear: Ear, step_ms: int, look_s: float) -> None:
+    def __init__(self, port: str, log: ConsoleLog, step_ms: int, look_s: float) -> None:
         self.step_ms = step_ms
         self.look_s = look_s
         self._port = port
-        self._ear = ear
+        self._log = log
         self.about = ("unknown", "unknown")
 
     def memory(self) -> Memory:
@@ -80,22 +80,22 @@ class Console:
     def watch(self) -> None:
         """Start the node with a stopwatch around its sleep, see `turns`."""
         with self._board() as remote:
-            self._ear.forget()
+            self._log.forget()
             remote.start(probes.LOOK % {"look_ms": int(self.look_s * 1000)})
 
     def turns(self) -> Turns | None:
         """Return what the stopwatch said last."""
-        found = _TURNS.search(self._ear.marked(probes.MARK))
+        found = _TURNS.search(self._log.marked(probes.MARK))
         return Turns(*map(int, found.groups())) if found else None
 
     def largest(self, timeout_s: float) -> int | None:
         """Return the bytes of the longest free piece of the watched node's heap as it is now, or
         None when it has not said so within `timeout_s`; to be asked when the look is over.
         """
-        self._ear.forget()
+        self._log.forget()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            found, turns = _PIECE.search(self._ear.marked("max free sz")), self.turns()
+            found, turns = _PIECE.search(self._log.marked("max free sz")), self.turns()
             if found and turns:
                 return int(found.group(1)) * turns.block
             time.sleep(_SLICE_S)
@@ -103,7 +103,7 @@ class Console:
 
     def steps(self) -> dict[str, float]:
         """Return the milliseconds of the longest step of each part of the watched node, by name."""
-        said = self._ear.marked(probes.STEPS)
+        said = self._log.marked(probes.STEPS)
         return {name: int(us) / 1000 for name, us in _STEP.findall(said)}
 
     def hang(self, watchdog_ms: int) -> None:
@@ -114,7 +114,7 @@ class Console:
     @contextlib.contextmanager
     def _board(self) -> Iterator[Remote]:
         try:
-            with self._ear.away(), Remote(self._port) as remote:
+            with self._log.away(), Remote(self._port) as remote:
                 yield remote
         except NoRoom:
             raise Problem("The flash is full.", "Put the node on it anew: make flash.") from None

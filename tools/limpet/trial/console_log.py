@@ -21,8 +21,8 @@ _END_S = 30  # longer than a URL's handshake takes to be given up
 _AGAIN_S = 0.5  # a chip with USB of its own takes its port away in a reset
 
 
-class Ear:
-    """Listens at `port`. `with Ear(port) as ear:` lets go of it at the end.
+class ConsoleLog:
+    """Listens at `port`. `with ConsoleLog(port) as log:` lets go of it at the end.
 
     marks: of lines that hold one, the last is kept apart, for who measures by them.
     """
@@ -35,7 +35,7 @@ class Ear:
         self._stop = threading.Event()
         self._thread = threading.Thread()
 
-    def __enter__(self) -> "Ear":
+    def __enter__(self) -> "ConsoleLog":
         self._begin()
         return self
 
@@ -69,7 +69,7 @@ class Ear:
 
     def _begin(self) -> None:
         self._stop.clear()
-        self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="console-log", daemon=True)
         self._thread.start()
 
     def _end(self) -> None:

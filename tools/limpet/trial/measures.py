@@ -10,7 +10,7 @@ from statistics import median
 from rich.console import Console
 
 from limpet.trial import checks
-from limpet.trial.checks import Wire
+from limpet.trial.checks import Board
 from limpet.trial.console import Turns
 from limpet.trial.outcome import Outcome, judged, unchecked
 from limpet.trial.stage import Stage
@@ -24,9 +24,9 @@ _SLICE_S = 0.2
 _MEMORY = "memory, watched"
 
 
-def commit(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def commit(stage: Stage, board: Board) -> Iterable[Outcome]:
     """How long a Reading takes to be on flash."""
-    took = [us / 1000 for us in wire.commits(COMMITS)]
+    took = [us / 1000 for us in board.commits(COMMITS)]
     middle, longest = median(took), max(took)
     yield judged(
         "flash commit",
@@ -37,9 +37,9 @@ def commit(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     )
 
 
-def client(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def client(stage: Stage, board: Board) -> Iterable[Outcome]:
     """How many QoS 1 Messages per second the client alone has acknowledged, without a node."""
-    found = wire.publish(CLIENT_S, checks.BIRTH_S * stage.patience)
+    found = board.publish(CLIENT_S, checks.BIRTH_S * stage.patience)
     if not found.acknowledged or found.cause:
         why = f"{found.acknowledged} Messages, {found.cause or 'no PUBACK'}"
         yield judged("client alone", False, why)
@@ -49,23 +49,23 @@ def client(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("client alone", True, said, figures={"client_per_s": rate})
 
 
-def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
+def look(stage: Stage, board: Board) -> Iterable[Outcome]:
     """What a node needs that is left alone for a while: memory, and time awake per Reading."""
     since = stage.mark()
-    wire.watch()
+    board.watch()
     if stage.birth(checks.BIRTH_S, since) is None:
         yield judged("birth of a watched node", False, "silence", checks.birth_limit(stage))
         return
     stage.wait("telemetry", lambda _: True, checks.INTERVAL_S * 4, since)
     silence_s = checks.BIRTH_S * stage.patience
-    with Console(stderr=True).status(f"Watching the node for {wire.look_s:g} s"):
-        first = _after(wire, 0, silence_s)
-        done = first and _after(wire, first.whole_ms + wire.look_s * 1000, silence_s)
+    with Console(stderr=True).status(f"Watching the node for {board.look_s:g} s"):
+        first = _after(board, 0, silence_s)
+        done = first and _after(board, first.whole_ms + board.look_s * 1000, silence_s)
     if first is None or done is None:
-        yield judged(_MEMORY, False, f"the node has not gone on for {wire.look_s:g} s")
+        yield judged(_MEMORY, False, f"the node has not gone on for {board.look_s:g} s")
         return
-    yield _memory(stage, wire)
-    yield _steps(wire)
+    yield _memory(stage, board)
+    yield _steps(board)
     awake, reads = done.awake_ms - first.awake_ms, done.reads - first.reads
     if not reads:
         yield unchecked("awake per Reading", "no Reading was taken in that time")
@@ -75,31 +75,31 @@ def look(stage: Stage, wire: Wire) -> Iterable[Outcome]:
     yield judged("awake per Reading", True, said, figures={"awake_per_reading_ms": each})
 
 
-def _after(wire: Wire, whole_ms: float, silence_s: float) -> Turns | None:
+def _after(board: Board, whole_ms: float, silence_s: float) -> Turns | None:
     """Return the node's Turns after `whole_ms`, or None when it says no more for `silence_s`: one
     that was reset in the first minute of an hour is not watched any longer.
     """
-    last, heard = wire.turns(), time.monotonic()
+    last, heard = board.turns(), time.monotonic()
     while not last or last.whole_ms < whole_ms:
         if time.monotonic() - heard > silence_s:
             return None
         time.sleep(_SLICE_S)
-        if (now := wire.turns()) != last:
+        if (now := board.turns()) != last:
             last, heard = now, time.monotonic()
     return last
 
 
-def _steps(wire: Wire) -> Outcome:
-    took = wire.steps()
+def _steps(board: Board) -> Outcome:
+    took = board.steps()
     slowest = sorted(took, key=lambda name: -took[name])
     said = ", ".join(f"{name} {took[name]:.0f} ms" for name in slowest)
-    good = bool(took) and max(took.values()) <= wire.step_ms
+    good = bool(took) and max(took.values()) <= board.step_ms
     figures = {f"step_{name.lower()}_ms": ms for name, ms in took.items()}
-    return judged("steps by part", good, said or "none", f"{wire.step_ms} ms", figures)
+    return judged("steps by part", good, said or "none", f"{board.step_ms} ms", figures)
 
 
-def _memory(stage: Stage, wire: Wire) -> Outcome:
-    piece = wire.largest(checks.INTERVAL_S * 5 * stage.patience)
+def _memory(stage: Stage, board: Board) -> Outcome:
+    piece = board.largest(checks.INTERVAL_S * 5 * stage.patience)
     status = checks.node_status(stage)
     found = {
         "heap_bytes": status.get("heap"),
@@ -109,7 +109,7 @@ def _memory(stage: Stage, wire: Wire) -> Outcome:
         "idf_least_bytes": status.get("idf_min"),
     }
     figures = {name: float(bytes_) for name, bytes_ in found.items() if isinstance(bytes_, int)}
-    said = f"after {wire.look_s:g} s {found['heap_bytes']} free, largest piece {piece}"
+    said = f"after {board.look_s:g} s {found['heap_bytes']} free, largest piece {piece}"
     if "idf_bytes" in figures:
         said += f"; IDF {found['idf_bytes']} free, largest piece {found['idf_largest_bytes']}"
         said += f", least {found['idf_least_bytes']}"
