@@ -43,6 +43,17 @@ def linted(tools: Path) -> tuple[int, list[str], str]:
     return done.returncode, broken, said
 
 
+def test_architecture_has_them() -> None:
+    """ARCHITECTURE.md shows the layers in the order in which they are checked."""
+    page = (REPO / "ARCHITECTURE.md").read_text().partition("\n## Layers of tools/limpet\n")[2]
+    rows = re.findall(r"^\| (`[^|]+`) \|", page.partition("\n## ")[0], re.MULTILINE)
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())
+    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
+    assert [re.findall(r"\w+", row) for row in rows] == [
+        re.findall(r"\w+", layer) for layer in contract["layers"]
+    ]
+
+
 def test_layers_as_they_are(tools: Path) -> None:
     """The copy itself is in order, so what the other cases add is what is reported."""
     assert linted(tools)[:2] == (0, [])
