@@ -23,9 +23,7 @@ VENV = REPO / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = REPO / "requirements.lock"
 PROJECT = REPO / "pyproject.toml"
-# What limpet/micropython_download.py installs, in an environment of its own.
-MPFLASH = REPO / "tools" / "limpet" / "boards" / "mpflash.lock"
-# What tools/docs/site.py installs, in another one.
+# What tools/docs/site.py installs, in an environment of its own.
 SITE = REPO / "tools" / "docs" / "site.lock"
 BUILD = REPO / "build"
 # What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
@@ -39,7 +37,6 @@ CACHES = [
     "docs-env",
     "docs-pages",
     "micropython",
-    "mpflash",
     "umqtt",
     "uv",
     "virtual",
@@ -288,7 +285,7 @@ def clean() -> None:
 
 
 def relock() -> None:
-    """Write requirements.lock from pyproject.toml, and each other lock from the .in beside it, for
+    """Write requirements.lock from pyproject.toml, and the site's from the .in beside it, for
     every platform and Python from 3.11 on.
     """
     # uv lives in a folder of its own: it serves here only, and is no part of what is locked.
@@ -302,8 +299,7 @@ def relock() -> None:
     )
     uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
     run("Writing requirements.lock", *uv, "--group", "dev", PROJECT, "-o", LOCK)
-    for lock in (MPFLASH, SITE):
-        run(f"Writing {lock.relative_to(REPO)}", *uv, lock.with_suffix(".in"), "-o", lock)
+    run(f"Writing {SITE.relative_to(REPO)}", *uv, SITE.with_suffix(".in"), "-o", SITE)
 
 
 if __name__ == "__main__":

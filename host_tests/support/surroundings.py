@@ -16,7 +16,7 @@ import pytest
 # What a process needs to run at all, what a test may be told, and what the runners tell each other.
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "CI"}
 KEPT |= {"PYTHONUTF8"}  # which make sets
-TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "MPFLASH", "REFUSALS"}
+TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "REFUSALS"}
 KEPT_PREFIXES = ("LC_", "LD_LIBRARY_", "PYTEST_", "COVERAGE_")
 
 

@@ -20,8 +20,8 @@ def described() -> list[str]:
     return [
         f"{_cpu()}, {os.cpu_count()} cores, {platform.system()} on {platform.machine()}",
         f"MicroPython {_micropython(debian.HOST)}, for heap the 32-bit {_micropython('i386')}",
-        f"{_said([*mosquitto(), '-h'])}; umqtt.simple {FILES['simple'][0]}, "
-        f"umqtt.robust {FILES['robust'][0]}",
+        f"{_said([*mosquitto(), '-h'])}; umqtt.simple {FILES['simple'].version}, "
+        f"umqtt.robust {FILES['robust'].version}",
     ]
 
 

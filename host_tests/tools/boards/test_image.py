@@ -240,12 +240,15 @@ def test_command_without_micropython(
         raise Problem("There is none.", "Do without.")
 
     monkeypatch.setattr(image.heap, "joined", no_interpreter)
-    monkeypatch.setenv("MPFLASH", "/bin/true")
+    monkeypatch.setattr(micropython_download, "SITE", "nowhere:/")
     monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
     assert image.image("esp32_devkit", device=str(device), out=tmp_path) == 3
     printed, wrong = capsys.readouterr()
-    assert "no MicroPython in it, and no flash.bin. ESP32_GENERIC-v1.29.0.bin could not" in wrong
-    assert "FIRMWARE=ESP32_GENERIC-v1.29.0.bin" in wrong
+    assert (
+        "no MicroPython in it, and no flash.bin. ESP32_GENERIC-20260824-v1.29.0.bin could not"
+        in wrong
+    )
+    assert "FIRMWARE=ESP32_GENERIC-20260824-v1.29.0.bin" in wrong
     assert "heap: not measured. There is none.\n" in printed
     assert (tmp_path / "esp32_devkit" / "vfs.bin").stat().st_size == 2 * MB
 

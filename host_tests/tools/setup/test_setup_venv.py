@@ -204,7 +204,7 @@ def test_clean_keeps_certificates_and_keys(
     bootstrap.make()
     kept = ["dev/ca/ca.key", "dev/devices/node-1/key.der", "trial/ca/ca.key", "office/ca/ca.key"]
     kept += ["images/esp32_devkit/vfs.bin", "wokwi/wokwi-esp32/vfs.bin"]
-    gone = ["debian/x/usr/bin/micropython", "umqtt/umqtt/robust.py", "umqtt.lock", "mpflash.new/x"]
+    gone = ["debian/x/usr/bin/micropython", "umqtt/umqtt/robust.py", "umqtt.lock", "uv.new/x"]
     for name in kept + gone:
         path = tmp_path / "build" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ def test_who_runs_the_tests_holds_the_environment() -> None:
 def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:
     """Whatever is made below build/ is a cache, which clean removes, or known to stay."""
     sources = [*(REPO / "tools").rglob("*.py"), *(REPO / "host_tests").rglob("*.py")]
-    pattern = re.compile(r'(?:BUILD|DATA) / "([a-z]+)"')
+    pattern = re.compile(r'(?:BUILD|DATA) / "([a-z-]+)"')
     made = {name for path in sources for name in pattern.findall(path.read_text())}
     assert made - set(bootstrap.CACHES) == {"dev", "images", "trial", "wokwi"}
     assert set(bootstrap.CACHES) <= made

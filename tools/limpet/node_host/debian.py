@@ -4,13 +4,13 @@ apt resolves and verifies (the machine's own mirror, Debian's own key); `dpkg -x
 is installed, no maintainer script runs, the system's apt lists and caches are not touched.
 """
 
-import hashlib
 import platform
 import shutil
 import subprocess
 from pathlib import Path
 
 from limpet.shared.filling import filled_once
+from limpet.shared.known_files import CONNECT, check
 from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
@@ -103,14 +103,6 @@ def command(root: Path, arch: str, program: str) -> list[str]:
     return [str(libraries / loader), "--library-path", str(libraries), str(root / program)]
 
 
-def check(archive: Path, sha256: str, remedy: str) -> None:
-    """Raise Problem, and keep it not, if what was downloaded has another hash."""
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != sha256:
-        archive.unlink()
-        raise Problem(f"{archive.name} is not the one known: its SHA-256 is {found}.", remedy)
-
-
 def _fill(new: Path, package: str, arch: str, suite: str, sha256: str | None) -> None:
     # apt's folder outlives an interruption: a download goes on where it stopped.
     apt = new.with_name(f"apt-{package}-{suite}-{arch}")
@@ -165,4 +157,4 @@ def _apt(title: str, folder: Path, *words: str) -> None:
 def _remedy(said: str) -> str:
     if "No space left" in said or "enough free space" in said:
         return "Make room: a program takes 60 MB while it is unpacked. Then start again."
-    return "If it is the network: connect and start again, it goes on where it stopped."
+    return f"If it is the network: {CONNECT.lower()}, it goes on where it stopped."

