@@ -75,7 +75,7 @@ def _package(files: dict[str, str], imported: set[str]) -> dict[str, Any]:
 
 def _imports(path: Path) -> Iterator[str]:
     """The top-level names of what a file imports, at whatever depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -84,4 +84,4 @@ def _imports(path: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     for target, package in packages().items():
-        target.write_text(text(package))
+        target.write_text(text(package), "utf-8")

@@ -101,8 +101,8 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, member: 
     device.touch()
     joined = [getpass.getuser()] if member else []
     entry = grp.struct_group((MEMBER, "x", device.stat().st_gid, joined))
-    monkeypatch.setattr("limpet.boards.port.grp.getgrgid", lambda _: entry)
-    monkeypatch.setattr("limpet.boards.port.grp.getgrnam", lambda _: entry)
+    monkeypatch.setattr("grp.getgrgid", lambda _: entry)
+    monkeypatch.setattr("grp.getgrnam", lambda _: entry)
     monkeypatch.setattr("limpet.boards.port.sys.platform", "linux")
 
     def denied(*_: object, **__: object) -> None:

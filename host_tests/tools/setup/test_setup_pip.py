@@ -57,6 +57,31 @@ def wheel(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("other", ["another pip", "none"])
+def test_environment_without_pip(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """uv's environments have no pip: what the user's own one is told counts, else the variables."""
+    python = tmp_path / "bare" / "bin" / "python"
+    line = [sys.executable, "-m", "venv", "--without-pip", str(python.parent.parent)]
+    subprocess.run(line, check=True, timeout=60)
+    (tmp_path / "path").mkdir()
+    if other == "another pip":
+        pip = tmp_path / "path" / "pip3"
+        pip.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@"\n')
+        pip.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setenv("PIP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("PIP_USER", "1")
+    found = installing.settings(python)
+    wanted = {"proxy": "http://proxy.example:3128"}
+    if other == "another pip":
+        wanted |= {"index-url": "https://index.example/simple", "timeout": "7"}
+        assert wanted.items() <= found.items()  # this machine may say more
+    else:
+        assert found == wanted
+
+
 def test_index_is_kept_and_habits_are_not(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What says how an index is reached is taken, from file and variables; nothing else is."""
     monkeypatch.setenv("PIP_INDEX_URL", "https://variable.example/simple")

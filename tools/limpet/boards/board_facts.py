@@ -62,7 +62,7 @@ def constants(name: str) -> dict[str, Any]:
     """Return the constants in the board.py of the Board `name`, its GPIOs included."""
     return {
         statement.targets[0].id: statement.value.value
-        for statement in ast.parse((BOARDS / name / "board.py").read_text()).body
+        for statement in ast.parse((BOARDS / name / "board.py").read_bytes()).body
         if isinstance(statement, ast.Assign)
         and isinstance(statement.targets[0], ast.Name)
         and isinstance(statement.value, ast.Constant)

@@ -6,7 +6,6 @@ again by itself, or flash a chip whose owner has locked it.
 
 import re
 import struct
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +20,19 @@ from limpet.boards.board_facts import BLOCK
 from limpet.boards.port import open_port
 from limpet.shared.problem import Problem
 
+terminal_error: type[Exception]
+try:
+    from termios import error as terminal_error
+except ImportError:  # Windows has none: pyserial says all of it by OSErrors there
+    terminal_error = OSError
+
 # What the ROM is talked to with; the stub that esptool puts into RAM then takes a faster one.
 ROM_BAUD = 115200
 CONNECT_ATTEMPTS = 7
 
 # All that esptool lets out: its own errors are RuntimeErrors, pyserial's are OSErrors; a port that
 # goes away in a tcflush is neither.
-FAULTS = (RuntimeError, OSError, termios.error, struct.error, ValueError)
+FAULTS = (RuntimeError, OSError, terminal_error, struct.error, ValueError)
 Progress = Callable[[float], None]
 
 
@@ -164,7 +169,7 @@ def _problem(port: str, doing: str, fault: Exception) -> Problem:
             f"Another program reads from {port}.",
             "End it (a serial monitor, mpremote, limpet console), then start again.",
         )
-    if isinstance(fault, (OSError, termios.error)):  # pyserial's own exception is an OSError
+    if isinstance(fault, (OSError, terminal_error)):  # pyserial's own exception is an OSError
         return Problem(
             f"{port} went away while the chip was {doing}.",
             "Plug the board in again (another cable, no hub) and start again.",

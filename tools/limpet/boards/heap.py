@@ -61,7 +61,7 @@ def run(script: str, flash: Path, *arguments: str) -> list[str]:
     """Return the lines that `script` prints on 32 bits, as byte code, in the folder `flash`."""
     command = micropython("i386")
     byte_code, rom = compiled(*folders())
-    (flash / "script.py").write_text(MOUNT + script)
+    (flash / "script.py").write_text(MOUNT + script, "utf-8")
     done = subprocess.run(
         [*command, "-X", "heapsize=1m", "script.py", str(rom), *arguments],
         cwd=flash,

@@ -5,7 +5,6 @@ It will NOT talk to what is behind the port: that is esptool's and mpremote's.
 
 import errno
 import getpass
-import grp
 import os
 import sys
 from collections.abc import Iterable
@@ -31,7 +30,7 @@ def find_port(wanted: str | None) -> str:
     Problem when there is no such device, and without `wanted` when no port, or more than one, fits.
     """
     if wanted is not None:
-        if "://" not in wanted and not Path(wanted).exists():
+        if "://" not in wanted and not _is_there(wanted):
             here = _listed(_fitting())
             also = f" These are there: {here}." if here else " No board is plugged in."
             raise Problem(f"There is no {wanted}.{also}", _NAME_IT)
@@ -97,7 +96,14 @@ def _is_url(name: str) -> bool:
         return False
 
 
+def _is_there(name: str) -> bool:
+    # Windows's COM3 is no file.
+    return Path(name).exists() or name in {port.device for port in list_ports.comports()}
+
+
 def _not_ours(name: str) -> Problem:
+    import grp  # Windows has none, and does not come here: it names no error
+
     owner = Path(name).stat().st_gid
     try:
         group = grp.getgrgid(owner).gr_name

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.identity.layout import Layout
+from limpet.shared import windows
 from limpet.shared.numbers import ListeningPort
 from limpet.shared.paths import DEV
 from limpet.shared.problem import Problem
@@ -38,6 +39,7 @@ def broker(
     verbose
         Also say what amqtt, the library underneath, has to say.
     """
+    windows.refuse("broker", "it is tried on Linux alone")
     if not Layout(directory).server_certificate.exists():
         raise Problem(f"There is no set-up in {directory}.", "Run `limpet provision` first.")
     _log(verbose)

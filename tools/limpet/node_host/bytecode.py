@@ -116,7 +116,7 @@ def _compile(source: Source, target: Path, names: short_names.Names) -> None:
     text = source.text
     if not _is_umqtt(source):
         text = short_names.shortened(_without_const(text), names)
-    target.write_text(text)
+    target.write_text(text, "utf-8", newline="\n")
     # -s: the name in tracebacks, instead of this machine's path. The module's own costs no heap.
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
     how = ["-O3", "-s", source.name.stem, "-o", str(target.with_suffix(".mpy"))]

@@ -111,8 +111,8 @@ def _fill(new: Path, package: str, arch: str, suite: str, sha256: str | None) ->
     (apt / "status").touch()
     # A mirror's index of what is not released yet may have expired; it is signed nevertheless.
     options = f"signed-by={KEYRING}" + (" check-valid-until=no" if suite != SUITE else "")
-    (apt / "sources.list").write_text(f"deb [{options}] {mirror()} {suite} main\n")
-    (apt / "apt.conf").write_text(CONFIG.format(arch=arch, folder=apt))
+    (apt / "sources.list").write_text(f"deb [{options}] {mirror()} {suite} main\n", "utf-8")
+    (apt / "apt.conf").write_text(CONFIG.format(arch=arch, folder=apt), "utf-8")
     what = f"{package} for {arch}"
     _apt(f"{what}: finding it in Debian {suite}", apt, "update")
     _apt(f"{what}: downloading", apt, "--yes", "--download-only", "install", package)

@@ -66,7 +66,9 @@ def ungrouped(source: str, groups: Mapping[str, str]) -> str:
 def _source(folder: Path, path: Path, groups: Mapping[str, str]) -> Source:
     relative = path.relative_to(folder)
     parts = _without_group(".".join(relative.parent.parts), groups).split(".")
-    return Source(path, PurePosixPath(*parts, path.name), ungrouped(path.read_text(), groups))
+    return Source(
+        path, PurePosixPath(*parts, path.name), ungrouped(path.read_text("utf-8"), groups)
+    )
 
 
 def _groups(folder: Path) -> Iterator[tuple[str, str]]:

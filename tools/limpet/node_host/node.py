@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limpet.node_host import debian
 from limpet.node_host.process import REPLAY, NodeProcess
-from limpet.shared import ending
+from limpet.shared import ending, windows
 from limpet.shared.numbers import Speed
 
 # How often it looks whether anybody still reads what the node says.
@@ -44,6 +44,7 @@ def node(
     frozen
         The same with all byte code outside the heap, as in an image of our own.
     """
+    windows.refuse("node", "MicroPython has no port of that kind there")
     # A service manager says SIGTERM; for the node it is the same clean end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = NodeProcess(

@@ -29,7 +29,7 @@ from limpet.operating.operator_client import OperatorClient
 from limpet.operating.scene import Scene, span_text
 from limpet.operating.view import LiveView, PlainView, view_for
 from limpet.operating.where import Where
-from limpet.shared import locks, payloads, private
+from limpet.shared import locks, payloads, private, windows
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Seconds, Speed
 from limpet.shared.paths import DEV
@@ -187,6 +187,7 @@ def run(
     verbose
         Show every line of the node's log.
     """
+    windows.refuse("run", "MicroPython has no port of that kind there")
     with _alone(directory), contextlib.ExitStack() as stack:
         layout = _provisioned(directory, device)
         root = layout.device(device)

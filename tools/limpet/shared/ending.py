@@ -6,6 +6,7 @@ would end whatever thread it meets. So who has work to do does it to the end, wh
 It will NOT retry a write, or end anything by force.
 """
 
+import _thread
 import errno
 import io
 import os
@@ -41,7 +42,8 @@ class _Descriptor(io.FileIO):
 
     def look(self) -> OSError | None:
         """The error, if there is one. The reader of a pipe is seen to go without a write."""
-        if self.error is None:
+        # Windows has no poll: there only a write tells.
+        if self.error is None and hasattr(select, "poll"):
             poll = select.poll()
             poll.register(self.fileno(), 0)
             if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
@@ -72,6 +74,9 @@ def _guarded(name: str, number: int) -> _Descriptor | None:
     stream = getattr(sys, name)
     try:
         if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != number:
+            return None
+        # Windows's console is no file of bytes, and takes every letter.
+        if not isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO):
             return None
     except OSError:  # a stream without a number: somebody else's
         return None
@@ -112,5 +117,8 @@ def _thread_failed(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is None or isinstance(args.exc_value, SystemExit) or _thread_error:
         return
     _thread_error = (args.thread.name if args.thread else "?", args.exc_value)
-    # To the main thread itself: a wait of any other would not be interrupted.
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    if hasattr(signal, "pthread_kill"):
+        # To the main thread itself: a wait of any other would not be interrupted.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,12 +41,11 @@ def settings(python: str | os.PathLike[str], section: str = "install") -> dict[s
 
     A variable counts more than a file, and there what is for `section` more than what is for all.
     """
-    line = [str(python), "-m", "pip", "config", "list"]
-    # `user = true` is about installing, but `pip config` would read the user's file alone.
-    told = clean(os.environ) | {"PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
-    listed = subprocess.run(line, capture_output=True, text=True, env=told, timeout=60)
     found: dict[str, dict[str, str]] = {"global": {}, section: {}, ":env:": {}}
-    for text in listed.stdout.splitlines():
+    for key in _REACHING:
+        if value := os.environ.get(_variable(key)):
+            found[":env:"][key] = value
+    for text in _config([str(python), "-m", "pip"]).splitlines():
         name, equals, value = text.partition("=")
         part, _, key = name.rpartition(".")
         if equals and part in found and key in _REACHING:
@@ -53,11 +53,26 @@ def settings(python: str | os.PathLike[str], section: str = "install") -> dict[s
     return found["global"] | found[section] | found[":env:"]
 
 
+def _config(pip: list[str]) -> str:
+    # `user = true` is about installing, but `pip config` would read the user's file alone.
+    told = clean(os.environ) | {"PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
+    line = [*pip, "config", "list"]
+    listed = subprocess.run(line, capture_output=True, text=True, env=told, timeout=60)
+    if listed.returncode and len(pip) > 1 and (other := shutil.which("pip3")):
+        # An environment that uv made has no pip of its own; the user's says the same.
+        return _config([other])
+    return listed.stdout
+
+
+def _variable(key: str) -> str:
+    return "PIP_" + key.upper().replace("-", "_")
+
+
 def environment(python: str | os.PathLike[str]) -> dict[str, str]:
     """Return the environment for the pip of `python`: no settings but those of `settings`."""
     kept = {name: value for name, value in clean(os.environ).items() if not name.startswith("PIP_")}
     for key, value in settings(python).items():
-        kept["PIP_" + key.upper().replace("-", "_")] = value
+        kept[_variable(key)] = value
     # Nobody sees it ask for a password: what an index wants of one is said in its URL, or in netrc.
     return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
 

@@ -92,8 +92,8 @@ def wokwi(
 def _serial_port(board: BoardFacts) -> int:
     """Where Wokwi offers the console. Raises Problem when the Board's Wokwi files have a fault."""
     try:
-        diagram = json.loads((board.folder / "diagram.json").read_text())
-        settings = tomllib.loads((board.folder / "wokwi.toml").read_text())
+        diagram = json.loads((board.folder / "diagram.json").read_text("utf-8"))
+        settings = tomllib.loads((board.folder / "wokwi.toml").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Problem(
             f"{board.name} cannot be simulated: {error}.",

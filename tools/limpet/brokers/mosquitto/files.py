@@ -5,14 +5,13 @@ mosquitto, or make it read anything.
 """
 
 import os
-import pwd
 import re
 from pathlib import Path
 
 from limpet.brokers.mosquitto import renderer
 from limpet.brokers.mosquitto.renderer import ACL
 from limpet.identity.layout import Layout
-from limpet.shared import private
+from limpet.shared import private, windows
 from limpet.shared.asked import is_utf8
 from limpet.shared.problem import Problem
 
@@ -25,6 +24,9 @@ def write(layout: Layout, host: str, port: int) -> Path:
     host: where it listens, '' for all addresses. To be written again after the first password, and
     when devices look elsewhere; of `acl` refresh takes care.
     """
+    windows.refuse("provision --broker-config", "it names a user of the system")
+    import pwd
+
     if not is_utf8(str(layout.root)):
         raise Problem(
             f"mosquitto takes no path that is not UTF-8, as is {layout.root}.", "Use another --out."
