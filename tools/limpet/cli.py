@@ -92,9 +92,9 @@ def _run() -> int | None:
     from limpet.shared.problem import Problem
 
     app = command_line()
-    if not sys.argv[1:] or sys.argv[1] in _HELP:
-        app.resolved_commands()  # for what each does
     try:
+        if not sys.argv[1:] or sys.argv[1] in _HELP:
+            app.resolved_commands()  # for what each does
         command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
         if name := _not_utf8(bound.arguments):
             return _say(f"{name} is not UTF-8.", "Set the terminal and the locale to UTF-8.", 2)
@@ -104,6 +104,12 @@ def _run() -> int | None:
     except CycloptsError as error:
         words = ("limpet", *(error.command_chain or ()), "--help")
         return _say(str(error), f"See {' '.join(words)}.", 2)
+    except ImportError as error:
+        from limpet.shared.extras import missing
+
+        if not (problem := missing(error)):
+            raise
+        return _say(problem.cause, problem.remedy)
     except TimeoutExpired as error:
         program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
         return _say(f"{program} has not ended within {error.timeout:g} s.", "Try again.")
