@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from packaging.requirements import Requirement
 from support.repository import commands_of_limpet, make_targets, tracked
 
 BOARDS = REPO / "boards"
+TOOLS = REPO / "tools"
+TESTS = REPO / "host_tests"
 HARDWARE = {"machine", "network", "esp32", "time"}
 SOCKETS = {"socket", "ssl", "tls", "select", "errno"}
 # Whose job it is to wait, to ask the time or to choose at random; node/ is told instead.
@@ -151,7 +154,7 @@ def test_firmware_never_asserts() -> None:
 
 def test_no_bare_except() -> None:
     """No `except:` anywhere: it would swallow Ctrl-C, and on the chip the reset."""
-    paths = sources(FIRMWARE, LIB, BOARDS, REPO / "tools", REPO / "host_tests")
+    paths = sources(FIRMWARE, LIB, BOARDS, TOOLS, TESTS)
     found = [
         f"{path}:{node.lineno}"
         for path in paths
@@ -294,3 +297,32 @@ def test_each_command_is_one_file() -> None:
         path = FIRMWARE / "node" / "commands" / f"{name}.py"
         functions = [n.name for n in tree(path).body if isinstance(n, ast.FunctionDef)]
         assert name in functions
+
+
+def test_no_folder_is_a_crowd() -> None:
+    """No folder holds more than 22 Python files: what lies there can be told apart at a glance."""
+    paths = sources(FIRMWARE, LIB, BOARDS, TOOLS, TESTS)
+    counts = Counter(path.parent for path in paths if path.name != "__init__.py")
+    assert not {folder: count for folder, count in counts.items() if count > 22}
+
+
+def test_each_test_lies_in_a_folder_that_is_described() -> None:
+    """host_tests/README.md says of each folder what a test in it needs, or what it stands for."""
+    readme = (TESTS / "README.md").read_text()
+    folders = {path.parent.relative_to(TESTS) for path in sources(TESTS)} - {Path()}
+    # Those of tools/ have the names of the packages that they test.
+    names = {f"{each}/" for each in folders if each.parts[0] not in ("tools", "support")}
+    names |= {f"{each.name}/" for each in folders if each.parts[0] == "support"}
+    assert not list(TESTS.glob("test_*.py"))
+    assert not [name for name in sorted(names) if f"`{name}`" not in readme]
+
+
+def test_tests_share_by_support() -> None:
+    """No test imports another one: what two need is in support/. One runs others' tests again."""
+    found = {
+        path.name
+        for path in sources(TESTS)
+        for _, name in imports(path)
+        if any(part.startswith("test_") for part in name.split(".")[:2])
+    }
+    assert found == {"test_esp32_sockets.py"}
