@@ -4,7 +4,9 @@ MicroPython alone.
 
 import gc
 
-from support.fuzz.targets import BASE, Command, Status, Wire
+from support.fuzz.broker import Wire
+from support.fuzz.common import BASE
+from support.fuzz.payloads import Command, Status
 from umqtt_tls import MQTTClient
 
 TOPIC = (BASE + "/commands").encode()
