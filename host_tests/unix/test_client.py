@@ -11,17 +11,8 @@ from pathlib import Path
 import pytest
 from limpet.identity.authority import Authority
 from limpet.node_host.umqtt import umqtt_dir
-from support.brokers.scripted_broker import (
-    Closed,
-    Packet,
-    ScriptedBroker,
-    connack,
-    default_answer,
-    puback,
-    publish,
-    server_context,
-    suback,
-)
+from support.brokers.codec import Packet, connack, puback, publish, suback
+from support.brokers.scripted_broker import Closed, ScriptedBroker, default_answer, server_context
 from support.micropython.client_script import drive, tls_lines
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from limpet.identity.authority import Authority
-from support.brokers.scripted_broker import Packet, ScriptedBroker, connack, publish, server_context
+from support.brokers.codec import Packet, connack, publish
+from support.brokers.scripted_broker import ScriptedBroker, server_context
 from support.micropython.client_script import drive, tls_lines
 from support.ports import closed_port
 

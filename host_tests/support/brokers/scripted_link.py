@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from support.brokers.codec import Packet, puback, publish
 from support.brokers.running import base
-from support.brokers.scripted_broker import Answer, Packet, ScriptedBroker, puback, publish
+from support.brokers.scripted_broker import Answer, ScriptedBroker
 
 BASE = base("node-1")
 STATUS = f"{BASE}/status"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from support.brokers.scripted_broker import Packet
+from support.brokers.codec import Packet
 
 Key = tuple[int, int]
 _READING = re.compile(r"^(\S+) sampler reading seq=(\d+) temperature=(\S+) humidity=(\S+)$")

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any
 
-from support.brokers.scripted_broker import Packet
+from support.brokers.codec import Packet
 
 _CLOSE_S = 0.02
 

@@ -12,8 +12,8 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 
+from support.brokers.codec import Packet, connack, length, publish, suback
 from support.brokers.running import RunningBroker
-from support.brokers.scripted_broker import Packet, connack, length, publish, suback
 from support.proxies.connection import Connection, Ended
 from support.proxies.packets import Act, Word, context, identity, packets
 from support.proxies.proxy import LOOPBACK, Proxy

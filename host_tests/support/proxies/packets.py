@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from cryptography.x509 import load_der_x509_certificate
 from limpet.identity.authority import Identity
-from support.brokers.scripted_broker import Packet, parse, split
+from support.brokers.codec import Packet, parse, split
 from support.proxies.connection import Connection
 
 _CHUNK = 16384

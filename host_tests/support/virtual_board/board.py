@@ -25,6 +25,7 @@ from limpet.node_host.interpreter import micropython
 from support.virtual_board.cable import Cable
 from support.virtual_board.flash import Flash
 from support.virtual_board.rom import DNS, ESP32, rom
+from support.virtual_board.said import Said
 
 TIMEOUT_S = 60.0
 AIR = "beach\tshells-and-sand\nopen\t"  # access points, each with its password
@@ -89,7 +90,7 @@ class VirtualBoard:
         self._changed = Condition()
         self._cable = Cable(folder / "port", self._heard, self._again)
         self._process: subprocess.Popen[bytes] | None = None
-        self._said = _Said()
+        self._said = Said()
         self._early_at: float | None = None  # CPU time of the interpreter when Ctrl-C came
         self._early = b""  # what came from a Ctrl-C on, before it was known what that does
         self._line = b""
@@ -190,7 +191,7 @@ class VirtualBoard:
         env["VIRTUAL_CUT"] = str(self._cut_at)
         if cause == "soft" and self._said.raw:
             env["VIRTUAL_RAW"] = "1"
-        self._said = _Said()
+        self._said = Said()
         self._early, self._early_at = b"", None
         self._process = subprocess.Popen(
             self._command,
@@ -307,38 +308,6 @@ class VirtualBoard:
         """End it, and give back what it holds."""
         self.power_cut()
         self._cable.close()
-
-
-class _Said:
-    """What the chip marks in what it says: see esp32/chip.py."""
-
-    def __init__(self) -> None:
-        self.interrupts = False
-        self.reads = False  # bytes one by one: in a REPL, or because Ctrl-C was switched off
-        self.raw = False
-        self._marked = False
-
-    def heard(self, data: bytes) -> bytes:
-        """Return the bytes that go onto the cable."""
-        out = bytearray()
-        for byte in data:
-            if self._marked:
-                self._marked = False
-                if byte in b"Ii":
-                    self.interrupts = byte == ord("I")
-                elif byte in b"RF":
-                    self.raw, self.reads = byte == ord("R"), True
-                elif byte == ord("-"):
-                    self.interrupts, self.reads = False, True
-                else:
-                    out.append(byte)
-            elif byte == 255:
-                self._marked = True
-            elif byte == 10:
-                out += b"\r\n"
-            else:
-                out.append(byte)
-        return bytes(out)
 
 
 @pytest.fixture

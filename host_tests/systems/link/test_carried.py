@@ -14,9 +14,10 @@ import pytest
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
+from support.brokers.codec import Packet, connack, publish
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.running import RunningBroker
-from support.brokers.scripted_broker import Answer, Closed, Packet, ScriptedBroker, connack, publish
+from support.brokers.scripted_broker import Answer, Closed, ScriptedBroker
 from support.brokers.scripted_link import (
     BASE,
     COMMANDS,

@@ -8,14 +8,8 @@ import threading
 from typing import Any
 
 from limpet.node_host.debian import HOST, available
-from support.brokers.scripted_broker import (
-    Packet,
-    ScriptedBroker,
-    connack,
-    default_answer,
-    puback,
-    publish,
-)
+from support.brokers.codec import Packet, connack, puback, publish
+from support.brokers.scripted_broker import ScriptedBroker, default_answer
 from support.brokers.scripted_link import COMMANDS, PLAIN, STATUS
 from support.nodes import Node, StartNode, value
 

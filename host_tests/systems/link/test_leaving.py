@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.brokers.scripted_broker import Packet, ScriptedBroker, publish
+from support.brokers.codec import Packet, publish
+from support.brokers.scripted_broker import ScriptedBroker
 from support.brokers.scripted_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
 from support.nodes import Node, StartNode
 from support.patched import patched

@@ -7,16 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.brokers.scripted_broker import (
-    Closed,
-    Packet,
-    ScriptedBroker,
-    connack,
-    default_answer,
-    puback,
-    publish,
-    suback,
-)
+from support.brokers.codec import Packet, connack, puback, publish, suback
+from support.brokers.scripted_broker import Closed, ScriptedBroker, default_answer
 from support.brokers.scripted_link import (
     BASE,
     COMMANDS,

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from limpet.identity.provisioning import Setup
-from support.brokers.scripted_broker import Packet, ScriptedBroker, publish
+from support.brokers.codec import Packet, publish
+from support.brokers.scripted_broker import ScriptedBroker
 from support.brokers.scripted_link import COMMANDS, FAST, STATUS, TELEMETRY, echoing, status
 from support.nodes import IN_ORDER, TIMEOUT_S, Node
 from support.patched import patient

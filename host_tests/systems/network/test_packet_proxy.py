@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.brokers.codec import Packet
 from support.brokers.running import RunningBroker
-from support.brokers.scripted_broker import Packet
 from support.micropython.upy import OWN_TIME
 from support.nodes import FAST, Commander, Node, StartNode, at, newest, value, wait_for_readings
 from support.patched import patient

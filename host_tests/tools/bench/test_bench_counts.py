@@ -19,8 +19,9 @@ from limpet.node_host.interpreter import micropython, version
 from limpet_bench import heap, instructions, rates, sizes, upstream
 from limpet_bench.tree import Tree
 from limpet_bench.world import OPENSSL, World
+from support.brokers.codec import Packet, puback
 from support.brokers.running import RunningBroker
-from support.brokers.scripted_broker import Packet, ScriptedBroker, puback, server_context
+from support.brokers.scripted_broker import ScriptedBroker, server_context
 
 BOUNDS = {
     # bytes that go up for a Reading: TLS 1.2, headers of records included

@@ -1,0 +1,164 @@
+"""A node without sensor and Commands, and its Broker, in simulated time. Both Pythons."""
+
+from backoff import Backoff
+from node.readings.outbox import Live, Messages
+from node.readings.telemetry import Telemetry
+from node.reporting.status import Status
+from node.session.causes import FLOORS_MS
+from node.session.link import Link
+from node.shared.pairs import Pairs
+from node.shared.reading import SIZE, Reading, unpack_from
+from recordlog import RecordLog
+from ring import Ring
+from support.fuzz.fuzz import Random
+from support.parts.backlogs import backlog
+from support.simulated.lossy_network import Broken
+from support.simulated.strict_broker import BASE, RESPONSES, STATUS, Broker
+from umqtt_tls import MQTTClient
+
+BOOT = 7
+NOW_S = 1780000000
+
+
+class WatchedLog(RecordLog):
+    """A log that tells the Broker which Readings its bound takes."""
+
+    broker: Broker
+    _seqs: dict
+
+    def append(self, records: bytes, count: int = 1) -> None:
+        """As the RecordLog's."""
+        for index in range(count):
+            self._seqs[self.next + index] = unpack_from(records, index * SIZE).seq
+        super().append(records, count)
+
+    def drop_oldest(self) -> None:
+        """As the RecordLog's."""
+        first = self.first
+        super().drop_oldest()
+        self.broker.dropped.update([self._seqs[each] for each in range(first, self.first)])
+
+
+class WatchedLink(Link):
+    """A Link that tells the Broker what it is about to do."""
+
+    broker: Broker
+
+    def _send(self, source, found, packet_id):  # type: ignore[no-untyped-def]
+        self.broker.source = source
+        return super()._send(source, found, packet_id)
+
+    def _on_up(self, session_present: bool) -> None:
+        self.broker.greeted(session_present)
+        super()._on_up(session_present)
+
+    def _on_ack(self, packet_id: int) -> None:
+        self.broker.confirmed(packet_id)
+        super()._on_ack(packet_id)
+
+
+class Bystander:
+    """A Board whose network and time are always there, and a ladder that nobody climbs."""
+
+    cause = None
+
+    @property
+    def network(self) -> "Bystander":
+        """The network."""
+        return self
+
+    clock = network
+
+    def sync(self) -> bool:
+        """The time is known."""
+        return True
+
+    def failed(self, cause: str) -> None:
+        """It is not the time's fault."""
+
+    def idf_heap(self) -> None:
+        """No chip's."""
+
+    def step(self, now: int) -> bool:
+        """Usable."""
+        return True
+
+    def up(self, now: int, outage: "dict | None") -> None:
+        """Not interested."""
+
+    def down(self, now: int, cause: str) -> None:
+        """Not interested."""
+
+
+class World:
+    """A node without sensor and Commands, its Broker, and their common time."""
+
+    def __init__(
+        self, seed: int, window: int, commit_s: int, ring: int, capacity: int, rate: int
+    ) -> None:
+        self.now = 0
+        self.seq = self.responses_made = 0
+        self.rng = Random(seed)
+        self.broker = Broker(self.rng, window)
+        telemetry = Telemetry(BASE, 1, BOOT, None)
+        log = WatchedLog("readings", SIZE, capacity)
+        log.broker, log._seqs = self.broker, {}
+        self.backlog = backlog(log, telemetry.batch_at, rate)
+        self.live = Live(Ring(SIZE, ring), self.backlog, telemetry.message_at, commit_s)
+        store = Pairs("responses", lambda path, how: None, lambda path, *pieces: None)
+        self.responses = Messages(24, store, commit_s)
+        status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
+        self.client = client = MQTTClient("node-1", "broker", window=window)
+        client._transport = self.broker  # type: ignore[assignment]
+        client.on_message = status.on_message
+        client.subscribe(STATUS, 1)
+        client.subscribe(BASE + "/commands", 1)
+        sources = (status, self.responses, self.live, self.backlog)
+        backoff = Backoff(lambda: self.rng.below(1000) / 1000, floors_ms=FLOORS_MS)
+        self.downs: dict = {}
+        other = Bystander()
+        self.link = WatchedLink(
+            *(client, other, sources, backoff, lambda *words: None, self.downs),
+            *(lambda alert, raised: None, other),
+        )
+        self.link.broker = self.broker
+
+    def take_reading(self) -> None:
+        """Put the next Reading in."""
+        ts = NOW_S + self.now // 1000
+        self.live.put(Reading(BOOT, self.seq, ts, self.now // 1000, 244, 463))
+        self.seq += 1
+
+    def make_response(self) -> None:
+        """Put a Response in, if there is room for it."""
+        if self.responses.queued < 8:
+            self.responses_made += 1
+            self.responses.put(RESPONSES, b'{"id":%d}' % self.responses_made)
+
+    def step(self, until: int) -> None:
+        """Let the node do what it can now, and time pass to what comes next, at most `until`."""
+        self.broker.now = self.now
+        for _ in range(1000):
+            wait = self.link.step(self.now)
+            if wait > 0:
+                break
+        else:
+            raise Broken(f"busy in state {self.client.state}")
+        due = self.broker.due()
+        ahead = self.now + wait if due is None else min(self.now + wait, max(due, self.now + 1))
+        self.now = min(ahead, until)
+
+    def settle(self) -> None:
+        """In a perfect world all is delivered, within ten minutes."""
+        self.broker.trouble = 0
+        deadline = self.now + 600000
+        while self.live.queued or self.backlog.queued or self.responses.queued:
+            if self.now >= deadline:
+                raise Broken(f"left: {self.live.queued} {self.backlog.queued}")
+            self.step(deadline)
+        wanted = set(range(self.seq)) | {-n - 1 for n in range(self.responses_made)}
+        lost = wanted - self.broker.acknowledged
+        if lost - self.broker.dropped or self.live.dropped:
+            raise Broken(f"lost: {sorted(lost - self.broker.dropped)}")
+        if self.broker.arrived - wanted:
+            raise Broken(f"made up: {sorted(self.broker.arrived - wanted)}")
