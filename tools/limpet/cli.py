@@ -107,9 +107,9 @@ def _run() -> int | None:
     except ImportError as error:
         from limpet.shared.extras import missing
 
-        if not (problem := missing(error)):
+        if not (lacking := missing(error)):
             raise
-        return _say(problem.cause, problem.remedy)
+        return _say(lacking.cause, lacking.remedy)
     except TimeoutExpired as error:
         program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
         return _say(f"{program} has not ended within {error.timeout:g} s.", "Try again.")
