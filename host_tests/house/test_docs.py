@@ -15,6 +15,7 @@ import pytest
 from cyclopts import CycloptsError
 from limpet.cli import command_line
 from limpet.shared.paths import REPO
+from support.chaos.faults import KINDS
 from support.repository import commands_of_limpet, make_targets, tracked
 
 PAGES = [path for path in tracked() if path.suffix == ".md"]
@@ -137,3 +138,10 @@ def test_each_page_is_in_the_index_and_in_the_site() -> None:
         assert f" {name}\n" in site, name
         if name.parts[0] == "docs" and name.name != "index.md":
             assert f"({name.relative_to('docs')})" in index, name
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/promises.md"])
+def test_number_of_faults(name: str) -> None:
+    """As many kinds of fault are said as `make chaos` has."""
+    said = re.findall(r"(\d+) kinds", (REPO / name).read_text("utf-8"))
+    assert said == [str(len(KINDS))]
