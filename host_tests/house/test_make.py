@@ -65,7 +65,7 @@ class Clone:
         for name in ("Makefile", "boards"):
             (path / name).symlink_to(REPO / name)
         (path / ".venv" / "bin").mkdir(parents=True)
-        for name in ("limpet", "python", "pytest", "ruff", "mypy", "python other"):
+        for name in ("limpet", "python", "pytest", "ruff", "mypy", "hatchling", "python other"):
             program = path / ".venv" / "bin" / name
             program.write_text(STAND_IN.format(python=sys.executable, log=str(self._log)))
             program.chmod(0o755)
@@ -146,6 +146,12 @@ def test_without_a_board(clone: Clone, target: str) -> None:
     assert done.returncode == 2
     assert "Say BOARD=, one of: esp32_devkit esp32c3_devkitm esp32s3_devkitc." in done.stderr
     assert clone.calls() == []
+
+
+def test_wheel_is_built_without_the_network(clone: Clone) -> None:
+    """By the hatchling of .venv, which has all that it needs: not by pip, which would fetch it."""
+    assert clone.make("wheel").returncode == 0
+    assert [call[:2] for call in clone.calls()] == [("hatchling", ["build", "-d", "dist"])]
 
 
 def test_erase_takes_one_word(clone: Clone) -> None:

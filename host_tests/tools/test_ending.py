@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
+from limpet.shared import ending
 from support.brokers.running import RunningBroker, fields
 from support.brokers.scripted_device import ScriptedDevice
 from support.tool import LIMPET, TIMEOUT_S, Tool
@@ -192,3 +195,36 @@ def test_ctrl_c_while_it_prints() -> None:
     numbers = [int(word) for word in done.stdout.split()]
     assert len(numbers) > 1000
     assert numbers == sorted(set(numbers))
+
+
+class Console(io.RawIOBase):
+    """Windows's console, which is written as text: no file of bytes, though it has a number."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def writable(self) -> bool:
+        """It is for output."""
+        return True
+
+    def fileno(self) -> int:
+        """Standard output's."""
+        return 1
+
+    def write(self, data: Any, /) -> int:
+        """Take all of it."""
+        self.written += bytes(data)
+        return len(data)
+
+
+def test_console_of_windows_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes written past it would come out in the code page of its window."""
+    console = Console()
+    stream = io.TextIOWrapper(io.BufferedWriter(console), "utf-8", line_buffering=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(ending, "_output", None)
+    assert ending._guarded("stdout", 1) is None
+    assert sys.stdout is stream
+    assert not ending.lost()
+    print("24.4 °C")
+    assert console.written.decode() == f"24.4 °C{os.linesep}"
