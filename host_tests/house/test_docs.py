@@ -145,3 +145,14 @@ def test_number_of_faults(name: str) -> None:
     """As many kinds of fault are said as `make chaos` has."""
     said = re.findall(r"(\d+) kinds", (REPO / name).read_text("utf-8"))
     assert said == [str(len(KINDS))]
+
+
+def test_wiring_picture_has_the_boards_pins() -> None:
+    """GPIO and place on the header are those of the table in the Board's README, which is held
+    against board.py elsewhere.
+    """
+    table = (REPO / "boards" / "esp32_devkit" / "README.md").read_text("utf-8")
+    picture = (REPO / "docs" / "images" / "wiring-esp32-devkit.svg").read_text("utf-8")
+    pins = set(re.findall(r"^\| (\w+ \(J2-\d+\))", table, re.MULTILINE))
+    assert len(pins) == 4
+    assert pins == set(re.findall(r">(\w+ \(J2-\d+\))<", picture))
