@@ -172,7 +172,9 @@ def test_progress_is_a_line_every_few_seconds(
 
 def test_line_keeps_its_end_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is longest there, the packages of a slow set-up, still ends in how long it took."""
-    titles = re.findall(r'install\(PYTHON, "([^"]+)"', (REPO / "tools/bootstrap.py").read_text())
+    titles = re.findall(
+        r'install\(PYTHON, "([^"]+)"', (REPO / "tools/limpet_setup/venv.py").read_text()
+    )
     assert len(titles) == 3
     clock, stream = Clock(), io.StringIO()
     monkeypatch.setattr(progress, "time", clock)

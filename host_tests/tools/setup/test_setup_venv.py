@@ -1,9 +1,10 @@
-"""How .venv is made: tools/bootstrap.py, with pip and venv replaced by a recorder."""
+"""How .venv is made: tools/limpet_setup/, with pip and venv replaced by a recorder."""
 
 from __future__ import annotations
 
-import importlib.util
+import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import ModuleType
 
 import pytest
 from limpet.shared.paths import REPO
+from limpet_setup import cleaning, steps, venv
 
 STEPS = ["-m venv", "limpet-backend.txt", "requirements.lock", "--no-deps -e"]
 
@@ -38,12 +40,8 @@ class Recorder:
 
 @pytest.fixture
 def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Load tools/bootstrap.py with a repository and a .venv of its own, ready to record."""
-    spec = importlib.util.spec_from_file_location("bootstrap", REPO / "tools" / "bootstrap.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """limpet_setup.venv with a repository and a .venv of its own, ready to record."""
+    module = venv
     for name in ("requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((REPO / name).read_bytes())
     monkeypatch.setattr(module, "REPO", tmp_path)
@@ -52,7 +50,6 @@ def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "LOCK", tmp_path / "requirements.lock")
     monkeypatch.setattr(module, "PROJECT", tmp_path / "pyproject.toml")
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
-    monkeypatch.setattr(module, "real_run", module.run, raising=False)
     recorder = Recorder()
     monkeypatch.setattr(module, "run", recorder)
     monkeypatch.setattr(module, "install", recorder)
@@ -110,7 +107,7 @@ def test_dead_venv_is_made_anew(
 def test_failed_step_ends_with_cause_and_remedy(bootstrap: ModuleType) -> None:
     """A step that fails names itself and what to do, and the set-up ends there."""
     with pytest.raises(SystemExit) as end:
-        bootstrap.real_run("Installing something", sys.executable, "-c", "raise SystemExit(3)")
+        steps.run("Installing something", sys.executable, "-c", "raise SystemExit(3)")
     assert "Installing something did not succeed" in str(end.value)
     assert "call make again" in str(end.value)
 
@@ -167,7 +164,7 @@ def test_foreign_venv_is_left_alone(
     before = things(tmp_path)
     if act == "clean":
         (tmp_path / "build" / "debian" / "x").mkdir(parents=True)
-        bootstrap.clean()
+        cleaning.clean()
         assert things(tmp_path) == before
         assert f"{bootstrap.VENV} stays: Limpet did not make it\n" in capsys.readouterr().out
         return
@@ -192,7 +189,7 @@ def test_empty_folder_is_filled(bootstrap: ModuleType, tmp_path: Path, kind: str
     bootstrap.run.interrupt_at = None
     bootstrap.make()
     assert bootstrap.run.took() == [STEPS[0], *STEPS]
-    bootstrap.clean()
+    cleaning.clean()
     assert not bootstrap.VENV.exists()
     assert place.exists() == (kind == "link")
 
@@ -209,7 +206,7 @@ def test_clean_keeps_certificates_and_keys(
         path = tmp_path / "build" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    bootstrap.clean()
+    cleaning.clean()
     left = [name for name in things(tmp_path / "build") if (tmp_path / "build" / name).is_file()]
     assert left == sorted(kept)
     assert not bootstrap.VENV.exists()
@@ -233,11 +230,11 @@ def test_clean_refuses_while_a_tool_runs(bootstrap: ModuleType, tmp_path: Path) 
         assert tool.stdout
         assert tool.stdout.readline() == "runs\n"
         with pytest.raises(SystemExit) as end:
-            bootstrap.clean()
+            cleaning.clean()
         assert "A program of this clone runs" in str(end.value)
         assert things(tmp_path) == before
         tool.communicate(timeout=60)
-    bootstrap.clean()
+    cleaning.clean()
     assert not bootstrap.VENV.exists()
 
 
@@ -254,8 +251,8 @@ def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:
     sources = [*(REPO / "tools").rglob("*.py"), *(REPO / "host_tests").rglob("*.py")]
     pattern = re.compile(r'(?:BUILD|DATA) / "([a-z-]+)"')
     made = {name for path in sources for name in pattern.findall(path.read_text())}
-    assert made - set(bootstrap.CACHES) == {"dev", "images", "trial", "wokwi"}
-    assert set(bootstrap.CACHES) <= made
+    assert made - set(cleaning.CACHES) == {"dev", "images", "trial", "wokwi"}
+    assert set(cleaning.CACHES) <= made
 
 
 def test_second_make_waits_and_says_so(bootstrap: ModuleType) -> None:
@@ -263,9 +260,9 @@ def test_second_make_waits_and_says_so(bootstrap: ModuleType) -> None:
     script = """if True:
         import pathlib, sys
         sys.path[:0] = sys.argv[1:2]
-        import bootstrap
-        bootstrap.BUILD = pathlib.Path(sys.argv[2])
-        with bootstrap.alone():
+        from limpet_setup import venv
+        venv.BUILD = pathlib.Path(sys.argv[2])
+        with venv.alone():
             print("alone")"""
     line = [sys.executable, "-c", script, str(REPO / "tools"), str(bootstrap.BUILD)]
     with bootstrap.alone():
@@ -287,9 +284,9 @@ def test_second_make_waits_and_says_so(bootstrap: ModuleType) -> None:
 )
 def test_remedy_is_of_the_cause(bootstrap: ModuleType, said: str, wanted: str) -> None:
     """Who has no room, or may not write, is not sent to look for a network."""
-    assert bootstrap.remedy(said).startswith(wanted)
+    assert steps.remedy(said).startswith(wanted)
     with pytest.raises(SystemExit) as end:
-        bootstrap.check("Installing", 1, [said])
+        steps.check("Installing", 1, [said])
     assert wanted in str(end.value)
 
 
@@ -299,6 +296,7 @@ def test_disk_that_takes_nothing_is_named(tmp_path: Path, full: str) -> None:
     (tmp_path / "tools").mkdir()
     for name in ("tools/bootstrap.py", "requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((REPO / name).read_bytes())
+    shutil.copytree(REPO / "tools" / "limpet_setup", tmp_path / "tools" / "limpet_setup")
     (tmp_path / "tools" / "limpet").symlink_to(REPO / "tools" / "limpet")
     if full == "no room":
         (tmp_path / ".venv").mkdir()
@@ -313,3 +311,14 @@ def test_disk_that_takes_nothing_is_named(tmp_path: Path, full: str) -> None:
     assert cause.startswith(f"limpet: {tmp_path}/")
     assert cause.endswith(("No space left on device.", "File exists."))
     assert remedy.startswith(("Make room", "Put that right"))
+
+
+def test_old_python_can_read_that_it_is_too_old() -> None:
+    """What is imported before the version was looked at parses under Python 3.7."""
+    setup = REPO / "tools" / "limpet_setup"
+    early = [REPO / "tools" / "bootstrap.py"]
+    early += [setup / name for name in ("__init__.py", "steps.py", "venv.py")]
+    for path in early:
+        module = ast.parse(path.read_text(), feature_version=(3, 7))
+        told = {each.module for each in module.body if isinstance(each, ast.ImportFrom)}
+        assert {name for name in told if name and name.startswith("limpet.")} == set(), path

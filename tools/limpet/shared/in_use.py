@@ -1,6 +1,6 @@
 """Says, while a program of ours runs, that its environment is in use: `make clean` leaves it then.
 
-The mark that tools/bootstrap.py left in it is locked, by as many as there are. It will NOT keep
+The mark that tools/limpet_setup/ left in it is locked, by as many as there are. It will NOT keep
 anybody from starting.
 """
 

@@ -2,7 +2,7 @@
 pip is told to do with packages; and showing how far it is.
 
 From the user's settings it takes those that say where packages are to be had, and how they are
-reached. Standard library only: tools/bootstrap.py uses it before anything is installed.
+reached. Standard library only: tools/limpet_setup/ uses it before anything is installed.
 """
 
 from __future__ import annotations

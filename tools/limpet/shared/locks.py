@@ -2,7 +2,7 @@
 
 `alone` is for a piece of work that one process does at a time. `take` is for the rest: what is
 locked is a file or a folder that is there anyway, and `shared` lets many hold it at once. Nothing
-but the standard library is loaded with this module: tools/bootstrap.py uses `take`.
+but the standard library is loaded with this module: tools/limpet_setup/ uses `take`.
 
 A lock keeps off only those who ask for it. It will NOT last over a copy or a rename of the file.
 """

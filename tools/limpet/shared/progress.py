@@ -1,7 +1,7 @@
 """How far something is that takes a while: one line, written over on a terminal, elsewhere a new
 one every few seconds, so that a log shows life.
 
-Standard library only: tools/bootstrap.py uses it before anything is installed.
+Standard library only: tools/limpet_setup/ uses it before anything is installed.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ class Line:
     def _write(self, how_far: str) -> None:
         took = time.monotonic() - self._begun
         parts = [how_far, f"{took:.0f} s" if took >= 1 else ""]
-        text = f"limpet: {self.title}: ".removesuffix("" if any(parts) else ": ")
-        text += ", ".join(part for part in parts if part)
+        text = ": ".join(filter(None, ("limpet", self.title, ", ".join(filter(None, parts)))))
         if text != self._last:
             self._last = text
             cut = text[: shutil.get_terminal_size().columns - 1]

@@ -1,0 +1,70 @@
+"""Removes what was set up and can be had again.
+
+It will NOT remove a .venv that is not ours, or anything that cannot be had again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+
+from limpet.shared import locks
+from limpet.shared.progress import Line
+
+from limpet_setup import venv
+from limpet_setup.steps import refuse
+
+# What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
+# whatever else a user had made there, with keys that boards out there have.
+CACHES = [
+    "bench",
+    "bytecode",
+    "chaos",
+    "debian",
+    "docs",
+    "docs-env",
+    "docs-pages",
+    "micropython",
+    "umqtt",
+    "uv",
+    "virtual",
+]
+
+
+def clean() -> None:
+    """Remove our .venv and what of build/ can be had again; say what stays."""
+    ours = venv.is_ours()
+    with venv.alone(), unused() if ours else contextlib.nullcontext():
+        line = Line("Removing what can be had again", sys.stdout)
+        if ours and venv.VENV.is_symlink():
+            venv.VENV.unlink()
+        elif ours and venv.VENV.exists():
+            line.say(venv.VENV.name)
+            venv.empty()
+            shutil.rmtree(str(venv.VENV))
+        for name in CACHES:
+            line.say("build/" + name)
+            for suffix in ("", ".lock", ".new"):
+                venv.remove(venv.BUILD / (name + suffix))
+        line.end()
+    if not ours:
+        print("limpet: " + str(venv.VENV) + " stays: Limpet did not make it")
+    with contextlib.suppress(OSError):
+        venv.BUILD.rmdir()
+    kept = sorted(path.name for path in venv.BUILD.iterdir()) if venv.BUILD.exists() else []
+    if kept:
+        print("limpet: Kept, for their keys and results: " + ", ".join("build/" + k for k in kept))
+
+
+@contextlib.contextmanager
+def unused() -> Iterator[None]:
+    """Hold our .venv; ends the program where a tool of it runs (limpet/shared/in_use.py)."""
+    with open(str(venv.made())) if venv.made().exists() else contextlib.nullcontext() as mark:
+        if mark and not locks.take(mark.fileno()):
+            refuse(
+                "A program of this clone runs (limpet, make run, make test). Nothing was changed.",
+                "End it, and call make again.",
+            )
+        yield
