@@ -4,7 +4,7 @@ In support/chaos/ are: in world.py the node, its broker and what is between them
 faults, in books.py the counting. A Reading counts as delivered when the broker has acknowledged it;
 besides, an operator that subscribes has to see it.
 
-It will NOT prove anything about speed: two proxies and a broker share the machine with the node.
+It proves nothing about speed: two proxies and a broker share the machine with the node.
 """
 
 from __future__ import annotations

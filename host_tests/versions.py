@@ -2,8 +2,8 @@
 table of what came of it. Exits with 1 when a test failed, or none ran. Releases may be named:
 "1.26 1.29". Of 1.24, 1.27 and 1.28 there is a build for JavaScript alone: that runs the pure cases.
 
-It will NOT run the tools' tests, which know no interpreter, or bounds of heap, which are those of
-the default one.
+The tools' tests, which know no interpreter, are left out, and so are bounds of heap, which are
+those of the default one.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ less than a tenth of what it would be without (`limpet bench --only storm`). A c
 floor: what a person has to mend (a wrong password, an expired certificate) is not worth asking
 about every second.
 
-What it will not do: sleep, read a clock, or know what a failure is. Randomness is passed in.
+It neither sleeps nor reads a clock. Randomness is passed in.
 """
 
 

@@ -1,7 +1,7 @@
 """DHT22 (AM2302) humidity and temperature sensor: from its 5-byte frame to two checked numbers.
 
-It will NOT time the line: a function with the interface of `machine.dht_readinto` is passed in.
-It will NOT read a clock, so the pace is the caller's to keep:
+The line is timed by a function with the interface of `machine.dht_readinto`, which is passed in. It
+reads no clock, so the pace is the caller's to keep:
 
 1. Ask at most every `MIN_INTERVAL_MS`; a sensor that is asked sooner stays silent.
 2. Do not ask within `POWER_UP_MS` of power-up; the first request after that often gets no answer.

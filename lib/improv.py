@@ -6,7 +6,7 @@ The specification is improv-wifi.com/serial; both sides are here, as the packets
 the specification leaves open is done as in ESPHome and in the JavaScript SDK of the same project:
 the checksum is the low byte of the sum of all bytes before it, and a packet begins on a new line.
 
-What it will NOT do: own a port or a clock, join a network, or judge what a text holds. It needs
+Pure: port, clock and network are the caller's, and what a text holds is not judged. It needs
 nothing but the language, under either Python.
 """
 

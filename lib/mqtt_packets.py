@@ -5,8 +5,8 @@ The reader's buffer is allocated once and is all that the network can make this 
 handed over when it is whole; one that is longer than the buffer is handed over when the buffer is
 full, with `missing` telling how many of its bytes will be skipped as they come.
 
-What it will not do: check what it is given to send, answer, count, raise anything but Malformed, or
-know about sockets: it runs on any Python.
+What it is given to send is not checked, and it raises nothing but Malformed. It knows no sockets,
+so it runs on any Python.
 """
 
 from struct import pack

@@ -12,7 +12,7 @@ costs 1 erase, because the file's last block is copied, but 0.03 while the whole
 that it lives in its folder's log. So the newest few records have a file of their own, and move into
 the segment before it together.
 
-It will NOT look into a record, hold records in RAM, hide a failing flash, or share its folder.
+Records are not held in RAM, a failing flash is not hidden, and the folder is for nothing else.
 """
 
 import os

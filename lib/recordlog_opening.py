@@ -1,7 +1,7 @@
 """What a record log decides and finds on flash when it is opened; see recordlog.py, which has the
 layout.
 
-What it will not do: write, or delete what was forgotten.
+It writes nothing, and deletes nothing.
 """
 
 import os

@@ -3,7 +3,7 @@
 When it is full, the oldest record makes room for the newest and is counted in `dropped`.
 Records are named by an index that counts up for ever, so that a name never means another record.
 
-It will NOT look into a record, keep anything over a reset, or grow.
+It never grows, and keeps nothing over a reset.
 """
 
 

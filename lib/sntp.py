@@ -5,8 +5,8 @@ A request carries nothing but a random number where its time of sending would be
 it into the reply, so that a reply to another request, or to nobody, is told at a glance, and the
 server learns nothing of this clock.
 
-What it will not do: send, wait, choose a server, filter or steer a clock. It proves nothing either:
-whoever can read the request can answer it.
+Pure: sending, waiting and choosing a server are the caller's. It proves nothing: whoever can
+read the request can answer it.
 """
 
 import struct

@@ -1,6 +1,6 @@
 """What TLS verifies the server by, and shows of its own: needed once, and then only its result.
 
-What it will not do: speak TLS without verifying, or look into a certificate.
+There is no TLS without verifying.
 """
 
 import tls  # `ssl` is a wrapper that the unix port of some distributions lacks

@@ -12,9 +12,9 @@ of them.
 4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while
    idle. TLS may hold bytes that the raw socket no longer shows, so read until None before waiting.
 
-What it will not do: wait (but for `wait()`, as long as it is told, and looking up, as long as DNS
-takes, because getaddrinfo offers nothing else), retry, verify by any rule but the certificate
-authority, the host name and the dates, or speak TLS without verifying.
+It never waits (but for `wait()`, as long as it is told, and looking up, as long as DNS takes,
+because getaddrinfo offers nothing else) and never speaks TLS without verifying: the certificate
+authority, the host name and the dates.
 """
 
 import errno

@@ -14,11 +14,11 @@ What umqtt does right is inherited (its constructor, its will) and costs nothing
 has umqtt frozen. Its encoders write to a socket, piece by piece: mqtt_packets.py makes a packet one
 write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robust 1.0 to 1.0.3.
 
-What it will not do: reconnect (whoever calls `start` decides when), keep a payload for sending it
-again (only the caller knows whether it is still worth it; see `send`), publish with QoS 2, or take
-a packet longer than `max_packet`, or than the heap has room for: such a PUBLISH is acknowledged,
-counted in `oversized`, and its front goes to `on_oversized`; whatever else is too long ends the
-connection.
+It does not reconnect (whoever calls `start` decides when), keeps no payload for sending it again
+(only the caller knows whether it is still worth it; see `send`), does not publish with QoS 2, and
+takes no packet longer than `max_packet`, or than the heap has room for: such a PUBLISH is
+acknowledged, counted in `oversized`, and its front goes to `on_oversized`; whatever else is too
+long ends the connection.
 """
 
 from struct import pack

@@ -4,7 +4,7 @@ A capture is a file of lines {"t": seconds, "us": [lengths of the levels in micr
 each request, beginning with the host's own low. A request that the sensor did not answer has that
 one level. A line is held in memory only while it is played, so that a small heap holds any capture.
 
-It will NOT judge what was measured: a wrong checksum is passed on as it was captured.
+A wrong checksum is passed on as it was captured.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """A time server on loopback whose time, manners and mistakes a test chooses.
 
-It will NOT be right by itself: what it says is what `unix()` says.
+What it says is what `unix()` says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What tests inherit from whoever started them, made the same everywhere.
 
-It will NOT touch the locale, the time zone, the user or the working directory: in all of these the
+The locale, the time zone, the user and the working directory stay as they are: in all of these the
 tests have to hold. But Python has to speak UTF-8, whatever the locale (`make test` says so): it is
 what MicroPython, the tools' pipes and these files have.
 """

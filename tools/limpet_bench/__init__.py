@@ -1,6 +1,6 @@
 """`limpet bench`: what the node costs and how fast it is, beside its peers, in one run.
 
-One module per kind of figure. It will NOT assert anything: what is a count, `make test` holds.
+One module per kind of figure. What is a count, `make test` holds; nothing is asserted here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a figure is: how it was taken, its rows, and what was to be reached.
-
-It will NOT measure or print.
-"""
+"""What a figure is: how it was taken, its rows, and what was to be reached."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Instructions of the processor per Reading and per idle second, counted by valgrind's callgrind.
 
 What another process does changes how often the node looks at its socket, and how much it finds
-there: whoever asserts a count fixes that. It will NOT say what an ESP32 needs.
+there: whoever asserts a count fixes that. What an ESP32 needs is not known by that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the instructions of a turn of the main loop, and of a Reading, go.
 
 Each part is called many times over in a node that is up and idle; what the calls have added is
-divided by their number. It will NOT add up exactly: a call costs more when the heap is full.
+divided by their number. It does not add up exactly: a call costs more when the heap is full.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What was measured, as Markdown for docs/benchmarks.md and as text for a terminal.
 
-It will NOT measure, or judge anything but the rows that it is given.
+It judges the rows that it is given, and nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each module of the node costs: bytes of its .mpy, and of heap once it is imported.
 
 A 32-bit interpreter measures it, whose objects have the ESP32's sizes, for a node that has just
-been joined. It will NOT count what a chip has in its own firmware: umqtt, `machine`.
+been joined. What a chip has in its own firmware (umqtt, `machine`) is not counted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A version of the node's code, this checkout's or an earlier one's, and scripts run over it.
 
-It will NOT change either: what an earlier commit held is unpacked below build/.
+Neither is changed: what an earlier commit held is unpacked below build/.
 """
 
 from __future__ import annotations

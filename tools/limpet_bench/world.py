@@ -1,6 +1,6 @@
 """What the node is measured against: a broker, and flash images provisioned for it.
 
-It will NOT measure, and nothing in it is kept.
+Nothing in it is kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A client for tests: paho-mqtt behind calls that wait for what they cause, with a deadline.
 
-It will NOT reconnect, sleep or swallow a refusal.
+It neither reconnects nor swallows a refusal.
 """
 
 from __future__ import annotations

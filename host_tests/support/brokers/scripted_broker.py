@@ -1,7 +1,7 @@
 """A server that speaks just enough MQTT to be told what to answer, and keeps all that it was sent.
 
-What a well-behaved broker answers is built in; a test says what is to be different. It will NOT
-route, retain or keep sessions, and it believes every length that a client sends.
+What a well-behaved broker answers is built in; a test says what is to be different. Nothing is
+routed, retained or kept for a session, and it believes every length that a client sends.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The books of a chaos run: what the node says that it took, what the broker says that it has.
 
 Taken is what the node has logged; delivered is what the broker has acknowledged to it; seen is what
-an operator got from the broker. All go by (boot, seq). It will NOT believe a counter of the node's
-for what can be counted outside.
+an operator got from the broker. All go by (boot, seq). What can be counted outside is not taken
+from a counter of the node's.
 """
 
 from __future__ import annotations

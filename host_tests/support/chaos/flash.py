@@ -5,7 +5,7 @@ the process until littlefs says that it has to be there; only then does it go to
 block and in no order. A SIGKILL therefore loses what a power cut would lose at worst. Runs under
 MicroPython alone, from a boot.py ahead of the node's own.
 
-It will NOT count wear or look for bytes programmed twice: flashes.py does.
+(flashes.py counts wear, and looks for bytes programmed twice.)
 """
 
 import os

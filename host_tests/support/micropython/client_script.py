@@ -2,7 +2,7 @@
 
 `now` belongs to the script: it stands still until the script moves it, so that minutes cost
 nothing. What the broker has to say is waited for in real time; ticks are without what other
-programs had the core for. It will NOT run a node.
+programs had the core for.
 """
 
 from __future__ import annotations

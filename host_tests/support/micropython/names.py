@@ -1,6 +1,6 @@
 """Lets CPython import what is written for MicroPython: import this first. A no-op on MicroPython.
 
-Only names are stood in for. It will NOT make CPython's sockets or clocks behave otherwise.
+Only names are stood in for. CPython's sockets and clocks stay as they are.
 """
 
 import sys

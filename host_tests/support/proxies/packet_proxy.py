@@ -1,8 +1,7 @@
 """A proxy that ends TLS on both sides, and does in words what a broker may.
 
 It knows packets: they are its pieces, and what is said to it by a Word happens to the next one that
-fits, once. It passes on what comes unless told otherwise. It will NOT answer in the broker's stead,
-keep sessions, or know what a payload means.
+fits, once. It passes on what comes unless told otherwise. It never answers in the broker's stead.
 """
 
 from __future__ import annotations

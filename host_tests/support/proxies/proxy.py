@@ -1,7 +1,7 @@
 """A TCP proxy between node and broker that is told in words what the network does.
 
-It knows bytes and connections only: it will NOT read, change or reorder what it passes on. Who
-wants that says in `_pieces` what the pieces are; see packet_proxy.py.
+It knows bytes and connections only, and passes on what comes as it was. Who wants that says in
+`_pieces` what the pieces are; see packet_proxy.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tool's end of a virtual board: a pty behind a link that keeps its name, and a TCP port.
 
 One tool at a time, at either. The thread that serves both also does all that happens inside the
-board, so that nothing there needs a lock. It will NOT keep more than 64 KB that nobody takes.
+board, so that nothing there needs a lock. More than 64 KB that nobody takes are not kept.
 """
 
 from __future__ import annotations
