@@ -1,7 +1,8 @@
 """Makes .venv from requirements.lock, doing only what is still missing.
 
-It will not touch the network, nor start pip, when the stamp in .venv says that this very lock was
-installed there by this very Python. It will NOT change or remove a .venv that it did not make.
+It neither touches the network nor starts pip when the stamp in .venv says that this very lock was
+installed there by this very Python. It never changes or removes a .venv that it did not make, or
+anything that cannot be had again.
 """
 
 from __future__ import annotations

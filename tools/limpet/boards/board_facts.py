@@ -1,6 +1,4 @@
 """What a PC has to know of a Board before it touches one: read from its board.py, never imported.
-
-It will NOT say what the pins are for: that is the Board's.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """An ESP32 in download mode, by esptool's Python API: who it is, and reading and writing its flash.
 
-What goes wrong in esptool comes out as a Problem. It will NOT decide what to write, try a transfer
-again by itself, or flash a chip whose owner has locked it.
+What goes wrong in esptool comes out as a Problem. It never flashes a chip whose owner has locked
+it, and tries no transfer again by itself.
 """
 
 import re

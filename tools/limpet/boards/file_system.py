@@ -1,6 +1,6 @@
 """A littlefs image as MicroPython mounts it, made on a PC.
 
-It will NOT read one, and it puts no times into it: the same files give the same bytes.
+It puts no times into it: the same files give the same bytes.
 """
 
 from typing import Any

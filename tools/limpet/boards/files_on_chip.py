@@ -1,6 +1,6 @@
 """What is in the file system of a board, read block by block through whatever reads its flash.
 
-It will NOT write, and reads no file but the config, and of that no more than the device's name.
+It writes nothing, and reads no file but the config, and of that no more than the device's name.
 """
 
 import json

@@ -11,7 +11,7 @@ first: in between, MicroPython finds a blank flash and makes an empty file syste
 itself is half written nothing can start: the chip's ROM, or the bootloader, says so again and
 again. That cannot be helped, and does no harm.
 
-It will NOT make an image, update a node's code (that is deploy), or unlock a chip.
+It does not update a node's code (that is deploy), and never unlocks a chip.
 """
 
 import time

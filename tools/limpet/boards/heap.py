@@ -1,6 +1,6 @@
 """How much heap the node takes, measured where objects have the ESP32's sizes: on 32 bits.
 
-What is measured is the laptop's Board. It will NOT tell what a chip's own drivers take besides.
+What is measured is the laptop's Board. What a chip's own drivers take besides is not in it.
 """
 
 import os

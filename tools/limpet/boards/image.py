@@ -6,7 +6,7 @@
     flasher_args.json   what goes where: for `limpet flash`, esptool, ESP-IDF's tools and Wokwi
     manifest.json       the same for ESP Web Tools, which flash from a browser
 
-It will NOT write to a Board, or put anything into git: the folder ignores itself.
+The folder ignores itself, so nothing of it gets into git.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What `limpet image` left in a folder, checked once more before any of it is written to a chip.
 
-It will NOT make what is missing, and it asks no chip.
+It makes nothing that is missing, and asks no chip.
 """
 
 import json

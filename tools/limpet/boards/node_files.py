@@ -1,7 +1,7 @@
 """What lies on a node's file system: its code as byte code in a slot, its config and its identity.
 
-The same input gives the same bytes, so that a deploy can compare by hash. It will NOT put anything
-on a Board, and umqtt is not in it: every ESP32 firmware carries that.
+The same input gives the same bytes, so that a deploy can compare by hash. Umqtt is not in it: every
+ESP32 firmware carries that.
 """
 
 import json

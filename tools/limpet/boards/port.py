@@ -1,6 +1,6 @@
 """Which serial port a board is on, and why it cannot be opened.
 
-It will NOT talk to what is behind the port: that is esptool's and mpremote's.
+What is behind the port is for esptool and mpremote.
 """
 
 import errno

@@ -1,7 +1,4 @@
-"""`limpet broker`: the embedded broker in the foreground, until Ctrl-C.
-
-It will NOT make a set-up, or a device.
-"""
+"""`limpet broker`: the embedded broker in the foreground, until Ctrl-C."""
 
 import errno
 import logging

@@ -1,6 +1,6 @@
 """Who may write and read which topics: the one list behind the embedded broker and mosquitto's ACL.
 
-Pure: names and topics in, yes or no out. It will NOT know how a client proved its name.
+Pure: names and topics in, yes or no out. How a client proved its name is not its business.
 """
 
 from typing import NamedTuple

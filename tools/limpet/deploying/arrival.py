@@ -1,6 +1,6 @@
 """Watches a node start until the broker has let it in, or says why it has not.
 
-It will NOT touch the node: whatever it says, it goes on.
+It never touches the node: whatever it says, it goes on.
 """
 
 import time
@@ -46,7 +46,7 @@ class _News:
         self._in_trace = False
 
     def take(self, said: Said) -> bool:
-        """Whether the node is up. Raises Problem when it will not come up by itself."""
+        """Whether the node is up. Raises Problem when it cannot come up by itself."""
         if said.area == "config" and said.text.startswith("refused"):
             field, _, rule = said.text.partition("field=")[2].partition(" rule=")
             raise Problem(f"The node refuses its config: {field} {rule}.", _DEPLOY)

@@ -1,6 +1,6 @@
 """`limpet console`: what a node says on its serial port, in colour, with what a cause means.
 
-It will NOT stop the node, or send it anything: Ctrl-C ends the console alone.
+It sends the node nothing: Ctrl-C ends the console alone.
 """
 
 from rich.console import Console

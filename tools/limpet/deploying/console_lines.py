@@ -1,6 +1,6 @@
 """A board's console as lines, from a port that may go and come back.
 
-It will NOT write to the port: Ctrl-C is for whoever reads, not for the node.
+It never writes to the port: Ctrl-C is for whoever reads, not for the node.
 """
 
 import contextlib

@@ -5,8 +5,8 @@ in use. Until that rename the board runs its old version, whatever happens: the 
 power gone, Ctrl-C, no room. What has been sent by then counts for the next try. The board's
 watchdog runs meanwhile and is fed from here, so that a board that is left alone starts again.
 
-It will NOT put MicroPython on a board (that is flash), touch the node's Readings, or take away an
-interval that a Command has set.
+It puts no MicroPython on a board (that is flash), leaves the node's Readings alone, and an interval
+that a Command has set.
 """
 
 from pathlib import Path

@@ -1,6 +1,4 @@
 """One deploy, from what is on a board to its reset: what differs is sent, verified, and put in use.
-
-It will NOT choose board or port, or say what became of the node afterwards.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """What a node says on its console: a line taken apart, and its words in ours.
 
-Pure. It will NOT guess: a line that is not the log's is left as it is.
+Pure. A line that is not the log's is left as it is.
 """
 
 import re

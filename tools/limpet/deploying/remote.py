@@ -1,7 +1,6 @@
 """A board in its raw REPL, by mpremote's own Python API; what goes wrong there becomes a Problem.
 
-It will NOT speak a protocol of its own, know what a node is, or keep the board waiting for ever:
-every wait for an answer ends after 10 s.
+Every wait for an answer ends after 10 s.
 """
 
 import ast

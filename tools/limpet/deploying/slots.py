@@ -1,6 +1,6 @@
 """The two slots of a node: what is in them, and what makes one of them the target.
 
-Pure: surveying.py has the board tell what is there. It will NOT decide which slot is used.
+Pure: surveying.py has the board tell what is there.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """What a board tells of its flash, and does on it: all that a deploy looks after, hash and copy of
 a file.
-
-It will NOT decide what is to be there.
 """
 
 from limpet.boards.board_facts import BLOCK

@@ -1,7 +1,6 @@
 """`limpet provision`: makes or changes a device, with all that it needs, and says what was done.
 
-It will NOT put anything on a device, or take a password from the command line, where every process
-could read it.
+A password is never taken from the command line, where every process could read it.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """What `limpet provision` says of what it did: what is there, what is new, what the device lacks.
 
-It will NOT show a secret.
+It never shows a secret.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """The project's own certificate authority: one CA, P-256 keys, certificates for broker and clients.
 
-It will NOT revoke (a device is locked out by taking it out of the broker's registry), guard the
-CA's key with a passphrase, or ever overwrite a CA.
+A CA is never overwritten. There is no revoking (a device is locked out by taking it out of the
+broker's registry), and no passphrase on the CA's key.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """A device's config as the PC writes it: checked by the node's own rules, and as bytes.
 
-It will NOT read or write a file.
+No file is read or written.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A device's folder, looked at before any of it goes onto a Board: what the node or the broker
 would refuse is refused here, in words.
 
-It will NOT change the folder, ask the broker, or say what a file holds that could be a secret.
+It changes nothing in the folder, and never says what a file holds that could be a secret.
 """
 
 import json

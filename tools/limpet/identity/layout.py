@@ -5,7 +5,7 @@
     devices/<id>/    config.json ca.der cert.der key.der: the node's flash image
     operator/        <name>.key <name>.crt for each operator
 
-It will NOT make keys or certificates, or trust a device's own folder: the node writes there.
+A device's own folder is not trusted: the node writes there.
 """
 
 import contextlib

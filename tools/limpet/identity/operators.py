@@ -7,7 +7,7 @@ ways were worse: one shared name (each tool throws the other out), a certificate
 key would have to lie about, and mosquitto's rules name users, not patterns of users), a listener of
 their own without the rule (a second port and a second CA, or devices use it too).
 
-It will NOT know about leases on another machine: copy one operator's files there, not the folder.
+Leases on another machine are not known: copy one operator's files there, not the folder.
 """
 
 import os

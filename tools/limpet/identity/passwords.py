@@ -1,7 +1,7 @@
 """The password file of a broker, in mosquitto's own format, so that both brokers read the same one.
 
 A line is `user:$7$iterations$salt$hash`, PBKDF2 with SHA-512, salt and hash in base64 (mosquitto
-2.0 and later). It will NOT read other formats, or say why a password was refused.
+2.0 and later). No other format is read, and why a password was refused is not said.
 """
 
 import base64

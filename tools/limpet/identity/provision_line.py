@@ -1,7 +1,7 @@
 """The one line that a node without a config takes on its console: config and credentials as JSON.
 
-It holds the device's key. It will NOT be sent, stored or shown by anything here but `limpet
-provision --line`, which was asked for it.
+It holds the device's key. Nothing here sends, stores or shows it but `limpet provision --line`,
+which was asked for it.
 """
 
 import json

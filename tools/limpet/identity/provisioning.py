@@ -2,7 +2,7 @@
 configs.
 
 What is there stays: a CA for ever, a device's key until it is renewed, and of its config all that
-is not said anew. It will NOT put anything on a device, or know one broker's software from another.
+is not said anew.
 """
 
 import contextlib

@@ -4,8 +4,8 @@ A group is a folder without __init__.py within a package: `node/session/link.py`
 `node.session`, and on a chip it is `node/link.mpy`, imported as `node.link`. There each group would
 be one more module in the heap, and a part of every other one's name. Lines stay lines.
 
-It will NOT see a name that is put together at run time, but for one whose first text has the group
-and a dot: `"node.session." + name`.
+A name that is put together at run time is not seen, but for one whose first text has the group and
+a dot: `"node.session." + name`.
 """
 
 import ast

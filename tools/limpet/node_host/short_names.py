@@ -4,8 +4,8 @@ On a chip every name that a module brings stays in the heap for ever, once, and 
 doubles when it is full. A private name may be the same in every file, so a few dozen of one or two
 letters stand for hundreds. Lines stay lines. `originals` tells what a traceback means.
 
-It will NOT touch a name that another file, a string or a call by keyword may mean, so all files
-that belong together have to come together; and it trusts them not to look names up by text.
+A name that another file, a string or a call by keyword may mean stays, so all files that belong
+together have to come together; and it trusts them not to look names up by text.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """Tracebacks of byte code made readable: a board has short names, and no line numbers.
 
-It will NOT know of another version than this checkout's: its short names may mean other things.
+Another version's short names may mean other things, so it knows this checkout's only.
 """
 
 import re

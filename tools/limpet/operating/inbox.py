@@ -1,7 +1,7 @@
 """The bounded queue between the network's thread and the one that prints.
 
 What does not fit is counted and gone: a slow terminal may not hold up the network or eat all
-memory. It will NOT reorder, merge or prefer anything.
+memory. Nothing is reordered, merged or preferred.
 """
 
 import queue

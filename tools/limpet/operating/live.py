@@ -1,6 +1,6 @@
 """What `limpet run` does while the node runs: news in, Events out to the view, until told to stop.
 
-It holds the loop, and decides when it ends. It will NOT start anything, or say how it went.
+It holds the loop, and decides when it ends.
 """
 
 import signal

@@ -1,7 +1,7 @@
 """The operator's connection to the broker, for `watch`, `send` and `run`: mutual TLS over paho.
 
-What keeps it from connecting is a Problem: the cause, and the one thing to do. It will NOT connect
-without verifying the broker, keep Messages while it is disconnected, or decode a payload.
+What keeps it from connecting is a Problem: the cause, and the one thing to do. It never connects
+without verifying the broker, and keeps no Messages while it is disconnected.
 """
 
 import socket

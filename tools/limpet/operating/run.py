@@ -1,7 +1,7 @@
 """`limpet run`: a broker, a node and a subscriber in one terminal, from nothing to live Readings.
 
-The only tool that knows all three. It will NOT leave anything running behind itself: however it
-ends, the node says goodbye first and the broker goes last.
+The only tool that knows all three. Nothing is left running: however it ends, the node says goodbye
+first and the broker goes last.
 """
 
 import contextlib

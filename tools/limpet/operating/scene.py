@@ -1,6 +1,6 @@
 """What `limpet run` knows about its node: log lines and Messages in, Events and a summary out.
 
-Pure: times are given, nothing is opened or printed. It will NOT judge the node, only count.
+Pure: times are given, nothing is opened or printed. It counts, and does not judge.
 """
 
 import re

@@ -1,7 +1,7 @@
 """`limpet send`: one Command to one device, and the Response it gives.
 
-The exit code says how it went, so that scripts need not read. It will NOT repeat a Command by
-itself: the same `--id` again asks for the Response without carrying it out twice.
+The exit code says how it went, so that scripts need not read. No Command is repeated by itself: the
+same `--id` again asks for the Response without carrying it out twice.
 """
 
 import ast

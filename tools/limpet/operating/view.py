@@ -1,7 +1,7 @@
 """How `limpet run` looks: a scrolling log of Events, and on a terminal two calm lines below it.
 
 On a terminal the log stays in the scrollback and only the footer is drawn again; elsewhere there
-are plain lines and no footer. It will NOT decide what is worth an Event: that is the scene's part.
+are plain lines and no footer. What is worth an Event, the scene decides.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """`limpet watch`: what goes over the wire, like `mosquitto_sub -v`, with its meaning beside it.
 
-Messages come in through a bounded queue; what does not fit is counted and said. It will NOT store
-or filter by content, and no control character of a payload reaches a terminal.
+Messages come in through a bounded queue; what does not fit is counted and said. Nothing is stored,
+and no control character of a payload reaches a terminal.
 """
 
 import os

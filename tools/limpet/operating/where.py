@@ -2,7 +2,7 @@
 
 Devices of one set-up may have different brokers: that of the device that is named counts.
 
-It will NOT connect, or change anything in the set-up.
+It does not connect, and changes nothing in the set-up.
 """
 
 from dataclasses import dataclass

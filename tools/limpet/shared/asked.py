@@ -1,6 +1,6 @@
 """Secrets that a person gives: from a file, a variable or a prompt.
 
-It will NOT take one from the command line, where every process could read it, or show one.
+None is taken from the command line, where every process could read it, and none is shown.
 """
 
 import getpass

@@ -3,7 +3,6 @@
 What cannot be written to standard output is dropped and the error kept: an exception out of print
 would end whatever thread it meets. So who has work to do does it to the end, who only shows asks
 `lost` and ends, and cli.main tells the cause. A thread that ends by an exception ends the program.
-It will NOT retry a write, or end anything by force.
 """
 
 import _thread

@@ -1,7 +1,7 @@
 """One way to get a file that others made, and to take it out of its archive.
 
-Nothing is opened before its hash was checked. filling.py puts what is made of it in place. It will
-NOT take another file than the one known, whoever signed it, or look for a newer one.
+Nothing is opened before its hash was checked. filling.py puts what is made of it in place. Only the
+file that is known is taken, whoever signed another one, and nobody looks for a newer one.
 """
 
 import shutil

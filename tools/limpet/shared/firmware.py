@@ -1,7 +1,7 @@
 """The node's own pure files for the tools, so that both sides refuse the same things in the same
 words.
 
-It will NOT offer anything that runs only under MicroPython.
+Nothing that runs only under MicroPython is among them.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Says, while a program of ours runs, that its environment is in use: `make clean` leaves it then.
 
-The mark that tools/limpet_setup/ left in it is locked, by as many as there are. It will NOT keep
-anybody from starting.
+The mark that tools/limpet_setup/ left in it is locked, by as many as there are. It keeps nobody
+from starting.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """A file that others made: what it is, where it is to be had, and by which SHA-256 it is known.
 
-The rows stand where the files are used. It will NOT get any: fetching.py does.
+The rows stand where the files are used. fetching.py gets them.
 """
 
 import hashlib

@@ -4,7 +4,7 @@
 locked is a file or a folder that is there anyway, and `shared` lets many hold it at once. Nothing
 but the standard library is loaded with this module: tools/limpet_setup/ uses `take`.
 
-A lock keeps off only those who ask for it. It will NOT last over a copy or a rename of the file.
+A lock keeps off only those who ask for it. It does not last over a copy or a rename of the file.
 """
 
 from __future__ import annotations

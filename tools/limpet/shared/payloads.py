@@ -1,7 +1,7 @@
 """What the payloads on the wire mean, in words for a person: Readings, status, health, Responses.
 
 It takes whatever arrives: a payload that is not what its topic promises is shown as it is, never an
-error. Control characters do not leave this module. It will NOT validate, store or open anything.
+error. Control characters do not leave this module.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Files and folders for the owner alone: the mode is there from the first byte, never set
 afterwards.
 
-It will NOT widen, narrow or check the mode of what is there already: that was somebody's decision.
+The mode of what is there already stays: that was somebody's decision.
 """
 
 import contextlib

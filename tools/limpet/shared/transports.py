@@ -1,7 +1,7 @@
 """How a file of known_files.py comes here: from a package index, by npm, or from a web site.
 
-An index and proxies are those that pip is told to use on this machine, npm's are npm's own. It will
-NOT check what it downloads, but for its size.
+An index and proxies are those that pip is told to use on this machine, npm's are npm's own. What it
+downloads is not checked here, but for its size.
 """
 
 import os

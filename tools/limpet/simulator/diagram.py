@@ -1,8 +1,8 @@
 """A linter for the Wokwi diagrams of our Boards: what is wrong with one, each fault in a sentence.
 
 It knows our circuit, a DHT22 and an LED on a board, and so finds what Wokwi's own linter cannot: a
-sensor without power, a data line on another GPIO than the firmware's. It will NOT simulate, look at
-where parts are drawn, or know more parts than wokwi_parts.py has.
+sensor without power, a data line on another GPIO than the firmware's. Where parts are drawn does
+not matter; it knows the parts of wokwi_parts.py.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """`limpet wokwi`: makes a device for the simulator Wokwi, and the image that a Board's wokwi.toml
 looks for.
 
-It will NOT start Wokwi, or give it a device that was made for another network: an image holds the
-device's key, and what is simulated is soon shared.
+A device that was made for another network is never given to Wokwi: an image holds the device's key,
+and what is simulated is soon shared.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """What is wrong with a wokwi.toml or a scenario of ours, each fault in a sentence.
 
-It will NOT read a file: it is given what was in one. Diagrams have a linter of their own.
+It is given what was in a file. Diagrams have a linter of their own.
 """
 
 from pathlib import Path, PurePosixPath

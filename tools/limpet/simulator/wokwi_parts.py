@@ -1,7 +1,7 @@
 """The parts of Wokwi's that our diagrams use: their pins, attributes and controls.
 
-From Wokwi's diagram reference, and for the boards from its repository wokwi-boards, 2026. It will
-NOT know other parts: a diagram that needs one adds it here.
+From Wokwi's diagram reference, and for the boards from its repository wokwi-boards, 2026. A diagram
+that needs another part adds it here.
 """
 
 from dataclasses import dataclass

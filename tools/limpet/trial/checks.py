@@ -1,8 +1,8 @@
 """The checks of a board, each by itself: what the node has to do, as seen from the broker.
 
 Each takes the Stage and what is known of the board, and returns its Outcomes; a check that finds
-nothing wrong with silence would be none, so silence fails. It will NOT provision or deploy, and
-nothing here depends on which transport the board is reached by.
+nothing wrong with silence would be none, so silence fails. Nothing here depends on which transport
+the board is reached by.
 """
 
 import secrets

@@ -1,7 +1,7 @@
 """`limpet test-board`: makes a device, deploys it, tries it, and prints what was seen.
 
 It works on a board, an emulator or a simulator alike: whatever answers as MicroPython at the port.
-It will NOT leave the board as it was: it is the device `trial` afterwards.
+The board is not left as it was: it is the device `trial` afterwards.
 """
 
 import contextlib

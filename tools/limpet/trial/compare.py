@@ -1,7 +1,7 @@
 """Two reports of test-board side by side, and what is worse in the second one.
 
 Pure. A figure has grown worse when it has by more than two runs of the same board differ; what is
-neither a time, a rate nor memory has to be as good as it was. It will NOT say which run was right.
+neither a time, a rate nor memory has to be as good as it was.
 """
 
 from collections.abc import Iterator, Mapping

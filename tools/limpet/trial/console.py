@@ -1,6 +1,6 @@
 """The board by its port, for the checks that need more than the broker.
 
-What a probe raises there becomes a Problem, and so one check that failed. It will NOT judge.
+What a probe raises there becomes a Problem, and so one check that failed.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """What a board says on its console while it is tried, for whoever has to find out why it failed.
 
-It will NOT keep more than the last lines, write to the port, or have it while somebody else needs
-it.
+It keeps the last lines only, never writes to the port, and leaves it to whoever needs it.
 """
 
 import contextlib

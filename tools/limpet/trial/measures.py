@@ -1,6 +1,6 @@
 """What a board is measured by: a commit, the client alone, and a node that is watched for a while.
 
-Each is a check as those of checks.py. It will NOT hold a figure against another run's: compare.py.
+Each is a check as those of checks.py. (compare.py holds a figure against another run's.)
 """
 
 import time

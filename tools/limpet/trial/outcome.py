@@ -1,6 +1,6 @@
 """What the checks of a board have found, as a table that fits into a bug report.
 
-Pure. It will NOT decide what is good enough: a check says so, and by which limit.
+Pure. A check says what is good enough, and by which limit.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@ that a node has on flash.
 
 Whoever listens gives up after 10 s of silence, so what takes longer prints an empty line each
 second. A watchdog that runs already cannot be stopped, so each begins by giving it two minutes. It
-will NOT leave files behind, or change the config.
+leaves no files behind, and does not change the config.
 """
 
 # What LOOK says begins with one of these.

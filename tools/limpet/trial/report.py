@@ -1,6 +1,6 @@
 """What a run of test-board has found, as a file for comparing: JSON, checked when it is read.
 
-It will NOT take a file that it does not know whole: of another version, or not ours.
+A file that it does not know whole is refused: of another version, or not ours.
 """
 
 import json

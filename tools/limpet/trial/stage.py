@@ -1,7 +1,7 @@
 """The surroundings in which a board is tried: a broker of its own, a wire to it that can be cut, an
 operator who listens, and a list of all that the node has said.
 
-It will NOT touch the board: that is for whoever has its port.
+The board is for whoever has its port.
 """
 
 import contextlib

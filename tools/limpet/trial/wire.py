@@ -1,7 +1,7 @@
 """A wire between client and broker that has a length, and on which TLS records can be counted.
 
 What goes in comes out `delay_s` later, however much is on its way: a long line, not a slow one. It
-will NOT lose, change, reorder or hold back anything.
+loses, changes, reorders and holds back nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Admission: a client's name from its certificate, its CONNECT, and whether it may come in.
 
-It will NOT touch a session, or answer: what is refused is said by an exception.
+What is refused is said by an exception.
 """
 
 import ssl

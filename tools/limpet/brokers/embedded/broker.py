@@ -1,8 +1,8 @@
 """The embedded broker: amqtt behind TLS, where every client has a certificate and its name.
 
 A client is its certificate's CN: client id, username and topics follow from it. Sessions and
-retained Messages live in memory. It will NOT do MQTT 5, offer WebSockets, or let anybody in without
-a certificate.
+retained Messages live in memory. Nobody gets in without a certificate. There is no MQTT 5, and
+there are no WebSockets.
 """
 
 import asyncio

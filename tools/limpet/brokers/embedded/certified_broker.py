@@ -3,8 +3,8 @@
 Overridden instead of plugged in: amqtt asks plugins after it has acted (a CONNECT wipes the session
 of that client id before anybody is asked), and waiting for a plugin in the middle of its table of
 subscriptions loses Messages whenever the table changes meanwhile. What is waited for in the
-overrides below never suspends unless it says so. It will NOT work with another amqtt unread: these
-are private methods.
+overrides below never suspends unless it says so. Another amqtt has to be read first: these are
+private methods.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A listening TCP socket that remembers whom it let in, to be able to cut all of them off.
 
 asyncio holds no handle on a connection whose TLS handshake is not finished, before Python 3.13: it
-would outlive its broker until the handshake's own time-out. It will NOT say goodbye to anybody.
+would outlive its broker until the handshake's own time-out.
 """
 
 import contextlib

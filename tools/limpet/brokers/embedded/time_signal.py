@@ -1,7 +1,7 @@
 """The time, said by the embedded broker once a minute on `{org}/time`, QoS 0 and not retained.
 
-A second opinion for nodes whose time servers are in doubt (firmware/device/clock.py). It will NOT
-know better than the system's clock, or say it to who comes between two of its minutes.
+A second opinion for nodes whose time servers are in doubt (firmware/device/clock.py). It is as
+right as the system's clock, and is said once a minute, to whoever is there.
 """
 
 import asyncio

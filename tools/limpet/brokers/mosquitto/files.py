@@ -1,7 +1,7 @@
 """mosquitto's files in a set-up: written, kept up to date, and asked where it listens.
 
-The ACL changes with each device, and mosquitto has to read it again (SIGHUP). It will NOT start
-mosquitto, or make it read anything.
+The ACL changes with each device, and mosquitto has to read it again (SIGHUP). Starting mosquitto,
+and having it read anything, is left to its owner.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 The ACL names every device of the registry: a certificate of this CA alone opens nothing. acl_file
 and password_file are deprecated in 2.1 in favour of plugins that 2.0 lacks; both versions read
-them. Pure: it will NOT read or write a file.
+them. Pure: no file is read or written.
 """
 
 import ipaddress
