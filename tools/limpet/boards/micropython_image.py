@@ -1,7 +1,7 @@
 """A MicroPython image for an ESP32, as it is distributed: bootloader, partition table and app in
 one .bin. It is taken apart, and compared with the Board it is for, before anybody flashes it.
 
-It changes none. The chip is looked at by whoever flashes.
+Nothing in it is changed. The chip itself is looked at by whoever flashes.
 """
 
 import re
