@@ -1,4 +1,4 @@
-"""What a PC has to know of a Board before it touches one: read from its board.py, never imported."""
+"""What a PC has to know of a Board before it touches one: read from board.py, never imported."""
 
 import ast
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One deploy, from what is on a board to its reset: what differs is sent, verified, and put in use."""
+"""One deploy, from what is on a board to its reset: what differs is sent, verified, put in use."""
 
 import contextlib
 import json
