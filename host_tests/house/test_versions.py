@@ -70,3 +70,9 @@ def test_what_is_not_to_be_had_says_why(monkeypatch: pytest.MonkeyPatch) -> None
     assert [row.why for row in rows] == ["there is no node here.", "no build of it is known."]
     assert "not to be had: there is no node here." in rows[0].words()
     assert [row.failed for row in rows] == [0, 1]
+
+
+def test_each_name_is_a_test() -> None:
+    """What is to run under a release has a file; a test that got another name is missed here."""
+    for name in versions.MODULES + versions.NODES:
+        assert versions.of(name)

@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [build, repo, name, ...leftOut] = process.argv.slice(2);
-const FOLDERS = ["host_tests", "firmware", "lib"];
+const FOLDERS = ["host_tests/both", "host_tests/support", "firmware", "lib"];
 // Its binascii is written in Python, takes no str, and raises a bare Exception.
 const CASES = `
 import binascii, gc, sys
@@ -52,6 +52,7 @@ function copy(fs, from, to) {
 
 const { loadMicroPython } = await import(pathToFileURL(resolve(build)));
 const micropython = await loadMicroPython({ heapsize: 1024 * 1024 });
+micropython.FS.mkdir("/host_tests");
 for (const folder of FOLDERS) {
     copy(micropython.FS, `${repo}/${folder}`, `/${folder}`);
 }
