@@ -322,3 +322,14 @@ def test_old_python_can_read_that_it_is_too_old() -> None:
         module = ast.parse(path.read_text(), feature_version=(3, 7))
         told = {each.module for each in module.body if isinstance(each, ast.ImportFrom)}
         assert {name for name in told if name and name.startswith("limpet.")} == set(), path
+
+
+def test_set_up_needs_the_standard_library_alone() -> None:
+    """Nothing else is there when a clone is new."""
+    script = """if True:
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from limpet_setup import cleaning, locking, steps, venv
+        from limpet.shared import installing, locks, progress"""
+    line = [sys.executable, "-I", "-S", "-c", script, str(REPO / "tools")]
+    subprocess.run(line, check=True, timeout=60)

@@ -154,6 +154,29 @@ def test_any_index_of_pips(site: Site, tmp_path: Path, monkeypatch: pytest.Monke
     assert problem.value.remedy == "Tell pip of one that has it, or name one: A=/a."
 
 
+def test_folders_and_uvs_index(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in a folder that pip is told of is taken from there, without any index where it
+    shall ask none; one that uv was told of stands in where pip was told of none.
+    """
+    name = "my-thing-1.3.tar.gz"
+    file = File("my thing", INDEX, name, len(CONTENT), SHA256, "my.thing", "1.3")
+    (tmp_path / "links").mkdir()
+    found = {"find-links": f"/no/folder {tmp_path / 'links'}", "no-index": "1"}
+    monkeypatch.setattr(installing, "settings", lambda _: found)
+    with pytest.raises(Problem, match="The package index has no"):
+        fetched(file, tmp_path)
+    (tmp_path / "links" / name).write_bytes(CONTENT)
+    assert fetched(file, tmp_path).read_bytes() == CONTENT
+    (tmp_path / "links" / name).write_bytes(b"another")
+    with pytest.raises(Problem, match="not the one known"):
+        fetched(file, tmp_path)
+    assert site.asked == []
+    monkeypatch.setattr(installing, "settings", lambda _: {})
+    monkeypatch.setenv("UV_DEFAULT_INDEX", site.url("uvs"))
+    site.pages = {f"/{name}": CONTENT, "/uvs/my-thing/": f'<a href="/{name}">{name}</a>'.encode()}
+    assert fetched(file, tmp_path).read_bytes() == CONTENT
+
+
 def test_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """npm gets it by itself; what it says when it does not is passed on."""
     (tmp_path / "bin").mkdir()

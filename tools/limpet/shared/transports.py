@@ -1,10 +1,11 @@
 """How a file of known_files.py comes here: from a package index, by npm, or from a web site.
 
-An index and proxies are those that pip is told to use on this machine, npm's are npm's own. What it
-downloads is not checked here, but for its size.
+Indexes, folders and proxies are those that pip is told to use on this machine, npm's are npm's own.
+What it downloads is not checked here, but for its size.
 """
 
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def of(file: File) -> Callable[[File, Path, Say], None]:
 
 
 def _from_site(file: File, path: Path, say: Say) -> None:
-    session, _ = _reached()
+    session = _session(installing.settings(sys.executable))
     try:
         _download(session, file.source + file.name, file, path, say)
     except (RequestException, Broken) as error:
@@ -44,10 +45,15 @@ def _from_site(file: File, path: Path, say: Say) -> None:
 
 
 def _from_index(file: File, path: Path, say: Say) -> None:
-    session, indexes = _reached()
+    told = installing.settings(sys.executable)
+    for folder in told.get("find-links", "").split():
+        if (found := Path(folder.removeprefix("file://")) / file.name).is_file():
+            shutil.copyfile(found, path)
+            return
+    session = _session(told)
     failed: Exception | None = None
     # As pip does, in all of them; the first that has it will do, for it is checked by its hash.
-    for url in indexes:
+    for url in _indexes(told):
         try:
             with PyPISimple(url, session=session) as index:
                 page = index.get_project_page(file.project, timeout=SILENCE_S)
@@ -79,9 +85,17 @@ def _from_npm(file: File, path: Path, say: Say) -> None:
         raise Problem(f"npm did not succeed: {said[0]}", f"{CONNECT}.")
 
 
-def _reached() -> tuple[Session, list[str]]:
-    """How this machine's pip reaches others, and the indexes that it asks."""
-    told = installing.settings(sys.executable)
+def _indexes(told: dict[str, str]) -> list[str]:
+    """The indexes that this machine's pip asks, or its uv, where that has no pip."""
+    if told.get("no-index", "0") not in ("0", "false", "False"):
+        return []
+    uvs = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    first = told.get("index-url") or uvs or PYPI_SIMPLE_ENDPOINT
+    return [first, *told.get("extra-index-url", "").split()]
+
+
+def _session(told: dict[str, str]) -> Session:
+    """A session that reaches others as this machine's pip does."""
     session = Session()
     # The system's authorities, as pip trusts them: an office's own proxy is known there, and not to
     # requests, which brings its own list. Variables such as REQUESTS_CA_BUNDLE still come first.
@@ -90,8 +104,7 @@ def _reached() -> tuple[Session, list[str]]:
         session.verify = told.get("cert") or paths.cafile or paths.capath or True
     if "proxy" in told:
         session.proxies = {"http": told["proxy"], "https": told["proxy"]}
-    indexes = [told.get("index-url") or PYPI_SIMPLE_ENDPOINT]
-    return session, indexes + told.get("extra-index-url", "").split()
+    return session
 
 
 def _download(session: Session, url: str, file: File, path: Path, say: Say) -> None:
