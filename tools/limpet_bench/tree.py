@@ -6,7 +6,6 @@ Neither is changed: what an earlier commit held is unpacked below build/.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,8 +15,8 @@ from typing import Any
 
 from limpet.node_host import debian
 from limpet.node_host.bytecode import ROM, compiled
+from limpet.node_host.environment import environment
 from limpet.node_host.interpreter import micropython
-from limpet.node_host.process import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.filling import filled_once
 from limpet.shared.paths import BUILD, REPO
@@ -53,13 +52,14 @@ class Tree:
     def __init__(self, root: Path = REPO, name: str = "here") -> None:
         self.name = name
         self.firmware = root / "firmware"
-        self.folders = (
+        # What a node is made of; a script finds its own modules behind it.
+        self.node = (
             self.firmware,
             root / "lib",
             root / "boards" / "host",
             umqtt_dir().resolve(),
-            SCRIPTS,
         )
+        self.folders = (*self.node, SCRIPTS)
 
     def run(self, script: str, flash: Path, settings: Mapping[str, Any], **how: Any) -> Any:
         """Run `script` (a module of scripts/) in the folder `flash` and return what it measured.
@@ -105,14 +105,7 @@ class Tree:
         return subprocess.Popen(
             [*under, *micropython(arch), *options, "-c", f"{code}import {script}"],
             cwd=flash,
-            env={
-                **os.environ,
-                "MICROPYPATH": ":".join(map(str, [*path, ".frozen"])),
-                "LIMPET_REPLAY": str(REPLAY),
-                "LIMPET_SPEED": "1",
-                "LIMPET_ROM": str(rom or ""),
-                "BENCH": json.dumps(settings),
-            },
+            env=environment(path, rom) | {"BENCH": json.dumps(settings)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

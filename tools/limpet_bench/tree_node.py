@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from limpet.node_host.bytecode import ROM, compiled
 from limpet.node_host.process import NodeProcess
 
 from limpet_bench.tree import Tree
@@ -23,17 +22,9 @@ class TreeNode(NodeProcess):
     def __init__(
         self, tree: Tree, flash: Path, on_change: Callable[[], None] = lambda: None, **how: Any
     ) -> None:
-        super().__init__(flash, on_line=self._take, **how)
+        super().__init__(flash, folders=tree.node, on_line=self._take, **how)
         self.said: list[tuple[float, str]] = []
         self._on_change = on_change
-        # As NodeProcess puts them together, of that version.
-        folders, rom = list(tree.folders[:4]), None
-        if how.get("bytecode") or how.get("frozen"):
-            folders, rom = compiled(*folders, frozen=how.get("frozen", False))
-            folders.append(Path(ROM))
-        self._command[-1] = str(folders[2] / "start.py")
-        self._env["MICROPYPATH"] = ":".join([*map(str, folders), ".frozen"])
-        self._env["LIMPET_ROM"] = str(rom or "")
 
     def __enter__(self) -> TreeNode:
         self.start()

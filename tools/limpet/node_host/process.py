@@ -17,13 +17,13 @@ from typing import Any
 
 from limpet.node_host import debian
 from limpet.node_host.bytecode import ROM, compiled
+from limpet.node_host.environment import REPLAY, environment
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared import locks
-from limpet.shared.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
+from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
 from limpet.shared.problem import Problem
 
-REPLAY = CAPTURES / "am2302_1mhz_200s.jsonl"
 # How the host's machine.reset() ends the interpreter, and what the next boot is told.
 RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 # Longer than the 5 s that the node takes to end cleanly when the broker does not answer.
@@ -36,9 +36,10 @@ class NodeProcess:
     `root` is the node's flash (config.json, keys), `replay` the capture its sensor plays, `heap`
     what `-X heapsize=` takes ("128k"), `arch` the interpreter's, `speed` how much faster than real
     time its clock runs, `umqtt` another folder with umqtt, `firmware` another with boot.py and
-    main.py. `bytecode` and `frozen`: see bytecode.py. `stdin` is its console's other way, as Popen
-    takes it: None for this process's own. `on_line` is called, from a thread, with every line the
-    node says. One node at a time runs on a folder: two on one flash would lose Readings.
+    main.py, `folders` all four that a node is made of, in place of these. `bytecode` and `frozen`:
+    see bytecode.py. `stdin` is its console's other way, as Popen takes it: None for this process's
+    own. `on_line` is called, from a thread, with every line the node says. One node at a time runs
+    on a folder: two on one flash would lose Readings.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class NodeProcess:
         speed: float = 1.0,
         umqtt: Path | None = None,
         firmware: Path = FIRMWARE,
+        folders: Sequence[Path] = (),
         ahead: Sequence[Path] = (),
         bytecode: bool = False,
         frozen: bool = False,
@@ -63,7 +65,7 @@ class NodeProcess:
             raise Problem(f"A heap of {heap} is no size.", "Say it in bytes, k or m: 128k.")
         if not 0 < speed < float("inf"):
             raise Problem(f"A clock cannot run at speed {speed:g}.", "Say 1, or 20 for faster.")
-        path = [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve()]
+        path = [*folders] or [firmware, LIB, HOST_BOARD, (umqtt or umqtt_dir()).resolve()]
         rom = None
         if bytecode or frozen:
             path, rom = compiled(*path, frozen=frozen)
@@ -79,13 +81,7 @@ class NodeProcess:
             *(["-X", f"heapsize={heap}"] if heap else []),
             str(start),
         ]
-        self._env = {
-            **os.environ,
-            "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
-            "LIMPET_REPLAY": str(replay.absolute()),
-            "LIMPET_SPEED": f"{speed:g}",
-            "LIMPET_ROM": str(rom or ""),
-        }
+        self._env = environment(path, rom, replay, speed)
         self._stdin = stdin
         self._on_line = on_line
         self._changed = Condition()

@@ -1,0 +1,28 @@
+"""The environment variables by which the interpreter finds a node's files, and the laptop's Board
+its capture, its clock's speed and what stands for its flash.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from limpet.shared.paths import CAPTURES
+
+REPLAY = CAPTURES / "am2302_1mhz_200s.jsonl"
+
+
+def environment(
+    path: Iterable[Path], rom: Path | None = None, replay: Path = REPLAY, speed: float = 1.0
+) -> dict[str, str]:
+    """Return this process's own variables, and those of a node whose modules lie on `path`.
+
+    rom: image of byte code that the Board mounts, see bytecode.py. replay: the capture that the
+    sensor plays. speed: how much faster than real time the clock runs.
+    """
+    return {
+        **os.environ,
+        "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
+        "LIMPET_REPLAY": str(replay.absolute()),
+        "LIMPET_SPEED": f"{speed:g}",
+        "LIMPET_ROM": str(rom or ""),
+    }
