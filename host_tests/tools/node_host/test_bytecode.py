@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
-from limpet.node_host.bytecode import compiled
+from limpet.node_host import groups
+from limpet.node_host.bytecode import compiled, names_in
 from limpet.shared.problem import Problem
 from support.micropython.upy import run
 
@@ -43,3 +46,28 @@ def test_const_of_what_is_not_constant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"one\.py") as problem:
         compiled(tmp_path)
     assert "not a constant" in problem.value.remedy
+
+
+def test_one_thread_parses_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once make Python 3.11's ast.parse raise SystemError, now and then."""
+    (tmp_path / "one.py").write_text("x = 1\n")
+    within: list[int] = []
+    most = 0
+
+    def sources(*folders: Path) -> list[list[groups.Source]]:
+        nonlocal most
+        within.append(1)
+        most = max(most, len(within))
+        sleep(0.02)
+        found = parsed(*folders)
+        within.pop()
+        return found
+
+    parsed = groups.sources
+    monkeypatch.setattr(groups, "sources", sources)
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(compiled, tmp_path) for _ in range(4)]
+        kept = [pool.submit(names_in, tmp_path) for _ in range(4)]
+    assert len({str(each.result()[1]) for each in made}) == 1
+    assert all(each.result() for each in kept)
+    assert most == 1

