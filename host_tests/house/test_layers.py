@@ -19,7 +19,7 @@ LINT = Path(sys.executable).with_name("lint-imports")
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
     """A copy of tools/ in which anything may be imported."""
-    for package in ("limpet", "limpet_bench"):
+    for package in ("limpet", "limpet_bench", "limpet_setup"):
         leave = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPO / "tools" / package, tmp_path / package, ignore=leave)
     return tmp_path
@@ -79,7 +79,9 @@ def test_layers_as_they_are(tools: Path) -> None:
         ("limpet/brokers/mosquitto/renderer.py", "from limpet.shared import private", "pure"),
         ("limpet/identity/layout.py", "from limpet.identity import provisioning", "circles"),
         ("limpet_bench/world.py", "from limpet_bench import session", "circles"),
-        ("limpet/shared/numbers.py", "from limpet_bench import world", "bench"),
+        ("limpet_setup/steps.py", "from limpet_setup import venv", "circles"),
+        ("limpet/operating/setup.py", "from limpet_setup import venv", "installed"),
+        ("limpet/shared/numbers.py", "from limpet_bench import world", "installed"),
     ],
 )
 def test_wrong_import_is_reported(tools: Path, module: str, line: str, broken: str) -> None:
