@@ -248,7 +248,7 @@ def test_command_without_micropython(
         "no MicroPython in it, and no flash.bin. ESP32_GENERIC-20260824-v1.29.0.bin could not"
         in wrong
     )
-    assert "FIRMWARE=ESP32_GENERIC-20260824-v1.29.0.bin" in wrong
+    assert "--firmware ESP32_GENERIC-20260824-v1.29.0.bin" in wrong
     assert "heap: not measured. There is none.\n" in printed
     assert (tmp_path / "esp32_devkit" / "vfs.bin").stat().st_size == 2 * MB
 

@@ -57,7 +57,7 @@ def test_variant_with_ota_is_for_the_user_to_get(site: Site) -> None:
     name = f"ESP32_GENERIC-OTA-{DAY}-v{VERSION}.bin"
     with pytest.raises(Problem, match=re.escape(name)) as problem:
         downloaded(board)
-    assert problem.value.remedy == f"Download it by hand and name it: FIRMWARE={name}."
+    assert problem.value.remedy == f"Download it by hand and name it: --firmware {name}."
     assert site.asked == []
 
 
@@ -96,7 +96,7 @@ def test_without_network_a_file_can_be_named(site: Site, monkeypatch: pytest.Mon
     site.server_close()
     with pytest.raises(Problem, match="could not be had") as problem:
         downloaded(facts("esp32_devkit"))
-    assert f"FIRMWARE=ESP32_GENERIC-{DAY}-v{VERSION}.bin" in problem.value.remedy
+    assert f"--firmware ESP32_GENERIC-{DAY}-v{VERSION}.bin" in problem.value.remedy
 
 
 def test_table_of_images() -> None:

@@ -48,7 +48,7 @@ def test_no_board(plug: Plug) -> None:
     plug(("/dev/ttyS0", None, "n/a"))
     with pytest.raises(Problem, match="No board is plugged in") as problem:
         find_port(None)
-    assert "PORT=" in problem.value.remedy
+    assert "--port " in problem.value.remedy
 
 
 def test_several_boards_are_listed(plug: Plug) -> None:
@@ -57,7 +57,7 @@ def test_several_boards_are_listed(plug: Plug) -> None:
     with pytest.raises(Problem) as problem:
         find_port(None)
     assert "/dev/ttyUSB2 (CP2102N), /dev/ttyUSB10 (USB Serial)" in problem.value.cause
-    assert problem.value.remedy == "Say PORT=/dev/ttyUSB2."
+    assert problem.value.remedy == "Say --port /dev/ttyUSB2."
 
 
 def test_what_is_named_is_taken(plug: Plug, tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_file_that_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match="file is no serial port") as problem:
         open_port(str(tmp_path / "file"))
-    assert "PORT=" in problem.value.remedy
+    assert "--port " in problem.value.remedy

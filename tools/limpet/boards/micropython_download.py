@@ -48,12 +48,12 @@ def downloaded(facts: BoardFacts) -> Path:
     if facts.ota:
         raise Problem(
             f"{name} could not be had: its hash is not known.",
-            f"Download it by hand and name it: FIRMWARE={name}.",
+            f"Download it by hand and name it: --firmware {name}.",
         )
     folder = BUILD / "micropython" / name.removesuffix(".bin")
     with filled_once(folder) as new:
         if new:
-            instead = f"download it by hand and name it: FIRMWARE={name}"
+            instead = f"download it by hand and name it: --firmware {name}"
             file = File(name, SITE, name, size, sha256, instead=instead)
             opened(fetched(file, new), facts)
     return folder / name

@@ -20,7 +20,7 @@ from limpet.shared.problem import Problem
 # USB vendors of what is between an ESP32 and the cable: the chip itself (Espressif), and the
 # bridges CP210x (Silicon Labs), CH340 and CH9102 (WCH), FT232 (FTDI).
 VENDORS = {0x303A, 0x10C4, 0x1A86, 0x0403}
-_NAME_IT = "Plug it in with a cable that carries data, or name its port: PORT=/dev/... or a URL."
+_NAME_IT = "Plug it in with a cable that carries data, or name its port: --port /dev/... or a URL."
 
 
 def find_port(wanted: str | None) -> str:
@@ -40,7 +40,7 @@ def find_port(wanted: str | None) -> str:
         raise Problem("No board is plugged in.", _NAME_IT)
     if len(found) > 1:
         raise Problem(
-            f"Several boards may be meant: {_listed(found)}.", f"Say PORT={found[0].device}."
+            f"Several boards may be meant: {_listed(found)}.", f"Say --port {found[0].device}."
         )
     device: str = found[0].device
     return device
@@ -66,7 +66,7 @@ def _refused(name: str, error: Exception) -> Problem:
     if "://" in name and not _is_url(name):
         return Problem(
             f"{name} is no URL of a port.",
-            "Say PORT=socket://HOST:NUMBER or PORT=rfc2217://HOST:NUMBER.",
+            "Say --port socket://HOST:NUMBER or --port rfc2217://HOST:NUMBER.",
         )
     if "://" in name:
         return Problem(

@@ -12,7 +12,6 @@ from limpet.deploying.console_lines import Lines
 from limpet.deploying.node_log import CAUSES, Said
 from limpet.node_host import traces
 from limpet.shared import ending, payloads
-from limpet.shared.problem import Problem
 
 # How often it looks whether anybody still reads what it says.
 _LOOK_S = 0.5
@@ -70,12 +69,8 @@ def console(*, port: str | None = None, raw: bool = False) -> int:
     raw
         The lines as they are.
     """
-    try:
-        where = find_port(port)
-        lines, shown = Lines(open_port(where), where), Shown(raw)
-    except Problem as problem:
-        # No target of make, of which the others are asked for a port.
-        raise Problem(problem.cause, problem.remedy.replace("PORT=", "--port ")) from None
+    where = find_port(port)
+    lines, shown = Lines(open_port(where), where), Shown(raw)
     try:
         while not ending.lost():
             try:

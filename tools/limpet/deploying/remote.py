@@ -176,7 +176,7 @@ class Remote:
                 raise Problem(
                     f"The board at {self.port} does not answer.",
                     "Press its reset button and try again; if that does not help, put MicroPython "
-                    "on it: make flash.",
+                    "on it: limpet flash.",
                 ) from None
             raise self._gone() from None
         except (OSError, struct.error):

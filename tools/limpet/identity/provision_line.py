@@ -33,6 +33,6 @@ def provision_line(folder: Path) -> bytes:
     except errors.ConfigError as error:
         raise Problem(
             f"A node would refuse {folder} as a line: {error.field} {error.text}.",
-            "Put it on the board as a file: make image.",
+            "Put it on the board as a file: limpet image.",
         ) from None
     return line + b"\n"

@@ -17,9 +17,9 @@ INTERRUPTED = "limpet: interrupted; start again, it goes on where it stopped."
 _REMEDIES = {
     errno.ENOSPC: "Make room and start again.",
     errno.EDQUOT: "Make room and start again.",
-    errno.EACCES: "Make that writable for you, or take a clone that is.",
-    errno.EPERM: "Make that writable for you, or take a clone that is.",
-    errno.EROFS: "Make that writable for you, or take a clone that is.",
+    errno.EACCES: "Make that writable for you.",
+    errno.EPERM: "Make that writable for you.",
+    errno.EROFS: "Make that writable for you.",
     errno.ENOTDIR: "Move that out of the way.",
     errno.EEXIST: "Move that out of the way.",
 }

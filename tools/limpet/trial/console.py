@@ -117,6 +117,6 @@ class Console:
             with self._log.away(), Remote(self._port) as remote:
                 yield remote
         except NoRoom:
-            raise Problem("The flash is full.", "Put the node on it anew: make flash.") from None
+            raise Problem("The flash is full.", "Put the node on it anew: limpet flash.") from None
         except RuntimeError as error:
             raise Problem(f"The board said {error}", "Look at its console.") from None
