@@ -1,10 +1,12 @@
 """Brokers: who may say and hear what, and what each kind of broker makes of that.
 
-rules.py     the one list of rights; pure
-mosquitto/   renderer.py turns it into mosquitto's configuration; pure. files.py writes that
-embedded/    the broker of `limpet run`, the tests and `limpet broker`: amqtt behind TLS
-setup.py     opens a set-up so that every broker's files follow its registry
-broker.py    `limpet broker`
+rules.py                   the one list of rights; pure
+mosquitto/                 mosquitto, for who wants a broker to stay
+    mosquitto/renderer.py  its configuration by the rules, as text; pure
+    mosquitto/files.py     that in a set-up, kept up to date; mosquitto/program.py finds it
+embedded/                  the broker of `limpet run`, the tests and `limpet broker`: amqtt
+setup.py                   opens a set-up so that every broker's files follow its registry
+broker.py                  `limpet broker`
 
 Another broker is a folder beside mosquitto/ with a renderer of its own, and a line in setup.py.
 """
