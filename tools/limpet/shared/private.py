@@ -1,11 +1,13 @@
 """Files and folders for the owner alone: the mode is there from the first byte, never set
-afterwards.
+afterwards. What was written is on the disk before it has its name: a power cut leaves no empty key.
 
 The mode of what is there already stays: that was somebody's decision.
 """
 
 import contextlib
+import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ def folder(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
+        _sync(path.parent)
     return path
 
 
@@ -28,10 +31,14 @@ def write(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError):  # Ctrl-C right behind the rename
+            os.unlink(name)
         raise
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -49,5 +56,37 @@ def new_folder(path: Path) -> Iterator[Path]:
             os.rename(draft, path)
         except OSError:
             raise FileExistsError(f"{path} is there already") from None
+        _sync(path.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file or folder of this name is one that was being written, under a name of its own.
+
+    It is nothing that anybody reads; a power cut leaves it, and nobody else's work is called so.
+    """
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a power cut has left of being written in `folder`. To be called while nobody else
+    writes there.
+    """
+    for path in list(folder.iterdir()):
+        if is_draft(path.name):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Put the names in `folder` on the disk. Windows has no way to; it does so by itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a network's file system that cannot
+            raise
+    finally:
+        os.close(descriptor)
