@@ -36,24 +36,27 @@ help: ## Show this list
 run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
 	@.venv/bin/limpet run $(call option,--seconds,SECONDS)
 
-image: venv ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FIRMWARE=some.bin FLASH=8
+image: venv ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FLEET=folder FIRMWARE=some.bin FLASH=8
 	@.venv/bin/limpet image $(board) $(call option,--device,DEVICE) $(call option,--firmware,FIRMWARE) \
-		$(call option,--flash,FLASH)
+		$(call option,--flash,FLASH) $(call option,--fleet,FLEET)
 
 flash: venv ## Put it onto the board that is plugged in: BOARD=esp32_devkit PORT=/dev/ttyUSB0 ERASE=1
-	@.venv/bin/limpet flash $(board) $(call option,--port,PORT) $(call option,--baud,BAUD) $(erase)
+	@.venv/bin/limpet flash $(board) $(call option,--port,PORT) $(call option,--baud,BAUD) \
+		$(call option,--fleet,FLEET) $(erase)
 
 test-board: venv ## Try all of it on a board: BOARD= PORT= BROKER_HOST=this.machine WIFI_SSID= LOOK=3600 JSON=file, WIFI_PASSWORD in the environment
 	@.venv/bin/limpet test-board $(board) $(call option,--port,PORT) $(call option,--broker-host,BROKER_HOST) \
 		$(call option,--wifi-ssid,WIFI_SSID) $(call option,--listen,LISTEN) \
-		$(call option,--patience,PATIENCE) $(call option,--look,LOOK) $(call option,--json,JSON)
+		$(call option,--patience,PATIENCE) $(call option,--look,LOOK) $(call option,--json,JSON) \
+		$(call option,--fleet,FLEET)
 
 deploy: venv ## Copy what is new onto a board, and watch it start: BOARD=esp32_devkit PORT=/dev/ttyUSB0 DEVICE=node-1
-	@.venv/bin/limpet deploy $(board) $(call option,--port,PORT) $(call option,--device,DEVICE)
+	@.venv/bin/limpet deploy $(board) $(call option,--port,PORT) $(call option,--device,DEVICE) \
+		$(call option,--fleet,FLEET)
 
 wokwi: venv ## Make the image for the simulator Wokwi: BOARD=esp32_devkit BROKER=broker.example FIRMWARE=some.bin
 	@.venv/bin/limpet wokwi $(board) $(if $(filter-out amqtt mosquitto,$(value BROKER)),$(call option,--broker,BROKER)) \
-		$(call option,--firmware,FIRMWARE)
+		$(call option,--firmware,FIRMWARE) $(call option,--fleet,FLEET)
 
 test: setup ## Run the tests: ARGS="-k will" for some, BROKER=mosquitto for the other broker, BUSY=1 with busy cores
 	@PYTHONUTF8=1 BROKER=$(call quoted,BROKER) $(if $(value BUSY),.venv/bin/python host_tests/busy.py) .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal $(value ARGS)
@@ -94,7 +97,7 @@ wheel: venv ## Make the wheel and the source archive of limpet, in dist/
 setup: venv ## Set up all that run and test need, for a time without a network
 	@.venv/bin/limpet setup $(if $(filter mosquitto,$(value BROKER)),--mosquitto)
 
-clean: ## Remove what was set up and can be had again; certificates, keys and images stay
+clean: ## Remove what was set up and can be had again; fleets, keys and images stay
 	@$(call quoted,PYTHON) tools/bootstrap.py clean
 
 venv:

@@ -15,6 +15,7 @@ from limpet.identity.layout import running_port
 from limpet.identity.provisioning import Setup
 from support.brokers.mqtt_client import TIMEOUT_S, Client, Refused
 from support.brokers.running import LOOPBACK, PASSWORD, base
+from support.fleets import fleet
 
 BrokerCommand = subprocess.Popen[str]
 Start = Callable[..., BrokerCommand]
@@ -26,7 +27,7 @@ def start(setup: Setup) -> Iterator[Start]:
     running: list[BrokerCommand] = []
 
     def run(*arguments: str | Path, directory: Path = setup.layout.root) -> BrokerCommand:
-        words = ["broker", "--dir", str(directory), *map(str, arguments)]
+        words = ["broker", "--fleet", str(directory), *map(str, arguments)]
         process = subprocess.Popen(
             [sys.executable, "-c", "from limpet.cli import main; main()", *words],
             stdout=subprocess.PIPE,
@@ -86,7 +87,7 @@ def test_port_taken(start: Start) -> None:
 
 def test_no_set_up(start: Start, tmp_path: Path) -> None:
     """Without certificates there is nothing to start, and the remedy is named."""
-    out, err = start(directory=tmp_path).communicate(timeout=TIMEOUT_S)
+    out, err = start(directory=fleet(tmp_path)).communicate(timeout=TIMEOUT_S)
     assert out == ""
     assert "limpet provision" in err
     assert "Traceback" not in err

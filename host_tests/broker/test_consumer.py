@@ -49,7 +49,8 @@ def test_consumer_prints_each_reading_once(setup: Setup, tmp_path: Path) -> None
                 'client.on_subscribe = lambda *_: print("on", flush=True)\nclient.loop_forever',
             )
         )
-        line = [sys.executable, str(script), str(folder), LOOPBACK]
+        operator = setup.layout.operator("operator")
+        line = [sys.executable, str(script), str(operator), LOOPBACK]
         with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as consumer:
             assert consumer.stdout is not None
             limit = threading.Timer(TIMEOUT_S, consumer.kill)  # ends what is waited for below

@@ -61,7 +61,7 @@ def command_lines(page: Path, program: str) -> list[list[str]]:
     found = []
     for line in code_lines(page):
         line = re.sub(r"^(cd \S+ && |sudo |[A-Z_]+=\S+ )*", "", line)
-        line = re.split(r" {3,}| \(", line)[0].removeprefix(".venv/bin/")
+        line = re.split(r" {3,}| \(| \|", line)[0].removeprefix(".venv/bin/")
         if line.split(" ")[0] == program:
             found.append(shlex.split(line)[1:])
     return found

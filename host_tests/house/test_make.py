@@ -37,8 +37,13 @@ NASTY = [
 # Each target, its variables that reach a program as options, and which program that is.
 OPTIONS = {
     "run": {"SECONDS": "--seconds"},
-    "image": {"DEVICE": "--device", "FIRMWARE": "--firmware", "FLASH": "--flash"},
-    "flash": {"PORT": "--port", "BAUD": "--baud"},
+    "image": {
+        "DEVICE": "--device",
+        "FIRMWARE": "--firmware",
+        "FLASH": "--flash",
+        "FLEET": "--fleet",
+    },
+    "flash": {"PORT": "--port", "BAUD": "--baud", "FLEET": "--fleet"},
     "test-board": {
         "PORT": "--port",
         "BROKER_HOST": "--broker-host",
@@ -47,9 +52,10 @@ OPTIONS = {
         "PATIENCE": "--patience",
         "LOOK": "--look",
         "JSON": "--json",
+        "FLEET": "--fleet",
     },
-    "deploy": {"PORT": "--port", "DEVICE": "--device"},
-    "wokwi": {"BROKER": "--broker", "FIRMWARE": "--firmware"},
+    "deploy": {"PORT": "--port", "DEVICE": "--device", "FLEET": "--fleet"},
+    "wokwi": {"BROKER": "--broker", "FIRMWARE": "--firmware", "FLEET": "--fleet"},
     "chaos": {"BROKER": "--broker", "SEED": "--seed", "FAULTS": "--faults"},
     "bench": {"AGAINST": "--against"},
 }

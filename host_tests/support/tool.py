@@ -23,6 +23,22 @@ TIMEOUT_S = 60
 COLUMNS = 80
 
 
+def limpet(
+    *words: str | Path, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `limpet` to its end, without a terminal, with `env` besides the environment."""
+    return subprocess.run(
+        [LIMPET, *words],
+        cwd=cwd,
+        env=os.environ | env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=2 * TIMEOUT_S,
+    )
+
+
 class Tool:
     """`limpet` with arguments, running. `output` is what it printed so far, both streams together.
 
@@ -103,8 +119,3 @@ class Tool:
             self.process.wait()
         self._reader.join(TIMEOUT_S)
         os.close(self._read)
-
-
-def limpet(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run it, without a terminal."""
-    return subprocess.run([LIMPET, *words], capture_output=True, text=True, timeout=120)

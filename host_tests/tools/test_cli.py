@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from cyclopts import CycloptsError
+from cyclopts import App, CycloptsError
 from limpet.boards.board_facts import facts
 from limpet.cli import command_line
 from support.flashing.micropython_images import image
@@ -30,6 +31,16 @@ main()
 """
 
 
+def verbs() -> Iterator[tuple[list[str], App]]:
+    """The words of each subcommand, those of a group of them included, and what it takes."""
+    groups: list[tuple[list[str], App]] = [([], command_line())]
+    for words, app in groups:
+        names = [name for name in app if not name.startswith("-")]
+        groups += [([*words, name], app[name]) for name in names]
+        if words and not names:
+            yield words, app
+
+
 def test_help_says_what_each_does() -> None:
     """The list of subcommands has words for each of them."""
     said = limpet("--help").stdout
@@ -41,17 +52,14 @@ def test_help_says_what_each_does() -> None:
 
 def test_help_has_words_for_each_option() -> None:
     """Every parameter of every subcommand says what it is for."""
-    app = command_line()
     seen = 0
-    for name in app:
-        if name.startswith("-"):
-            continue
-        for argument in app[name].assemble_argument_collection(parse_docstring=True):
+    for words, app in verbs():
+        for argument in app.assemble_argument_collection(parse_docstring=True):
             if argument.children or not argument.show:
                 continue
             seen += 1
-            assert re.search(r"\w+ \w+", argument.parameter.help or ""), (name, argument.name)
-    assert seen > 60
+            assert re.search(r"\w+ \w+", argument.parameter.help or ""), (words, argument.name)
+    assert seen > 70
 
 
 def test_bench_is_for_who_has_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +100,7 @@ NUMBERS = [
     (["send", "n", "ping"], "--port", PORTS),
     (["watch"], "--port", PORTS),
     (["broker"], "--port", PORTS[1:]),
+    (["init"], "--port", PORTS),
     (["provision"], "--port", PORTS),
     (["wokwi", "b"], "--port", PORTS),
     (["flash", "b"], "--baud", ("0", "-1", "300", "115200.5")),
@@ -131,14 +140,11 @@ def test_numbers_at_the_ends_of_their_ranges() -> None:
 def test_each_number_is_tried() -> None:
     """A number that is new on a command line is in the table above."""
     known = {(words[0], option) for words, option, _ in NUMBERS}
-    app = command_line()
-    for name in app:
-        if name.startswith("-"):
-            continue
-        for argument in app[name].assemble_argument_collection():
+    for verb, app in verbs():
+        for argument in app.assemble_argument_collection():
             kinds = {argument.hint, *get_args(argument.hint)}
             if kinds & {int, float} and argument.name != "--flash":  # which is one of three
-                assert (name, argument.name) in known
+                assert (verb[0], argument.name) in known
 
 
 def test_no_seconds_are_no_run() -> None:
@@ -158,6 +164,8 @@ LATIN = b"Caf\xe9"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["init", "--organisation", LATIN], "organisation"),
+        (["fleet", "show", LATIN], "device"),
         (["provision", "--wifi-ssid", LATIN], "wifi-ssid"),
         (["provision", "--org", LATIN], "org"),
         (["provision", LATIN], "device"),
@@ -187,7 +195,9 @@ def test_text_that_is_not_utf8(words: list[str | bytes], said: str, tmp_path: Pa
 def test_path_may_be_any_bytes(tmp_path: Path) -> None:
     """A folder whose name is no UTF-8 is a folder; only mosquitto takes no such name."""
     folder = os.fsencode(tmp_path) + b"/" + LATIN
-    line: list[str | bytes] = [str(LIMPET), "provision", "--out", folder]
+    line: list[str | bytes] = [str(LIMPET), "init", folder]
+    assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
+    line = [str(LIMPET), "provision", "--fleet", folder]
     assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
     assert os.path.exists(folder + b"/devices/node-1/config.json")
     line += ["--broker-config", "mosquitto"]
@@ -199,9 +209,8 @@ def test_path_may_be_any_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["provision", "--out", "file"],
-        ["provision", "--out", "file/below"],
-        ["run", "--dir", "file"],
+        ["init", "file"],
+        ["init", "file/below"],
         ["image", "esp32_devkit", "--out", "file", "--firmware", "here.bin"],
     ],
 )
@@ -226,9 +235,12 @@ def test_link_that_leads_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """In the place of a folder or a file it is named, without a traceback."""
     monkeypatch.chdir(tmp_path)
     Path("link").symlink_to("link")
-    done = limpet("provision", "--out", "link")
+    done = limpet("init", "link")
     assert done.returncode == 1
-    assert re.match(r"limpet: .*/link/.*: Too many .* links\.\nSee to it", done.stderr), done.stderr
+    said = r"limpet: .*/link.*: (File exists|Too many .* links)\.\nSee to it"
+    assert re.match(said, done.stderr), done.stderr
+    done = limpet("provision", "--fleet", "link")
+    assert done.stderr == "limpet: There is no fleet in link.\nMake one: limpet init link\n"
     done = limpet("node", "--root", ".", "--replay", "link")
     assert "Traceback" not in done.stderr
 

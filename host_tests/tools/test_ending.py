@@ -17,6 +17,7 @@ from limpet.brokers.setup import open_setup
 from limpet.shared import ending
 from support.brokers.running import RunningBroker, fields
 from support.brokers.scripted_device import ScriptedDevice
+from support.fleets import fleet
 from support.tool import LIMPET, TIMEOUT_S, Tool
 from support.virtual_board.board import VirtualBoard
 
@@ -41,7 +42,7 @@ main()
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A set-up of its own, with node-1."""
-    open_setup(tmp_path).device(fields("node-1"))
+    open_setup(fleet(tmp_path)).device(fields("node-1"))
     return tmp_path
 
 
@@ -60,8 +61,8 @@ def words(root: Path, virtual_board: Callable[..., VirtualBoard]) -> Iterator[Ca
             if name == "node":
                 return ["node", "--root", str(root / "devices" / "node-1")]
             if name == "watch":
-                return ["watch", "--dir", str(root), "--port", str(broker.port)]
-            return [name, "--dir", str(root)]
+                return ["watch", "--fleet", str(root), "--port", str(broker.port)]
+            return [name, "--fleet", str(root)]
 
         yield line
 
@@ -117,7 +118,7 @@ def test_closed_pipe_is_a_clean_end(words: Callable[[str], list[str]], name: str
 @pytest.mark.parametrize("name", ["node", "run", "console", "provision", "--help"])
 def test_full_disk_is_said(words: Callable[[str], list[str]], root: Path, name: str) -> None:
     """Cause and remedy, exit code 1; who has work to do has done it."""
-    line = ["provision", "node-2", "--out", str(root)] if name == "provision" else words(name)
+    line = ["provision", "node-2", "--fleet", str(root)] if name == "provision" else words(name)
     if name == "--help":
         line = [name]
     with open(FULL, "w") as full:
@@ -127,7 +128,7 @@ def test_full_disk_is_said(words: Callable[[str], list[str]], root: Path, name: 
 
 def test_output_that_was_never_open(root: Path) -> None:
     """With all three streams closed it works the same, and no file takes their numbers."""
-    line = f'"{LIMPET}" provision node-3 --out "{root}" <&- >&- 2>&-'
+    line = f'"{LIMPET}" provision node-3 --fleet "{root}" <&- >&- 2>&-'
     done = subprocess.run(["sh", "-c", line], timeout=TIMEOUT_S)
     assert done.returncode == 0
     assert (root / "devices" / "node-3" / "config.json").exists()
@@ -161,7 +162,7 @@ def test_thread_that_ends_ends_all(
 
 def test_sigterm_is_a_clean_end(broker: RunningBroker) -> None:
     """A service manager's way to end it leaves no traceback and no node."""
-    where = ("--dir", broker.setup.layout.root, "--port", str(broker.port))
+    where = ("--fleet", broker.setup.layout.root, "--port", str(broker.port))
     with Tool("watch", *where) as tool, ScriptedDevice(broker) as device:
         device.says("status", b"{}", retain=True)
         said = tool.wait_for("status {}")

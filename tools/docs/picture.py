@@ -124,7 +124,8 @@ def main() -> None:
     limpet_run._point_to = lambda root, port: point_to(root, Way(port).port)
     limpet_run.view_for = lambda device_id, hint: Recorded(device_id)
     with tempfile.TemporaryDirectory() as folder:
-        limpet_run.run(directory=Path(folder), seconds=LIMIT_S)
+        limpet_run.RUN = Path(folder)
+        limpet_run.run(seconds=LIMIT_S)
     print(f"limpet: {PICTURE.relative_to(REPO)}")
 
 

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 # Each in a module of its own name.
 COMMANDS = {
-    "operating": ("run", "watch", "send", "setup"),
-    "node_host": ("node",),
+    "operating": ("run", "node", "watch", "send", "setup"),
     "brokers": ("broker",),
     "boards": ("image", "flash"),
     "deploying": ("deploy", "console"),
-    "fleet": ("provision",),
+    "fleet": ("init", "provision"),
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")
@@ -46,6 +45,7 @@ def command_line() -> App:
     for package, names in COMMANDS.items():
         for name in names:
             app.command(f"limpet.{package}.{name}:{name}", name=name)
+    app.command("limpet.fleet.devices:app", name="fleet")
     app.command("limpet.trial.command:trial", name="test-board")
     if find_spec("limpet_bench"):  # in a clone
         app.command("limpet_bench:bench", name="bench")

@@ -96,7 +96,7 @@ def _least(
 def _ours(world: World, tree: Tree) -> list[Row]:
     world.flash()  # a set-up without a device is none to the operator
     ear = _Ear()
-    where = Where(directory=Path(world.setup.layout.root), port=world.port)
+    where = Where(Path(world.setup.layout.root), port=world.port)
     with OperatorClient(where, ear.take) as operator, ThreadPoolExecutor() as pool:
         operator.connect()
         operator.subscribe(["limpet/#"])

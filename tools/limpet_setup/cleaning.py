@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from limpet.shared import locks
 from limpet.shared.progress import Line
@@ -16,8 +17,9 @@ from limpet.shared.progress import Line
 from limpet_setup import venv
 from limpet_setup.steps import refuse
 
-# What the tools put below build/ and can get or make again. Not among it: dev, trial, images and
-# whatever else a user had made there, with keys that boards out there have.
+# What the tools put below build/ and can get or make again; `run` is what `limpet run` made for
+# itself. Not among it: dev, trial, images and whatever else a user had made there, with keys that
+# boards out there have.
 CACHES = [
     "bench",
     "bytecode",
@@ -27,10 +29,14 @@ CACHES = [
     "docs-env",
     "docs-pages",
     "micropython",
+    "run",
     "umqtt",
     "uv",
     "virtual",
 ]
+
+# By this file a folder is a fleet (limpet/identity/fleet_folder.py).
+FLEET = "limpet.toml"
 
 
 def clean() -> None:
@@ -47,7 +53,8 @@ def clean() -> None:
         for name in CACHES:
             line.say("build/" + name)
             for suffix in ("", ".lock", ".new"):
-                venv.remove(venv.BUILD / (name + suffix))
+                if not holds_fleet(path := venv.BUILD / (name + suffix)):
+                    venv.remove(path)
         line.end()
     if not ours:
         print("limpet: " + str(venv.VENV) + " stays: Limpet did not make it")
@@ -56,6 +63,11 @@ def clean() -> None:
     kept = sorted(path.name for path in venv.BUILD.iterdir()) if venv.BUILD.exists() else []
     if kept:
         print("limpet: Kept, for their keys and results: " + ", ".join("build/" + k for k in kept))
+
+
+def holds_fleet(path: Path) -> bool:
+    """Whether somebody has a fleet in the folder `path`: it may be the only place of its keys."""
+    return not path.is_symlink() and any(path.rglob(FLEET))
 
 
 @contextlib.contextmanager

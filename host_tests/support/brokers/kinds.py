@@ -16,6 +16,7 @@ from limpet.identity.authority import Authority
 from limpet.identity.provisioning import Setup
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.running import DEVICES, KIND, PASSWORD, RunningBroker, fields
+from support.fleets import fleet
 
 
 class Embedded(RunningBroker):
@@ -51,7 +52,7 @@ def of_kind(kind: str, setup: Setup) -> RunningBroker:
 @pytest.fixture(scope="session")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """Make one set-up per session: certificates are not what most tests are about."""
-    made = open_setup(tmp_path_factory.mktemp("setup") / "dev")
+    made = open_setup(fleet(tmp_path_factory.mktemp("setup") / "dev"))
     for device_id in DEVICES:
         made.device(fields(device_id))
         passwords.set_password(made.layout, device_id, PASSWORD)

@@ -193,7 +193,7 @@ def test_limpet_node_takes_the_line_from_a_pipe(
     )
     limpet = [sys.executable, "-c", "from limpet.cli import main; main()"]
     made = subprocess.run(
-        [*limpet, "provision", "node-1", "--line", "--out", str(setup.layout.root)],
+        [*limpet, "provision", "node-1", "--line", "--fleet", str(setup.layout.root)],
         capture_output=True,
         check=True,
     )

@@ -17,6 +17,7 @@ from limpet.brokers.setup import open_setup
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
 from support.flashing import micropython_images as images
+from support.fleets import fleet
 from support.micropython.upy import run
 from support.tool import LIMPET
 
@@ -256,11 +257,12 @@ def test_command_without_micropython(
 def test_command_refuses(tmp_path: Path, device: Path) -> None:
     """What is wrong is said in two sentences, and nothing is made."""
     firmware = fitting(facts("esp32_devkit"), tmp_path)
-    setup = open_setup(tmp_path / "dev")
+    setup = open_setup(fleet(tmp_path / "dev"))
     setup.device(fields("node-2"))
     laptop = setup.layout.device("node-2")
+    own = ("--fleet", tmp_path / "dev")
     cases: list[tuple[list[str | Path], str]] = [
-        (["esp32_devkit", "--device", "node-404"], "There is no device node-404."),
+        (["esp32_devkit", "--device", "node-404", *own], "There is no device node-404."),
         (["esp32_devkit", "--device", tmp_path / "no"], "no/config.json cannot be read"),
         (["esp32_devkit", "--device", laptop], "names no Wi-Fi: wifi_ssid must be given"),
         (["esp99", "--device", device], "There is no board esp99."),

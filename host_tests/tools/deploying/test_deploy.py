@@ -30,6 +30,7 @@ from limpet.identity.provisioning import Setup
 from limpet.shared.paths import FIRMWARE
 from limpet.shared.problem import Problem
 from support.brokers.running import RunningBroker, base, fields
+from support.fleets import fleet
 from support.nodes import wait_for_readings
 from support.virtual_board.board import VirtualBoard
 
@@ -103,7 +104,7 @@ class Bench:
         """Deploy, and return what that said."""
         self._capsys.readouterr()
         where = how.pop("port", board.port)
-        deploy(how.pop("name", "esp32_devkit"), port=where, directory=self.setup.layout.root, **how)
+        deploy(how.pop("name", "esp32_devkit"), port=where, fleet=self.setup.layout.root, **how)
         return self._capsys.readouterr().out
 
     def refused(self, board: VirtualBoard, **how: Any) -> str:
@@ -118,7 +119,7 @@ def bench(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Bench:
     """A set-up of its own: its config is changed."""
-    setup = open_setup(tmp_path / "dev")
+    setup = open_setup(fleet(tmp_path / "dev"))
     setup.device(fields("node-1"))
     return Bench(setup, monkeypatch, capsys)
 
@@ -298,13 +299,13 @@ def test_bad_folder_is_refused_before_the_port_is_opened(bench: Bench) -> None:
     ):
         bench.config(**{"wifi_password": None} | change)
         with pytest.raises(Problem, match=cause):
-            deploy("esp32_devkit", port="/nowhere", directory=bench.setup.layout.root)
+            deploy("esp32_devkit", port="/nowhere", fleet=bench.setup.layout.root)
 
 
 def test_no_device_sends_code_alone(bench: Bench, virtual_board: Make, tmp_path: Path) -> None:
     """Where nothing is provisioned the board keeps its config; of two devices one is named."""
     board = virtual_board(blocks=64, files={"/config.json": b'{"device_id": "own"}'})
-    deploy("esp32_devkit", port=board.port, directory=tmp_path / "none")
+    deploy("esp32_devkit", port=board.port, fleet=fleet(tmp_path / "none"))
     assert running(board) == "one"
     assert board.files()["/config.json"] == b'{"device_id": "own"}'
     bench.setup.device(fields("node-2"))
@@ -651,12 +652,12 @@ def test_whole_node_comes_up(
     """The esp32_devkit's own code, on a 32-bit interpreter with a chip's heap: from an empty flash
     to a node whose Readings arrive.
     """
-    layout = Layout(tmp_path / "dev")
+    layout = Layout(fleet(tmp_path / "dev"))
     broker.image(layout.device("node-2"), "node-2", **WIFI)
     layout.register("node-2", base("node-2"))
     operator = broker.operator()
     board = virtual_board(arch="i386", heap="160k")
-    deploy("esp32_devkit", port=board.port, directory=layout.root)
+    deploy("esp32_devkit", port=board.port, fleet=layout.root)
     assert "link up session=1" in capsys.readouterr().out
     assert wait_for_readings(operator, 0, device_id="node-2")
     assert board.starts == ["power-on", "soft", "hard"]

@@ -33,6 +33,7 @@ from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
+from support.fleets import fleet
 from support.micropython.upy import run
 
 SECRET = "not-to-be-seen-anywhere"  # noqa: S105 - of a device that exists in tests alone
@@ -52,6 +53,17 @@ print("loaded")
 def contents(root: Path) -> dict[Path, bytes]:
     """Return every file below `root` with what is in it."""
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def dev(tmp_path: Path) -> Path:
+    """A fleet with nothing in it yet, for what a test provisions."""
+    return fleet(tmp_path / "dev")
+
+
+def nothing_made(root: Path) -> bool:
+    """Whether a fleet is as it was in the beginning."""
+    return [path.name for path in root.iterdir()] == ["limpet.toml"]
 
 
 def limpet(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -303,12 +315,12 @@ def test_address_that_is_none_is_refused_by_field_and_rule(
         {"broker": host} if option == "--broker" else {"server_name": [host]}
     )
     with pytest.raises(Problem) as refusal:
-        provision("node-2", out=tmp_path / "dev", **names)
+        provision("node-2", fleet=tmp_path / "dev", **names)
     assert refusal.value.cause.startswith(f"{field}: {rule}")
-    assert not (tmp_path / "dev").exists()
+    assert nothing_made(tmp_path / "dev")
     with pytest.raises(Problem, match=f"server_name: {rule}"):
-        provision("node-2", out=tmp_path / "dev", server_name=["broker.example", host])
-    assert not (tmp_path / "dev").exists()
+        provision("node-2", fleet=tmp_path / "dev", server_name=["broker.example", host])
+    assert nothing_made(tmp_path / "dev")
     assert not capsys.readouterr().out
 
 
@@ -318,11 +330,11 @@ def test_device_without_wifi_is_told_what_it_lacks(
     """Its broker is not on its own machine, so it may be for a Board with Wi-Fi."""
     monkeypatch.setenv("WIFI_PASSWORD", "")
     lacks = "has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME"
-    provision("node-1", out=tmp_path / "dev")
+    provision("node-1", fleet=tmp_path / "dev")
     assert lacks not in capsys.readouterr().out
-    provision("node-2", out=tmp_path / "dev", broker="broker.example")
+    provision("node-2", fleet=tmp_path / "dev", broker="broker.example")
     assert f"node-2: {lacks}" in capsys.readouterr().out
-    provision("node-2", out=tmp_path / "dev", wifi_ssid="beach")
+    provision("node-2", fleet=tmp_path / "dev", wifi_ssid="beach")
     assert lacks not in capsys.readouterr().out
 
 
@@ -411,7 +423,7 @@ def test_passwords(tmp_path: Path) -> None:
 
 def test_command(tmp_path: Path) -> None:
     """The command says key type and expiry of each certificate, and where it is."""
-    done = limpet("provision", "node-7", "--out", tmp_path / "dev", "--server-name", "b.example")
+    done = limpet("provision", "node-7", "--fleet", tmp_path / "dev", "--server-name", "b.example")
     assert done.returncode == 0, done.stderr
     for name, where in (("CA", "ca"), ("broker", "broker"), ("node-7", "devices/node-7")):
         line = rf"^{name} +EC P-256, expires \d{{4}}-\d\d-\d\d +{tmp_path}/dev/{where}$"
@@ -419,7 +431,7 @@ def test_command(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "dev/devices/node-7/config.json").read_text())
     assert config["server_hostname"] == "b.example"
     assert "password" not in config
-    again = limpet("provision", "node-7", "--out", tmp_path / "dev")
+    again = limpet("provision", "node-7", "--fleet", tmp_path / "dev")
     assert "node-7: was there already" in again.stdout
 
 
@@ -433,13 +445,13 @@ def test_command_with_password(tmp_path: Path) -> None:
         ("node-2", [], {"LIMPET_PASSWORD": SECRET}),
     ]
     for device, options, env in ways:
-        done = limpet("provision", device, "--out", out, "--username", device, *options, **env)
+        done = limpet("provision", device, "--fleet", out, "--username", device, *options, **env)
         assert done.returncode == 0, done.stderr
         assert SECRET not in done.stdout + done.stderr
         config = json.loads((out / "devices" / device / "config.json").read_text())
         assert (config["username"], config["password"]) == (device, SECRET)
         assert passwords.right(Layout(out), device, SECRET)
-    without = limpet("provision", "node-3", "--out", out, "--username", "node-3")
+    without = limpet("provision", "node-3", "--fleet", out, "--username", "node-3")
     assert without.returncode == 1
     assert "LIMPET_PASSWORD" in without.stderr
 
@@ -460,7 +472,7 @@ def test_password_file_of_any_editor(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     words = ("--username", "node-1", "--password-file", tmp_path / "file")
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = limpet("provision", "--out", tmp_path / "dev", *words, **env)
+    done = limpet("provision", "--fleet", tmp_path / "dev", *words, **env)
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "dev/devices/node-1/config.json").read_bytes())
     assert config["password"].encode() == b"p\xc3\xa4ss"
@@ -481,11 +493,11 @@ def test_password_file_that_is_none(tmp_path: Path, data: bytes | None, said: st
     if data is not None:
         file.write_bytes(data)
     out = tmp_path / "dev"
-    words = ("--out", out, "--username", "node-1", "--password-file", file)
+    words = ("--fleet", out, "--username", "node-1", "--password-file", file)
     done = limpet("provision", *words)
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[0]
-    assert not out.exists()
+    assert nothing_made(out)
 
 
 def test_password_variable_that_is_not_utf8(tmp_path: Path) -> None:
@@ -495,11 +507,11 @@ def test_password_variable_that_is_not_utf8(tmp_path: Path) -> None:
         (("--wifi-ssid", "x"), "WIFI_PASSWORD"),
         (("--username", "node-1"), "LIMPET_PASSWORD"),
     ):
-        done = limpet("provision", "--out", tmp_path / "dev", *words, **{variable: latin})
+        done = limpet("provision", "--fleet", tmp_path / "dev", *words, **{variable: latin})
         assert done.returncode == 1
         assert re.match(rf"limpet: The password.* in {variable} is not UTF-8\.\n", done.stderr)
         assert "nuit" not in done.stdout + done.stderr
-    assert not (tmp_path / "dev").exists()
+    assert nothing_made(tmp_path / "dev")
 
 
 def test_registry_that_is_none(tmp_path: Path) -> None:
@@ -516,7 +528,7 @@ def test_command_with_wifi(tmp_path: Path) -> None:
     out = tmp_path / "dev"
 
     def wifi(*words: str, **env: str) -> list[str | None]:
-        done = limpet("provision", "node-1", "--out", out, *words, **env)
+        done = limpet("provision", "node-1", "--fleet", out, *words, **env)
         assert done.returncode == 0, done.stderr
         assert SECRET not in done.stdout + done.stderr
         config = json.loads((out / "devices/node-1/config.json").read_text())
@@ -526,7 +538,7 @@ def test_command_with_wifi(tmp_path: Path) -> None:
     assert wifi("--wifi-ssid", "open", WIFI_PASSWORD="") == ["open", None]
     assert wifi() == ["open", None]
     for env, said in (({}, "WIFI_PASSWORD"), ({"WIFI_PASSWORD": "short"}, "wifi_password")):
-        done = limpet("provision", "node-1", "--out", out, "--wifi-ssid", "café", **env)
+        done = limpet("provision", "node-1", "--fleet", out, "--wifi-ssid", "café", **env)
         assert done.returncode == 1
         assert said in done.stderr
     assert wifi() == ["open", None]
@@ -538,22 +550,22 @@ def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
     """
     out = tmp_path / "dev"
     path = out / "devices/node-1/config.json"
-    assert limpet("provision", "node-1", "--out", out, "--zone", "shed").returncode == 0
+    assert limpet("provision", "node-1", "--fleet", out, "--zone", "shed").returncode == 0
     path.write_text(path.read_text().replace("{", '{"interval_s": 60,', 1))
     before = contents(out / "devices")
     words = ("--broker", "192.0.2.7", "--zone", "hall", "--port", "8883")
-    done = limpet("provision", "node-1", "--out", out, *words)
+    done = limpet("provision", "node-1", "--fleet", out, *words)
     assert "its config has another zone, broker\n" in done.stdout
     config = json.loads(path.read_text())
     assert (config["broker"], config["zone"], config["interval_s"]) == ("192.0.2.7", "hall", 60)
     assert Layout(out).bases() == {"node-1": "limpet/home/hall/climate/node-1"}
     after = contents(out / "devices")
     assert [name for name in after if after[name] != before[name]] == [path]
-    assert "another" not in limpet("provision", "node-1", "--out", out).stdout
+    assert "another" not in limpet("provision", "node-1", "--fleet", out).stdout
     assert contents(out / "devices") == after
     for text in ('{"broker": ', "[1]", ""):
         path.write_text(text)
-        broken = limpet("provision", "node-1", "--out", out, "--zone", "hall")
+        broken = limpet("provision", "node-1", "--fleet", out, "--zone", "hall")
         assert broken.stderr == f"limpet: {path} is no config any more.\nCorrect it.\n"
 
 
@@ -574,11 +586,11 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
     """
     out, file = tmp_path / "dev", tmp_path / "password"
     file.write_text("first\n")
-    words = ("provision", "node-1", "--out", out, "--password-file", file)
+    words = ("provision", "node-1", "--fleet", out, "--password-file", file)
     none = limpet(*words)
     assert (none.returncode, none.stdout) == (1, "")
     assert "Say --username node-1 as well." in none.stderr
-    assert not out.exists()
+    assert nothing_made(out)
     assert limpet(*words, "--username", "node-1").returncode == 0
     file.write_text(SECRET)
     done = limpet(*words)
@@ -588,7 +600,7 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
     assert passwords.right(Layout(out), "node-1", SECRET)
     assert not passwords.right(Layout(out), "node-1", "first")
     other = limpet(
-        "provision", "node-1", "--out", out, LIMPET_PASSWORD=SECRET, WIFI_PASSWORD=SECRET
+        "provision", "node-1", "--fleet", out, LIMPET_PASSWORD=SECRET, WIFI_PASSWORD=SECRET
     )
     assert "LIMPET_PASSWORD was not taken, which needs --username\n" in other.stdout
     assert "WIFI_PASSWORD was not taken, which needs --wifi-ssid\n" in other.stdout
@@ -607,11 +619,11 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
 )
 def test_command_refuses(tmp_path: Path, arguments: list[str], said: str) -> None:
     """A refusal names the field and the rule, and makes nothing."""
-    done = limpet("provision", *arguments, "--out", tmp_path / "dev")
+    done = limpet("provision", *arguments, "--fleet", tmp_path / "dev")
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "dev").exists()
+    assert nothing_made(tmp_path / "dev")
 
 
 Said = Callable[..., str]
@@ -622,7 +634,7 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Said:
     """Provision in the folder `dev`, and return what is said about that."""
 
     def run(*device: str, **options: Any) -> str:
-        provision(*device, out=tmp_path / "dev", **options)
+        provision(*device, fleet=tmp_path / "dev", **options)
         return capsys.readouterr().out
 
     return run

@@ -211,7 +211,7 @@ def test_command_ends_cleanly(make: Node, tmp_path: Path, how: signal.Signals) -
     make(WAITS)
     script = (
         "from functools import partial; from pathlib import Path\n"
-        "from limpet.node_host import node\n"
+        "from limpet.operating import node\n"
         f"firmware = Path({str(tmp_path / 'firmware')!r})\n"
         "node.NodeProcess = partial(node.NodeProcess, firmware=firmware)\n"
         f"node.node(root=Path({str(tmp_path / 'flash')!r}))"

@@ -20,6 +20,7 @@ from limpet.operating.scene import Event, Scene
 from limpet.operating.view import LiveView
 from limpet.operating.where import Where
 from support.brokers.running import base, fields
+from support.fleets import fleet
 from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
 
 READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidity":46.3}'
@@ -28,7 +29,7 @@ READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidit
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A set-up with node-1, which reads as often as a DHT22 can."""
-    open_setup(tmp_path).device(fields("node-1") | {"interval_s": 2})
+    open_setup(fleet(tmp_path)).device(fields("node-1") | {"interval_s": 2})
     return tmp_path
 
 
@@ -41,7 +42,7 @@ def broker(root: Path) -> Iterator[EmbeddedBroker]:
 
 def run(root: Path, *words: str, terminal: bool = False) -> Tool:
     """Start `limpet run` in a set-up."""
-    return Tool("run", "--dir", root, *words, terminal=terminal)
+    return Tool("run", "--fleet", root, *words, terminal=terminal)
 
 
 def nodes(tool: Tool) -> list[int]:
@@ -73,7 +74,7 @@ def retained_status(root: Path) -> str:
 
 def test_device_of_a_board(tmp_path: Path) -> None:
     """A device that a board may be is not run here as well, and its config stays as it is."""
-    open_setup(tmp_path).device(fields("node-1") | {"broker": "192.0.2.7", "port": 4711})
+    open_setup(fleet(tmp_path)).device(fields("node-1") | {"broker": "192.0.2.7", "port": 4711})
     with run(tmp_path) as tool:
         assert tool.end() == 1
     assert "node-1 is for a board: it looks for its broker at 192.0.2.7." in tool.text
@@ -82,12 +83,12 @@ def test_device_of_a_board(tmp_path: Path) -> None:
 
 def test_from_nothing_to_readings(tmp_path: Path) -> None:
     """In an empty folder: sets up, shows the node come, read and go, and ends with 0 by itself."""
-    with run(tmp_path / "new", "--seconds", "5.5") as tool:
+    with run(fleet(tmp_path / "new"), "--seconds", "5.5") as tool:
         assert tool.end() == 0, tool.text
     shown = [
         r"broker   127\.0\.0\.1:\d+, TLS, client certificates required",
         r"node     limpet/home/desk/climate/node-1\n",
-        r" send node-1 read_now --dir ",
+        r" send node-1 read_now --fleet ",
         r"link     up session=1 ",
         r"status   online boot \d+ session 1 ",
         r"reading  24\.4 °C 46\.4 % seq 0  <?\d+ m?s\n",
@@ -128,7 +129,7 @@ def test_other_ways_to_end_it(root: Path, how: signal.Signals) -> None:
 
 def test_closed_pipe_ends_it(root: Path) -> None:
     """When nobody reads any more it ends, and the node with it: the goodbye came, not the will."""
-    line = [str(LIMPET), "run", "--dir", str(root)]
+    line = [str(LIMPET), "run", "--fleet", str(root)]
     pipe = subprocess.PIPE
     with (
         EmbeddedBroker(root),
@@ -162,7 +163,7 @@ def test_live_view_on_a_terminal(root: Path) -> None:
 
 def test_live_view_on_60_columns(root: Path) -> None:
     """Nothing of the footer is cut off: the state, how to end it, and the whole of the command."""
-    with Tool("run", "--dir", root, terminal=True, columns=60) as tool:
+    with Tool("run", "--fleet", root, terminal=True, columns=60) as tool:
         tool.wait_for(lambda text: "● up" in text and "1 arrived, 0 waiting" in text)
         tool.interrupt()
         assert tool.end() == 0, tool.text
@@ -171,7 +172,7 @@ def test_live_view_on_60_columns(root: Path) -> None:
     assert "…" not in footer
     shown = "".join(footer.split())
     assert "Ctrl-Cstops.Inanotherterminal:" in shown
-    assert f"sendnode-1read_now--dir{os.path.relpath(root)}" in shown
+    assert f"sendnode-1read_now--fleet{os.path.relpath(root)}" in shown
     assert re.search(r"\d+arrived,\d+waiting\d+:\d\d", shown)
 
 
@@ -263,7 +264,7 @@ def test_taken_port_and_a_command(root: Path) -> None:
 
 def send(root: Path, *words: str) -> str:
     """Run `limpet send` to node-1, which has to answer `executed`; return the output."""
-    with Tool("send", "node-1", *words, "--dir", root) as tool:
+    with Tool("send", "node-1", *words, "--fleet", root) as tool:
         assert tool.end() == 0, tool.text
     return tool.text
 

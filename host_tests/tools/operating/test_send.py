@@ -21,6 +21,7 @@ from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import TIMEOUT_S
 from support.brokers.running import LOOPBACK, RunningBroker, fields
 from support.brokers.scripted_device import ScriptedDevice
+from support.fleets import fleet
 from support.tool import Tool
 
 
@@ -34,7 +35,7 @@ def device(broker: RunningBroker) -> Iterator[ScriptedDevice]:
 def send(broker: RunningBroker, *words: str) -> tuple[int, str]:
     """Run `limpet send` and return exit code and output."""
     root, port = broker.setup.layout.root, str(broker.port)
-    with Tool("send", *words, "--dir", root, "--port", port) as tool:
+    with Tool("send", *words, "--fleet", root, "--port", port) as tool:
         return tool.end(), tool.text
 
 
@@ -147,16 +148,16 @@ def test_unknown_device_is_told_who_exists(broker: RunningBroker) -> None:
         (("node-1", "ping", "seconds"), 1, "is not key=value"),
         (("node-1", "ping", "--port", "1"), 1, "There is no broker at 127.0.0.1:1"),
         (("node-1", "ping", "--broker", "none.invalid"), 1, "No host is called none.invalid"),
-        (("node-1", "ping", "--dir", "none"), 1, "There is no set-up in none"),
+        (("node-1", "ping", "--fleet", "none"), 1, "There is no fleet in none"),
         (("node-1",), 2, "There is no ACTION for node-1"),
-        (("node-9", "ping"), 1, "No device is called 'node-9' here"),
+        (("node-9", "ping"), 1, "No device is called 'node-9' in "),
     ],
 )
 def test_what_cannot_be_sent(
     setup: Setup, tmp_path: Path, words: tuple[str, ...], code: int, said: str
 ) -> None:
     """What cannot be sent is told in words with exit code 1, wrong usage with 2; no traceback."""
-    where = () if "--dir" in words else ("--dir", setup.layout.root)
+    where = () if "--fleet" in words else ("--fleet", setup.layout.root)
     with Tool("send", *words, *where, cwd=tmp_path) as tool:
         assert tool.end() == code
     assert said in tool.text
@@ -167,14 +168,14 @@ def test_finds_the_port_of_a_running_broker(setup: Setup, tmp_path: Path) -> Non
     """A broker of the same set-up on another port than the devices' is found without --port."""
     with (
         EmbeddedBroker(setup.layout.root),
-        Tool("send", "node-1", "ping", "--timeout", "0.1", "--dir", setup.layout.root) as tool,
+        Tool("send", "node-1", "ping", "--timeout", "0.1", "--fleet", setup.layout.root) as tool,
     ):
         assert tool.end() == 6, tool.text
 
 
 def test_without_an_action_they_are_listed(setup: Setup, tmp_path: Path) -> None:
     """Each Command of the firmware's one table, with its words; --help names the same ones."""
-    with Tool("send", "node-1", "--dir", setup.layout.root, cwd=tmp_path) as tool:
+    with Tool("send", "node-1", "--fleet", setup.layout.root, cwd=tmp_path) as tool:
         assert tool.end() == 2
     with Tool("send", "--help") as help_:
         assert help_.end() == 0
@@ -186,7 +187,7 @@ def test_without_an_action_they_are_listed(setup: Setup, tmp_path: Path) -> None
 
 def two_places(root: Path, port: int) -> Setup:
     """A set-up whose first device has its broker nowhere, and node-2 on `port` of loopback."""
-    made = open_setup(root)
+    made = open_setup(fleet(root))
     made.device(fields("a-node") | {"port": 1})
     made.device(fields("node-2") | {"port": port})
     return made
@@ -197,8 +198,8 @@ def test_broker_of_the_named_device(setup: Setup, tmp_path: Path) -> None:
     with EmbeddedBroker(setup.layout.root) as running:
         made = two_places(tmp_path, running.port)
         shutil.copytree(setup.layout.ca, tmp_path / "ca", dirs_exist_ok=True)
-        shutil.copytree(setup.layout.operators, tmp_path / "operator", dirs_exist_ok=True)
-        where = ("--dir", made.layout.root)
+        shutil.copytree(setup.layout.operators, tmp_path / "operators", dirs_exist_ok=True)
+        where = ("--fleet", made.layout.root)
         with Tool("send", "node-2", "ping", "--timeout", "0.1", *where) as tool:
             assert tool.end() == 6, tool.text
         with Tool("send", "a-node", "ping", *where) as tool:

@@ -19,6 +19,7 @@ from limpet.shared import payloads
 from support.brokers.mqtt_client import Client
 from support.brokers.running import KIND, RunningBroker, base, fields
 from support.brokers.scripted_device import ScriptedDevice
+from support.fleets import fleet
 from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
 
 TOPIC = base() + "/"
@@ -163,7 +164,7 @@ def test_no_character_steers_a_terminal() -> None:
 def watch(broker: RunningBroker, *words: str, terminal: bool = False) -> Tool:
     """Start `limpet watch` at this broker."""
     root, port = broker.setup.layout.root, str(broker.port)
-    return Tool("watch", *words, "--dir", root, "--port", port, terminal=terminal)
+    return Tool("watch", *words, "--fleet", root, "--port", port, terminal=terminal)
 
 
 def test_prints_topic_payload_and_meaning(broker: RunningBroker) -> None:
@@ -246,7 +247,7 @@ def test_closed_pipe_is_no_error(broker: RunningBroker) -> None:
     line = [
         str(LIMPET),
         "watch",
-        "--dir",
+        "--fleet",
         str(broker.setup.layout.root),
         "--port",
         str(broker.port),
@@ -295,7 +296,8 @@ def test_device_that_is_not_there(broker: RunningBroker) -> None:
     """A mistyped name is no topic of anybody's: who there is, is said."""
     with watch(broker, "node-9") as tool:
         assert tool.end() == 1
-    assert "No device is called 'node-9' here.\nThere is: node-1, node-2" in tool.text
+    where = f"in {broker.setup.layout.root}"
+    assert f"No device is called 'node-9' {where}.\nThere is: node-1, node-2" in tool.text
 
 
 def _again(times: int) -> Callable[[str], bool]:
@@ -309,7 +311,7 @@ def test_operator_of_another_tool(broker: RunningBroker) -> None:
     layout = broker.setup.layout
 
     def other(name: str) -> Client:
-        pair = load(layout.operators / f"{name}.key", layout.operators / f"{name}.crt")
+        pair = load(*layout.operator_pair(name))
         return broker.client(name, identity=pair)
 
     free = operator_identity(layout.root)  # the one that the tool will take
@@ -343,14 +345,14 @@ def test_interrupted_by_a_terminal(broker: RunningBroker) -> None:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Layout:
     """A set-up of its own: neither knows the broker's CA, nor does the broker know this one's."""
-    other = open_setup(tmp_path / "other")
+    other = open_setup(fleet(tmp_path / "other"))
     other.device(fields("node-1"))
     return other.layout
 
 
 def test_broker_of_another_ca_is_refused(broker: RunningBroker, stranger: Layout) -> None:
     """A broker whose certificate the set-up's CA did not issue: refused, said in words, exit 1."""
-    with Tool("watch", "--dir", stranger.root, "--port", str(broker.port)) as tool:
+    with Tool("watch", "--fleet", stranger.root, "--port", str(broker.port)) as tool:
         assert tool.end() == 1
     assert f"The certificate of 127.0.0.1:{broker.port} is refused" in tool.text
     assert "Traceback" not in tool.text
@@ -359,7 +361,7 @@ def test_broker_of_another_ca_is_refused(broker: RunningBroker, stranger: Layout
 def test_refused_by_the_broker(broker: RunningBroker, stranger: Layout) -> None:
     """A certificate that the broker does not accept: said in words with its file, exit 1."""
     shutil.copy(broker.setup.layout.ca_certificate, stranger.ca_certificate)
-    with Tool("watch", "--dir", stranger.root, "--port", str(broker.port)) as tool:
+    with Tool("watch", "--fleet", stranger.root, "--port", str(broker.port)) as tool:
         assert tool.end() == 1
     assert f"127.0.0.1:{broker.port} refuses us" in tool.text
     assert "operator-2.crt" in tool.text

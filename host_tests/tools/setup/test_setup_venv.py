@@ -214,6 +214,30 @@ def test_clean_keeps_certificates_and_keys(
     assert "build/dev, build/images, build/office, build/trial, build/wokwi" in said
 
 
+def test_clean_never_removes_a_fleet(
+    bootstrap: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even one that somebody has made in the place of a cache; what `limpet run` made for
+    itself goes, and so does a link, with nothing of what it leads to.
+    """
+    build = tmp_path / "build"
+    for name in ("run/ca/ca.key", "bench/mine/limpet.toml", "bench/mine/ca/ca.key", "other/x"):
+        (build / name).parent.mkdir(parents=True, exist_ok=True)
+        (build / name).touch()
+    (build / "other" / "limpet.toml").touch()
+    (build / "virtual").symlink_to(build / "other")
+    cleaning.clean()
+    left = [name for name in things(build) if (build / name).is_file()]
+    assert left == [
+        "bench/mine/ca/ca.key",
+        "bench/mine/limpet.toml",
+        "other/limpet.toml",
+        "other/x",
+    ]
+    assert not (build / "virtual").is_symlink()
+    assert "Kept, for their keys and results: build/bench, build/other\n" in capsys.readouterr().out
+
+
 def test_clean_refuses_while_a_tool_runs(bootstrap: ModuleType, tmp_path: Path) -> None:
     """What `limpet` runs with is not taken away from it: nothing goes until it has ended."""
     bootstrap.make()

@@ -48,7 +48,7 @@ def scenario() -> dict[str, Any]:
 
 def lint(found: Any, name: str = "esp32_devkit") -> list[str]:
     """What the linter says of a diagram for a Board."""
-    pins = board_facts.constants(name)
+    pins = board_facts.constants(board_facts.facts(name).folder)
     return faults(found, board_facts.facts(name), pins["SENSOR_GPIO"], pins["LED_GPIO"])
 
 

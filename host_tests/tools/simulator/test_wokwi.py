@@ -23,6 +23,7 @@ from limpet.shared.problem import Problem
 from limpet.simulator import wokwi
 from littlefs import LittleFS
 from support.flashing import micropython_images
+from support.fleets import fleet
 from support.micropython.upy import REPO
 
 Wokwi = Callable[..., Layout]
@@ -51,7 +52,7 @@ def simulate(place: Path, monkeypatch: pytest.MonkeyPatch) -> Wokwi:
     monkeypatch.setattr(wokwi, "image", make)
 
     def run(board: str = "esp32_devkit", **how: Any) -> Layout:
-        wokwi.wokwi(board, out=place / "dev", **how)
+        wokwi.wokwi(board, fleet=fleet(place / "dev"), **how)
         return Layout(place / "dev")
 
     return run
@@ -75,7 +76,7 @@ def test_image_is_where_wokwi_looks_for_it(
     facts = board_facts.facts(board)
     firmware = place / "some.bin"
     firmware.write_bytes(micropython_images.image(facts, header_mb=facts.flash_mb))
-    wokwi.wokwi(board, out=place / "dev", firmware=firmware)
+    wokwi.wokwi(board, fleet=fleet(place / "dev"), firmware=firmware)
 
     folder = place / "boards" / board
     settings = tomllib.loads((folder / "wokwi.toml").read_text())["wokwi"]
@@ -198,7 +199,7 @@ def test_refused_before_anything_is_made(
     with pytest.raises(Problem) as raised:
         simulate(**how)
     assert raised.value.cause.startswith(cause)
-    assert not (place / "dev").exists()
+    assert [path.name for path in (place / "dev").iterdir()] == ["limpet.toml"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_board_with_a_fault_is_refused(
     with pytest.raises(Problem) as raised:
         simulate()
     assert raised.value.cause.startswith(cause)
-    assert not (place / "dev").exists()
+    assert [path.name for path in (place / "dev").iterdir()] == ["limpet.toml"]
 
 
 def test_image_without_micropython_is_no_use(

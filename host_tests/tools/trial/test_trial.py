@@ -120,7 +120,7 @@ def tried(port: str, folder: Path, **how: Any) -> int:
         port=port,
         broker_host="127.0.0.1",
         wifi_ssid="beach",
-        directory=folder / "trial",
+        out=folder / "trial",
         json=folder / "found.json",
         **how,
     )
@@ -273,7 +273,7 @@ def test_console_tells_why(
         port=board.port,
         broker_host="127.0.0.1",
         wifi_ssid="beach",
-        directory=tmp_path / "trial",
+        out=tmp_path / "trial",
     )
     assert code == 1
     shown = (tmp_path / "trial" / "report-esp32_devkit.md").read_text()
@@ -387,5 +387,5 @@ def test_refuses_before_the_board_is_touched(
     port = tmp_path / "port"
     port.touch()
     with pytest.raises(Problem) as refusal:
-        trial("esp32_devkit", port=str(port), directory=tmp_path / "trial", **how)
+        trial("esp32_devkit", port=str(port), out=tmp_path / "trial", **how)
     assert said in f"{refusal.value.cause} {refusal.value.remedy}"

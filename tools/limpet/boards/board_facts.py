@@ -1,4 +1,7 @@
-"""What a PC has to know of a Board before it touches one: read from board.py, never imported."""
+"""What a PC has to know of a Board before it touches one: read from board.py, never imported.
+
+A user's own Boards, a folder each in the `boards/` of his fleet, go before ours of the same name.
+"""
 
 import ast
 from dataclasses import dataclass
@@ -15,21 +18,21 @@ _IMAGE_OFFSETS = {"esp32": 0x1000, "esp32s3": 0x0, "esp32c3": 0x0}
 # Where MicroPython's file system begins: behind the app, or behind both when there are two (OTA).
 _FILES_OFFSET = 0x200000
 _FILES_OFFSETS_OTA = {4: 0x310000, 8: 0x4F0000}
+# What is read from a board.py, and of what type.
+_FACTS = {"CHIP": str, "FLASH_MB": int, "OTA": bool}
 
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """A Board with a chip: its folder's `name`, `chip` as esptool writes it, and its flash."""
+    """A Board with a chip: its folder and that one's `name`, `chip` as esptool writes it, and its
+    flash.
+    """
 
     name: str
     chip: str
     flash_mb: int
     ota: bool
-
-    @property
-    def folder(self) -> Path:
-        """Its folder in the repository."""
-        return BOARDS / self.name
+    folder: Path
 
     @property
     def image_offset(self) -> int:
@@ -50,33 +53,62 @@ class BoardFacts:
         return (self.flash_mb * 0x100000 - self.files_offset) // BLOCK
 
 
-def names() -> list[str]:
-    """The Boards that have a chip."""
-    return sorted(path.parent.name for path in BOARDS.glob("esp32*/board.py"))
+def names(own: Path | None = None) -> list[str]:
+    """The Boards that have a chip: those in the folder `own`, and ours."""
+    return sorted(_folders(own))
 
 
-def constants(name: str) -> dict[str, Any]:
-    """Return the constants in the board.py of the Board `name`, its GPIOs included."""
+def _folders(own: Path | None) -> dict[str, Path]:
+    paths = [*BOARDS.glob("esp32*/board.py"), *(own.glob("*/board.py") if own else ())]
+    return {path.parent.name: path.parent for path in paths}
+
+
+def constants(folder: Path) -> dict[str, Any]:
+    """Return the constants in the board.py of a Board's `folder`, its GPIOs included. Raises
+    Problem where that is no Python.
+    """
+    path = folder / "board.py"
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise Problem(f"{path}{line}: {error.msg}.", "Correct it.") from None
+    except ValueError:  # a zero byte, from Python 3.12 on a SyntaxError
+        raise Problem(f"{path} is no Python.", "Correct it.") from None
     return {
         statement.targets[0].id: statement.value.value
-        for statement in ast.parse((BOARDS / name / "board.py").read_bytes()).body
+        for statement in body
         if isinstance(statement, ast.Assign)
         and isinstance(statement.targets[0], ast.Name)
         and isinstance(statement.value, ast.Constant)
     }
 
 
-def facts(name: str, flash_mb: int | None = None) -> BoardFacts:
-    """Return the facts of the Board `name`, with its own size of flash or another one.
+def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> BoardFacts:
+    """Return the facts of the Board `name`, with its own size of flash or another one. own: the
+    folder of the user's own Boards.
 
-    Raises Problem when there is no such Board, or the size is none that MicroPython knows.
+    Raises Problem when there is no such Board, its board.py lacks a fact, or the size is none that
+    MicroPython knows.
     """
-    if name not in names():
-        raise Problem(f"There is no board {name}.", "Say one of: " + ", ".join(names()) + ".")
-    said = constants(name)
+    folder = _folders(own).get(name)
+    if folder is None:
+        raise Problem(f"There is no board {name}.", "Say one of: " + ", ".join(names(own)) + ".")
+    said = constants(folder)
+    for fact, kind in _FACTS.items():
+        if type(said.get(fact)) is not kind:
+            raise Problem(
+                f"{folder / 'board.py'} does not say {fact}, a {kind.__name__}.",
+                f"Say it as {BOARDS / names()[0] / 'board.py'} does.",
+            )
+    if said["CHIP"] not in _IMAGE_OFFSETS:
+        raise Problem(
+            f"{folder / 'board.py'}: no chip of Limpet's is called {said['CHIP']}.",
+            f"Say one of: {', '.join(_IMAGE_OFFSETS)}.",
+        )
     size = said["FLASH_MB"] if flash_mb is None else flash_mb
     if size not in (4, 8, 16):
         raise Problem(f"A flash of {size} MB is none of these boards'.", "Say 4, 8 or 16.")
     if said["OTA"] and size not in _FILES_OFFSETS_OTA:
         raise Problem(f"MicroPython has no OTA image for {size} MB.", "Say 4 or 8.")
-    return BoardFacts(name, said["CHIP"], size, said["OTA"])
+    return BoardFacts(name, said["CHIP"], size, said["OTA"], folder)

@@ -27,6 +27,7 @@ from limpet.boards.files_on_chip import Files
 from limpet.boards.image import IMAGES
 from limpet.boards.image_folder import ImageFolder
 from limpet.boards.port import find_port
+from limpet.identity.fleet_folder import FleetOption, own_boards
 from limpet.shared.numbers import Baud
 from limpet.shared.problem import Problem
 
@@ -39,6 +40,7 @@ def flash(
     *,
     port: str | None = None,
     image: Path | None = None,
+    fleet: FleetOption = None,
     baud: Baud = BAUD,
     erase: bool = False,
 ) -> None:
@@ -47,7 +49,7 @@ def flash(
     Parameters
     ----------
     board
-        A folder below boards/.
+        A folder below the fleet's boards/, or below ours.
     port
         Serial port or URL; not needed when one board is plugged in.
     image
@@ -57,13 +59,14 @@ def flash(
     erase
         Erase the node's files first, and with them the Readings that it has not delivered.
     """
-    wanted = image_folder.opened(image or IMAGES / board, board)
+    own = own_boards(fleet)
+    wanted = image_folder.opened(image or IMAGES / board, board, own)
     where = find_port(port)
     console = Console(highlight=False, soft_wrap=True)
     writing = False
     try:
         with connected(where) as chip:
-            _check(chip, wanted.facts, where, baud)
+            _check(chip, wanted.facts, where, baud, own)
             console.print(f"{where}: {chip.title}, {wanted.facts.flash_mb} MB of flash")
             found = None if erase else _files_there(chip, wanted.facts)
             keep = found is not None and _kept(found, wanted, where)
@@ -87,10 +90,10 @@ def flash(
         console.print(f"It starts as {wanted.device_id or 'a node without a config'}.")
 
 
-def _check(chip: Chip, board: BoardFacts, port: str, baud: int) -> None:
+def _check(chip: Chip, board: BoardFacts, port: str, baud: int, own: Path | None) -> None:
     """Raise Problem unless the chip is the Board's, open to us, and with as much flash."""
     if chip.name != board.chip:
-        fitting = [name for name in names() if facts(name).chip == chip.name]
+        fitting = [name for name in names(own) if facts(name, own=own).chip == chip.name]
         raise Problem(
             f"The chip on {port} is an {chip.title}, and {board.name} has an {board.chip}.",
             f"Say BOARD={' or '.join(fitting)}." if fitting else "Limpet has no such board.",

@@ -26,11 +26,12 @@ from limpet.boards.micropython_download import downloaded
 from limpet.boards.micropython_image import MicroPythonImage, opened
 from limpet.boards.node_files import code_files, flash_files
 from limpet.identity.device_folder import CONFIG, DeviceFolder, checked, for_wifi
+from limpet.identity.fleet_folder import FleetOption, own_boards, required, tell
 from limpet.identity.layout import Layout
 from limpet.node_host import interpreter
 from limpet.shared import private
 from limpet.shared.firmware import config, version
-from limpet.shared.paths import DATA, DEV
+from limpet.shared.paths import DATA
 from limpet.shared.problem import Problem
 
 IMAGES = DATA / "images"
@@ -118,15 +119,18 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def device_folder(wanted: str) -> DeviceFolder:
-    """Return the device that the user asks for: an id of the development set-up, or a folder.
+def device_folder(wanted: str, given: Path | None = None) -> DeviceFolder:
+    """Return the device that the user asks for: an id of a device of the fleet (`given` by --fleet,
+    or found), or a folder.
 
     Raises Problem, also for one that names no Wi-Fi.
     """
     if "/" in wanted or Path(wanted).is_dir():
         # Not every shell expands ~ behind DEVICE=.
         return for_wifi(checked(Path(wanted).expanduser()))
-    return for_wifi(checked(Layout(DEV).device(wanted), asked_id=wanted))
+    where = required(given)
+    tell(where)
+    return for_wifi(checked(Layout(where.root).device(wanted), asked_id=wanted))
 
 
 def image(
@@ -136,6 +140,7 @@ def image(
     device: str | None = None,
     firmware: Path | None = None,
     flash: int | None = None,
+    fleet: FleetOption = None,
     out: Path = IMAGES,
 ) -> int:
     """Make what goes onto a board: MicroPython, the node's code, a device's config and keys.
@@ -145,7 +150,7 @@ def image(
     Parameters
     ----------
     board
-        A folder below boards/.
+        A folder below the fleet's boards/, or below ours.
     device
         The device's id, or its folder, from `limpet provision`. Without it the node is made for
         nobody, and waits on its console for being provisioned.
@@ -156,8 +161,8 @@ def image(
     out
         The image is made in the folder BOARD in there.
     """
-    wanted = facts(board, flash)
-    owner = device_folder(device) if device else None
+    wanted = facts(board, flash, own_boards(fleet))
+    owner = device_folder(device, fleet) if device else None
     micropython, why_not = _micropython(wanted, firmware)
     made = build(wanted, owner.folder if owner else None, micropython, out / board)
     _report(made, owner)

@@ -50,13 +50,13 @@ class ImageFolder:
         return self.facts.files_offset + at, self.files[at : at + BLOCK]
 
 
-def opened(folder: Path, board: str) -> ImageFolder:
-    """Return the image in `folder`, which is for `board`.
+def opened(folder: Path, board: str, own: Path | None = None) -> ImageFolder:
+    """Return the image in `folder`, which is for `board`. own: the user's own Boards.
 
     Raises Problem, each with words of its own, for: no such board; no image; one for another
     board's chip; a part that is missing, truncated, too long or for another size of flash.
     """
-    facts(board)  # a mistyped name first, or what is asked for would be its image
+    facts(board, own=own)  # a mistyped name first, or what is asked for would be its image
     again = f"Make it: make image BOARD={board}."
     try:
         said = json.loads((folder / LISTING).read_bytes())
@@ -68,7 +68,7 @@ def opened(folder: Path, board: str) -> ImageFolder:
         raise Problem(f"There is no image for {board} in {folder}.", again) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Problem(f"{folder / LISTING} cannot be understood.", again) from None
-    board_facts = facts(board, size_mb)
+    board_facts = facts(board, size_mb, own)
     if chip != board_facts.chip:
         raise Problem(
             f"The image in {folder} is for the {chip}, and {board} has an {board_facts.chip}.",

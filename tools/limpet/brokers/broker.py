@@ -3,32 +3,26 @@
 import errno
 import logging
 import signal
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
+from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.shared import windows
 from limpet.shared.numbers import ListeningPort
-from limpet.shared.paths import DEV
 from limpet.shared.problem import Problem
 
 
 def broker(
     *,
-    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
+    fleet: FleetOption = None,
     host: str = LOOPBACK,
     port: ListeningPort = TLS_PORT,
     verbose: bool = False,
 ) -> int:
-    """Run a broker with TLS and client certificates for the devices provisioned in a directory.
+    """Run a broker with TLS and client certificates for the devices of a fleet.
 
     Parameters
     ----------
-    directory
-        Directory made by `limpet provision`.
     host
         Address to listen on.
     port
@@ -37,15 +31,16 @@ def broker(
         Also say what amqtt, the library underneath, has to say.
     """
     windows.refuse("broker", "it is tried on Linux alone")
-    if not Layout(directory).server_certificate.exists():
-        raise Problem(f"There is no set-up in {directory}.", "Run `limpet provision` first.")
+    root = required(fleet).root
+    if not Layout(root).server_certificate.exists():
+        raise Problem(f"The fleet {root} has no device yet.", "Make one: limpet provision node-1.")
     _log(verbose)
     # Blocked before the thread starts, which inherits it: so the signal comes to sigwait and
     # nowhere else.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        running = EmbeddedBroker(directory, host, port)
+        running = EmbeddedBroker(root, host, port)
         running.start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -56,7 +51,8 @@ def broker(
         cause = f"No listening on {host}:{port}: {error.strerror or error}."
         raise Problem(cause, "Give another --host or --port.") from None
     print(
-        f"broker on {host}:{running.port}, TLS, client certificates required; Ctrl-C ends it",
+        f"broker on {host}:{running.port}, TLS, client certificates required, "
+        f"for the fleet {root}; Ctrl-C ends it",
         flush=True,
     )
     signal.sigwait(signals)

@@ -10,9 +10,6 @@ that a Command has set.
 """
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from limpet.boards.board_facts import BoardFacts, facts
 from limpet.boards.node_files import code_files
@@ -21,10 +18,10 @@ from limpet.deploying import arrival, surveying
 from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
 from limpet.deploying.remote import Gone, NoRoom, Remote
 from limpet.deploying.slots import Survey
+from limpet.identity import fleet_folder
 from limpet.identity.device_folder import DeviceFolder, checked, for_wifi
 from limpet.identity.layout import Layout
 from limpet.shared.firmware import config
-from limpet.shared.paths import DEV
 from limpet.shared.problem import Problem
 
 OLDEST = (1, 23)
@@ -38,7 +35,7 @@ def deploy(
     *,
     port: str | None = None,
     device: str | None = None,
-    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
+    fleet: fleet_folder.FleetOption = None,
     replace: bool = False,
     watch: bool = True,
 ) -> None:
@@ -47,32 +44,36 @@ def deploy(
     Parameters
     ----------
     board
-        A folder below boards/.
+        A folder below the fleet's boards/, or below ours.
     port
         Serial port or URL; not needed when one board is plugged in.
     device
         The device that it becomes; not needed when one is provisioned. Without any, only code goes.
-    directory
-        Directory made by `limpet provision`.
     replace
         Deploy although the board has been another device until now.
     watch
         Follow the board's log until it is up, or tells why not.
     """
-    put(board, port, device, directory, replace, WATCH_S if watch else None)
+    where = fleet_folder.current(fleet)
+    if where:
+        fleet_folder.tell(where)
+    wanted = facts(board, own=fleet_folder.own_boards(fleet))
+    root = where.root if where else None
+    put(wanted, port, device, root, replace, WATCH_S if watch else None)
 
 
 def put(
-    board: str,
+    wanted: BoardFacts,
     port: str | None,
     device: str | None,
-    directory: Path,
+    root: Path | None,
     replace: bool,
     watch_s: float | None,
 ) -> None:
-    """Do what `deploy` says, and follow the log for `watch_s`; None: not at all. Raises Problem."""
-    wanted = facts(board)
-    folder = _folder(directory, device)
+    """Do what `deploy` says, with a device of the set-up in `root`, None: without one; and follow
+    the log for `watch_s`, None: not at all. Raises Problem.
+    """
+    folder = _folder(root, device)
     code = code_files(wanted)
     where = find_port(port)
     with Remote(where) as remote:
@@ -107,9 +108,14 @@ def _told(error: BaseException, committed: bool | None) -> BaseException:
     return error
 
 
-def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
+def _folder(root: Path | None, device: str | None) -> DeviceFolder | None:
     """The device to deploy, and all of it good; None when there is none at all."""
-    layout = Layout(directory)
+    if root is None:
+        if device is not None:
+            fleet_folder.required()  # which says that there is none
+        print("config   none: there is no fleet here, so code goes alone")
+        return None
+    layout = Layout(root)
     known = sorted(layout.bases())
     if device is None:
         if not known:
@@ -119,7 +125,7 @@ def _folder(directory: Path, device: str | None) -> DeviceFolder | None:
         device = known[0]
     found = for_wifi(checked(layout.device(device), device))
     if config.is_loopback(found.config.broker):
-        remedy = f"limpet provision {device} --broker ADDRESS"
+        remedy = f"limpet provision {device} --broker ADDRESS{fleet_folder.option(root)}"
         print(f"config   {device} has its broker on the board itself: {remedy}")
     return found
 

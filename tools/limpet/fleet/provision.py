@@ -14,7 +14,9 @@ from cyclopts import Parameter
 
 from limpet.brokers.setup import open_setup
 from limpet.fleet import provision_mosquitto, provision_report
+from limpet.identity import fleet_settings
 from limpet.identity.device_config import check
+from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.identity.provision_line import provision_line
 from limpet.identity.provisioning import FIRST_DEVICE
@@ -22,23 +24,13 @@ from limpet.shared import asked
 from limpet.shared.asked import PASSWORD_VARIABLE, WIFI_VARIABLE
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
-from limpet.shared.paths import DEV
 from limpet.shared.problem import Problem
-
-_DEFAULTS: dict[str, Any] = {
-    "org": "limpet",
-    "site": "home",
-    "zone": "desk",
-    "device_type": "climate",
-    "broker": "127.0.0.1",
-    "port": 8883,
-}
 
 
 def provision(
     device: str | None = None,
     *,
-    out: Path = DEV,
+    fleet: FleetOption = None,
     org: str | None = None,
     site: str | None = None,
     zone: str | None = None,
@@ -54,31 +46,28 @@ def provision(
     line: bool = False,
     broker_config: Literal["mosquitto"] | None = None,
 ) -> int:
-    """Make the CA if there is none, the broker's certificate, and a device's key, certificate and
-    config.
+    """Make a device of the fleet: its key, certificate and config, and what the broker has of it.
 
-    Of a device that is there already, what is said here is changed, and the rest stays.
+    What is not said here is as the fleet's limpet.toml has it. Of a device that is there already,
+    what is said here is changed, and the rest stays.
 
     Parameters
     ----------
     device
         The device's id: its client id, its certificate's name, its place in every topic. Without
         it node-1, or for --broker-config the first one that is there.
-    out
-        Directory of the set-up. The device's flash image is `devices/<id>` in there.
     org
-        First level of the device's topics, limpet at first.
+        First level of the device's topics [default: the fleet's organisation].
     site
-        Second level of its topics, home at first.
+        Second level of its topics.
     zone
-        Third level of its topics, desk at first.
+        Third level of its topics.
     device_type
-        Fourth level of its topics, climate at first; the device's id follows.
+        Fourth level of its topics; the device's id follows.
     broker
-        Host name or address at which the device finds the broker; 127.0.0.1 at first, which is the
-        device itself.
+        Host name or address at which the device finds the broker; 127.0.0.1 is the device itself.
     port
-        The broker's port, 8883 at first.
+        The broker's port.
     server_name
         Further name or address of the broker, for its certificate. Can be repeated; the first is
         the one the device asks for.
@@ -100,8 +89,10 @@ def provision(
         Also write a broker's configuration: mosquitto.conf and acl. It listens where the devices
         look for it.
     """
+    root = required(fleet).root
+    settings = fleet_settings.read(root)
     if device is None:
-        there = Layout(out).bases() if broker_config else {}
+        there = Layout(root).bases() if broker_config else {}
         device = next(iter(there), FIRST_DEVICE)
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
     said: dict[str, Any] = place | {"broker": broker, "port": port}
@@ -111,17 +102,18 @@ def provision(
     if allow_public_broker:
         given["allow_public_broker"] = True
     if password_file and username is None:
-        username = _username(out, device)
+        username = _username(root, device)
     login = {} if username is None else _login(username, password_file)
     if wifi_ssid is not None:
         given |= _wifi(wifi_ssid)
-    fields = _DEFAULTS | given
+    fields = settings.fields() | given
     try:
         check({"device_id": device} | fields | login)
         for name in server_name or ():
             if fault := config.fault("server_hostname", name):
                 raise errors.ConfigError("server_name", fault)
-        setup = open_setup(out, [fields["broker"], *(server_name or ())])
+        names = [*settings.server_names(), fields["broker"], *(server_name or ())]
+        setup = open_setup(root, names)
         known = not setup.device({"device_id": device} | fields | login)
         changed = setup.change(device, given) if known else []
         if known and renew:
@@ -165,11 +157,11 @@ def _login(username: str, password_file: Path | None) -> dict[str, str]:
     return {"username": username, "password": password}
 
 
-def _username(out: Path, device: str) -> str:
+def _username(root: Path, device: str) -> str:
     """Return the name with which a device logs in already. Raises Problem where it does not."""
     found = None
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        path = Layout(out).device(device) / "config.json"
+        path = Layout(root).device(device) / "config.json"
         found = json.loads(path.read_bytes()).get("username")
     if not isinstance(found, str):
         raise Problem(

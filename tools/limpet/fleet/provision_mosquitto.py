@@ -6,9 +6,9 @@ import contextlib
 
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
+from limpet.identity.fleet_folder import option
 from limpet.identity.provisioning import Setup
 from limpet.shared.firmware import errors
-from limpet.shared.paths import DEV
 
 
 def update(setup: Setup, device: str, wanted: bool, login: bool) -> None:
@@ -29,8 +29,7 @@ def update(setup: Setup, device: str, wanted: bool, login: bool) -> None:
                 logins = renderer.login_port(port)
                 print(f"mosquitto asks for passwords on port {logins}")
         elif lacks := mosquitto_files.stale(layout, found.broker, found.port):
-            out = "" if layout.root == DEV else f" --out {layout.root}"
-            again = f"limpet provision {device} --broker-config mosquitto{out}"
+            again = f"limpet provision {device} --broker-config mosquitto{option(layout.root)}"
             print(f"{layout.broker / mosquitto_files.CONF} {lacks}: {again}")
         else:
             renewed[layout.passwords.name] = login

@@ -22,7 +22,7 @@ def certificates(setup: Setup, device: str, known: bool, renewed: bool) -> None:
     server = authority.load_certificate(layout.server_certificate)
     _line("CA", setup.authority.certificate, layout.ca)
     _line("broker", server, layout.broker)
-    operator = layout.operators / f"{operators.FIRST}.crt"
+    _, operator = layout.operator_pair(operators.FIRST)
     _line("operators", authority.load_certificate(operator), layout.operators)
     _line(device, authority.load_certificate(folder / "cert.der"), folder)
     if setup.server_renewed:

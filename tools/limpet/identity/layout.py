@@ -1,9 +1,9 @@
-"""Where things lie in the directory that `limpet provision` makes, and the registry of its devices.
+"""Where things lie in a set-up, a fleet's or a throw-away one, and the registry of its devices.
 
-    ca/              ca.key ca.crt
-    broker/          server.key server.crt, devices.json (the registry), passwords
-    devices/<id>/    config.json ca.der cert.der key.der: the node's flash image
-    operator/        <name>.key <name>.crt for each operator
+    ca/                   ca.key ca.crt
+    broker/               server.key server.crt, devices.json (the registry), passwords
+    devices/<id>/         config.json ca.der cert.der key.der: the node's flash image
+    operators/<name>/     <name>.key <name>.crt ca.crt: all that this operator needs elsewhere
 
 A device's own folder is not trusted: the node writes there.
 """
@@ -31,11 +31,20 @@ class Layout:
         self.passwords = self.broker / "passwords"
         self.registry = self.broker / "devices.json"
         self.devices = root / "devices"
-        self.operators = root / "operator"
+        self.operators = root / "operators"
 
     def device(self, device_id: str) -> Path:
         """Return the folder of a device: its flash image."""
         return self.devices / device_id
+
+    def operator(self, name: str) -> Path:
+        """Return the folder of an operator."""
+        return self.operators / name
+
+    def operator_pair(self, name: str) -> tuple[Path, Path]:
+        """Return key and certificate of an operator."""
+        folder = self.operator(name)
+        return folder / f"{name}.key", folder / f"{name}.crt"
 
     def bases(self) -> dict[str, str]:
         """Return the base topic of every device by its id, as provisioned."""
@@ -52,9 +61,20 @@ class Layout:
     def register(self, device_id: str, base: str) -> None:
         """Enter a device, or its new place, in the registry that brokers believe."""
         with self.changing():
-            bases = self.bases() | {device_id: base}
-            text = json.dumps(dict(sorted(bases.items())), indent=2) + "\n"
-            private.write(self.registry, text.encode())
+            self._write(self.bases() | {device_id: base})
+
+    def unregister(self, device_id: str) -> bool:
+        """Take a device out of the registry; whether it was in there."""
+        with self.changing():
+            bases = self.bases()
+            known = bases.pop(device_id, None) is not None
+            if known:
+                self._write(bases)
+        return known
+
+    def _write(self, bases: dict[str, str]) -> None:
+        text = json.dumps(dict(sorted(bases.items())), indent=2) + "\n"
+        private.write(self.registry, text.encode())
 
     def changing(self) -> contextlib.AbstractContextManager[None]:
         """Hold off every other process that changes a file in `broker/`, made if missing."""

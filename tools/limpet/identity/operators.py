@@ -7,7 +7,7 @@ ways were worse: one shared name (each tool throws the other out), a certificate
 key would have to lie about, and mosquitto's rules name users, not patterns of users), a listener of
 their own without the rule (a second port and a second CA, or devices use it too).
 
-Leases on another machine are not known: copy one operator's files there, not the folder.
+Leases on another machine are not known: copy the folder of one operator there, not all.
 """
 
 import os
@@ -50,7 +50,7 @@ def operator_identity(root: Path) -> Operator:
     layout = Layout(root)
     # The first one last: it is what a person takes for a tool of his own, such as mosquitto_sub.
     for name in (*NAMES[1:], FIRST):
-        key = layout.operators / f"{name}.key"
+        key, certificate = layout.operator_pair(name)
         try:
             lock = os.open(key, os.O_RDONLY)
         except FileNotFoundError:
@@ -58,5 +58,5 @@ def operator_identity(root: Path) -> Operator:
         if not locks.take(lock):
             os.close(lock)
             continue
-        return Operator(name, layout.ca_certificate, layout.operators / f"{name}.crt", key, lock)
+        return Operator(name, layout.ca_certificate, certificate, key, lock)
     raise Problem(f"All {len(NAMES)} operators are in use.", "End a `limpet watch`.")

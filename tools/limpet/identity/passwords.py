@@ -24,9 +24,22 @@ def set_password(layout: Layout, user: str, password: str) -> None:
     salt = os.urandom(_SALT_BYTES)
     fields = (str(ITERATIONS), _text(salt), _text(_hash(password, salt, ITERATIONS)))
     with layout.changing():
-        entries = _entries(layout) | {user: "$".join(("", _SCHEME, *fields))}
-        lines = [f"{name}:{entry}\n" for name, entry in sorted(entries.items())]
-        private.write(layout.passwords, "".join(lines).encode())
+        _write(layout, _entries(layout) | {user: "$".join(("", _SCHEME, *fields))})
+
+
+def remove(layout: Layout, user: str) -> bool:
+    """Take the password of `user` out of the set-up's file; whether there was one."""
+    with layout.changing():
+        entries = _entries(layout)
+        known = entries.pop(user, None) is not None
+        if known:
+            _write(layout, entries)
+    return known
+
+
+def _write(layout: Layout, entries: dict[str, str]) -> None:
+    lines = [f"{name}:{entry}\n" for name, entry in sorted(entries.items())]
+    private.write(layout.passwords, "".join(lines).encode())
 
 
 def right(layout: Layout, user: str, password: str) -> bool:

@@ -49,16 +49,21 @@ class Setup:
         self.layout = Layout(Path(os.path.realpath(private.folder(root))))
         self.authority = Authority.open(self.layout.ca)
         self.server_renewed = self._server(names)
-        private.folder(self.layout.operators)
         for name in operators.NAMES:
-            if not (self.layout.operators / f"{name}.key").exists():
-                # The key last: where it is, the certificate is too.
-                identity = self.authority.client(name)
-                private.write(self.layout.operators / f"{name}.crt", identity.pem())
-                private.write(self.layout.operators / f"{name}.key", identity.key_pem())
+            self._operator(name)
         self._followers = tuple(followers)
         self.rules_renewed = False
         self._follow()
+
+    def _operator(self, name: str) -> None:
+        folder = self.layout.operator(name)
+        if folder.exists():
+            return
+        identity = self.authority.client(name)
+        with contextlib.suppress(FileExistsError), private.new_folder(folder) as draft:
+            private.write(draft / "ca.crt", self.authority.identity.pem())
+            private.write(draft / f"{name}.crt", identity.pem())
+            private.write(draft / f"{name}.key", identity.key_pem())
 
     def _server(self, names: Iterable[str]) -> bool:
         wanted = list(dict.fromkeys((*LOCAL_NAMES, *names)))
@@ -105,6 +110,14 @@ class Setup:
         """Give a device a username (its id) and a password, for itself and for the broker."""
         self.change(device_id, {"username": device_id, "password": password})
         passwords.set_password(self.layout, device_id, password)
+
+    def forget(self, device_id: str) -> bool:
+        """Take a device out of all that a broker reads; whether it was there. Its folder stays."""
+        known = self.layout.unregister(device_id)
+        self._follow()
+        if self.layout.passwords.exists():
+            known |= passwords.remove(self.layout, device_id)
+        return known
 
     def change(self, device_id: str, fields: dict[str, Any]) -> list[str]:
         """Put other `fields` into a device's config; return the names of those that are new.

@@ -63,7 +63,7 @@ class OperatorClient:
         on_change: Callable[[str], None] = lambda text: None,
         device: str | None = None,
     ) -> None:
-        self.info = SetupInfo(where.directory, device)
+        self.info = SetupInfo(where.root, device)
         self.host = where.broker or self.info.host
         self.port = where.port or self.info.port
         self._on_message = on_message
@@ -75,7 +75,7 @@ class OperatorClient:
         self._last_error = ""
         self._up_at = 0.0
         self._short = 0  # how many times in a row it was lost soon after it was there
-        self._identity = operator_identity(where.directory)
+        self._identity = operator_identity(where.root)
         self._client = self._paho(where.server_name or self.info.server_name)
 
     def _paho(self, server_name: str | None) -> mqtt.Client:

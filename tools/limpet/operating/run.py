@@ -18,7 +18,10 @@ from cyclopts import Parameter
 
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
+from limpet.identity import fleet_folder, fleet_settings
 from limpet.identity.device_config import encoded
+from limpet.identity.fleet_folder import FleetOption
+from limpet.identity.fleet_settings import Settings
 from limpet.identity.layout import Layout, running_port
 from limpet.identity.provisioning import FIRST_DEVICE
 from limpet.node_host import debian
@@ -28,11 +31,11 @@ from limpet.operating.live import LogLine, Run, Stop
 from limpet.operating.operator_client import OperatorClient
 from limpet.operating.scene import Scene, span_text
 from limpet.operating.view import LiveView, PlainView, view_for
-from limpet.operating.where import Where
+from limpet.operating.where import Where, found_without
 from limpet.shared import locks, payloads, private, windows
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Seconds, Speed
-from limpet.shared.paths import DEV
+from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
 
 # Seconds between Readings in a new set-up: soon enough to see life, and more than the DHT22's 2 s.
@@ -47,26 +50,20 @@ def _alone(directory: Path) -> Iterator[None]:
     descriptor = os.open(private.folder(directory), os.O_RDONLY)
     try:
         if not locks.take(descriptor):
-            raise Problem(f"`limpet run` runs already in {directory}.", "End it, or give --dir.")
+            raise Problem(
+                f"`limpet run` runs already in {directory}.",
+                "End it, or name a fleet: --fleet FOLDER.",
+            )
         yield
     finally:
         os.close(descriptor)
 
 
-def _provisioned(directory: Path, device: str) -> Layout:
+def _provisioned(directory: Path, device: str, begins: dict[str, Any]) -> Layout:
+    """Make what is missing in the set-up; a new device's config begins with the fields `begins`."""
+    here = {"device_id": device, "broker": LOOPBACK, "port": TLS_PORT}
     setup = open_setup(directory)
-    setup.device(
-        {
-            "device_id": device,
-            "org": "limpet",
-            "site": "home",
-            "zone": "desk",
-            "device_type": "climate",
-            "broker": LOOPBACK,
-            "port": TLS_PORT,
-            "interval_s": INTERVAL_S,
-        }
-    )
+    setup.device({"interval_s": INTERVAL_S} | begins | here)
     try:
         found = setup.config(device)
     except errors.ConfigError as error:
@@ -115,8 +112,8 @@ def _point_to(root: Path, port: int) -> None:
 def _command_line(directory: Path, device: str, speed: float) -> str:
     """Return what to type in another terminal."""
     words = [os.path.relpath(sys.argv[0]), "send", device, "read_now"]
-    if directory != DEV:
-        words += ["--dir", os.path.relpath(directory)]
+    if not found_without(directory, device):
+        words += ["--fleet", os.path.relpath(directory)]
     if speed != 1:
         # The node's clock runs away from ours: its ttl would be over before the Command is there.
         words += ["--ttl", "0"]
@@ -160,7 +157,7 @@ def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
 
 def run(
     *,
-    directory: Annotated[Path, Parameter(name="--dir")] = DEV,
+    fleet: FleetOption = None,
     device: str = FIRST_DEVICE,
     seconds: Seconds | None = None,
     arch: str = debian.HOST,
@@ -170,10 +167,10 @@ def run(
 ) -> int:
     """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
 
+    It has a set-up of its own, to be thrown away; with --fleet it runs a device of that fleet.
+
     Parameters
     ----------
-    directory
-        Directory of the set-up; what is missing in there is made.
     device
         The device to run.
     seconds
@@ -188,8 +185,12 @@ def run(
         Show every line of the node's log.
     """
     windows.refuse("run", "MicroPython has no port of that kind there")
+    directory, settings = RUN, Settings()
+    if fleet is not None:
+        directory = fleet_folder.required(fleet).root
+        settings = fleet_settings.read(directory)
     with _alone(directory), contextlib.ExitStack() as stack:
-        layout = _provisioned(directory, device)
+        layout = _provisioned(directory, device, settings.fields())
         root = layout.device(device)
         inbox: Inbox[Any] = Inbox()
         node = NodeProcess(

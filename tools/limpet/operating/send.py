@@ -137,7 +137,7 @@ def send(
     Parameters
     ----------
     device
-        Id of a device of the set-up.
+        Id of a device of the fleet, or of a `limpet run` that is running.
     params
         key=value, the value as JSON where it is JSON: `seconds=30`.
     timeout
@@ -160,4 +160,4 @@ def send(
     if ttl:
         command["ttl"] = ttl
     sent = command["ts"] if id else None
-    return _ask(where or Where(), device, command, timeout, sent)
+    return _ask((where or Where()).settled(device), device, command, timeout, sent)

@@ -11,10 +11,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from limpet.identity.layout import running
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared import ending, payloads
+from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
 
 # Faint, where a terminal can do that: the meaning is what the eye looks for.
@@ -59,13 +61,18 @@ def _filters(bases: dict[str, str], wanted: tuple[str, ...]) -> list[str]:
     return [f"{bases[name]}/#" if name in bases else name for name in wanted]
 
 
-def _device(where: Where, wanted: tuple[str, ...]) -> str | None:
+def _named(wanted: tuple[str, ...]) -> list[str]:
+    """Return what is a device's id: no topic of a node has a single level, so a filter without any
+    `/` is a mistyped name.
+    """
+    return [name for name in wanted if not set("/+#") & set(name)]
+
+
+def _device(where: Where, named: list[str]) -> str | None:
     """Return a device whose broker is the one to be watched; None: any. Raises Problem where a name
     is no device's, and where those that are named have different brokers.
     """
-    # No topic of a node has a single level: a filter without any `/` is a mistyped name.
-    named = [name for name in wanted if not set("/+#") & set(name)]
-    places = {name: SetupInfo(where.directory, name) for name in named}
+    places = {name: SetupInfo(where.root, name) for name in named}
     if where.broker is None and len({(each.host, each.port) for each in places.values()}) > 1:
         raise Problem(
             "They have different brokers: "
@@ -77,8 +84,8 @@ def _device(where: Where, wanted: tuple[str, ...]) -> str | None:
 
 def _elsewhere(where: Where, host: str) -> list[str]:
     """Return the devices that look for their broker elsewhere than at `host`."""
-    bases = SetupInfo(where.directory).bases
-    return [name for name in bases if SetupInfo(where.directory, name).host != host]
+    bases = SetupInfo(where.root).bases
+    return [name for name in bases if SetupInfo(where.root, name).host != host]
 
 
 def _print_all(inbox: Inbox[Arrival | str], raw: bool) -> None:
@@ -104,14 +111,21 @@ def watch(
     Parameters
     ----------
     filters
-        Topic filters, or ids of devices of the set-up. None: all of its organisation.
+        Topic filters, or ids of devices of the fleet. None: all of its organisation.
     raw
         Only topic and payload, byte for byte, for pipes.
     """
     inbox: Inbox[Arrival | str] = Inbox()
     try:
-        where = where or Where()
-        device = _device(where, filters)
+        named = _named(filters)
+        asked = where or Where()
+        where = asked.settled(named[0] if named else None)
+        device = _device(where, named)
+        if not named and asked.fleet is None and where.root != RUN and running(RUN):
+            print(
+                f"limpet: this is the fleet {where.root}; `limpet run` is --fleet {RUN}",
+                file=sys.stderr,
+            )
         with OperatorClient(where, inbox.put, inbox.put, device) as client:
             client.connect()
             client.subscribe(_filters(client.info.bases, filters))

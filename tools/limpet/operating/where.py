@@ -5,27 +5,28 @@ Devices of one set-up may have different brokers: that of the device that is nam
 It does not connect, and changes nothing in the set-up.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 from cyclopts import Parameter
 
 from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.identity import fleet_folder
+from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout, running
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
-from limpet.shared.paths import DEV
+from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Where:
-    """Which set-up and which broker. Everything has its default in the set-up's directory."""
+    """Which fleet and which broker. Everything but the fleet has its default in there."""
 
-    directory: Annotated[Path, Parameter(name="--dir")] = DEV
-    """Directory made by `limpet provision`: certificates and devices."""
+    fleet: FleetOption = None
     broker: str | None = None
     """Host name or address of the broker [default: the devices' own]."""
     port: Port | None = None
@@ -33,25 +34,61 @@ class Where:
     server_name: str | None = None
     """Name the broker's certificate has to carry [default: the host name]."""
 
+    @property
+    def root(self) -> Path:
+        """The folder of the fleet, or of another set-up, once it is settled."""
+        assert self.fleet is not None
+        return self.fleet
+
+    def settled(self, device: str | None = None) -> "Where":
+        """Return the same with its fleet found; `device`: the one that is meant, if one is.
+
+        A `limpet run` that is running is asked where there is no fleet, or none with that device.
+        Raises Problem where there is neither.
+        """
+        if self.fleet is not None:
+            own = os.path.realpath(self.fleet) == os.path.realpath(RUN)
+            return self if own else replace(self, fleet=fleet_folder.required(self.fleet).root)
+        there = fleet_folder.current()
+        runs = running(RUN) is not None
+        if there is None and not runs:
+            raise Problem(
+                "There is no fleet here, and no `limpet run` is running.",
+                "Start `limpet run`, or name a fleet: --fleet FOLDER.",
+            )
+        elsewhere = device is not None and runs and device in Layout(RUN).bases()
+        if there is None or (elsewhere and device not in Layout(there.root).bases()):
+            return replace(self, fleet=RUN)
+        fleet_folder.tell(there)
+        return replace(self, fleet=there.root)
+
+
+def found_without(root: Path, device: str) -> bool:
+    """Whether `limpet send DEVICE`, typed here and now, would mean the device in `root`."""
+    try:
+        return os.path.realpath(Where().settled(device).root) == os.path.realpath(root)
+    except Problem:
+        return False
+
 
 class SetupInfo:
-    """What the tools need to know of the set-up in `directory`. Raises Problem where there is none.
+    """What the tools need to know of the set-up in `root`. Raises Problem where it has no device.
 
     bases: base topic of each device by its id. host, port and server_name: where `device`, else the
     first one, looks for its broker, unless a broker of this very set-up says that it listens there
     on another port.
     """
 
-    def __init__(self, directory: Path, device: str | None = None) -> None:
-        layout = Layout(directory)
+    def __init__(self, root: Path, device: str | None = None) -> None:
+        layout = Layout(root)
         self.bases = layout.bases()
         if not self.bases:
             raise Problem(
-                f"There is no set-up in {directory}.", "Run `make run` or `limpet provision` first."
+                f"The fleet {root} has no device yet.", "Make one: limpet provision node-1."
             )
         if device is not None and device not in self.bases:
             known = ", ".join(self.bases)
-            raise Problem(f"No device is called {device!r} here.", f"There is: {known}.")
+            raise Problem(f"No device is called {device!r} in {root}.", f"There is: {known}.")
         path = layout.device(device or next(iter(self.bases))) / "config.json"
         try:
             found = config.load(str(path))
@@ -64,13 +101,13 @@ class SetupInfo:
         self.host: str = found.broker
         # We have no password: of mosquitto's two ports the one for certificates is ours.
         port = mosquitto_files.certificate_port(layout, found.port)
-        self.port: int = _running_port(directory, self.host) or port
+        self.port: int = _running_port(root, self.host) or port
         self.server_name: str | None = found.server_hostname
 
 
-def _running_port(directory: Path, host: str) -> int | None:
+def _running_port(root: Path, host: str) -> int | None:
     """Return the port of the broker that runs in the set-up, if it can be met at `host`."""
-    found = running(directory)
+    found = running(root)
     if found is None:
         return None
     at, port = found

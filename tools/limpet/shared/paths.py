@@ -21,4 +21,7 @@ CAPTURES = HOST_BOARD / "captures"
 # both in one folder, of which `make clean` knows the parts.
 BUILD = user_cache_path("limpet", False) if INSTALLED else SOURCES / "build"
 DATA = user_data_path("limpet", False) if INSTALLED else SOURCES / "build"
-DEV = DATA / "dev"
+# What `limpet run` makes for itself; no fleet, and to be thrown away.
+RUN = BUILD / "run"
+# Where devices were before there were fleets (0.1), if somebody has some there.
+OLD_SETUP = DATA / "dev"

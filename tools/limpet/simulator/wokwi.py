@@ -16,11 +16,13 @@ from cyclopts import Parameter
 from limpet.boards.board_facts import BoardFacts, constants, facts
 from limpet.boards.image import LISTING, MICROPYTHON, image
 from limpet.brokers.setup import open_setup
+from limpet.identity import fleet_settings
 from limpet.identity.device_config import check, encoded
+from limpet.identity.fleet_folder import FleetOption, required
 from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
-from limpet.shared.paths import DATA, DEV, REPO
+from limpet.shared.paths import DATA, REPO
 from limpet.shared.problem import Problem
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi_files import toml_faults
@@ -43,7 +45,7 @@ def wokwi(
     broker: str = THIS_MACHINE,
     port: Port = 8883,
     device: str | None = None,
-    out: Path = DEV,
+    fleet: FleetOption = None,
     allow_public_broker: Annotated[bool, Parameter(negative=())] = False,
     firmware: Path | None = None,
 ) -> None:
@@ -60,13 +62,12 @@ def wokwi(
         The broker's port.
     device
         The device's id; made if there is none. By default wokwi- and the chip.
-    out
-        Directory of the set-up that the device belongs to, as for `limpet provision`.
     allow_public_broker
         Let the device publish to a broker that anybody can read.
     firmware
         MicroPython's image for the board, a .bin. Without it, it is downloaded.
     """
+    root = required(fleet).root
     wanted = facts(board)
     serial = _serial_port(wanted)
     if config.is_loopback(broker):
@@ -78,7 +79,7 @@ def wokwi(
     fields = {"broker": broker, "port": port} | (
         {"allow_public_broker": True} if allow_public_broker else {}
     )
-    folder = _device(out, name, fields)
+    folder = _device(root, name, fields)
     image(board, device=str(folder), firmware=firmware, out=IMAGES)
     if not (IMAGES / board / MICROPYTHON).exists():
         raise Problem(
@@ -99,7 +100,7 @@ def _serial_port(board: BoardFacts) -> int:
             f"{board.name} cannot be simulated: {error}.",
             "It needs a diagram.json and a wokwi.toml: boards/README.md says how.",
         ) from None
-    pins = constants(board.name)
+    pins = constants(board.folder)
     found = faults(diagram, board, pins["SENSOR_GPIO"], pins["LED_GPIO"])
     found += toml_faults(settings, board.folder, IMAGES / board.name / LISTING)
     if found:
@@ -108,13 +109,14 @@ def _serial_port(board: BoardFacts) -> int:
     return port
 
 
-def _device(out: Path, name: str, fields: dict[str, Any]) -> Path:
+def _device(root: Path, name: str, fields: dict[str, Any]) -> Path:
     """Return the folder of the device `name`, made or changed so that its config has `fields`."""
-    place = {"org": "limpet", "site": "wokwi", "zone": "simulator", "device_type": "climate"}
+    place = {"site": "wokwi", "zone": "simulator", "device_type": "climate"}
+    place["org"] = fleet_settings.read(root).organisation
     everything = {"device_id": name} | place | fields | {"wifi_ssid": SSID}
     try:
         check(everything)
-        setup = open_setup(out, [fields["broker"]])
+        setup = open_setup(root, [fields["broker"]])
         folder = setup.layout.device(name)
         if not setup.device(everything):
             _change(folder, fields)

@@ -19,6 +19,7 @@ from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.deploying.deploy import WATCH_S, put
 from limpet.identity.device_config import check, encoded
+from limpet.identity.fleet_folder import FleetOption, own_boards
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from limpet.shared.asked import WIFI_VARIABLE, secret
@@ -59,7 +60,8 @@ def trial(
     port: str | None = None,
     wifi_ssid: str | None = None,
     listen: str | None = None,
-    directory: Annotated[Path, Parameter(name="--dir")] = DATA / "trial",
+    fleet: FleetOption = None,
+    out: Path = DATA / "trial",
     patience: Times = 1,
     look: Seconds = measures.LOOK_S,
     json: Path | None = None,
@@ -74,7 +76,7 @@ def trial(
     Parameters
     ----------
     board
-        A folder below boards/.
+        A folder below the fleet's boards/, or below ours.
     broker_host
         This machine's address as the board sees it.
     port
@@ -84,8 +86,8 @@ def trial(
         empty one is for an open network.
     listen
         Address on which the broker listens, where that is not --broker-host itself: an emulator.
-    directory
-        Where the device is made, and the report is left.
+    out
+        Where the device is made, which is no fleet's, and the report is left.
     patience
         Every time limit is so many times as long: for an emulator or a simulator, which is slow.
     look
@@ -101,7 +103,7 @@ def trial(
         return _compared(*compare)
     if board is None:
         raise _typed_wrong("test-board needs a BOARD, or --compare with two files.")
-    facts(board)
+    wanted = facts(board, own=own_boards(fleet))
     if json:
         report.prepare(json)
     if broker_host is None or wifi_ssid is None:
@@ -111,13 +113,13 @@ def trial(
         )
     password = secret("password of the Wi-Fi", WIFI_VARIABLE)
     where = find_port(port)
-    setup = _setup(directory, broker_host)
-    with EmbeddedBroker(directory) as broker, _wire(broker.port, listen or broker_host) as wire:
+    setup = _setup(out, broker_host)
+    with EmbeddedBroker(out) as broker, _wire(broker.port, listen or broker_host) as wire:
         keepalive_s = _KEEPALIVE_S * patience
         base = _provision(setup, broker_host, wire.port, keepalive_s, wifi_ssid, password)
         with Stage(broker, wire, DEVICE, base, patience).open() as stage:
             since = stage.mark()
-            put(board, where, DEVICE, directory, replace=True, watch_s=WATCH_S * patience)
+            put(wanted, where, DEVICE, out, replace=True, watch_s=WATCH_S * patience)
             outcomes, consoles = list[Outcome](), dict[str, list[str]]()
             log = ConsoleLog(
                 where, (probes.MARK, probes.STEPS, "max free sz", "GC: total", " No. of 1-blocks")
@@ -137,7 +139,7 @@ def trial(
         ("Watched for", f"{look:g} s"),
     ]
     shown = table(known, outcomes, consoles)
-    path = directory / f"report-{board}.md"
+    path = out / f"report-{board}.md"
     path.write_text(shown, "utf-8")
     print(f"\n{shown}\nThis table is in {path}. The board is the device {DEVICE} now.")
     if json:

@@ -29,7 +29,8 @@ def write(layout: Layout, host: str, port: int) -> Path:
 
     if not is_utf8(str(layout.root)):
         raise Problem(
-            f"mosquitto takes no path that is not UTF-8, as is {layout.root}.", "Use another --out."
+            f"mosquitto takes no path that is not UTF-8, as is {layout.root}.",
+            "Have the fleet in another folder.",
         )
     private.folder(layout.broker / "mosquitto")
     user = pwd.getpwuid(os.geteuid()).pw_name

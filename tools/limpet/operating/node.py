@@ -3,19 +3,37 @@
 import signal
 from pathlib import Path
 
+from cyclopts import CycloptsError
+
+from limpet.identity.fleet_folder import FleetOption, required
+from limpet.identity.layout import Layout
 from limpet.node_host import debian
 from limpet.node_host.environment import REPLAY
 from limpet.node_host.process import NodeProcess
 from limpet.shared import ending, windows
 from limpet.shared.numbers import Speed
+from limpet.shared.problem import Problem
 
 # How often it looks whether anybody still reads what the node says.
 _LOOK_S = 0.5
 
 
+def _flash(fleet: Path | None, device: str) -> Path:
+    layout = Layout(required(fleet).root)
+    if device not in (known := layout.bases()):
+        raise Problem(
+            f"No device is called {device!r} in the fleet {layout.root}.",
+            f"There is: {', '.join(known) or 'none'}.",
+        )
+    return layout.device(device)
+
+
 def node(
+    device: str | None = None,
+    /,
     *,
-    root: Path,
+    root: Path | None = None,
+    fleet: FleetOption = None,
     replay: Path = REPLAY,
     heap: str | None = None,
     arch: str = debian.HOST,
@@ -28,8 +46,10 @@ def node(
 
     Parameters
     ----------
+    device
+        The fleet's device that it is: its folder there is the node's flash.
     root
-        The folder that is the node's flash: config.json, certificates and key.
+        Another folder to be its flash, with config.json, certificates and key.
     replay
         The capture of a DHT22 that its sensor plays.
     heap
@@ -46,10 +66,13 @@ def node(
         The same with all byte code outside the heap, as in an image of our own.
     """
     windows.refuse("node", "MicroPython has no port of that kind there")
+    if (device is None) == (root is None):
+        raise CycloptsError(msg="node needs a DEVICE, or --root.", command_chain=("node",))
+    flash = root or _flash(fleet, str(device))
     # A service manager says SIGTERM; for the node it is the same clean end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = NodeProcess(
-        root,
+        flash,
         replay=replay,
         heap=heap,
         arch=arch,
