@@ -9,7 +9,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 FROM_1900_S = 2_208_988_800
 ERA_S = 1 << 32
@@ -62,12 +61,7 @@ class NtpServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # A blocked recvfrom is woken by a packet, and by nothing else on every system.
         self._stranger.sendto(b"", ("127.0.0.1", self.port))
         self._thread.join()

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
-from types import TracebackType
 
 LIMPET = Path(sys.executable).with_name("limpet")
 # Far above what anything takes, so that only a hang meets it.
@@ -108,14 +107,18 @@ class Tool:
     def __enter__(self) -> Tool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         self._reader.join(TIMEOUT_S)
         os.close(self._read)
+
+
+def gone(pid: int) -> bool:
+    """Whether there is no process `pid`, not even one to be waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

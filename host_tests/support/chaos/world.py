@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 from limpet.identity.authority import load
@@ -97,17 +96,12 @@ class World:
         self._start("power-on")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._node:
             self._node.kill()
         self.bytes.__exit__()
         self.packets.__exit__()
-        self._ntp.__exit__(kind, error, trace)
+        self._ntp.__exit__()
         self._operator.close()
         self._lease.release()
 

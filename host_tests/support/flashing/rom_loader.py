@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from functools import reduce
 from hashlib import md5
 from operator import xor
-from types import TracebackType
 from typing import Self
 
 from support.flashing.chip_flash import Unplugged
@@ -46,12 +45,7 @@ class RomLoader(RomCommands):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Condition
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -296,12 +295,7 @@ class VirtualBoard:
     def __enter__(self) -> VirtualBoard:
         return self.power_on()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

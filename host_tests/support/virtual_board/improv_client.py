@@ -6,7 +6,6 @@ It is as strict as the JavaScript SDK: a packet has to begin a line, and everyth
 from __future__ import annotations
 
 from time import monotonic
-from types import TracebackType
 
 import improv
 import serial
@@ -70,10 +69,5 @@ class ImprovClient:
     def __enter__(self) -> ImprovClient:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._port.close()

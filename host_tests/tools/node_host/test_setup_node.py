@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from limpet.node_host.debian import available
 from limpet.node_host.process import NodeProcess
 from limpet.shared.problem import Problem
+from support.tool import gone
 
 Node = Callable[..., NodeProcess]
 
@@ -42,15 +42,6 @@ def make(tmp_path: Path) -> Node:
         return NodeProcess(tmp_path / "flash", firmware=firmware, **options)  # type: ignore[arg-type]
 
     return node
-
-
-def gone(pid: int) -> bool:
-    """Whether there is no process `pid`, not even one to be waited for."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_stop_is_a_clean_end(make: Node) -> None:

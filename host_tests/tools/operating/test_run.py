@@ -21,7 +21,7 @@ from limpet.operating.view import LiveView
 from limpet.operating.where import Where
 from support.brokers.running import base, fields
 from support.fleets import fleet
-from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool
+from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool, gone
 
 READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidity":46.3}'
 
@@ -49,15 +49,6 @@ def nodes(tool: Tool) -> list[int]:
     """Return the process ids of the interpreters it has started."""
     tasks = Path(f"/proc/{tool.process.pid}/task")
     return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    """True when there is no such process any more."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def retained_status(root: Path) -> str:
