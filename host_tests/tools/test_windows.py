@@ -16,6 +16,7 @@ from limpet.cli import command_line
 from support import as_on_windows
 from support.brokers.running import fields
 from support.flashing import micropython_images
+from support.fleets import fleet
 
 TIMEOUT_S = 120
 NOBODY = "1"  # a port on which nobody listens
@@ -47,8 +48,10 @@ def test_help_of_each_command(verb: str, tmp_path: Path) -> None:
 
 
 def test_device_and_its_image(tmp_path: Path) -> None:
-    """From a device to what goes onto its board; then `flash` looks for that board."""
-    made = ("--out", tmp_path / "made")
+    """From a fleet and a device to what goes onto its board; then `flash` looks for that board."""
+    done = on_windows("init", "made", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = ("--fleet", tmp_path / "made")
     told = {**os.environ, "WIFI_PASSWORD": "shells-and-sand"}
     words = ("node-2", "--broker", "192.0.2.1", "--wifi-ssid", "beach", *made)
     done = on_windows("provision", *words, cwd=tmp_path, env=told)
@@ -57,6 +60,12 @@ def test_device_and_its_image(tmp_path: Path) -> None:
     done = on_windows("provision", "--broker-config", "mosquitto", *made, cwd=tmp_path)
     assert "`limpet provision --broker-config` does not run on Windows" in done.stderr
     assert json.loads((device / "config.json").read_bytes())["wifi_ssid"] == "beach"
+    done = on_windows("provision", "node-3", *made, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = on_windows("fleet", "remove", "node-3", "--yes", *made, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = on_windows("fleet", "list", "--json", *made, cwd=tmp_path)
+    assert [each["device"] for each in json.loads(done.stdout)] == ["node-2"]
 
     firmware = tmp_path / "some.bin"
     firmware.write_bytes(micropython_images.image(facts("esp32_devkit")))
@@ -76,9 +85,9 @@ def test_device_and_its_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["watch", "send"])
 def test_operator(verb: str, tmp_path: Path) -> None:
     """It has an identity of its own, and asks a broker, which is not there."""
-    open_setup(tmp_path).device(fields("node-1"))
+    open_setup(fleet(tmp_path)).device(fields("node-1"))
     words = ["node-1", "ping"] if verb == "send" else []
-    at = ("--dir", tmp_path, "--broker", "127.0.0.1", "--port", NOBODY)
+    at = ("--fleet", tmp_path, "--broker", "127.0.0.1", "--port", NOBODY)
     done = on_windows(verb, *words, *at, cwd=tmp_path)
     assert "There is no broker at 127.0.0.1:" in done.stderr
 

@@ -1,5 +1,8 @@
 """A fleet: the devices, keys and broker that belong together, and what makes and keeps them.
 
+init.py                     `limpet init`: the fleet's folder
+    adopting.py             what it takes over from 0.1
+devices.py                  `limpet fleet`: list, show, remove
 provision.py                `limpet provision`
     provision_report.py     what it says of what it did
     provision_mosquitto.py  mosquitto's files at its end
