@@ -1,4 +1,4 @@
-"""Starts the node. line.py is what a main.py usually is: here it is byte code, and watched over.
+"""Starts the node. app.py is what a main.py usually is: here it is byte code, and watched over.
 
 Code that not even the guard can be imported from is left for the slot before it, and each slot is
 run with the config that is right for it: /config.json, or config.next in the slot if that is there.

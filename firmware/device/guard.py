@@ -1,7 +1,7 @@
 """Runs the node, and keeps what it dies of: an exception on the chip would leave the console, and
 nobody there to read it.
 
-It catches what nobody else has caught, from line.py's first import on, counts it (see
+It catches what nobody else has caught, from app.py's first import on, counts it (see
 node/system/crashes.py), and starts again. So it imports little, and what it imports must not fail.
 
 What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog.
@@ -26,8 +26,8 @@ _PAUSE_S = const(60)
 _GARBAGE = const(4096)
 
 
-def joined(handover, crashes):
-    """What line.py has joined. What has done its work with that is let go of."""
+def built(handover, crashes):
+    """What app.py has built. What has done its work with that is let go of."""
     gc.threshold(_GARBAGE)
     from device import boots
 
@@ -35,21 +35,21 @@ def joined(handover, crashes):
     try:
         if not crashes.safe:  # which does without all that may go wrong
             boots.hasten()
-        import line
+        import app
 
-        node = line.join(handover, crashes)
+        node = app.build(handover, crashes)
     finally:
         flash.access(bool)  # mounted as it was, whoever is at the console now
-    del line.join
+    del app.build
     boots.keep(node, handover)
     gc.threshold(-1)
-    let_go("line", "device.boots", "device.identity", "device.mounting", "node.config.settings")
+    let_go("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     let_go("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
     return node
 
 
 def run():
-    """Have line.py join the node, run it, and do what that returns: a hard reset (True), a soft one
+    """Have app.py build the node, run it, and do what that returns: a hard reset (True), a soft one
     (False), or nothing (None). A crash is a hard reset.
     """
     cause = power.reset_cause()
@@ -68,7 +68,7 @@ def run():
         anchor = room.grow()  # held: it keeps the heap at the size that the node needs
         del room
         let_go("device.room")
-        node = joined(handover, crashes)
+        node = built(handover, crashes)
         if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
             gc.threshold(_GARBAGE)
         if node:

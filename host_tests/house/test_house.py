@@ -29,7 +29,7 @@ SOCKETS = {"socket", "ssl", "tls", "select", "errno"}
 IMPURE = HARDWARE | SOCKETS | {"asyncio", "ffi", "os", "random", "board", "device"}
 # What MicroPython has not, or only as an extra package.
 CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathlib", "typing"}
-# The parts of the two flows. line.py joins them; none knows another.
+# The parts of the two flows. app.py puts them together; none knows another.
 STAGES = {
     *("sampler", "telemetry", "outbox", "link", "router"),
     *("status", "health", "alerts", "supervisor", "controls"),
@@ -135,12 +135,12 @@ def test_flash_is_used_through_one_door() -> None:
     booting = {"boot.py", "main.py", "boots.py", "config.py", "dates.py"}
     found = [path.name for path in sources(FIRMWARE) if uses.search(path.read_text())]
     assert set(found) - booting == {"flash.py"}
-    assert "boots.room(cfg), None, flash.access)" in (FIRMWARE / "line.py").read_text()
+    assert "boots.room(cfg), None, flash.access)" in (FIRMWARE / "app.py").read_text()
 
 
-def test_line_is_short() -> None:
+def test_app_is_short() -> None:
     """The composition root stays readable at a glance: 100 lines, a quarter of them imports."""
-    assert len((FIRMWARE / "line.py").read_text().splitlines()) <= 100
+    assert len((FIRMWARE / "app.py").read_text().splitlines()) <= 100
 
 
 def test_firmware_never_asserts() -> None:

@@ -36,7 +36,7 @@ def patient(folder: Path, speed: float, *patches: tuple[str, str, str]) -> Path:
     ms = int(PATIENT_S * 1000 * speed)
     return patched(
         folder,
-        ("line.py", "MQTTClient(", f"MQTTClient(answer_ms={ms}, "),
+        ("app.py", "MQTTClient(", f"MQTTClient(answer_ms={ms}, "),
         ("node/reporting/status.py", "_ECHO_MS = const(10000)", f"_ECHO_MS = const({ms})"),
         *patches,
     )

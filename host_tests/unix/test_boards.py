@@ -295,7 +295,7 @@ def test_manifest_freezes_what_is_there(board: Path) -> None:
         "lib",
         "node",
         "device",
-        "line.py",
+        "app.py",
         "board.py",
     ]
 

@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 class ConfigError(Exception):
     """A config that is refused: `field` is the key at fault, `text` the rule it breaks. Caught in
-    line.py, and in provisioning.py while there is none yet.
+    app.py, and in provisioning.py while there is none yet.
     """
 
     def __init__(self, field, text):

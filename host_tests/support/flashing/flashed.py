@@ -18,7 +18,7 @@ OLD_NODE = {
     "/boot.py": b"import slots\n",
     "/slot": b"b\n",
     "/config.json": json.dumps({"device_id": "node-1"}).encode(),
-    "/b/line.mpy": b"old" * 4000,
+    "/b/app.mpy": b"old" * 4000,
     "/key-76543210.der": b"OLDKEY" * 300,
     **{f"/readings/{number:08}": b"Reading" * 900 for number in range(9)},
 }

@@ -23,7 +23,7 @@ FILES = {
     "/boot.py": b"import slots\n",
     "/main.py": b"import guard\n",
     "/slot": b"a\n",
-    "/a/line.mpy": bytes(range(256)) * 40,
+    "/a/app.mpy": bytes(range(256)) * 40,
     "/a/node/link.mpy": b"link" * 3000,
     "/config.json": json.dumps({"device_id": "node-1", "broker": "192.0.2.1"}).encode(),
     "/key-01234567.der": sha256(b"key").digest() * 38,

@@ -1,5 +1,5 @@
 """A config that the node refuses, on the virtual board: ten minutes for who can mend it, and then
-what was good before. But for the last three tests line.py is a small one that knows few keys.
+what was good before. But for the last three tests app.py is a small one that knows few keys.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from support.virtual_board.board import VirtualBoard
 Make = Callable[..., VirtualBoard]
 
 # Takes a config whose keys it knows, says with which code it runs, and leaves the console.
-LINE = """
+APP = """
 import json
-def join(handover, crashes):
+def build(handover, crashes):
     with open("config.json") as file:
         config = json.load(file)
     for name in config:
@@ -41,12 +41,12 @@ WAITS = "limpet: starts again in 10 minutes"
 
 
 def slot(name: str, version: str, *known: str) -> dict[str, bytes]:
-    """A slot with the real code, but for a line.py that knows these keys and `zone`."""
+    """A slot with the real code, but for an app.py that knows these keys and `zone`."""
     code = code_files(facts("esp32_devkit"))
-    del code["line.mpy"]
-    line = LINE.format(known=repr(("zone", *known)), version=version)
+    del code["app.mpy"]
+    app = APP.format(known=repr(("zone", *known)), version=version)
     return {f"/{name}/{path}": data for path, data in code.items()} | {
-        f"/{name}/line.py": line.encode()
+        f"/{name}/app.py": app.encode()
     }
 
 
@@ -158,7 +158,7 @@ def test_config_that_cannot_be_read_is_a_failure_of_flash(virtual_board: Make) -
     files = starters() | slot("a", "one") | {"/a/config.last": config("last")}
     code = code_files(facts("esp32_devkit"))
     files |= {f"/a/{path}": data for path, data in code.items()}
-    del files["/a/line.py"]
+    del files["/a/app.py"]
     board = virtual_board(files=files | {"/config.json/x": b""}, haste=40)
     board.wait(lambda: board.starts[:2] == ["power-on", "hard"])
     said = "\n".join(board.lines)

@@ -36,7 +36,7 @@ def test_reads_from_power_to_the_first_step(setup: Setup, virtual_board: Make) -
     chip's own modules looked for on flash, it is 47,000 to 90,000.
 
     Of a boot with 20,000 of them main.py costs 1,000, the guard's imports 4,800, room for the heap
-    1,100, line.py's imports 1,100, the boot's number 1,600, the sampler's and the log's code 6,900.
+    1,100, app.py's imports 1,100, the boot's number 1,600, the sampler's and the log's code 6,900.
     What the node rewrites lies in the root, whose log grows until littlefs compacts it, and each
     look for a file reads that: so the seventh boot costs more than the first.
     """
@@ -58,9 +58,9 @@ def test_board_is_mounted_as_it_was_when_the_code_is_loaded(
     bytes at a time.
     """
     made = files(setup)
-    del made["/a/line.mpy"]
-    line = b"print('loads')\nimport time\nwhile True:\n    time.sleep(1)\n"
-    board = virtual_board(files=made | {"/a/line.py": line, "/long": bytes(4000)})
+    del made["/a/app.mpy"]
+    app = b"print('loads')\nimport time\nwhile True:\n    time.sleep(1)\n"
+    board = virtual_board(files=made | {"/a/app.py": app, "/long": bytes(4000)})
     board.wait_for("loads")
     transport = SerialTransport(board.port, timeout=60)
     try:

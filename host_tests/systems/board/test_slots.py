@@ -160,12 +160,12 @@ def test_boot_bears_whatever_is_on_flash(virtual_board: Make, content: bytes | N
     assert "runs slot a" not in board.lines
 
 
-def test_code_without_its_line_ends_at_the_console(virtual_board: Make) -> None:
+def test_code_without_its_app_ends_at_the_console(virtual_board: Make) -> None:
     """A module that is missing deeper down is a crash like any other; when safe mode lacks it too,
     the node stays at the console instead of resetting for ever.
     """
     code = code_files(facts("esp32_devkit"))
-    del code["line.mpy"]
+    del code["app.mpy"]
     files = START | {"/slot": b"a\n", "/config.json": b"{}"}
     board = virtual_board(files=files | {f"/a/{name}": data for name, data in code.items()})
     board.wait_for("limpet: not even safe mode is complete")

@@ -391,7 +391,7 @@ def refused(node: StartNode, broker: ScriptedBroker, folder: Path, times: int, *
     """Start a node that draws nearly the longest waits there are, refuse it so many times, and be
     there for it from then on. how: its speed and its interval_s.
     """
-    longest = ("line.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
+    longest = ("app.py", "Backoff(board.random,", "Backoff(lambda: 0.999,")
     speed, config = how.pop("speed"), PLAIN | how
     broker.answer = echoing(lambda p: connack(3) if p.name == "CONNECT" else None)
     firmware = patient(folder / "firmware", speed, longest)

@@ -14,7 +14,7 @@ from support.brokers.running import RunningBroker
 from support.nodes import StartNode, value, wait_for_status
 from support.patched import mended, patched
 
-BITES = ("line.py", "WATCHDOG_MS = 120_000", "WATCHDOG_MS = 2000")
+BITES = ("app.py", "WATCHDOG_MS = 120_000", "WATCHDOG_MS = 2000")
 
 # Each is stuck from 20 s on: within its step, or returning from it without doing its work.
 HANGS = "if now > 20_000:\n            while True:\n                pass\n        "
@@ -74,13 +74,13 @@ def test_stuck_node_is_reset(
 def test_client_that_forgets_its_deadline_is_noticed(node: StartNode, tmp_path: Path) -> None:
     """A handshake without an end, for want of a deadline in the client, ends in a reset as well."""
     forgets = (
-        "line.py",
+        "app.py",
         "    client, downs",
         "    MQTTClient._flush = lambda self: False\n"
         "    MQTTClient._enter = forget(MQTTClient._enter)\n    client, downs",
     )
     forget = (
-        "line.py",
+        "app.py",
         "CONFIG =",
         "def forget(enter):\n"
         "    return lambda self, state, allowed_ms: enter(self, state, None)\n\n\nCONFIG =",
@@ -90,5 +90,5 @@ def test_client_that_forgets_its_deadline_is_noticed(node: StartNode, tmp_path: 
         firmware = patched(tmp_path / "firmware", BITES, forgets, forget)
         running = node(where, speed=100, firmware=firmware)
         running.until("node stuck part=link")
-        mended(firmware, "line.py")
+        mended(firmware, "app.py")
         assert value(running.until("reset=watchdog"), "why") == "link"

@@ -40,7 +40,7 @@ def test_a_line_is_taken_apart() -> None:
     assert said.cause == "dns"
     assert node_log.parse("2.100 link up session=1 present=0 handshake_ms=9").up
     assert node_log.parse("0.100 wifi down cause=no-ap").cause == "no-ap"
-    for line in ('  File "line.py", line 3', "", "1.2 link up", "12.345 link"):
+    for line in ('  File "app.py", line 3', "", "1.2 link up", "12.345 link"):
         assert node_log.parse(line) == ("", "", line)
     assert not node_log.parse("1.200 sampler up session=1").up
     assert node_log.parse("1.200 command id=1 action=x cause=dns").cause is None
@@ -115,7 +115,7 @@ ENDS = {
                     "The node is not let in: certificate-name."),
     "no slot": ("limpet: no slot can start, copy the code again: limpet deploy",
                 "The node cannot run: no slot can start,"),
-    "crash": ("Traceback (most recent call last):\n  File \"line.py\", line 3, in join\n"
+    "crash": ("Traceback (most recent call last):\n  File \"app.py\", line 3, in build\n"
               "KeyError: secret\nrst:0xc (SW_CPU_RESET)", "The node crashed: KeyError: secret."),
     "bug": ("Traceback (most recent call last):\n  File \"x.py\", line 3\nIndexError: \n"
             "1.100 node bug 1", "The node has a bug: IndexError."),

@@ -61,7 +61,7 @@ def code(version: str, **more: str) -> dict[str, bytes]:
         "device/guard.py": GUARD.encode(),
         "device/version.py": f"TEXT = {version!r}\n".encode(),
         "node/much.bin": bytes(range(256)) * 20,
-        "line.py": b"pass\n" * 30,
+        "app.py": b"pass\n" * 30,
         **{f"{name.replace('__', '/')}.py": text.encode() for name, text in more.items()},
     }
     hashes = {name: sha256(data).hexdigest() for name, data in files.items()}

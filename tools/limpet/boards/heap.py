@@ -27,7 +27,7 @@ JOIN = """
 from device import guard
 handover = guard.Handover(b"", lambda data: None)
 crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
-node = guard.joined(handover, crashes)
+node = guard.built(handover, crashes)
 print(*sys.modules)
 gc.collect()
 print(gc.mem_alloc())

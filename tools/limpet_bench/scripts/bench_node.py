@@ -1,7 +1,7 @@
 # mypy: ignore-errors
-"""The whole node, as guard and line.py join it, with one part more in its loop, which measures.
+"""The whole node, as guard and app.py build it, with one part more in its loop, which measures.
 
-It reaches the others by what line.py hands to the Supervisor, and past their interfaces: what is
+It reaches the others by what app.py hands to the Supervisor, and past their interfaces: what is
 measured is to be the node that is there, without a word in it for the bench.
 """
 
@@ -27,7 +27,7 @@ _SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
 
 
 class Part:
-    """Stepped beside the others, before the Link. Made by line.py's call, so there is one.
+    """Stepped beside the others, before the Link. Made by app.py's call, so there is one.
 
     Where the clock is to be still it stands while somebody answers, and jumps to the next deadline
     else. So each run is like the others, and nothing is due sooner because the machine is busy.

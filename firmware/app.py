@@ -1,6 +1,6 @@
-"""The whole line, joined: sensor -> sampler -> Outbox -> Link -> broker, and Commands back.
+"""The application, put together: sensor -> sampler -> Outbox -> Link -> broker, Commands back.
 
-The only file that knows every part. When all is joined it makes way for it: see device/guard.py.
+The only file that knows every part. When all is built it makes way for it: see device/guard.py.
 """
 
 CONFIG = "config.json"
@@ -8,7 +8,7 @@ RAM_READINGS = 64  # until they are sent or on flash, whichever comes first
 WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash commit together
 
 
-def join(handover, crashes):
+def build(handover, crashes):
     """Make the node. Returns the function that runs it; without a config to run by: None."""
     import board
     from backoff import Backoff
