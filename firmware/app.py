@@ -8,7 +8,7 @@ RAM_READINGS = 64  # until they are sent or on flash, whichever comes first
 WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash commit together
 
 
-def build(handover, crashes):
+def build(rtc_state, crashes):
     """Make the node. Returns the function that runs it; without a config to run by: None."""
     import board
     from backoff import Backoff
@@ -45,7 +45,7 @@ def build(handover, crashes):
 
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
         records = RecordLog("readings", reading.SIZE, boots.room(cfg), None, flash.access)
-        stored = backlog.Backlog(records, encode.batch_at, cfg, handover)
+        stored = backlog.Backlog(records, encode.batch_at, cfg, rtc_state)
         ring = Ring(reading.SIZE, RAM_READINGS)
         live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)
         read, ms = board.sensor().read, cfg.interval_s * 1000
@@ -58,11 +58,11 @@ def build(handover, crashes):
         tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
     except errors.ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
-        handover.put("why", ":".join(("config", error.field)))
+        rtc_state.put("why", ":".join(("config", error.field)))
         return board.halt()
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
-    backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=handover.get("attempts"))
-    ladder = Ladder(net, handover, crashes, backoff.attempts, log)
+    backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
+    ladder = Ladder(net, rtc_state, crashes, backoff.attempts, log)
     boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
     start = (boot, version.VERSION, cause, board.NAME, cfg.device_id)
     log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *ladder.words)

@@ -68,11 +68,11 @@ def room(config):
     return min(config.outbox_readings, held // _RECORD + blocks * (_BLOCK // _RECORD))
 
 
-def begin(handover):
+def begin(rtc_state):
     """If the watchdog has ended ten minutes with a refused config, and nobody has put another one
     or other code there, put in use what was good before; if nothing was, leave it. OSError.
     """
-    refused, slot = handover.take("refused"), sys.path[0]
+    refused, slot = rtc_state.take("refused"), sys.path[0]
     if refused is None or reset_cause() != "watchdog" or refused != _seal():
         return
     last = slot + "/config.last"
@@ -102,14 +102,14 @@ def hasten():
         pass
 
 
-def keep(taken, handover):
+def keep(taken, rtc_state):
     """Whether the code has `taken` the config. Then a copy is kept, of the same config once; if it
     was refused, the console is left to who can mend that, and in ten minutes the node starts again.
     """
     slot = sys.path[0]
     if not taken:
         print("limpet: starts again in 10 minutes")
-        handover.put("refused", _seal())
+        rtc_state.put("refused", _seal())
         watchdog(_CONSOLE_MS)
     elif slot in ("/a", "/b"):
         try:

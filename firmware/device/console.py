@@ -28,7 +28,7 @@ _BURST_MS = const(1000)  # twice as long as that takes; somebody who types is no
 _SENT_MS = const(100)
 
 
-def provisioned(path, handover):
+def provisioned(path, rtc_state):
     """Listen until there is a config at `path`: True. False when nobody is there to say anything
     (a laptop's closed stdin). KeyboardInterrupt.
     """
@@ -44,14 +44,14 @@ def provisioned(path, handover):
     gc.collect()  # now rather than in the middle of a line: the UART holds 22 ms of it
     kbd_intr(-1)
     try:
-        heard = _listen(session, board.clock.now, handover)
+        heard = _listen(session, board.clock.now, rtc_state)
     finally:
         kbd_intr(_CTRL_C)
     time.sleep_ms(_SENT_MS)
     return heard
 
 
-def _listen(session, now, handover):
+def _listen(session, now, rtc_state):
     """Whether the session came to its end; else the console did."""
     burst = bytearray(_BURST)
     collect = _collector(burst)
@@ -64,7 +64,7 @@ def _listen(session, now, handover):
         for at in range(count):
             session.heard(burst[at], at_ms)
         wait_ms = session.step(now())
-        handover.put("trial", None)  # a node that listens well has not died young
+        rtc_state.put("trial", None)  # a node that listens well has not died young
     return True
 
 

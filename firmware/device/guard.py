@@ -12,8 +12,8 @@ import sys
 import time
 
 from micropython import const
-from node.shared.handover import Handover
 from node.shared.loan import let_go
+from node.shared.rtc_state import RtcState
 from node.system.crashes import Crashes
 
 from device import flash, power
@@ -26,22 +26,22 @@ _PAUSE_S = const(60)
 _GARBAGE = const(4096)
 
 
-def built(handover, crashes):
+def built(rtc_state, crashes):
     """What app.py has built. What has done its work with that is let go of."""
     gc.threshold(_GARBAGE)
     from device import boots
 
-    boots.begin(handover)
+    boots.begin(rtc_state)
     try:
         if not crashes.safe:  # which does without all that may go wrong
             boots.hasten()
         import app
 
-        node = app.build(handover, crashes)
+        node = app.build(rtc_state, crashes)
     finally:
         flash.access(bool)  # mounted as it was, whoever is at the console now
     del app.build
-    boots.keep(node, handover)
+    boots.keep(node, rtc_state)
     gc.threshold(-1)
     let_go("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     let_go("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
@@ -53,22 +53,22 @@ def run():
     (False), or nothing (None). A crash is a hard reset.
     """
     cause = power.reset_cause()
-    handover = Handover(b"" if cause == "power-on" else power.load(), power.save)
-    crashes = Crashes("crash.bin", flash.read, flash.replace, handover)
+    rtc_state = RtcState(b"" if cause == "power-on" else power.load(), power.save)
+    crashes = Crashes("crash.bin", flash.read, flash.replace, rtc_state)
     crashes.begin(cause)
     node = hard = None
     try:
         if flash.read("config.json") is None:
             from device.console import provisioned
 
-            if provisioned("config.json", handover):
+            if provisioned("config.json", rtc_state):
                 power.reset()
         from device import room
 
         anchor = room.grow()  # held: it keeps the heap at the size that the node needs
         del room
         let_go("device.room")
-        node = built(handover, crashes)
+        node = built(rtc_state, crashes)
         if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
             gc.threshold(_GARBAGE)
         if node:
@@ -82,11 +82,11 @@ def run():
             # No reset brings back a file.
             print("limpet: not even safe mode is complete, copy the code again: limpet deploy")
             return
-        handover.put("why", "crash")
+        rtc_state.put("why", "crash")
         if crashes.safe or not kept:
             time.sleep(_PAUSE_S)
         hard = True
     finally:
-        handover.put("trial", None)
+        rtc_state.put("trial", None)
     if hard is not None:
         power.reset(hard)

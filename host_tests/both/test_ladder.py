@@ -1,4 +1,4 @@
-"""node/system/ladder, node/system/crashes and node/shared/handover, under both Pythons."""
+"""node/system/ladder, node/system/crashes and node/shared/rtc_state, under both Pythons."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ import umqtt_tls
 from backoff import Backoff
 from device.clock import Clock
 from node.system.crashes import Crashes
-from node.shared.handover import Handover
+from node.shared.rtc_state import RtcState
 from node.system.ladder import Ladder
 from node.session.causes import FLOORS_MS
 from node.session.link import Link
@@ -217,13 +217,13 @@ class Board:
     network = air
     idf_heap = staticmethod(lambda: None)
 log = lambda *words: lines.append(words) if words[0] not in ("link", "wifi") else None
-handover = Handover(b"", lambda data: None)
-crashes = Crashes("x", lambda path: None, lambda *more: writes.append(more), handover)
+rtc_state = RtcState(b"", lambda data: None)
+crashes = Crashes("x", lambda path: None, lambda *more: writes.append(more), rtc_state)
 crashes.begin("power-on")
 client = umqtt_tls.MQTTClient("node-1", "127.0.0.1")
 status = Status("o/s/z/t/node-1", 1, "0.1.0", "power-on", clock.now)
 backoff = Backoff(lambda: 0.5, floors_ms=FLOORS_MS)
-ladder = Ladder(air, handover, crashes, backoff.attempts, log)
+ladder = Ladder(air, rtc_state, crashes, backoff.attempts, log)
 link = LINK
 sampler = Sampler(lambda: (0, 0), 1, DAY // 24, lambda *_: None, lambda *_: None, clock.unix)
 supervisor = Supervisor(clock, log, ladder)

@@ -11,8 +11,8 @@ from hashlib import sha256
 
 from micropython import const
 
-from node.shared.handover import seal, unseal
 from node.shared.pairs import Pairs
+from node.shared.rtc_state import seal, unseal
 
 ENTRIES = 8
 IDS = 64

@@ -24,15 +24,15 @@ class Backlog:
     batch_at(buffer, count, now) -> (how many of the records make one Message, that Message), or
     None while it cannot be made. limits: has `backlog_rate`, Readings per second at most (0: as
     many as the window takes), and `payload_max`, bytes in a batch of more than one Reading.
-    handover: keeps what the way carries over a reset.
+    rtc_state: keeps what the way carries over a reset.
     """
 
-    def __init__(self, log, batch_at, limits, handover):
+    def __init__(self, log, batch_at, limits, rtc_state):
         self._log = log
         self._batch_at = batch_at
         self._batch_max = _BATCH_MAX
-        self._handover = handover
-        self._payload_max = min(limits.payload_max, handover.get("payload", 2048))
+        self._rtc_state = rtc_state
+        self._payload_max = min(limits.payload_max, rtc_state.get("payload", 2048))
         self._rate = limits.backlog_rate
         self._buffer = None  # allocated when there is a backlog
         self._next = log.first
@@ -149,7 +149,7 @@ class Backlog:
             self._batch_max = self._batch_max // 2 or 1
         elif self._flight.get(key, 1) > 1:
             self._payload_max = size
-            self._handover.put("payload", size)
+            self._rtc_state.put("payload", size)
             self._flight = {}  # none of them comes again as it was
             return True
         return False

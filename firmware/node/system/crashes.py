@@ -10,7 +10,7 @@ What it will not do: reset, or keep what an exception quotes (see obituary.py).
 """
 
 from micropython import const
-from node.shared.handover import seal, unseal
+from node.shared.rtc_state import seal, unseal
 from node.shared.version import VERSION
 
 DEATHS = 3
@@ -27,10 +27,10 @@ class Crashes:
     `safe`: whether this boot is one in safe mode.
     """
 
-    def __init__(self, path, read, replace, handover):
+    def __init__(self, path, read, replace, rtc_state):
         self._path = path
         self._replace = replace
-        self._handover = handover
+        self._rtc_state = rtc_state
         self._over = False
         self.safe = False
         self.stuck = False  # a young boot that is stuck does not come of age
@@ -39,11 +39,11 @@ class Crashes:
 
     def begin(self, cause):
         """A boot begins, after a reset of that cause (see device/power.py)."""
-        if self._handover.get("trial") and cause in ("watchdog", "hard"):
-            why = self._handover.get("why", "nothing known")
+        if self._rtc_state.get("trial") and cause in ("watchdog", "hard"):
+            why = self._rtc_state.get("why", "nothing known")
             text = "limpet %s\n%s reset, no exception, stuck: %s" % (VERSION, cause, why)
             self._keep(self.count + 1, text)
-        self._handover.put("trial", True)
+        self._rtc_state.put("trial", True)
         self.safe = self.count >= DEATHS
 
     def crashed(self, error):
@@ -54,7 +54,7 @@ class Crashes:
             text = told(error)
         except MemoryError:  # that of which the node dies, or what it has left
             text = type(error).__name__
-        return self._keep(self.count + self._handover.get("trial", False), text)
+        return self._keep(self.count + self._rtc_state.get("trial", False), text)
 
     def ended(self, reason, error=None):
         """The node ends by its own will; `error` is its last bug."""
@@ -63,7 +63,7 @@ class Crashes:
         elif self.safe and reason in ("reboot", SAFE_MODE):
             # One try: should the next boot die young as well, it is the third again.
             self._keep(DEATHS - 1, self._kept()[1])
-        self._handover.put("trial", None)
+        self._rtc_state.put("trial", None)
 
     def last(self):
         """The count and the text of the last crash (dict), for the Command get_crash."""
@@ -71,8 +71,8 @@ class Crashes:
 
     def step(self, now):
         """Look whether the boot has come of age. Returns when to look again, in ms."""
-        if now >= _YOUNG_MS and not self.stuck and self._handover.get("trial"):
-            self._handover.put("trial", None)
+        if now >= _YOUNG_MS and not self.stuck and self._rtc_state.get("trial"):
+            self._rtc_state.put("trial", None)
             if self.count and not self.safe:
                 self._keep(0, self._kept()[1])
         self._over = self.safe and now >= _SAFE_MS

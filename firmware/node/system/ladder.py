@@ -40,20 +40,20 @@ class Ladder:
     `words`: the same for the log.
     """
 
-    def __init__(self, network, handover, crashes, attempts, log):
+    def __init__(self, network, rtc_state, crashes, attempts, log):
         self._network = network
-        self._handover = handover
+        self._rtc_state = rtc_state
         self._crashes = crashes
         self._attempts = attempts
         self._log = log
-        self._rung = handover.get("rung", 0)
+        self._rung = rtc_state.get("rung", 0)
         self._up_at = None
         self._silent_from = self._memory_from = self._driver_from = None
         self._rejoin_ms = _PROOF_MS
         self._rejoins = self._memory_tries = 0
         self._bugs = self._bugs_from = 0
         self._wish = None
-        why = handover.take("why")
+        why = rtc_state.take("why")
         self.said = [("why", why)] if why else []
         if crashes.safe:
             self.said.append(("mode", "safe"))
@@ -86,7 +86,7 @@ class Ladder:
             self._rejoins += 1
             self._silent_from = None
             self._rejoin_ms = min(2 * self._rejoin_ms, _REJOIN_MAX_MS)
-        self._handover.put("attempts", dict(self._attempts))
+        self._rtc_state.put("attempts", dict(self._attempts))
 
     def _answered(self):
         self._silent_from = None
@@ -104,14 +104,14 @@ class Ladder:
         """`part` makes no progress, or None: all do again. Should the watchdog bite, it was it."""
         self._log("node", "stuck part=%s" % part)
         self._crashes.stuck = part is not None
-        self._handover.put("why", part)
+        self._rtc_state.put("why", part)
 
     def step(self, now):
         """Look at the proofs. Returns when to look again, in ms."""
         if self._up_at is not None and now - self._up_at >= _CURED_MS:
             self._rung = 0
-            self._handover.put("rung", None)
-            self._handover.put("attempts", None)
+            self._rtc_state.put("rung", None)
+            self._rtc_state.put("attempts", None)
         if self._network.cause != _DRIVER:
             self._driver_from = None
         elif self._driver_from is None:
@@ -143,9 +143,9 @@ class Ladder:
         self._crashes.ended(reason, error)
         if reason == "shutdown":
             return None
-        self._handover.put("why", reason)
+        self._rtc_state.put("why", reason)
         if reason not in (_BUGS, _MEMORY, _DRIVER):
             return True
         rung = self._rung
-        self._handover.put("rung", min(rung + 1, _AT_ONCE + _PAUSES))
+        self._rtc_state.put("rung", min(rung + 1, _AT_ONCE + _PAUSES))
         return rung > 0

@@ -1,9 +1,9 @@
-"""Cases of what a reset is decided by, and of what is handed over it: ladder, crashes, handover."""
+"""Cases of what a reset is decided by, and of what outlives it: ladder, crashes, RTC state."""
 
 import json
 
 from backoff import Backoff
-from node.shared.handover import Handover, seal, unseal
+from node.shared.rtc_state import RtcState, seal, unseal
 from node.system.crashes import DEATHS, Crashes
 from node.system.ladder import Ladder
 from support.parts.rig import Flash
@@ -36,13 +36,13 @@ class Chip:
 
     def boot(self, cause: str) -> None:
         """Start after a reset of that cause."""
-        self.handover = Handover(b"" if cause == "power-on" else self.rtc, self.save)
-        self.crashes = Crashes("crash.bin", self.flash.read, self.flash.replace, self.handover)
+        self.rtc_state = RtcState(b"" if cause == "power-on" else self.rtc, self.save)
+        self.crashes = Crashes("crash.bin", self.flash.read, self.flash.replace, self.rtc_state)
         self.crashes.begin(cause)
-        self.backoff = Backoff(lambda: 0.5, attempts=self.handover.get("attempts"))
+        self.backoff = Backoff(lambda: 0.5, attempts=self.rtc_state.get("attempts"))
         self.ladder = Ladder(
             self,
-            self.handover,
+            self.rtc_state,
             self.crashes,
             self.backoff.attempts,
             lambda *w: self.lines.append(w),
@@ -193,10 +193,10 @@ def case_cured() -> None:
     assert chip.backoff.attempts["network"] > 5
     chip.ladder.up(MINUTE, None)
     chip.ladder.step(11 * MINUTE - 1)
-    assert chip.handover.get("rung") == 1
+    assert chip.rtc_state.get("rung") == 1
     chip.ladder.step(11 * MINUTE)
-    assert chip.handover.get("rung") is None
-    assert chip.handover.get("attempts") is None
+    assert chip.rtc_state.get("rung") is None
+    assert chip.rtc_state.get("attempts") is None
     assert chip.fail("memory", HOUR, 2 * HOUR) == "memory"
     assert chip.reset("memory") is False
 
@@ -241,17 +241,17 @@ def case_why() -> None:
     assert chip.ladder.leave("shutdown") is None
 
 
-def case_handover_damaged() -> None:
+def case_rtc_state_damaged() -> None:
     """Each cut, each wrong bit, and other types under known names: none is believed."""
     chip = Chip()
     chip.fail("dns", 0, 5 * MINUTE)
     whole = chip.rtc
-    assert Handover(whole, chip.save).get("attempts") == {"network": 5}
+    assert RtcState(whole, chip.save).get("attempts") == {"network": 5}
     for at in range(len(whole)):
         for bit in range(8):
             wrong = whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
-            assert Handover(wrong, chip.save).get("attempts") is None
-        assert Handover(whole[:at], chip.save).get("attempts") is None
+            assert RtcState(wrong, chip.save).get("attempts") is None
+        assert RtcState(whole[:at], chip.save).get("attempts") is None
     bad = (
         b"",
         b"{",
@@ -261,7 +261,7 @@ def case_handover_damaged() -> None:
         b"\xff",
     )
     for body in bad:
-        found = Handover(seal(body), chip.save)
+        found = RtcState(seal(body), chip.save)
         for name in ("rung", "trial", "why", "attempts", "more"):
             assert found.get(name) is None, body
     assert unseal(seal(b"")) == b""

@@ -11,7 +11,7 @@ from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
 from node.shared.reading import SIZE, Reading, pack_into
 from ring import Ring
-from support.parts.backlogs import backlog, fresh_handover
+from support.parts.backlogs import backlog, fresh_rtc_state
 
 BOOT = 7
 T0 = 1780000000
@@ -82,12 +82,12 @@ def outbox(
     rate: int = 0,
     unix: object = None,
     payload_max: int = 2048,
-    handover: object = None,
+    rtc_state: object = None,
 ) -> tuple:
     """Make Live, Backlog and log of a node whose clock is set."""
     log = Log() if log is None else log
     encode = Telemetry("base", 1, BOOT, Clock(unix or (lambda: T0)))
-    stored = backlog(log, encode.batch_at, rate, payload_max, handover)
+    stored = backlog(log, encode.batch_at, rate, payload_max, rtc_state)
     return Live(Ring(SIZE, 8), stored, encode.message_at, commit_after_s), stored, log
 
 
@@ -335,14 +335,14 @@ def case_batch_keeps_to_payload_max() -> None:
 
 def case_batch_that_is_not_carried_is_cut() -> None:
     """Half of its bytes, down to one Reading; what has to be known of that is handed over."""
-    handover = fresh_handover()
-    _, stored, log = outbox(handover=handover)
+    rtc_state = fresh_rtc_state()
+    _, stored, log = outbox(rtc_state=rtc_state)
     fill(stored, [reading(seq) for seq in range(100)])
     size = sizes(stored)[0][1]
     cuts = []
     while stored.cut(0, size // 2):
         stored.rewind()
-        assert handover.get("payload") == size // 2
+        assert rtc_state.get("payload") == size // 2
         counts = [count for count, _ in sizes(stored)]
         assert sum(counts) == 100
         size = size // 2
@@ -350,7 +350,7 @@ def case_batch_that_is_not_carried_is_cut() -> None:
     assert cuts == sorted(set(cuts), reverse=True)
     assert cuts[0] > 40
     assert cuts[-1] == 1
-    _, later, _ = outbox(log=log, handover=handover)
+    _, later, _ = outbox(log=log, rtc_state=rtc_state)
     assert later.peek(0)[1].payload == stored._batch_at(log.records[0], 1, 0)[1].payload
 
 

@@ -3,14 +3,14 @@
 from collections import namedtuple
 
 from node.readings.backlog import Backlog
-from node.shared.handover import Handover
+from node.shared.rtc_state import RtcState
 
 Limits = namedtuple("Limits", "backlog_rate payload_max")
 
 
-def fresh_handover() -> Handover:
-    """Make a handover that nothing was left in."""
-    return Handover(b"", lambda data: None)
+def fresh_rtc_state() -> RtcState:
+    """Make the RTC state of a board that had no power."""
+    return RtcState(b"", lambda data: None)
 
 
 def backlog(
@@ -18,10 +18,10 @@ def backlog(
     batch_at: object,
     rate: int = 0,
     payload_max: int = 2048,
-    handover: object = None,
+    rtc_state: object = None,
     batch_max: int = 100,
 ) -> Backlog:
     """Make one."""
-    made = Backlog(log, batch_at, Limits(rate, payload_max), handover or fresh_handover())
+    made = Backlog(log, batch_at, Limits(rate, payload_max), rtc_state or fresh_rtc_state())
     made._batch_max = batch_max  # until all is sent
     return made

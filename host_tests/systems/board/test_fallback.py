@@ -24,15 +24,15 @@ Make = Callable[..., VirtualBoard]
 # Takes a config whose keys it knows, says with which code it runs, and leaves the console.
 APP = """
 import json
-def build(handover, crashes):
+def build(rtc_state, crashes):
     with open("config.json") as file:
         config = json.load(file)
     for name in config:
         if name not in {known}:
             print("refused", name)
-            handover.put("why", "config:" + name)
+            rtc_state.put("why", "config:" + name)
             return None
-    print("runs", {version!r}, config["zone"], handover.take("why"))
+    print("runs", {version!r}, config["zone"], rtc_state.take("why"))
     return lambda: None
 """
 # By which the virtual watchdog bites sooner: a fraction of a second for ten minutes.

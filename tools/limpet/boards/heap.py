@@ -25,9 +25,9 @@ vfs.mount(vfs.VfsRom(rom), "/rom")
 _RUN_S = 120
 JOIN = """
 from device import guard
-handover = guard.Handover(b"", lambda data: None)
-crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
-node = guard.built(handover, crashes)
+rtc_state = guard.RtcState(b"", lambda data: None)
+crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, rtc_state)
+node = guard.built(rtc_state, crashes)
 print(*sys.modules)
 gc.collect()
 print(gc.mem_alloc())

@@ -6,11 +6,12 @@ import sys
 
 from device import guard
 
-handover = guard.Handover(b"", lambda data: None)
-crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, handover)
-# An earlier version of the node called it so.
+RtcState = getattr(guard, "RtcState", None) or guard.Handover
+rtc_state = RtcState(b"", lambda data: None)
+crashes = guard.Crashes("crash.bin", guard.flash.read, guard.flash.replace, rtc_state)
+# Earlier versions of the node have other names.
 built = getattr(guard, "built", None) or guard.joined
-node = built(handover, crashes)
+node = built(rtc_state, crashes)
 loaded = list(sys.modules)
 gc.collect()
 used = gc.mem_alloc()

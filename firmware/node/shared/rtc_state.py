@@ -28,7 +28,7 @@ def unseal(data):
     return data[4:]
 
 
-class Handover:
+class RtcState:
     """Values by name. `data` is what the last boot left (bytes), `save(bytes)` keeps it."""
 
     def __init__(self, data, save):
