@@ -6,7 +6,7 @@ when it ended without a word: the watchdog, or a panic of the chip, which report
 reset. A power cut is nobody's fault and changes nothing. Flash is written when the node dies and
 when it has recovered, and at no other time.
 
-What it will not do: reset, or keep what an exception quotes (see obituary.py).
+What it will not do: reset, or keep what an exception quotes (see crash_report.py).
 """
 
 from micropython import const
@@ -49,9 +49,9 @@ class Crashes:
     def crashed(self, error):
         """The node ends for an exception. Returns whether flash has taken that."""
         try:
-            from node.system.obituary import told  # on use: it is not, in a good life
+            from node.system.crash_report import report  # on use: it is not, in a good life
 
-            text = told(error)
+            text = report(error)
         except MemoryError:  # that of which the node dies, or what it has left
             text = type(error).__name__
         return self._keep(self.count + self._rtc_state.get("trial", False), text)

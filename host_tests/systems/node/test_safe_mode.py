@@ -179,14 +179,14 @@ def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody)
 def test_text_of_any_exception_is_bounded_and_plain() -> None:
     """Neither payloads nor keys of a dict nor a recursion's thousand frames are kept."""
     script = """
-from node.system.obituary import told
+from node.system.crash_report import report
 def deep():
     deep()
 def fails(do):
     try:
         do()
     except Exception as error:
-        return told(error)
+        return report(error)
 for do in (
     lambda: int("hunter2"), lambda: {}["hunter2"], lambda: b"hunter2".decode("hunter2").index("x"),
     lambda: [].remove("hunter2"), lambda: open("hunter2"), lambda: {"hunter2": 1}.pop("hunter22"),
@@ -198,7 +198,7 @@ class Other(Exception):
 try:
     raise Other("hunter2")
 except Other as error:
-    print(told(error).split("\\n")[-1])
+    print(report(error).split("\\n")[-1])
 text = fails(deep)
 print(len(text) < 2048, text.count("deep"), text.split("\\n")[-1])
 text = fails(lambda: __import__("x" * 5000))

@@ -47,7 +47,7 @@ class _Frames(io.IOBase):
             self._over = True
 
 
-def told(error):
+def report(error):
     """An exception as text (str, below 2 KB) that holds no value: see above."""
     frames = _Frames()
     try:
