@@ -24,7 +24,7 @@ def build(rtc_state, crashes):
     from node.shared import errors, pairs, reading, topics, version
     from node.shared.log import logger
     from node.system.controls import Controls
-    from node.system.ladder import Ladder
+    from node.system.recovery import Recovery
     from node.system.supervisor import Supervisor
     from umqtt_tls import MQTTClient
 
@@ -62,23 +62,23 @@ def build(rtc_state, crashes):
         return board.halt()
     clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
-    ladder = Ladder(net, rtc_state, crashes, backoff.attempts, log)
+    recovery = Recovery(net, rtc_state, crashes, backoff.attempts, log)
     boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
     start = (boot, version.VERSION, cause, board.NAME, cfg.device_id)
-    log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *ladder.words)
+    log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *recovery.words)
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
     kept = [pairs.Pairs(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
-    status = Status(base, boot, version.VERSION, cause, clock.now, ladder.said)
+    status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said)
     alerts = Alerts(base, warnings, unix, log, status, kept[2])
-    supervisor = Supervisor(clock, log, ladder)
+    supervisor = Supervisor(clock, log, recovery)
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
     sampler, live, backlog = sampling()
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     sources = (status, responses, warnings, live, backlog, health)
-    link = Link(client, board, sources, backoff, log, downs, alerts.change, ladder)
+    link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
     stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
     controls = Controls(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)
     router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
@@ -87,7 +87,7 @@ def build(rtc_state, crashes):
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
-    asked, watched = (controls, crashes, ladder), (("sampler", sampler), ("link", link))
+    asked, watched = (controls, crashes, recovery), (("sampler", sampler), ("link", link))
     beside = (clock, sampler, router) + asked
     turned = (link, board.interruptible(link.wait), beside, watched, watchdog, asked)
 
@@ -95,6 +95,6 @@ def build(rtc_state, crashes):
         """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""
         reason = supervisor.run(*turned)
         log("node", "stopped reason=%s longest_step_ms=%d" % (reason, supervisor.longest_ms))
-        return ladder.leave(reason, supervisor.last_bug)
+        return recovery.leave(reason, supervisor.last_bug)
 
     return run

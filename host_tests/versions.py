@@ -27,7 +27,7 @@ TESTS = REPO / "host_tests"
 # What needs no node: the pure cases, and modules alone, on the real littlefs and over real TLS.
 MODULES = (
     *("backoff", "client", "clock", "commands", "config", "controls", "dht22", "flash", "health"),
-    *("improv", "ladder", "outbox", "power_cuts", "provisioning", "recordlog", "ring", "router"),
+    *("improv", "recovery", "outbox", "power_cuts", "provisioning", "recordlog", "ring", "router"),
     *("sampler", "sntp", "topics", "transport"),
 )
 # Asks the C library, so it needs `ffi` too.

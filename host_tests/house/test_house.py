@@ -33,7 +33,7 @@ CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathli
 STAGES = {
     *("sampler", "telemetry", "outbox", "link", "router"),
     *("status", "health", "alerts", "supervisor", "controls"),
-    *("ladder", "crashes"),
+    *("recovery", "crashes"),
 }
 # What a group of firmware/node takes from another one: file, group.
 ACROSS = {("session/router.py", "commands"), ("system/controls.py", "config")}

@@ -52,16 +52,16 @@ class Part:
         clock.at += ms
         script(clock.at)
 
-class Ladder:
+class Recovery:
     def __init__(self):
         self.told = []
     def stuck(self, part):
         self.told.append((clock.at, part))
     def bug(self, now):
         self.told.append((now, "bug"))
-ladder = Ladder()
+recovery = Recovery()
 lines = []
-supervisor = Supervisor(clock, lambda *words: lines.append(words), ladder)
+supervisor = Supervisor(clock, lambda *words: lines.append(words), recovery)
 link, sampler, asked = Part(), Part(), Part()
 
 def go():
@@ -78,7 +78,7 @@ def said(script: str) -> list[str]:
 
 @pytest.mark.parametrize("part", ["sampler", "link"])
 def test_watchdog_is_fed_while_both_make_progress(part: str) -> None:
-    """Not fed while either is overdue, and again when it is not; the ladder hears of both, once."""
+    """Not fed while either is overdue, and again when it is not; recovery hears of both, once."""
     script = f"""
 fed = []
 def script(now):
@@ -86,7 +86,7 @@ def script(now):
     {part}.late = 3000 <= now < 6000
     asked.reason = "reboot" if now == 8000 else None
 print(go(), fed)
-print(ladder.told)
+print(recovery.told)
 """
     # One turn a second: the fourth, fifth and sixth are not fed.
     assert said(script) == [
@@ -96,7 +96,7 @@ print(ladder.told)
 
 
 def test_bugs_are_counted_and_the_rest_goes_on() -> None:
-    """What one part raises costs the others nothing; the ladder is told, the exception is kept."""
+    """What one part raises costs the others nothing; recovery is told, the exception is kept."""
     script = """
 sampler.error = ValueError("one")
 def script(now):
@@ -104,7 +104,7 @@ def script(now):
         sampler.error = None
         asked.reason = "reboot"
 print(go(), supervisor.bugs, repr(supervisor.last_bug), link.steps, dog.fed)
-print(ladder.told)
+print(recovery.told)
 """
     shown = [line for line in said(script) if not line.startswith(("Traceback", "  File"))]
     assert shown == [
@@ -155,7 +155,7 @@ from backoff import Backoff
 from device.clock import Clock
 from node.system.crashes import Crashes
 from node.shared.rtc_state import RtcState
-from node.system.ladder import Ladder
+from node.system.recovery import Recovery
 from node.session.causes import FLOORS_MS
 from node.session.link import Link
 from node.readings.sampler import Sampler
@@ -223,13 +223,13 @@ crashes.begin("power-on")
 client = umqtt_tls.MQTTClient("node-1", "127.0.0.1")
 status = Status("o/s/z/t/node-1", 1, "0.1.0", "power-on", clock.now)
 backoff = Backoff(lambda: 0.5, floors_ms=FLOORS_MS)
-ladder = Ladder(air, rtc_state, crashes, backoff.attempts, log)
+recovery = Recovery(air, rtc_state, crashes, backoff.attempts, log)
 link = LINK
 sampler = Sampler(lambda: (0, 0), 1, DAY // 24, lambda *_: None, lambda *_: None, clock.unix)
-supervisor = Supervisor(clock, log, ladder)
+supervisor = Supervisor(clock, log, recovery)
 watched = (("sampler", sampler), ("link", link))
 reason = supervisor.run(
-    link, link.wait, (sampler, crashes, ladder), watched, dog, (crashes, ladder))
+    link, link.wait, (sampler, crashes, recovery), watched, dog, (crashes, recovery))
 outage = {}
 status.up = lambda now, said: outage.update(said or {})
 client.handshake_took_ms = 1
@@ -245,7 +245,7 @@ print(json.dumps({
 
 def weeks(cause: str, there: bool, days: int, least_ms: int) -> dict[str, Any]:
     """What becomes of a node that gets nowhere for `days`; `least_ms` is how long it sleeps."""
-    link = "Link(client, Board, (status,), backoff, log, downs, print, ladder)"
+    link = "Link(client, Board, (status,), backoff, log, downs, print, recovery)"
     head = f"cause, there, DAYS, LEAST = {cause!r}, {there}, {days}, {least_ms}\n"
     text = run(head + WEEKS.replace("= LINK", "= " + link), path=[umqtt_dir()])
     result: dict[str, Any] = json.loads(text)

@@ -44,11 +44,11 @@ class Link:
     node/reporting/status.py).
     """
 
-    def __init__(self, client, board, sources, backoff, log, downs, alarm, ladder):
+    def __init__(self, client, board, sources, backoff, log, downs, alarm, recovery):
         """`board.network.step(now)` tells whether there is a network, `board.idf_heap()` whether
         TLS has room; `board.clock.sync()` is called ahead of each try, and False puts it off a
         moment, `board.clock.failed(cause)` after it. `downs` counts failures by cause.
-        `alarm(alert, raised)` tells whom it concerns, `ladder` is told of `up` and `down`.
+        `alarm(alert, raised)` tells whom it concerns, `recovery` is told of `up` and `down`.
         """
         self._client = client
         self._window = client.window
@@ -60,7 +60,7 @@ class Link:
         self._log = log
         self._clock = board.clock
         self._downs = downs
-        self._ladder = ladder
+        self._recovery = recovery
         self._keeps_session = not client.clean_session
         self._in_flight = []  # (packet id, source, key, size), in order of sending
         self._resume = []  # the same, from before the connection broke
@@ -115,7 +115,7 @@ class Link:
 
     def _not_now(self):
         """There was no heap for a packet: the next batch is smaller. If that goes on, another
-        connection may do better, or the ladder knows what to do; so if it has come between the
+        connection may do better, or recovery knows what to do; so if it has come between the
         client and the Link.
         """
         client = self._client
@@ -229,7 +229,7 @@ class Link:
         )
         client.clean_session = not self._keeps_session  # a clean start was for once
         client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
-        self._ladder.up(now, outage)
+        self._recovery.up(now, outage)
         self._status.up(now, outage)
 
     def _on_down(self, cause):
@@ -271,7 +271,7 @@ class Link:
             source.rewind()
         retry_ms = self._backoff.next_ms(kind)
         self._retry_at = now + retry_ms
-        self._ladder.down(now, cause)
+        self._recovery.down(now, cause)
         self._clock.failed(cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
         if cause in (_TAKEN, _DENIED):

@@ -3,7 +3,7 @@ power cut, and wears nothing out.
 
     trial     True while the boot is young: found at the next boot, it has ended without a word
     why       the reason of a reset that the node chose, or of the watchdog's bite
-    rung      how many resets in a row the ladder has asked for (see ladder.py)
+    resets    how many in a row recovery has asked for (see recovery.py)
     attempts  the backoff's counts, so that a reset starts no storm
     refused   of what the config was that the node could not run by (see device/boots.py)
     payload   the longest payload (bytes) of a batch that has got through where longer ones did not
@@ -38,7 +38,7 @@ class RtcState:
             found = json.loads(unseal(data) or b"{}")
         except ValueError:
             found = None
-        types = {"trial": bool, "why": str, "rung": int, "attempts": dict}
+        types = {"trial": bool, "why": str, "resets": int, "attempts": dict}
         types["refused"] = types["payload"] = int
         if isinstance(found, dict):
             for name, value in found.items():

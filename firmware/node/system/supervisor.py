@@ -21,13 +21,13 @@ _PAUSE_MS = const(1000)
 class Supervisor:
     """Counts bugs, and measures the longest step of each kind in real milliseconds.
 
-    `last_bug` is an exception. ladder: told of bugs and of what is stuck, see ladder.py.
+    `last_bug` is an exception. recovery: told of bugs and of what is stuck, see recovery.py.
     """
 
-    def __init__(self, clock, log, ladder):
+    def __init__(self, clock, log, recovery):
         self._clock = clock
         self._log = log
-        self._ladder = ladder
+        self._recovery = recovery
         self._stuck = None
         self.bugs = 0
         self.last_bug = None
@@ -92,7 +92,7 @@ class Supervisor:
                 stuck = name
         if stuck != self._stuck:
             self._stuck = stuck
-            self._ladder.stuck(stuck)
+            self._recovery.stuck(stuck)
         return stuck is None
 
     def step(self, what, now):
@@ -112,6 +112,6 @@ class Supervisor:
         """An exception that nobody expected."""
         self.bugs += 1
         self.last_bug = error
-        self._ladder.bug(self._clock.now())
+        self._recovery.bug(self._clock.now())
         self._log("node", "bug", self.bugs)
         sys.print_exception(error)

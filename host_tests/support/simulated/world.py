@@ -58,7 +58,7 @@ class WatchedLink(Link):
 
 
 class Bystander:
-    """A Board whose network and time are always there, and a ladder that nobody climbs."""
+    """A Board whose network and time are always there, and a recovery that nobody needs."""
 
     cause = None
 

@@ -144,7 +144,7 @@ def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path:
         "            client.abort()\n"
         "            client.on_down('memory')\n",
     )
-    sooner = ("node/system/ladder.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
+    sooner = ("node/system/recovery.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
     firmware = patched(tmp_path / "firmware", starved, sooner)
     operator = broker.operator()
     running = node(broker, speed=20, firmware=firmware)

@@ -1,11 +1,11 @@
-"""Cases of what a reset is decided by, and of what outlives it: ladder, crashes, RTC state."""
+"""Cases of what a reset is decided by, and of what outlives it: recovery, crashes, RTC state."""
 
 import json
 
 from backoff import Backoff
 from node.shared.rtc_state import RtcState, seal, unseal
 from node.system.crashes import DEATHS, Crashes
-from node.system.ladder import Ladder
+from node.system.recovery import Recovery
 from support.parts.rig import Flash
 
 MINUTE = 60_000
@@ -40,7 +40,7 @@ class Chip:
         self.crashes = Crashes("crash.bin", self.flash.read, self.flash.replace, self.rtc_state)
         self.crashes.begin(cause)
         self.backoff = Backoff(lambda: 0.5, attempts=self.rtc_state.get("attempts"))
-        self.ladder = Ladder(
+        self.recovery = Recovery(
             self,
             self.rtc_state,
             self.crashes,
@@ -52,15 +52,15 @@ class Chip:
         """Try in vain for `cause` from `begin` to `end`; return what a reset is asked for."""
         for now in range(begin, end, every):
             self.backoff.next_ms("network")
-            self.ladder.down(now, cause)
-            self.ladder.step(now)
-            if self.ladder.asked_to_leave():
-                return self.ladder.asked_to_leave()
+            self.recovery.down(now, cause)
+            self.recovery.step(now)
+            if self.recovery.asked_to_leave():
+                return self.recovery.asked_to_leave()
         return None
 
     def reset(self, reason: str) -> bool | None:
         """Leave for `reason` and start again; return whether the reset was a hard one."""
-        hard = self.ladder.leave(reason)
+        hard = self.recovery.leave(reason)
         self.boot("hard" if hard else "soft")
         return hard
 
@@ -73,22 +73,22 @@ def case_broker_gone_for_days() -> None:
     chip = Chip()
     chip.cause = "no-ap"
     for hour in range(30 * 24):  # a range of 32 bits does not go as far in ms
-        chip.ladder.step(hour * HOUR)
-        assert chip.ladder.asked_to_leave() is None
+        chip.recovery.step(hour * HOUR)
+        assert chip.recovery.asked_to_leave() is None
 
 
 def case_silence_rejoins() -> None:
     """Ten minutes of silence join Wi-Fi anew, then 20, 40 and at last 60; minutes each."""
     chip = Chip()
     for now in range(0, 5 * HOUR, MINUTE):
-        chip.ladder.down(now, ("dns", "tcp-timeout", "tcp-unreachable")[now // MINUTE % 3])
+        chip.recovery.down(now, ("dns", "tcp-timeout", "tcp-unreachable")[now // MINUTE % 3])
     assert [now // MINUTE for now in chip.rejoined] == [10, 31, 72, 133, 194, 255]
     outage = {"s": 5}
-    chip.ladder.up(5 * HOUR, outage)
+    chip.recovery.up(5 * HOUR, outage)
     assert outage == {"s": 5, "rejoins": 6}
-    chip.ladder.down(5 * HOUR, "closed")
+    chip.recovery.down(5 * HOUR, "closed")
     outage = {"s": 5}
-    chip.ladder.up(5 * HOUR + 1, outage)
+    chip.recovery.up(5 * HOUR + 1, outage)
     assert outage == {"s": 5}
 
 
@@ -97,12 +97,12 @@ def case_an_answer_is_proof() -> None:
     for cause in ("tcp-refused", "tls-timeout", "tls-refused", "connack-timeout", "credentials"):
         chip = Chip()
         for now in range(0, 5 * HOUR, MINUTE):
-            chip.ladder.down(now, cause if now % (9 * MINUTE) == 0 else "tcp-timeout")
+            chip.recovery.down(now, cause if now % (9 * MINUTE) == 0 else "tcp-timeout")
         assert chip.rejoined == [], cause
     chip = Chip()
     for now in range(0, 5 * HOUR, 9 * MINUTE):
-        chip.ladder.down(now, "dns")
-        chip.ladder.up(now + 1, None)
+        chip.recovery.down(now, "dns")
+        chip.recovery.up(now + 1, None)
     assert chip.rejoined == []
 
 
@@ -111,11 +111,11 @@ def case_memory_climbs() -> None:
     chip = Chip()
     assert chip.fail("memory", 0, HOUR, 9 * MINUTE) == "memory"
     assert chip.reset("memory") is False
-    assert chip.ladder.said == [("why", "memory")]
-    assert chip.ladder.words == ["why=memory"]
+    assert chip.recovery.said == [("why", "memory")]
+    assert chip.recovery.words == ["why=memory"]
     assert chip.fail("memory", 0, HOUR) == "memory"
     assert chip.reset("memory") is True
-    assert chip.ladder.said == [("why", "memory")]
+    assert chip.recovery.said == [("why", "memory")]
 
 
 def case_memory_now_and_then() -> None:
@@ -131,42 +131,42 @@ def case_memory_that_is_over() -> None:
     """Whoever is up again has the memory for it: no reset ten minutes later."""
     chip = Chip()
     assert chip.fail("memory", 0, 5 * MINUTE) is None
-    chip.ladder.up(5 * MINUTE, None)
-    chip.ladder.step(DAY)
-    assert chip.ladder.asked_to_leave() is None
+    chip.recovery.up(5 * MINUTE, None)
+    chip.recovery.step(DAY)
+    assert chip.recovery.asked_to_leave() is None
 
 
 def case_driver() -> None:
     """A driver that does nothing but raise for ten minutes is reset, one that recovers is not."""
     chip = Chip()
     chip.cause = "driver"
-    chip.ladder.step(0)
-    chip.ladder.step(10 * MINUTE - 1)
-    assert chip.ladder.asked_to_leave() is None
+    chip.recovery.step(0)
+    chip.recovery.step(10 * MINUTE - 1)
+    assert chip.recovery.asked_to_leave() is None
     chip.cause = "no-ap"
-    chip.ladder.step(10 * MINUTE)
+    chip.recovery.step(10 * MINUTE)
     chip.cause = "driver"
-    chip.ladder.step(11 * MINUTE)
-    chip.ladder.step(20 * MINUTE)
-    assert chip.ladder.asked_to_leave() is None
-    chip.ladder.step(21 * MINUTE)
-    assert chip.ladder.asked_to_leave() == "driver"
+    chip.recovery.step(11 * MINUTE)
+    chip.recovery.step(20 * MINUTE)
+    assert chip.recovery.asked_to_leave() is None
+    chip.recovery.step(21 * MINUTE)
+    assert chip.recovery.asked_to_leave() == "driver"
 
 
 def case_bugs() -> None:
     """Ten bugs within an hour are too many; ten in a year are not."""
     chip = Chip()
     for month in range(12):
-        chip.ladder.bug(month * 30 * DAY)
-        chip.ladder.step(month * 30 * DAY)
-        assert chip.ladder.asked_to_leave() is None
+        chip.recovery.bug(month * 30 * DAY)
+        chip.recovery.step(month * 30 * DAY)
+        assert chip.recovery.asked_to_leave() is None
     for now in range(9):
-        chip.ladder.bug(366 * DAY + now)
-    chip.ladder.step(366 * DAY + 10)
-    assert chip.ladder.asked_to_leave() is None
-    chip.ladder.bug(366 * DAY + 10)
-    chip.ladder.step(366 * DAY + 10)
-    assert chip.ladder.asked_to_leave() == "bugs"
+        chip.recovery.bug(366 * DAY + now)
+    chip.recovery.step(366 * DAY + 10)
+    assert chip.recovery.asked_to_leave() is None
+    chip.recovery.bug(366 * DAY + 10)
+    chip.recovery.step(366 * DAY + 10)
+    assert chip.recovery.asked_to_leave() == "bugs"
 
 
 def case_pauses_between_resets() -> None:
@@ -175,10 +175,10 @@ def case_pauses_between_resets() -> None:
     waited = []
     for _ in range(12):
         now = 0
-        while not chip.ladder.asked_to_leave():
+        while not chip.recovery.asked_to_leave():
             for _ in range(10):
-                chip.ladder.bug(now)
-            chip.ladder.step(now)
+                chip.recovery.bug(now)
+            chip.recovery.step(now)
             now += MINUTE
         waited.append(now // MINUTE - 1)
         chip.reset("memory")
@@ -191,11 +191,11 @@ def case_cured() -> None:
     assert chip.fail("memory", 0, HOUR) == "memory"
     chip.reset("memory")
     assert chip.backoff.attempts["network"] > 5
-    chip.ladder.up(MINUTE, None)
-    chip.ladder.step(11 * MINUTE - 1)
-    assert chip.rtc_state.get("rung") == 1
-    chip.ladder.step(11 * MINUTE)
-    assert chip.rtc_state.get("rung") is None
+    chip.recovery.up(MINUTE, None)
+    chip.recovery.step(11 * MINUTE - 1)
+    assert chip.rtc_state.get("resets") == 1
+    chip.recovery.step(11 * MINUTE)
+    assert chip.rtc_state.get("resets") is None
     assert chip.rtc_state.get("attempts") is None
     assert chip.fail("memory", HOUR, 2 * HOUR) == "memory"
     assert chip.reset("memory") is False
@@ -224,21 +224,21 @@ def case_attempts_are_not_believed() -> None:
 def case_why() -> None:
     """The reason is said once: a later reset without one says none."""
     chip = Chip()
-    assert chip.ladder.said == []
+    assert chip.recovery.said == []
     assert chip.reset("reboot") is True
-    assert chip.ladder.said == [("why", "reboot")]
+    assert chip.recovery.said == [("why", "reboot")]
     die(chip, at=125_000)
-    assert chip.ladder.said == []
+    assert chip.recovery.said == []
     chip.crashes.step(120_000)
-    chip.ladder.stuck("link")
+    chip.recovery.stuck("link")
     chip.boot("watchdog")
-    assert chip.ladder.said == [("why", "link")]
+    assert chip.recovery.said == [("why", "link")]
     chip.crashes.step(120_000)
-    chip.ladder.stuck("sampler")
-    chip.ladder.stuck(None)
+    chip.recovery.stuck("sampler")
+    chip.recovery.stuck(None)
     chip.boot("watchdog")
-    assert chip.ladder.said == []
-    assert chip.ladder.leave("shutdown") is None
+    assert chip.recovery.said == []
+    assert chip.recovery.leave("shutdown") is None
 
 
 def case_rtc_state_damaged() -> None:
@@ -257,12 +257,12 @@ def case_rtc_state_damaged() -> None:
         b"{",
         b"[]",
         b"7",
-        b'{"rung":"1","trial":1,"why":5,"attempts":[],"more":1}',
+        b'{"resets":"1","trial":1,"why":5,"attempts":[],"more":1}',
         b"\xff",
     )
     for body in bad:
         found = RtcState(seal(body), chip.save)
-        for name in ("rung", "trial", "why", "attempts", "more"):
+        for name in ("resets", "trial", "why", "attempts", "more"):
             assert found.get(name) is None, body
     assert unseal(seal(b"")) == b""
 
@@ -270,13 +270,13 @@ def case_rtc_state_damaged() -> None:
 def case_nothing_is_written_without_need() -> None:
     """A good day writes neither flash nor RTC memory after its first two minutes."""
     chip = Chip()
-    chip.ladder.up(1000, None)
+    chip.recovery.up(1000, None)
     for now in range(0, 12 * MINUTE, 10_000):
-        chip.ladder.step(now)
+        chip.recovery.step(now)
         chip.crashes.step(now)
     saves = chip.saves
     for now in range(12 * MINUTE, DAY, 10_000):
-        chip.ladder.step(now)
+        chip.recovery.step(now)
         chip.crashes.step(now)
     assert chip.saves == saves
     assert chip.flash.writes == 0
@@ -298,10 +298,10 @@ def case_three_early_deaths() -> None:
     for how in ("watchdog", "hard"):
         die(chip, how, 119_000)
         assert not chip.crashes.safe
-        assert chip.ladder.said == []
+        assert chip.recovery.said == []
     die(chip)
     assert chip.crashes.safe
-    assert chip.ladder.said == [("mode", "safe")]
+    assert chip.recovery.said == [("mode", "safe")]
     last = chip.crashes.last()
     assert last["count"] == DEATHS
     assert last["crash"].split("\n")[1] == "watchdog reset, no exception, stuck: nothing known"
@@ -328,7 +328,7 @@ def case_stuck_is_no_good_run() -> None:
     """A boot that has been stuck since it was young dies young, however late the watchdog bites."""
     chip = Chip()
     chip.crashes.step(60_000)
-    chip.ladder.stuck("link")
+    chip.recovery.stuck("link")
     die(chip, at=190_000)
     assert chip.crashes.count == 1
     assert "stuck: link" in chip.crashes.last()["crash"]
@@ -340,7 +340,7 @@ def case_power_cuts_and_chosen_ends_do_not_count() -> None:
     for _ in range(5):
         die(chip, "power-on")
     for reason in ("reboot", "shutdown", "memory") * 2:
-        chip.ladder.leave(reason)
+        chip.recovery.leave(reason)
         chip.boot("hard")
     for _ in range(5):
         die(chip, "soft")
@@ -360,15 +360,15 @@ def case_leaving_safe_mode() -> None:
             assert chip.crashes.asked_to_leave() is None
         chip.boot("power-on")
         assert chip.crashes.safe
-        assert chip.ladder.leave("memory") is False
+        assert chip.recovery.leave("memory") is False
         chip.boot("soft")
         assert chip.crashes.safe
         chip.crashes.step(HOUR)
         assert chip.crashes.asked_to_leave() == "safe-mode"
-        assert chip.ladder.leave(reason) is True
+        assert chip.recovery.leave(reason) is True
         chip.boot("hard")
         assert not chip.crashes.safe
-        assert chip.ladder.said == [("why", reason)]
+        assert chip.recovery.said == [("why", reason)]
         die(chip)
         assert chip.crashes.safe
 

@@ -1,4 +1,4 @@
-"""The ladder: resets only what is proven stuck, one rung at a time.
+"""Recovery: resets only what is proven stuck, one level at a time.
 
     1. TCP         the Link does that by itself, each time
     2. Wi-Fi       joined again when there seems to be a network, but for 10 minutes nothing in it
@@ -8,7 +8,7 @@
     4. hard reset  when that did not help
 
 What goes on although a part is stuck is for the watchdog (see supervisor.py). A broker or an access
-point that is gone, for however long, is no proof against the node and never leads beyond rung 2. A
+point that is gone, for however long, is no proof against the node and never leads beyond level 2. A
 node that no reset helps waits longer for each, up to 10 hours.
 
 What it will not do: reset. It says what for, and main does, so that everybody can leave in order.
@@ -26,13 +26,13 @@ _REJOIN_MAX_MS = const(3_600_000)
 _MEMORY_TRIES = const(3)
 _TOO_MANY = const(10)
 _BUGS_MS = const(3_600_000)
-_CURED_MS = const(600_000)  # up for so long, the Link needs neither rung nor counts any more
+_CURED_MS = const(600_000)  # up for so long, no count of resets or tries is needed
 _AT_ONCE = const(3)  # resets in a row before the first pause: three early ones lead to safe mode
 _PAUSES = const(6)  # 10 min << 6 is 10 h 40 min
 _LOOK_MS = const(10_000)
 
 
-class Ladder:
+class Recovery:
     """Told by the Link how it fares (`up`, `down`), by the supervisor of bugs and stuck parts.
 
     network: has `cause` and `rejoin(now)`. crashes: see crashes.py. attempts: the backoff's counts,
@@ -46,7 +46,7 @@ class Ladder:
         self._crashes = crashes
         self._attempts = attempts
         self._log = log
-        self._rung = rtc_state.get("rung", 0)
+        self._resets = rtc_state.get("resets", 0)
         self._up_at = None
         self._silent_from = self._memory_from = self._driver_from = None
         self._rejoin_ms = _PROOF_MS
@@ -109,15 +109,15 @@ class Ladder:
     def step(self, now):
         """Look at the proofs. Returns when to look again, in ms."""
         if self._up_at is not None and now - self._up_at >= _CURED_MS:
-            self._rung = 0
-            self._rtc_state.put("rung", None)
+            self._resets = 0
+            self._rtc_state.put("resets", None)
             self._rtc_state.put("attempts", None)
         if self._network.cause != _DRIVER:
             self._driver_from = None
         elif self._driver_from is None:
             self._driver_from = now
         self._wish = None
-        if self._rung < _AT_ONCE or now >= _PROOF_MS << min(self._rung - _AT_ONCE, _PAUSES):
+        if self._resets < _AT_ONCE or now >= _PROOF_MS << min(self._resets - _AT_ONCE, _PAUSES):
             self._wish = self._proof(now)
         return _LOOK_MS
 
@@ -146,6 +146,6 @@ class Ladder:
         self._rtc_state.put("why", reason)
         if reason not in (_BUGS, _MEMORY, _DRIVER):
             return True
-        rung = self._rung
-        self._rtc_state.put("rung", min(rung + 1, _AT_ONCE + _PAUSES))
-        return rung > 0
+        resets = self._resets
+        self._rtc_state.put("resets", min(resets + 1, _AT_ONCE + _PAUSES))
+        return resets > 0

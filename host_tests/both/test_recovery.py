@@ -1,14 +1,14 @@
-"""node/system/ladder, node/system/crashes and node/shared/rtc_state, under both Pythons."""
+"""node/system/recovery, node/system/crashes and node/shared/rtc_state, under both Pythons."""
 
 from __future__ import annotations
 
 import pytest
-from both.cases import ladder as cases
+from both.cases import recovery as cases
 from support.micropython.pythons import INTERPRETERS, names, run
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
 @pytest.mark.parametrize("case", names(cases))
-def test_ladder(case: str, interpreter: str) -> None:
+def test_recovery(case: str, interpreter: str) -> None:
     """Each case holds under both Pythons."""
     run(cases, case, interpreter)
