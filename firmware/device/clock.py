@@ -31,7 +31,7 @@ node counts in `now`. Where Unix time comes from:
 import time
 
 from micropython import const
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 from node.shared.version import EARLIEST
 
 _SILENT_MS = const(20_000)
@@ -91,7 +91,7 @@ class Clock:
             self._ntp.log = log
             self._ntp.choose(servers)
             begin(self, certificates)
-            let_go("device.belief", "device.dates", "sntp")
+            unimport("device.belief", "device.dates", "sntp")
 
     def now(self):
         """Milliseconds since boot, an int that never wraps.

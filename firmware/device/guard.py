@@ -12,8 +12,8 @@ import sys
 import time
 
 from micropython import const
-from node.shared.loan import let_go
 from node.shared.rtc_state import RtcState
+from node.shared.unimport import unimport
 from node.system.crashes import Crashes
 
 from device import flash, power
@@ -43,8 +43,8 @@ def built(rtc_state, crashes):
     del app.build
     boots.keep(node, rtc_state)
     gc.threshold(-1)
-    let_go("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
-    let_go("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
+    unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
+    unimport("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
     return node
 
 
@@ -67,7 +67,7 @@ def run():
 
         anchor = room.grow()  # held: it keeps the heap at the size that the node needs
         del room
-        let_go("device.room")
+        unimport("device.room")
         node = built(rtc_state, crashes)
         if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
             gc.threshold(_GARBAGE)

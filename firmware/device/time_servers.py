@@ -7,7 +7,7 @@ servers that wish not to be asked are forgotten with it; the next day both are a
 """
 
 from micropython import const
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 
 _NO_ROOM_MS = const(60_000)
 _AGAIN_MS = const(600_000)
@@ -74,7 +74,7 @@ class TimeServers:
             self._ntp.close()
             self._first = self._ntp.at
         self._ntp = None
-        let_go("device.ntp", "device.belief", "sntp")
+        unimport("device.ntp", "device.belief", "sntp")
 
     def _loaded(self):
         from device.ntp import Ntp

@@ -342,8 +342,8 @@ def test_who_asks_is_let_go_of_until_the_next_day(server: NtpServer) -> None:
     """Once an answer was taken nothing of it is in memory; a day later it is loaded and asks."""
     script = """
 import sys
-from device.time_servers import TimeServers, let_go
-let_go("device.ntp", "sntp")
+from device.time_servers import TimeServers, unimport
+unimport("device.ntp", "sntp")
 chip = Chip()
 clock = Clock(1, TimeServers(servers=servers), source=chip)
 clock.start(None, (), log)

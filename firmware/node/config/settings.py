@@ -6,7 +6,7 @@ of at once; so is this module, when the node is joined. It will not check anythi
 
 import json
 
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 
 
 def load(path, wifi):
@@ -18,7 +18,7 @@ def load(path, wifi):
     try:
         return config.load(path, wifi)
     finally:
-        let_go("node.config.config", "node.shared.strictjson", "node.shared.levels")
+        unimport("node.config.config", "node.shared.strictjson", "node.shared.levels")
 
 
 def keep(interval_s, path, read, replace):

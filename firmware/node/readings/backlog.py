@@ -9,8 +9,8 @@ Reading at a time.
 """
 
 from micropython import const
-from node.shared.loan import let_go
 from node.shared.reading import SIZE
+from node.shared.unimport import unimport
 
 _BATCH_MAX = const(100)  # Readings in a Message
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
@@ -94,7 +94,7 @@ class Backlog:
                 if self._buffer is not None:
                     self._buffer = None  # up to 2 KB that the next outage may have again
                     self._batch_max = _BATCH_MAX  # for which there may be heap by then
-                    let_go("node.readings.batches")
+                    unimport("node.readings.batches")
                 return None
             if now < self._not_before and position not in self._flight:
                 return None  # what was in flight before is sent again at once
@@ -144,7 +144,7 @@ class Backlog:
         `key` was cut.
         """
         self._peeked = self._buffer = None
-        let_go("node.readings.batches")  # of which there may be a half
+        unimport("node.readings.batches")  # of which there may be a half
         if not size:
             self._batch_max = self._batch_max // 2 or 1
         elif self._flight.get(key, 1) > 1:

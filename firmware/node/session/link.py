@@ -10,7 +10,7 @@ What it will not do: encode, wait, reset anything, or give up.
 """
 
 from micropython import const
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 
 # See causes.py and status.py.
 _TAKEN = const("client-id-taken")
@@ -255,7 +255,7 @@ class Link:
             )
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
-        let_go("node.session.causes")
+        unimport("node.session.causes")
         self._starved = 0
         if self._cause is None:
             self._cause = cause
@@ -292,7 +292,7 @@ class Link:
                     why, self._suspect = blamed(cause, self._suspect, *held[0][1:])
                 except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
                     pass
-                let_go("node.session.blame")
+                unimport("node.session.blame")
                 if why != cause or not self._suspect:
                     # The session is given up: what it has in flight would have to come again as it
                     # was (MQTT 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).

@@ -8,7 +8,7 @@ import gc
 
 from micropython import const
 from node.shared import topics
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 
 _IDLE_MS = const(60_000)
 _CODE = ("node.commands", "node.shared.strictjson", "node.shared.levels")
@@ -55,14 +55,14 @@ class Router:
         except MemoryError:
             self._drop("memory")
             if self._answers is None:
-                let_go(*_CODE)  # what of it there was room for
+                unimport(*_CODE)  # what of it there was room for
                 try:
                     from node.session.shortage import refuse
 
                     refuse(payload, topic + "/response", self._given[2])
                 except MemoryError:
                     pass
-                let_go("node.session.shortage")
+                unimport("node.session.shortage")
         except Exception as exc:  # noqa: BLE001 - it must not end the step of the Link
             self._on_bug(exc)
 
@@ -83,5 +83,5 @@ class Router:
             return min(wait_ms, self._until - now)
         if answers.idle:
             self._answers = None
-            let_go(*_CODE)
+            unimport(*_CODE)
         return wait_ms

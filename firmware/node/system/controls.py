@@ -5,7 +5,7 @@ Response is through.
 """
 
 from micropython import const
-from node.shared.loan import let_go
+from node.shared.unimport import unimport
 
 _BLINK_MS = const(250)
 
@@ -33,7 +33,7 @@ class Controls:
         """
         from node.config import settings
 
-        let_go("node.config.settings")  # when this returns
+        unimport("node.config.settings")  # when this returns
         settings.keep(seconds, *self._config)
         self.sampler.interval_ms = seconds * 1000
 

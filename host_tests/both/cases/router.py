@@ -7,8 +7,8 @@ from node.commands import TABLE
 from node.commands.answers import OPEN_MAX, OPEN_TIMEOUT_MS
 from node.commands.memory import ENTRIES, IDS
 from node.shared.errors import CommandError
-from node.shared.loan import let_go
 from node.shared.reading import Reading
+from node.shared.unimport import unimport
 from support.parts.rig import BASE, HOME, NOW_S, TOPIC, Rig
 
 VALID = (
@@ -510,7 +510,7 @@ def case_no_memory_for_what_answers() -> None:
             raise MemoryError
 
     with _Modules():
-        let_go("node.commands", "node.session.shortage")
+        unimport("node.commands", "node.session.shortage")
         sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
         response = rig.raw(b'{"id":"a","action":"reboot"}')
         assert (response["status"], response["code"]) == ("failed", "memory")
@@ -623,7 +623,7 @@ def case_foreign_topic() -> None:
     """What did not come on the device's own topic is dropped, counted, and loads no code."""
     rig = Rig()
     with _Modules():
-        let_go("node.commands")
+        unimport("node.commands")
         for topic in (HOME, BASE, "limpet/home/desk/climate/node-2/commands", "", TOPIC + "/"):
             assert rig.raw(VALID, topic=topic) == {}
         assert not _loaded()
@@ -669,7 +669,7 @@ class _Modules:
         self._kept = {name: sys.modules[name] for name in list(sys.modules)}
 
     def __exit__(self, *_: object) -> None:
-        let_go("node.commands", "node.shared.strictjson", "node.shared.levels")
+        unimport("node.commands", "node.shared.strictjson", "node.shared.levels")
         for name, module in self._kept.items():
             sys.modules[name] = module
 

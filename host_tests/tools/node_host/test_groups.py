@@ -17,10 +17,10 @@ from node.session import talk
 from node.config import config, other as another
 from node.config.config import NAME
 from node.session.link import name
-def let_go(*names):
+def unimport(*names):
     for each in names:
         del sys.modules[each]
-let_go("node.session.link")
+unimport("node.session.link")
 def load(last):
     return __import__("node.session." + last, None, None, ("name",))
 print(name(), load("link").name(), config.NAME, NAME, another.__name__, talk.ping.SAID)
@@ -90,7 +90,7 @@ def test_two_modules_of_one_name_are_refused(tmp_path: Path, other: str) -> None
         "import node.session",
         "import node.session.link",
         "import node.session.link as link",
-        'let_go("node.session")',
+        'unimport("node.session")',
     ],
 )
 def test_a_group_itself_is_refused(line: str) -> None:

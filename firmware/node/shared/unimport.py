@@ -8,7 +8,7 @@ may be defined in there.
 import sys
 
 
-def let_go(*names):
+def unimport(*names):
     """Forget these modules, and those below one that is a package; the next import loads them."""
     for name in names:
         for each in list(sys.modules):
