@@ -6,7 +6,7 @@ has one type. It will not look at the clock, the params' meaning or the memory.
 
 from collections import namedtuple
 
-from node.shared import levels, topics
+from node.shared import topic_rules, topics
 from node.shared.strictjson import DUPLICATE, NOT_JSON, TOO_COMPLEX, Shape
 
 SIZE_MAX = 1024
@@ -47,7 +47,7 @@ def parse(payload, base):
         return _unread(None, home, ("no-id", ""))
     fault = _fault(values)
     reply_to = values.get("reply_to", home)
-    if not isinstance(reply_to, str) or not levels.may_reply(base, reply_to):
+    if not isinstance(reply_to, str) or not topic_rules.may_reply(base, reply_to):
         reply_to = home
         fault = fault or ("bad-reply-to", "only %s, or one level below it" % home)
     action = values.get("action")

@@ -7,7 +7,7 @@ It will not fill in from elsewhere, guess, or keep what it does not know.
 
 from collections import namedtuple
 
-from node.shared import levels
+from node.shared import topic_rules
 from node.shared.errors import ConfigError
 from node.shared.reading import INTERVAL_S
 from node.shared.strictjson import Shape
@@ -168,7 +168,7 @@ def _flag(value):
 
 
 def _part(value):
-    return levels.fault(value) if isinstance(value, str) else "must be a string"
+    return topic_rules.fault(value) if isinstance(value, str) else "must be a string"
 
 
 def _device_id(value):

@@ -18,7 +18,7 @@ def load(path, wifi):
     try:
         return config.load(path, wifi)
     finally:
-        unimport("node.config.config", "node.shared.strictjson", "node.shared.levels")
+        unimport("node.config.config", "node.shared.strictjson", "node.shared.topic_rules")
 
 
 def keep(interval_s, path, read, replace):

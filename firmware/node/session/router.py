@@ -11,7 +11,7 @@ from node.shared import topics
 from node.shared.unimport import unimport
 
 _IDLE_MS = const(60_000)
-_CODE = ("node.commands", "node.shared.strictjson", "node.shared.levels")
+_CODE = ("node.commands", "node.shared.strictjson", "node.shared.topic_rules")
 
 
 class Router:

@@ -669,7 +669,7 @@ class _Modules:
         self._kept = {name: sys.modules[name] for name in list(sys.modules)}
 
     def __exit__(self, *_: object) -> None:
-        unimport("node.commands", "node.shared.strictjson", "node.shared.levels")
+        unimport("node.commands", "node.shared.strictjson", "node.shared.topic_rules")
         for name, module in self._kept.items():
             sys.modules[name] = module
 

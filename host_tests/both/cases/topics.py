@@ -1,6 +1,6 @@
-"""Cases of topics.py and levels.py; a Response's topic is in cases_router.py."""
+"""Cases of topics.py and topic_rules.py; a Response's topic is in cases_router.py."""
 
-from node.shared import levels, topics
+from node.shared import topic_rules, topics
 
 
 def case_base() -> None:
@@ -8,16 +8,16 @@ def case_base() -> None:
     base = topics.base("limpet", "home", "desk", "climate", "node-1")
     assert base == "limpet/home/desk/climate/node-1"
     longest = base + "/" + topics.RESPONSE + "/a"
-    assert levels.may_reply(base, longest)
+    assert topic_rules.may_reply(base, longest)
     assert longest.count("/") == 7
     for suffix in (topics.TELEMETRY, topics.STATUS, topics.HEALTH, topics.ALERTS, topics.TIME):
-        assert not levels.may_reply(base, base + "/" + suffix)
+        assert not topic_rules.may_reply(base, base + "/" + suffix)
 
 
 def case_part() -> None:
     """A level of a topic has 1 to 32 of a-z, 0-9 and hyphens; the rule it breaks is named."""
     for good in ("a", "0", "node-1", "a-", "x" * 32, "3-a--b"):
-        assert levels.fault(good) is None, good
+        assert topic_rules.fault(good) is None, good
     for bad, word in (
         ("", "empty"),
         ("x" * 33, "32"),
@@ -38,6 +38,6 @@ def case_part() -> None:
         ("\u0661", "a-z"),
         ("$sys", "a-z"),
     ):
-        fault = levels.fault(bad)
+        fault = topic_rules.fault(bad)
         assert fault is not None, bad
         assert word in fault, (bad, fault)
