@@ -1,9 +1,9 @@
 """First boot: a node without a config is told it on the console on which it logs.
 
 In either order: Wi-Fi by Improv (improv-wifi.com/serial), which is tried at once, and all the rest,
-credentials included, as one line of JSON (intake.py). A line may name a network itself: that one is
-not tried, as it may be where the node is going to be. On a Board that needs no joining the line is
-all it takes. Nothing is kept before everything is there.
+credentials included, as one line of JSON (first_config.py). A line may name a network itself: that
+one is not tried, as it may be where the node is going to be. On a Board that needs no joining the
+line is all it takes. Nothing is kept before everything is there.
 
 A Ctrl-C outside a packet is KeyboardInterrupt, as it is on a console at any other time: inside, it
 is one of the packet's bytes, and there the chip must not take it for more.
@@ -14,7 +14,7 @@ out what it had to.
 
 import improv
 from micropython import const
-from node.config import intake
+from node.config import first_config
 from node.shared.errors import ConfigError
 
 # A packet takes 23 ms at 115,200 baud. What stops for longer, or is followed by Ctrl-C, is none.
@@ -29,8 +29,8 @@ class Provisioning:
     """`heard` every byte, `step` often, until `done`.
 
     device: firmware, version, chip and name (str), for who asks. network: the Board's. loads: see
-    intake.read. keep(text, files): makes config.json and the credentials stay, all or none; may
-    raise OSError. send(bytes): to the console. A line takes its length, up to 6 KB.
+    first_config.read. keep(text, files): makes config.json and the credentials stay, all or none;
+    may raise OSError. send(bytes): to the console. A line takes its length, up to 6 KB.
     """
 
     def __init__(self, device, network, loads, keep, send, log):
@@ -108,7 +108,8 @@ class Provisioning:
         elif byte == _CTRL_C:
             raise KeyboardInterrupt
         elif not line_ends:
-            if len(self._line) <= intake.LINE_MAX:  # one more: so a longer line is known as such
+            # One more: so a longer line is known as such.
+            if len(self._line) <= first_config.LINE_MAX:
                 self._line.append(byte)
         elif self._line:
             line = bytes(self._line)
@@ -118,7 +119,7 @@ class Provisioning:
     def _take(self, line):
         self._told = None
         try:
-            self._told = intake.read(line, self._loads)
+            self._told = first_config.read(line, self._loads)
             self._finish()
         except ConfigError as error:
             self._refuse(error)
@@ -133,7 +134,7 @@ class Provisioning:
         if self._no_wifi and not self._wifi and values.get("wifi_ssid") is None:
             self._say_at = 0
             return
-        text = intake.complete(values, self._wifi)
+        text = first_config.complete(values, self._wifi)
         try:
             self._keep(text, files)
         except OSError as error:
@@ -175,7 +176,7 @@ class Provisioning:
             ssid, password = improv.texts(data)
         except ValueError:  # of two texts as well
             ssid = None
-        if not ssid or intake.wifi_fault(ssid, password or None):
+        if not ssid or first_config.wifi_fault(ssid, password or None):
             self._send(improv.error(improv.INVALID_RPC))
             return
         if self._trying:

@@ -1,4 +1,4 @@
-"""Cases of provisioning.py and intake.py: a console, a network and a flash that are none.
+"""Cases of provisioning.py and first_config.py: a console, a network and a flash that are none.
 
 The network is stricter than the real one: it is joined once at a time, stepped while it is joined
 and at no other time, and left in the end.
@@ -9,7 +9,7 @@ from binascii import b2a_base64, crc32
 
 import improv
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
-from node.config import config, intake
+from node.config import config, first_config
 from node.config.provisioning import Provisioning
 from node.shared.errors import ConfigError
 from support.fuzz.fuzz import Random
@@ -542,13 +542,13 @@ def case_noise() -> None:
 def case_complete() -> None:
     """The network of the line goes before that of Improv; too much of both is refused."""
     for more, ssid in (({}, "y"), ({"wifi_ssid": "x"}, "x")):
-        taken, _ = intake.read(line(**more), lambda *_: True)
-        text = intake.complete(taken, ("y", SECRETS[1]))
+        taken, _ = first_config.read(line(**more), lambda *_: True)
+        text = first_config.complete(taken, ("y", SECRETS[1]))
         assert config.parse(text).wifi_ssid == ssid
     taken["ntp_servers"] = ["n" * 5000]
     field = ""
     try:
-        intake.complete(taken, None)
+        first_config.complete(taken, None)
     except ConfigError as error:
         field = error.field
     assert field == "config"

@@ -45,7 +45,7 @@ class Improv:
 
 
 class FirstBoot:
-    """provisioning.py and intake.py: the console of a node without a config."""
+    """provisioning.py and first_config.py: the console of a node without a config."""
 
     heap, per_byte, kept = 24576, 24, 2048
     size_max = 7000

@@ -10,7 +10,7 @@ from binascii import crc32
 from pathlib import Path
 
 from limpet.identity.device_folder import checked
-from limpet.shared.firmware import errors, intake
+from limpet.shared.firmware import errors, first_config
 from limpet.shared.problem import Problem
 
 
@@ -29,7 +29,7 @@ def provision_line(folder: Path) -> bytes:
     line = body + b',"crc32":"%08x"}' % crc32(body)
     try:
         # TLS has no need to say more: `checked` has looked at the credentials.
-        intake.read(line, lambda *_: True)
+        first_config.read(line, lambda *_: True)
     except errors.ConfigError as error:
         raise Problem(
             f"A node would refuse {folder} as a line: {error.field} {error.text}.",

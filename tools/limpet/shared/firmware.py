@@ -13,7 +13,7 @@ if str(FIRMWARE) not in sys.path:
     sys.path.append(str(FIRMWARE))
 
 from node import commands
-from node.config import config, intake
+from node.config import config, first_config
 from node.shared import errors, topics, version
 
-__all__ = ["commands", "config", "errors", "intake", "topics", "version"]
+__all__ = ["commands", "config", "errors", "first_config", "topics", "version"]
