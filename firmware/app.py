@@ -44,7 +44,7 @@ def build(rtc_state, crashes):
             log("sampler", "reading", reading.words(taken))  # last: it may find no heap
 
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
-        records = RecordLog("readings", reading.SIZE, boots.room(cfg), None, flash.access)
+        records = RecordLog("readings", reading.SIZE, boots.readings_max(cfg), None, flash.access)
         stored = backlog.Backlog(records, encode.batch_at, cfg, rtc_state)
         ring = Ring(reading.SIZE, RAM_READINGS)
         live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)

@@ -56,7 +56,7 @@ def _counter(path):
     return boot if boot ^ complement == 0xFFFFFFFF else 0
 
 
-def room(config):
+def readings_max(config):
     """How many Readings flash may hold in the folder `readings`: as many as the config says, or
     what is there already and what else there is room for. OSError.
     """

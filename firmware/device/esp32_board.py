@@ -66,7 +66,7 @@ def heap_free():
 
 def idf_heap():
     """Bytes of the chip's own heap, from which Wi-Fi and TLS take theirs: free, the longest free
-    piece, and the least that was ever free. That is never more than room.py leaves, some 13 KB.
+    piece, and the least that was ever free. That is never more than heap_size.py leaves, 13 KB.
     """
     import esp32
 

@@ -63,11 +63,11 @@ def run():
 
             if provisioned("config.json", rtc_state):
                 power.reset()
-        from device import room
+        from device import heap_size
 
-        anchor = room.grow()  # held: it keeps the heap at the size that the node needs
-        del room
-        unimport("device.room")
+        anchor = heap_size.grow()  # held: it keeps the heap at the size that the node needs
+        del heap_size
+        unimport("device.heap_size")
         node = built(rtc_state, crashes)
         if anchor is not None:  # where no long piece is free the heap grows, and TLS has less
             gc.threshold(_GARBAGE)

@@ -135,7 +135,7 @@ def test_flash_is_used_through_one_door() -> None:
     booting = {"boot.py", "main.py", "boots.py", "config.py", "dates.py"}
     found = [path.name for path in sources(FIRMWARE) if uses.search(path.read_text())]
     assert set(found) - booting == {"flash.py"}
-    assert "boots.room(cfg), None, flash.access)" in (FIRMWARE / "app.py").read_text()
+    assert "boots.readings_max(cfg), None, flash.access)" in (FIRMWARE / "app.py").read_text()
 
 
 def test_app_is_short() -> None:

@@ -79,8 +79,8 @@ def longest():
 thread, wlan, slept = Thread(), Network(), []
 sys.modules["_thread"], sys.modules["network"] = thread, wlan
 sys.modules["esp32"], sys.modules["gc"], sys.modules["time"] = Esp32(), Gc(), Time()
-from device import room
-anchor = room.grow()
+from device import heap_size
+anchor = heap_size.grow()
 print(json.dumps([anchor, slept, thread.size, any(lock.held for lock in thread.locks), wlan.made]))
 """
 KB = 1024
@@ -125,7 +125,7 @@ def test_chip_that_cannot_hold_its_memory_starts_all_the_same(threads: int) -> N
 
 def test_laptop_has_nothing_to_grow() -> None:
     """Without the chip's modules nothing happens."""
-    assert run("from device import room\nprint(room.grow())") == "None\n"
+    assert run("from device import heap_size\nprint(heap_size.grow())") == "None\n"
 
 
 LINK = """

@@ -39,7 +39,7 @@ def others():
     return failed
 
 failed = 0
-log = RecordLog("readings", 20, ROOM)
+log = RecordLog("readings", 20, READINGS_MAX)
 records = bytes(20 * 100)
 for n in range(200):
     try:
@@ -49,7 +49,7 @@ for n in range(200):
         log.drop_oldest()
     if n % 10 == 9:
         failed += others()
-again = RecordLog("readings", 20, ROOM)
+again = RecordLog("readings", 20, READINGS_MAX)
 assert len(again) == len(log)
 try:
     again.append(records, 100)
@@ -59,9 +59,9 @@ print(failed, len(again), again.dropped > 0, os.statvfs(ROOT)[3] * 4096)
 """
 
 
-def full(left: int, room: str = "boots.room(config)") -> list[str]:
+def full(left: int, held: str = "boots.readings_max(config)") -> list[str]:
     """What is left of `left` bytes when an outage took 20,000 Readings: failures, held, free."""
-    script = f"LEFT = {left}\n" + SCRIPT.replace("ROOM", room)
+    script = f"LEFT = {left}\n" + SCRIPT.replace("READINGS_MAX", held)
     return upy.run(script, heap="8m").split()
 
 
@@ -103,11 +103,11 @@ class Refusing:
 class config:
     outbox_readings = 60000
 
-print(boots.room(config) > 0)
+print(boots.readings_max(config) > 0)
 os.mkdir("readings")
 boots.os = Refusing()
 try:
-    print(boots.room(config))
+    print(boots.readings_max(config))
 except OSError as error:
     print(error.errno)
 """
