@@ -23,7 +23,7 @@ def build(rtc_state, crashes):
     from node.session.router import Router
     from node.shared import errors, pairs, reading, topics, version
     from node.shared.log import logger
-    from node.system.controls import Controls
+    from node.system.node_api import NodeApi
     from node.system.recovery import Recovery
     from node.system.supervisor import Supervisor
     from umqtt_tls import MQTTClient
@@ -39,7 +39,7 @@ def build(rtc_state, crashes):
         from ring import Ring
 
         def on_reading(taken):
-            for listener in (live.put, alerts.read, controls.reading):
+            for listener in (live.put, alerts.read, node_api.reading):
                 listener(taken)
             log("sampler", "reading", reading.words(taken))  # last: it may find no heap
 
@@ -80,14 +80,14 @@ def build(rtc_state, crashes):
     sources = (status, responses, warnings, live, backlog, health)
     link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
     stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
-    controls = Controls(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)
-    router = Router(base, controls, responses, flash, unix, log, supervisor.bug, stale)
+    node_api = NodeApi(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)
+    router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
     clock.alarm, clock.broker = alerts.change, tls and (client, cfg.org + "/" + topics.TIME)
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
-    asked, watched = (controls, crashes, recovery), (("sampler", sampler), ("link", link))
+    asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
     beside = (clock, sampler, router) + asked
     turned = (link, board.interruptible(link.wait), beside, watched, watchdog, asked)
 

@@ -26,7 +26,7 @@ from limpet.shared.problem import Problem
 TESTS = REPO / "host_tests"
 # What needs no node: the pure cases, and modules alone, on the real littlefs and over real TLS.
 MODULES = (
-    *("backoff", "client", "clock", "commands", "config", "controls", "dht22", "flash", "health"),
+    *("backoff", "client", "clock", "commands", "config", "node_api", "dht22", "flash", "health"),
     *("improv", "recovery", "outbox", "power_cuts", "provisioning", "recordlog", "ring", "router"),
     *("sampler", "sntp", "topics", "transport"),
 )

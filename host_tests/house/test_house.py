@@ -32,11 +32,11 @@ CPYTHON_ONLY = {"abc", "contextlib", "dataclasses", "enum", "functools", "pathli
 # The parts of the two flows. app.py puts them together; none knows another.
 STAGES = {
     *("sampler", "telemetry", "outbox", "link", "router"),
-    *("status", "health", "alerts", "supervisor", "controls"),
+    *("status", "health", "alerts", "supervisor", "node_api"),
     *("recovery", "crashes"),
 }
 # What a group of firmware/node takes from another one: file, group.
-ACROSS = {("session/router.py", "commands"), ("system/controls.py", "config")}
+ACROSS = {("session/router.py", "commands"), ("system/node_api.py", "config")}
 
 
 @cache

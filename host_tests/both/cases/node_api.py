@@ -1,8 +1,8 @@
-"""Cases of node/system/controls.py: what Commands do to the node, and when that is over."""
+"""Cases of node/system/node_api.py: what Commands do to the node, and when that is over."""
 
 import io
 
-from node.system.controls import Controls
+from node.system.node_api import NodeApi
 
 
 class Clock:
@@ -38,7 +38,7 @@ class Desk:
         self.file = b'{"interval_s": 10, "org": "o"}'
         self.full = False
         config = ("config.json", lambda path, how: how(io.BytesIO(self.file)), self.replace)
-        self.controls = Controls(self.clock, self.sampler, self.led, dict, config, dict)
+        self.node_api = NodeApi(self.clock, self.sampler, self.led, dict, config, dict)
 
     def led(self, on: bool) -> None:
         """Switch it."""
@@ -52,9 +52,9 @@ class Desk:
         self.file = b"".join(pieces)
 
     def go(self, until: int) -> None:
-        """Step when the controls want to be, up to `until`."""
+        """Step when it wants to be, up to `until`."""
         while self.clock.at < until:
-            wait = self.controls.step(self.clock.at)
+            wait = self.node_api.step(self.clock.at)
             assert wait > 0
             self.clock.at = min(self.clock.at + wait, until)
 
@@ -64,21 +64,21 @@ def case_identify_blinks_twice_a_second_and_ends_dark() -> None:
     for seconds in (1, 5, 60):
         desk = Desk()
         desk.clock.at = 1234
-        desk.controls.identify(seconds)
+        desk.node_api.identify(seconds)
         desk.go(10 * 60_000)
         assert desk.switched == [(1234 + 250 * n, n % 2 == 0) for n in range(seconds * 4)], (
             desk.switched
         )
         assert desk.switched[-1][1] is False
-        assert desk.controls.step(desk.clock.at) == 60_000
+        assert desk.node_api.step(desk.clock.at) == 60_000
 
 
 def case_identify_again_counts_anew() -> None:
     """A second one makes it longer, or shorter; the LED is dark at the end of either."""
     desk = Desk()
-    desk.controls.identify(60)
+    desk.node_api.identify(60)
     desk.go(2_000)
-    desk.controls.identify(1)
+    desk.node_api.identify(1)
     desk.go(10_000)
     assert desk.switched[-1] == (2_750, False)
     assert len(desk.switched) == 8 + 4
@@ -87,10 +87,10 @@ def case_identify_again_counts_anew() -> None:
 def case_identify_that_is_stepped_late() -> None:
     """After a step that took long, as many switches as were due come, and not one more."""
     desk = Desk()
-    desk.controls.identify(2)
+    desk.node_api.identify(2)
     desk.clock.at = 60_000
     for _ in range(20):
-        desk.controls.step(desk.clock.at)
+        desk.node_api.step(desk.clock.at)
     assert len(desk.switched) == 8
     assert desk.switched[-1][1] is False
 
@@ -98,12 +98,12 @@ def case_identify_that_is_stepped_late() -> None:
 def case_reboot_is_asked_for_and_nothing_else_is() -> None:
     """Only that Command gives a reason to leave."""
     desk = Desk()
-    desk.controls.identify(1)
-    desk.controls.read_now(lambda reading: None)
-    desk.controls.set_interval(60)
-    assert desk.controls.asked_to_leave() is None
-    desk.controls.reboot()
-    assert desk.controls.asked_to_leave() == "reboot"
+    desk.node_api.identify(1)
+    desk.node_api.read_now(lambda reading: None)
+    desk.node_api.set_interval(60)
+    assert desk.node_api.asked_to_leave() is None
+    desk.node_api.reboot()
+    assert desk.node_api.asked_to_leave() == "reboot"
 
 
 def case_each_who_asked_gets_one_reading() -> None:
@@ -111,23 +111,23 @@ def case_each_who_asked_gets_one_reading() -> None:
     desk = Desk()
     got: list[tuple] = []
     for name in range(20):
-        desk.controls.read_now(lambda reading, name=name: got.append((name, reading)))
+        desk.node_api.read_now(lambda reading, name=name: got.append((name, reading)))
     assert desk.sampler.asked == 20
-    desk.controls.reading("first")
-    desk.controls.reading("second")
+    desk.node_api.reading("first")
+    desk.node_api.reading("second")
     assert got == [(name, "first") for name in range(4, 20)]
 
 
 def case_interval_that_flash_refuses_is_not_taken() -> None:
     """First the config, then the sampler: what would not outlive a reset is not begun."""
     desk = Desk()
-    desk.controls.set_interval(60)
+    desk.node_api.set_interval(60)
     assert desk.sampler.interval_ms == 60_000
     assert b'"interval_s": 60' in desk.file
     assert b'"org": "o"' in desk.file
     desk.full = True
     try:
-        desk.controls.set_interval(3600)
+        desk.node_api.set_interval(3600)
     except OSError:
         assert desk.sampler.interval_ms == 60_000
     else:

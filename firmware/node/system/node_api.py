@@ -10,7 +10,7 @@ from node.shared.unimport import unimport
 _BLINK_MS = const(250)
 
 
-class Controls:
+class NodeApi:
     """`config`: path of the config, and what reads and replaces a file; `status()` gives the health
     snapshot, `crash()` what the node died of last (dicts).
     """
