@@ -21,7 +21,7 @@ def build(rtc_state, crashes):
     from node.session import causes
     from node.session.link import Link
     from node.session.router import Router
-    from node.shared import errors, pairs, reading, topics, version
+    from node.shared import errors, pair_file, reading, topics, version
     from node.shared.log import logger
     from node.system.node_api import NodeApi
     from node.system.recovery import Recovery
@@ -69,7 +69,7 @@ def build(rtc_state, crashes):
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
     net.join(cfg.wifi_ssid, cfg.wifi_password)
-    kept = [pairs.Pairs(n, *files) for n in ("responses", "alerts", "raised")]
+    kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said)
     alerts = Alerts(base, warnings, unix, log, status, kept[2])

@@ -24,9 +24,9 @@ def test_pairs_go_to_flash_and_back_in_pieces() -> None:
     said = in_islands("""
 from device import flash
 from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 saved = [("limpet/home/desk/climate/node-1/commands/response", bytes(1000)) for _ in range(6)]
-pairs = Pairs("responses", flash.read, flash.replace)
+pairs = PairFile("responses", flash.read, flash.replace)
 ids = [chr(65 + n) * 64 for n in range(ENTRIES)]
 responses = [id.encode() * 8 for id in ids]
 held = cut_up()

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from micropython import const
 
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from node.shared.rtc_state import seal, unseal
 
 ENTRIES = 8
@@ -48,7 +48,7 @@ class Memory:
             seen = b""
         if len(seen) <= IDS * _SIZE and not len(seen) % _SIZE:
             self._seen = bytearray(seen)
-        self._pairs = Pairs(path + ".bin", read, replace)
+        self._pairs = PairFile(path + ".bin", read, replace)
         self._entries = self._pairs.load()[-ENTRIES:]
         if self._entries:
             id, response = self._entries[-1]

@@ -151,7 +151,7 @@ class Messages:
     """A source of ready-made Messages with a quota of its own: Responses, alerts. Keys count up
     from 1. When it is full, by number or by bytes, the oldest go, counted in `dropped`.
 
-    store: what keeps them over a reset (node/shared/pairs.py).
+    store: what keeps them over a reset (node/shared/pair_file.py).
     """
 
     def __init__(self, quota, store, commit_after_s):

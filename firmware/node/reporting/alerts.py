@@ -15,7 +15,7 @@ _SILENT_AFTER = const(5)
 
 class Alerts:
     """Puts alerts into `messages`, a Messages source with its own quota, and their names into
-    `status.raised`. store: what keeps the names over a reset (node/shared/pairs.py).
+    `status.raised`. store: what keeps the names over a reset (node/shared/pair_file.py).
     """
 
     def __init__(self, base, messages, unix, log, status, store):

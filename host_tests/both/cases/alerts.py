@@ -4,7 +4,7 @@ import json
 
 from node.reporting.alerts import Alerts
 from node.reporting.status import Status
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from support.parts.rig import Flash
 
 T0 = 1780000000
@@ -37,7 +37,7 @@ class Said:
 def _alerts() -> tuple[Alerts, Said]:
     said = Said()
     files = Flash()
-    store = Pairs("raised", files.read, files.replace)
+    store = PairFile("raised", files.read, files.replace)
     status = Status("o/s/z/t/d", 1, "0.1.0", "hard", lambda: 0)
     return Alerts("o/s/z/t/d", said, lambda: said.unix, said.log, status, store), said
 

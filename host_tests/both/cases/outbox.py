@@ -427,7 +427,7 @@ def case_what_is_acknowledged_is_synced() -> None:
 
 
 class Store:
-    """Stands for node/shared/pairs.py."""
+    """Stands for node/shared/pair_file.py."""
 
     def __init__(self, held: tuple = ()) -> None:
         self.saves: list = []

@@ -4,7 +4,7 @@ import json
 
 from node.reporting.alerts import Alerts
 from node.reporting.status import Status
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from support.parts.rig import BASE, Flash
 
 NAME = "a-name-of-20-letters"
@@ -19,7 +19,7 @@ class Said:
         self.published: list[tuple[str, str]] = []
         more = [("why", "safe-mode"), ("mode", "safe")]
         self.status = Status(BASE, 4294967295, "10.20.30", "watchdog", lambda: self.now, more)
-        store = Pairs("raised", self.flash.read, self.flash.replace)
+        store = PairFile("raised", self.flash.read, self.flash.replace)
         self.alerts = Alerts(BASE, self, lambda: None, lambda *words: None, self.status, store)
 
     def put(self, topic: str, payload: bytes) -> None:

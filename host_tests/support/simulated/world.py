@@ -6,7 +6,7 @@ from node.readings.telemetry import Telemetry
 from node.reporting.status import Status
 from node.session.causes import FLOORS_MS
 from node.session.link import Link
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from node.shared.reading import SIZE, Reading, unpack_from
 from recordlog import RecordLog
 from ring import Ring
@@ -105,7 +105,7 @@ class World:
         log.broker, log._seqs = self.broker, {}
         self.backlog = backlog(log, telemetry.batch_at, rate)
         self.live = Live(Ring(SIZE, ring), self.backlog, telemetry.message_at, commit_s)
-        store = Pairs("responses", lambda path, how: None, lambda path, *pieces: None)
+        store = PairFile("responses", lambda path, how: None, lambda path, *pieces: None)
         self.responses = Messages(24, store, commit_s)
         status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
         self.client = client = MQTTClient("node-1", "broker", window=window)

@@ -149,15 +149,15 @@ def test_traceback_of_byte_code_becomes_readable() -> None:
     folders, _ = compiled(FIRMWARE, LIB)
     script = """
 import sys
-from node import pairs  # byte code has no groups
+from node import pair_file  # byte code has no groups
 try:
-    pairs.Pairs("a", lambda path, how: how(None), None).load()  # None is no file
+    pair_file.PairFile("a", lambda path, how: how(None), None).load()  # None is no file
 except AttributeError as error:
     sys.print_exception(error)
 """
     said = run(script, path=[*folders])
-    frames = [line for line in readable(said).splitlines() if 'File "pairs"' in line]
-    source = (FIRMWARE / "node/shared/pairs.py").read_text()
+    frames = [line for line in readable(said).splitlines() if 'File "pair_file"' in line]
+    source = (FIRMWARE / "node/shared/pair_file.py").read_text()
     assert [frame.rpartition("in ")[2] for frame in frames] == ["load", "_taken_apart"], said
     assert "def _taken_apart(" in source
     assert readable('File "elsewhere", line 7, in _x') == 'File "elsewhere", line 7, in _x'

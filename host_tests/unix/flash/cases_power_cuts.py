@@ -14,7 +14,7 @@ from node.commands.memory import ENTRIES, Memory
 from node.config import config, settings
 from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from node.shared.reading import SIZE, Reading
 from recordlog import RecordLog
 from ring import Ring
@@ -147,7 +147,7 @@ def messages(refusals: "tuple | None" = None) -> None:
     """The Outbox's Messages: each that is due on flash is there until it is acknowledged."""
 
     def opened() -> Messages:
-        return Messages(4, Pairs(PATH, read, replace), 0)
+        return Messages(4, PairFile(PATH, read, replace), 0)
 
     def held(outbox: Messages) -> "list[tuple[str, bytes]]":
         found = []

@@ -11,7 +11,7 @@ SCRIPT = """
 import errno, os
 from device import boots, flash
 from support.flash.flashes import ROOT, fresh
-from node.shared.pairs import Pairs
+from node.shared.pair_file import PairFile
 from recordlog import RecordLog
 
 fresh(blocks=512)
@@ -32,7 +32,7 @@ def others():
         except OSError:
             failed += 1
     try:
-        pairs = Pairs(ROOT + "/responses", flash.read, flash.replace)
+        pairs = PairFile(ROOT + "/responses", flash.read, flash.replace)
         pairs.save([("t", bytes(1500))] * 4)
     except OSError:
         failed += 1

@@ -9,7 +9,7 @@ It will not append, or believe a file that is damaged: that one counts as empty.
 from binascii import crc32
 
 
-class Pairs:
+class PairFile:
     """The file at `path`.
 
     read(path, how) -> how(file) or None; replace(path, *pieces): atomic. Both raise OSError.
