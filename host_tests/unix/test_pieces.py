@@ -23,7 +23,7 @@ def test_pairs_go_to_flash_and_back_in_pieces() -> None:
     """Files of 4 and 6 KB, as long as those of Commands and Responses become."""
     said = in_islands("""
 from device import flash
-from node.commands.memory import ENTRIES, RESPONSE_MAX, Memory
+from node.commands.response_cache import ENTRIES, RESPONSE_MAX, ResponseCache
 from node.shared.pair_file import PairFile
 saved = [("limpet/home/desk/climate/node-1/commands/response", bytes(1000)) for _ in range(6)]
 pairs = PairFile("responses", flash.read, flash.replace)
@@ -33,11 +33,11 @@ held = cut_up()
 pairs.save(saved)
 loaded = pairs.load()
 print(loaded == saved, end=" ")
-memory = Memory("commands", flash.read, flash.replace)
+memory = ResponseCache("commands", flash.read, flash.replace)
 for id, response in zip(ids, responses):
     memory.begin(id)
     memory.finish(id, response)
-again = Memory("commands", flash.read, flash.replace)
+again = ResponseCache("commands", flash.read, flash.replace)
 print([again.response(id) for id in ids] == responses, len(response) == RESPONSE_MAX)
 """)
     assert said == "True True True\n"

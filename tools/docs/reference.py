@@ -169,7 +169,7 @@ def _rule(name: str, rule: Any) -> str:
 
 def of_commands() -> dict[str, str]:
     """Each Command with its parameters, and every code of a Response."""
-    from node.commands import HARMLESS, TABLE, memory, parse
+    from node.commands import HARMLESS, TABLE, parse, response_cache
 
     listed = _codes()
     agree("codes", [code for found in listed.values() for code in found], WORDS["codes"])
@@ -182,8 +182,8 @@ def of_commands() -> dict[str, str]:
         "command-fields": _fields(firmware.topics.COMMANDS),
         "codes": table(("code", "status", "why"), codes),
         "harmless": ", ".join(f"`{name}`" for name in HARMLESS),
-        "ids": str(memory.IDS),
-        "responses": str(memory.ENTRIES),
+        "ids": str(response_cache.IDS),
+        "responses": str(response_cache.ENTRIES),
     }
 
 

@@ -1,6 +1,6 @@
 """read_now: a Reading as soon as the sensor allows, which is 2 s after its last one."""
 
-from node.commands.later import Later
+from node.commands.deferred import Deferred
 
 PARAMS = {}
 
@@ -9,10 +9,10 @@ def read_now(params, node):
     """Result: boot, seq, ts, temperature and humidity of the Reading, which goes out as telemetry,
     too. It comes later; a silent sensor ends in the code `timeout`.
     """
-    later = Later()
+    deferred = Deferred()
 
     def on_reading(reading):
-        later.done(
+        deferred.done(
             {
                 "boot": reading.boot,
                 "seq": reading.seq,
@@ -23,4 +23,4 @@ def read_now(params, node):
         )
 
     node.read_now(on_reading)
-    return later
+    return deferred

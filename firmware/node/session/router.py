@@ -1,4 +1,4 @@
-"""Where Commands come in. What answers them (commands/answers.py) takes 13 KB of heap: it is
+"""Where Commands come in. What answers them (commands/processor.py) takes 13 KB of heap: it is
 imported when one comes, and let go of when none has come for a minute.
 
 It will not look into a payload, nor forget what is not on flash or still to be answered.
@@ -32,7 +32,7 @@ class Router:
         self._on_bug = on_bug
         given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
         self._given = given + (self._drop, [])
-        self._answers = None
+        self._processor = None
         self._until = None  # when what answers is let go of; None: counted from the next step
 
     def on_message(self, topic, payload, retained, dup):
@@ -45,16 +45,16 @@ class Router:
             self._drop("memory" if payload is None else "foreign-topic")
             return
         try:
-            if self._answers is None:
+            if self._processor is None:
                 gc.collect()  # code that stays for a minute is not to be spread among garbage
-                from node.commands.answers import Answers
+                from node.commands.processor import CommandProcessor
 
-                self._answers = Answers(*self._given)
+                self._processor = CommandProcessor(*self._given)
             self._until = None
-            self._answers.take(payload, retained)
+            self._processor.take(payload, retained)
         except MemoryError:
             self._drop("memory")
-            if self._answers is None:
+            if self._processor is None:
                 unimport(*_CODE)  # what of it there was room for
                 try:
                     from node.session.shortage import refuse
@@ -73,15 +73,15 @@ class Router:
 
     def step(self, now):
         """Answers what has its result or no time left; returns ms until it wants to be called."""
-        answers = self._answers
-        if answers is None:
+        processor = self._processor
+        if processor is None:
             return _IDLE_MS
-        wait_ms = answers.step(now)
+        wait_ms = processor.step(now)
         if self._until is None:
             self._until = now + _IDLE_MS
         if now < self._until:
             return min(wait_ms, self._until - now)
-        if answers.idle:
-            self._answers = None
+        if processor.idle:
+            self._processor = None
             unimport(*_CODE)
         return wait_ms

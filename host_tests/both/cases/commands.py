@@ -3,8 +3,8 @@
 import json
 
 from node.commands import TABLE
-from node.commands.later import Later
-from node.commands.memory import ENTRIES, IDS, RESPONSE_MAX, Memory
+from node.commands.deferred import Deferred
+from node.commands.response_cache import ENTRIES, IDS, RESPONSE_MAX, ResponseCache
 from support.parts.rig import Flash, Rig
 
 
@@ -66,8 +66,8 @@ def case_unknown_params() -> None:
 
 
 def case_later() -> None:
-    """The first outcome of a Later stands."""
-    later = Later()
+    """The first outcome of a Deferred stands."""
+    later = Deferred()
     assert later.outcome is None
     later.done({"a": 1})
     later.failed("timeout", "too late")
@@ -89,12 +89,12 @@ def case_long_response() -> None:
 def case_memory_file() -> None:
     """The file holds 8 of the longest entries, and all come back."""
     flash = Flash()
-    memory = Memory("m", flash.read, flash.replace)
+    memory = ResponseCache("m", flash.read, flash.replace)
     ids = [str(number) * 64 for number in range(ENTRIES)]
     for id in ids:
         memory.begin(id)
         memory.finish(id, id.encode() * 8)
-    again = Memory("m", flash.read, flash.replace)
+    again = ResponseCache("m", flash.read, flash.replace)
     for id in ids:
         assert again.response(id) == id.encode() * 8
     assert len(flash.files["m.bin"]) == 4 + ENTRIES * (3 + 64 + RESPONSE_MAX)
@@ -107,7 +107,7 @@ def case_memory_file() -> None:
 def case_memory_damaged() -> None:
     """A file that was cut or has a wrong bit counts as an empty one, and the other one speaks."""
     flash = Flash()
-    memory = Memory("m", flash.read, flash.replace)
+    memory = ResponseCache("m", flash.read, flash.replace)
     for id in ("a", "bc"):
         memory.begin(id)
         memory.finish(id, json.dumps({"id": id}).encode())
@@ -120,21 +120,21 @@ def case_memory_damaged() -> None:
         for data in damaged:
             flash.files = dict(files)
             flash.files[name] = data
-            again = Memory("m", flash.read, flash.replace)
+            again = ResponseCache("m", flash.read, flash.replace)
             assert (again.response("a") is None) == (name == "m.bin")
             assert "bc" in again
             del flash.files["m.bin" if name == "m.ids" else "m.ids"]
-            again = Memory("m", flash.read, flash.replace)
+            again = ResponseCache("m", flash.read, flash.replace)
             assert "a" not in again
             assert "bc" not in again
     flash.files = files
-    assert "a" in Memory("m", flash.read, flash.replace)
+    assert "a" in ResponseCache("m", flash.read, flash.replace)
 
 
 def case_memory_of_hashes() -> None:
     """A hash is looked for as a whole: what lies across two of them is none."""
     flash = Flash()
-    memory = Memory("m", flash.read, flash.replace)
+    memory = ResponseCache("m", flash.read, flash.replace)
     for number in range(IDS):
         memory.begin(str(number))
     whole = memory._seen
@@ -149,13 +149,13 @@ def case_memory_unreadable() -> None:
     def read(path, how=None):  # type: ignore[no-untyped-def]
         raise OSError(5)
 
-    assert "a" not in Memory("m", read, Flash().replace)
+    assert "a" not in ResponseCache("m", read, Flash().replace)
 
 
 def case_memory_not_kept() -> None:
     """An id that flash does not take is not remembered, and the older ones stay."""
     flash = Flash()
-    memory = Memory("m", flash.read, flash.replace)
+    memory = ResponseCache("m", flash.read, flash.replace)
     for number in range(IDS):
         memory.begin(str(number))
     flash.full = True

@@ -4,8 +4,8 @@ import json
 import sys
 
 from node.commands import TABLE
-from node.commands.answers import OPEN_MAX, OPEN_TIMEOUT_MS
-from node.commands.memory import ENTRIES, IDS
+from node.commands.processor import OPEN_MAX, OPEN_TIMEOUT_MS
+from node.commands.response_cache import ENTRIES, IDS
 from node.shared.errors import CommandError
 from node.shared.reading import Reading
 from node.shared.unimport import unimport
@@ -230,7 +230,7 @@ def case_unknown_action() -> None:
     """An unknown action is rejected, and the answer names the known ones."""
     rig = Rig()
     for number, action in enumerate(
-        ("", "Ping", "ping ", "__init__", "later", "memory", "x" * 500)
+        ("", "Ping", "ping ", "__init__", "deferred", "response_cache", "x" * 500)
     ):
         response = rig.send(str(number), action)
         assert response["code"] == "unknown-action"
@@ -479,7 +479,7 @@ def case_flash_full() -> None:
 def case_heap_full() -> None:
     """Without heap for the file a Command is not carried out, says so, and is no bug."""
     rig = Rig()
-    memory = sys.modules["node.commands.memory"].__dict__
+    memory = sys.modules["node.commands.response_cache"].__dict__
     kept = memory["seal"]
 
     def no_room(each: object) -> bytes:
@@ -511,7 +511,7 @@ def case_no_memory_for_what_answers() -> None:
 
     with _Modules():
         unimport("node.commands", "node.session.shortage")
-        sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+        sys.modules["node.commands.processor"] = Full()  # type: ignore[assignment]
         response = rig.raw(b'{"id":"a","action":"reboot"}')
         assert (response["status"], response["code"]) == ("failed", "memory")
         for unread in (
@@ -523,9 +523,9 @@ def case_no_memory_for_what_answers() -> None:
             b'{"id":"b\\""}',
             b"",
         ):
-            sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+            sys.modules["node.commands.processor"] = Full()  # type: ignore[assignment]
             assert rig.raw(unread) == {}, unread
-        sys.modules["node.commands.answers"] = Full()  # type: ignore[assignment]
+        sys.modules["node.commands.processor"] = Full()  # type: ignore[assignment]
         rig.free = 0
         assert rig.raw(b'{"id":"c","action":"reboot"}') == {}
         rig.free = 9

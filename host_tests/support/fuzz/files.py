@@ -86,7 +86,7 @@ class Boots:
 
 
 class Memory:
-    """node/commands/memory.py: the file of the last Commands, with and without a right CRC."""
+    """response_cache.py: the file of the last Commands, with and without a right CRC."""
 
     heap, per_byte, kept = 4096, 64, 2048
     size_max = 5000
@@ -98,7 +98,7 @@ class Memory:
     tokens = (b"\x00", b"\xff", b"\x40\x02\x00", b"\xc3\xa4", b"\x01\x00\x00a", b"x" * 64)
 
     def __init__(self) -> None:
-        from node.commands.memory import Memory as Kept
+        from node.commands.response_cache import ResponseCache as Kept
 
         self._kept = Kept
         self._said = b""

@@ -89,10 +89,10 @@ class Command:
     def feed(self, data: bytes) -> None:
         """Hear one Command, and let what is answered later run out of time."""
         if len(data) & 1:  # else most inputs are repeats
-            answers = self._router._answers
-            for entries in (answers._memory._entries, answers._refused, answers._harmless):  # type: ignore[union-attr]
+            processor = self._router._processor
+            for entries in (processor._cache._entries, processor._refused, processor._harmless):  # type: ignore[union-attr]
                 entries.clear()
-            answers._memory._seen = bytearray()  # type: ignore[union-attr]
+            processor._cache._seen = bytearray()  # type: ignore[union-attr]
         self.heard(BASE + "/commands", data, False, False)
         self._router.step(0)
         self._router.step(10000)

@@ -10,7 +10,7 @@ import os
 from device.boots import next_boot
 from device.console import store
 from device.flash import access, read, replace
-from node.commands.memory import ENTRIES, Memory
+from node.commands.response_cache import ENTRIES, ResponseCache
 from node.config import config, settings
 from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
@@ -119,14 +119,14 @@ def provisioned(refusals: "tuple | None" = None) -> None:
 
 
 def command_memory(refusals: "tuple | None" = None) -> None:
-    """commands/memory.py: what was begun is known, and so is the Response once it is kept."""
+    """response_cache.py: what was begun is known, and so is the Response once it is kept."""
     ids = [f"id-{number}" for number in range(ENTRIES + 3)]
 
-    def known(memory: Memory) -> "list[tuple[str, bytes | None]]":
+    def known(memory: ResponseCache) -> "list[tuple[str, bytes | None]]":
         return [(id, memory.response(id)) for id in ids if id in memory]
 
     def scenario() -> "Iterator[list]":
-        memory = Memory(PATH, read, replace)
+        memory = ResponseCache(PATH, read, replace)
         yield known(memory)
         for number, id in enumerate(ids):
             insist(memory.begin, id)
@@ -135,10 +135,10 @@ def command_memory(refusals: "tuple | None" = None) -> None:
             yield known(memory)
 
     def check(before: list, after: list) -> None:
-        memory = Memory(PATH, read, replace)
+        memory = ResponseCache(PATH, read, replace)
         assert known(memory) in (before, after)
         memory.begin("later")
-        assert "later" in Memory(PATH, read, replace)
+        assert "later" in ResponseCache(PATH, read, replace)
 
     tried(scenario, check, refusals)
 

@@ -1,11 +1,11 @@
-"""Later: what a handler returns when its result is not there yet.
+"""Deferred: what a handler returns when its result is not there yet.
 
 It will not call anybody or know the time: the router looks into it at each step and gives up after
 its time-out. What comes after that goes nowhere.
 """
 
 
-class Later:
+class Deferred:
     """A place for one result. outcome: None, (result, None, None) or (None, code, text)."""
 
     def __init__(self):

@@ -10,9 +10,9 @@ It will not read a socket, a clock or flash, nor carry out twice what changes an
 """
 
 from node.commands import HARMLESS, TABLE, load
-from node.commands.memory import RESPONSE_MAX, Memory, found, keep
 from node.commands.parse import parse
 from node.commands.response import EXECUTED, EXPIRED, FAILED, REJECTED, executed, refused
+from node.commands.response_cache import RESPONSE_MAX, ResponseCache, found, keep
 from node.shared.errors import CommandError
 
 OPEN_MAX = 4
@@ -24,7 +24,7 @@ _BUG = ("internal", "a bug: it is in the node's log")
 _NO_MEMORY = ("memory", "no memory for it now")
 
 
-class Answers:
+class CommandProcessor:
     """What router.py imports when a Command comes, and lets go of again; its arguments are
     the router's.
 
@@ -38,7 +38,7 @@ class Answers:
         self._base = base
         self._node = node
         self._responses = responses
-        self._memory = Memory("commands", flash.read, flash.replace)
+        self._cache = ResponseCache("commands", flash.read, flash.replace)
         # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
         self._refused = refused
         # Of Commands that change nothing; gone with this object.
@@ -48,13 +48,13 @@ class Answers:
         self._on_bug = on_bug
         self._refuse_retained = refuse_retained
         self._drop = drop
-        # Commands whose result comes later: [command, later, deadline or None].
+        # Commands whose result comes later: [command, deferred, deadline or None].
         self._open = []
 
     @property
     def idle(self):
         """Whether nothing here would be lost: no result is awaited, and flash has all Responses."""
-        return not self._open and self._memory.kept
+        return not self._open and self._cache.kept
 
     def take(self, payload, retained):
         """Answer a Command (bytes), at once or in a later `step`."""
@@ -71,23 +71,23 @@ class Answers:
         """Answers what has its result or no time left; returns ms until it wants to be called."""
         wait_ms = IDLE_MS
         for entry in list(self._open):
-            command, later, deadline = entry
+            command, deferred, deadline = entry
             if deadline is None:
                 entry[2] = deadline = now + OPEN_TIMEOUT_MS
             if now >= deadline:
-                later.failed("timeout", "no result within %d s" % (OPEN_TIMEOUT_MS // 1000))
-            if later.outcome is None:
+                deferred.failed("timeout", "no result within %d s" % (OPEN_TIMEOUT_MS // 1000))
+            if deferred.outcome is None:
                 wait_ms = min(wait_ms, deadline - now)
             else:
                 self._open.remove(entry)
-                self._finish(command, later.outcome)
+                self._finish(command, deferred.outcome)
         return wait_ms
 
     def _take(self, command, retained):
         if any(entry[0].id == command.id for entry in self._open):
             return self._drop("pending")  # its one Response is still to come
         response = found(self._refused, command.id) or found(self._harmless, command.id)
-        if response or command.id in self._memory:
+        if response or command.id in self._cache:
             return self._put(command, response or self._remembered(command.id), "repeated")
         status, fault = REJECTED, command.fault
         if not fault and retained and self._refuse_retained:
@@ -121,18 +121,18 @@ class Answers:
     def _execute(self, command, handler, params):
         if command.action not in HARMLESS:
             try:
-                self._memory.begin(command.id)
+                self._cache.begin(command.id)
             except OSError:
                 return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
         outcome = self._run(handler, params)
-        if not isinstance(outcome[0] or {}, dict):  # a Later: see later.py
+        if not isinstance(outcome[0] or {}, dict):  # a Deferred: see deferred.py
             if len(self._open) < OPEN_MAX:
                 return self._open.append([command, outcome[0], None])
             outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
         return self._finish(command, outcome)
 
     def _run(self, handler, params):
-        """Outcome of a handler: (result or Later, None, None) or (None, code, text)."""
+        """Outcome of a handler: (result or Deferred, None, None) or (None, code, text)."""
         try:
             return handler(params, self._node), None, None
         except CommandError as exc:
@@ -161,7 +161,7 @@ class Answers:
             keep(self._harmless, command.id, kept)
         else:
             try:
-                self._memory.finish(command.id, kept, code is not None)
+                self._cache.finish(command.id, kept, code is not None)
             except (OSError, MemoryError) as exc:
                 # A repeat is answered from RAM; after a reset it would be `interrupted`.
                 errno = getattr(exc, "errno", "memory")
@@ -174,10 +174,10 @@ class Answers:
         self._put(command, payload, status)
 
     def _remembered(self, id):
-        response = self._memory.response(id)
+        response = self._cache.response(id)
         if response:
             return response
-        failed, ts = self._memory.failed(id), self._unix()
+        failed, ts = self._cache.failed(id), self._unix()
         if failed is False:
             return executed(id, {"kept": False}, ts)
         code, text = "interrupted", "a reset came before its Response"

@@ -27,7 +27,7 @@ _DONE = const(1)
 _FAULT = const(2)
 
 
-class Memory:
+class ResponseCache:
     """At most IDS ids (str, ASCII, up to 64), the last ENTRIES with Responses (bytes); the oldest
     goes first.
 
