@@ -42,7 +42,7 @@ class Health:
             "heap": heap,
             "heap_min": self._heap_min,
             "rssi": self._board.network.rssi(),
-            "connects": self._downs,
+            "downs": self._downs,
             "handshake_ms": client.handshake_took_ms,
             "ping_ms": client.ping_took_ms,
             "queued": live.queued + backlog.queued,

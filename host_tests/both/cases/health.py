@@ -56,7 +56,7 @@ def case_snapshot() -> None:
         "heap": 50_000,
         "heap_min": 50_000,
         "rssi": -61,
-        "connects": {},
+        "downs": {},
         "handshake_ms": 700,
         "ping_ms": None,
         "queued": 42,
@@ -97,7 +97,7 @@ def case_what_is_rare_is_said_only_where_there_is_some() -> None:
     assert said["commands_dropped"] == {"no-id": 2}
     assert (said["oversized"], said["refused_subscriptions"]) == (4, 1)
     assert (said["idf"], said["idf_largest"], said["idf_min"]) == (61_000, 33_000, 12_500)
-    assert said["connects"] == {"closed": 7}
+    assert said["downs"] == {"closed": 7}
     assert said["read_errors"] == {"no-response": 9}
 
 

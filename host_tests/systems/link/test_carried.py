@@ -165,7 +165,7 @@ def test_reading_that_never_gets_through_is_set_aside(setup: Setup, tmp_path: Pa
                 if packet.topic != f"{BASE}/health":
                     return False
                 said = status(packet)
-                return said["queued"] == 0 and said["connects"].get("undeliverable") == 1
+                return said["queued"] == 0 and said["downs"].get("undeliverable") == 1
 
             broker.wait_for(counted, 60)
             ends = len(node.said("link down"))

@@ -109,7 +109,7 @@ def test_broker_that_lies_costs_counters_only(node: StartNode) -> None:
         assert value(running.until("link down", seen), "cause").endswith("-timeout")
         running.until("link up", seen)
         status = broker.ask("get_status")["result"]
-        assert status["connects"]["protocol"] == 3
+        assert status["downs"]["protocol"] == 3
         assert status["bugs"] == 0
         assert len(running.said("node boot=")) == 1
         assert len(running.said("dropped reason=foreign-topic")) == 4

@@ -102,8 +102,8 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "health",
-            b'{"v":1,"ts":null,"up":5,"connects":{"tcp":2}}',
-            ['up=5 connects={"tcp": 2}'],
+            b'{"v":1,"ts":null,"up":5,"downs":{"tcp":2}}',
+            ['up=5 downs={"tcp": 2}'],
         ),
         (
             "config/reported",
