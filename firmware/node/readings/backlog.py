@@ -12,6 +12,11 @@ from micropython import const
 from node.shared.reading import SIZE
 from node.shared.unimport import unimport
 
+_COUNT = const(0)  # in what `batch_at` has made
+_MESSAGE = const(1)
+_POSITION = const(0)  # in `_peeked`
+_PEEKED_COUNT = const(1)
+_PEEKED_MESSAGE = const(2)
 _BATCH_MAX = const(100)  # Readings in a Message
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
 _RETRY_MS = const(60000)  # after flash could not be read
@@ -98,12 +103,12 @@ class Backlog:
                 return None
             if now < self._not_before and position not in self._flight:
                 return None  # what was in flight before is sent again at once
-            if self._peeked is not None and self._peeked[0] == position:
-                return position, self._peeked[2]
+            if self._peeked is not None and self._peeked[_POSITION] == position:
+                return position, self._peeked[_PEEKED_MESSAGE]
             start, made = self._read(position)
             if start == position:
-                self._peeked = made and (position, made[0], made[1])
-                return made and (position, made[1])
+                self._peeked = made and (position, made[_COUNT], made[_MESSAGE])
+                return made and (position, made[_MESSAGE])
             self._arrived(position, start - position)  # damaged: nothing left to wait for
             position = start
 
@@ -122,8 +127,11 @@ class Backlog:
                 self._buffer = bytearray(limit * SIZE)
             start, count = self._log.read(position, self._buffer, limit)
             made = self._batch_at(self._buffer, count, self._now) if start == position else None
-            while made and not again and made[0] > 1 and len(made[1].payload) > self._payload_max:
-                count = max(made[0] * self._payload_max // len(made[1].payload), 1)
+            while made and not again and made[_COUNT] > 1:
+                size = len(made[_MESSAGE].payload)
+                if size <= self._payload_max:
+                    break
+                count = max(made[_COUNT] * self._payload_max // size, 1)
                 self._batch_max = count
                 made = self._batch_at(self._buffer, count, self._now)
         except OSError:
@@ -156,7 +164,7 @@ class Backlog:
 
     def sent(self, key):
         """The batch that begins at `key` is on its way."""
-        count = self._peeked[1]
+        count = self._peeked[_PEEKED_COUNT]
         self._flight[key] = count
         self._next = key + count
         self._peeked = None

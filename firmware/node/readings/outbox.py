@@ -21,6 +21,12 @@ from node.shared.reading import SIZE, pack_into, taken_s
 
 _MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
+_KEY = const(0)  # in what Live has in flight, and in what Messages hold
+_RECORD = const(1)
+_POSITION = const(2)
+_SENT = const(3)
+_MESSAGE = const(1)
+_GONE = const(2)
 
 
 class Live:
@@ -42,7 +48,7 @@ class Live:
     @property
     def queued(self):
         """Readings not acknowledged that are not counted by the Backlog."""
-        return len(self._ring) + sum(1 for each in self._flight if each[2] is None)
+        return len(self._ring) + sum(1 for each in self._flight if each[_POSITION] is None)
 
     @property
     def dropped(self):
@@ -58,8 +64,8 @@ class Live:
     def peek(self, now):
         """What was in flight when the connection broke, else the oldest that is not sent."""
         for each in self._flight:
-            if not each[3]:
-                key, buffer, offset = each[0], each[1], 0
+            if not each[_SENT]:
+                key, buffer, offset = each[_KEY], each[_RECORD], 0
                 break
         else:
             ring = self._ring
@@ -72,8 +78,8 @@ class Live:
     def sent(self, key):
         """`key` is on its way: the client's window is the bound of what is held beside the ring."""
         for each in self._flight:
-            if each[0] == key:
-                each[3] = True
+            if each[_KEY] == key:
+                each[_SENT] = True
                 return
         ring = self._ring
         offset = ring.at(key)
@@ -83,16 +89,16 @@ class Live:
     def done(self, key):
         """`key` has arrived."""
         for index, each in enumerate(self._flight):
-            if each[0] == key:
+            if each[_KEY] == key:
                 self._flight.pop(index)
-                if each[2] is not None:
-                    self._backlog.release(each[2])
+                if each[_POSITION] is not None:
+                    self._backlog.release(each[_POSITION])
                 return
 
     def rewind(self):
         """What is in flight is to be sent again."""
         for each in self._flight:
-            each[3] = False
+            each[_SENT] = False
 
     def save(self):
         """A reset is near: all on flash that is not, whatever its age."""
@@ -129,12 +135,12 @@ class Live:
         where it lies, as the heap may have no room for it in a row. Returns whether it is there.
         """
         ring, backlog = self._ring, self._backlog
-        flying = [each for each in self._flight if each[2] is None]
+        flying = [each for each in self._flight if each[_POSITION] is None]
         try:
             if flying:
-                position = backlog.append(b"".join([each[1] for each in flying]), len(flying))
+                position = backlog.append(b"".join([each[_RECORD] for each in flying]), len(flying))
                 for each in flying:
-                    each[2] = position
+                    each[_POSITION] = position
                     position += 1
             while len(ring):
                 offset = ring.at(ring.first)
@@ -158,7 +164,7 @@ class Messages:
         self._quota = quota
         self._store = store
         self._commit_after_ms = commit_after_s * 1000
-        self._held = []  # [key, Message, sent], oldest first
+        self._held = []  # [key, Message, gone out already], oldest first
         self._last = 0
         self._changed = None  # since when flash lags behind; None: it does not
         self._clean = True  # flash holds none
@@ -176,7 +182,7 @@ class Messages:
     def room(self, count, size):
         """Whether `count` more Messages of `size` bytes fit, without the oldest going for them."""
         held = self._held
-        taken = sum([len(each[1].payload) for each in held])
+        taken = sum([len(each[_MESSAGE].payload) for each in held])
         return len(held) + count <= self._quota and taken + count * size <= _MESSAGES_SIZE
 
     def put(self, topic, payload):
@@ -204,18 +210,18 @@ class Messages:
     def sent(self, key):
         """`key` is on its way."""
         for each in self._held:
-            if each[0] == key:
-                each[2] = True
+            if each[_KEY] == key:
+                each[_GONE] = True
 
     def done(self, key):
         """`key` has arrived."""
-        self._held = [each for each in self._held if each[0] != key]
+        self._held = [each for each in self._held if each[_KEY] != key]
         self._change()
 
     def rewind(self):
         """What is in flight is to be sent again."""
         for each in self._held:
-            each[2] = False
+            each[_GONE] = False
 
     # -- flash -------------------------------------------------------------------------------------
 
@@ -237,7 +243,9 @@ class Messages:
         self._changed = None
         if self._held or not self._clean:
             try:
-                self._store.save([(each[1].topic, each[1].payload) for each in self._held])
+                self._store.save(
+                    [(each[_MESSAGE].topic, each[_MESSAGE].payload) for each in self._held]
+                )
                 self._clean = not self._held
             except (OSError, MemoryError):
                 self._changed = self._now + _RETRY_MS

@@ -12,6 +12,7 @@ the way may have been mended by then; and when that ends the connection, too, it
 
 from micropython import const
 
+_TIMES = const(2)  # its place in a suspect
 _CUT = const(2)
 _ASIDE = const(5)  # the Link's, too
 
@@ -24,11 +25,11 @@ def blamed(cause, suspect, source, key, size):
     """
     if not suspect or suspect[:2] != [source, key]:
         return cause, [source, key, 1]
-    suspect[2] += 1
-    if suspect[2] > _ASIDE + 1:
+    suspect[_TIMES] += 1
+    if suspect[_TIMES] > _ASIDE + 1:
         source.done(key)
         return cause, None
-    if suspect[2] >= _CUT and hasattr(source, "cut") and source.cut(key, size // 2):
-        suspect[2] = 1  # what is still too long is cut at its next failure
+    if suspect[_TIMES] >= _CUT and hasattr(source, "cut") and source.cut(key, size // 2):
+        suspect[_TIMES] = 1  # what is still too long is cut at its next failure
         return "too-long", suspect
-    return ("undeliverable" if suspect[2] >= _ASIDE else cause), suspect
+    return ("undeliverable" if suspect[_TIMES] >= _ASIDE else cause), suspect

@@ -18,6 +18,12 @@ _DENIED = const("not-authorized-here")
 
 _NETWORK_LOOK_MS = const(1000)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
+_ID = const(0)  # in what is in flight
+_SOURCE = const(1)
+_KEY = const(2)
+_SUSPECT_SOURCE = const(0)  # in `_suspect`
+_SUSPECT_KEY = const(1)
+_SUSPECT_TIMES = const(2)
 _SHORT = const(0)  # in `_past`
 _THROWN = const(1)
 _MUTE = const(2)
@@ -265,8 +271,8 @@ class Link:
         if held:
             # A birth goes out before what is to come again, but was first sent after it: ids, which
             # wrap, count that.
-            oldest = held[0][0] - 0x8000
-            held.sort(key=lambda each: each[0] - oldest & 0xFFFF)
+            oldest = held[0][_ID] - 0x8000
+            held.sort(key=lambda each: each[_ID] - oldest & 0xFFFF)
         for source in self.sources:
             source.rewind()
         retry_ms = self._backoff.next_ms(kind)
@@ -282,14 +288,14 @@ class Link:
         Messages go one at a time: which one it is that does not get through shows then.
         """
         held = self._in_flight
-        if self.up and held and held[0][1] is not self._status:
+        if self.up and held and held[0][_SOURCE] is not self._status:
             self._early += 1
             if self._early > _MANY_EARLY:
                 why = cause
                 try:
                     from node.session.blame import blamed
 
-                    why, self._suspect = blamed(cause, self._suspect, *held[0][1:])
+                    why, self._suspect = blamed(cause, self._suspect, *held[0][_SOURCE:])
                 except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
                     pass
                 unimport("node.session.blame")
@@ -367,17 +373,17 @@ class Link:
 
     def _on_ack(self, packet_id):
         for index, each in enumerate(self._in_flight):
-            if each[0] == packet_id:
+            if each[_ID] == packet_id:
                 self._in_flight.pop(index)
-                each[1].done(each[2])
-                if self._early and hasattr(each[1], "cut"):  # a batch: there is nothing longer
+                each[_SOURCE].done(each[_KEY])
+                if self._early and hasattr(each[_SOURCE], "cut"):  # a batch, the longest there is
                     self._early = 0
                     self._client.window = self._bearable_window()
                 suspect = self._suspect
-                if suspect and suspect[0] is each[1]:
-                    if suspect[2] == _ASIDE:
-                        suspect[2] += 1  # the way carries others: once more
-                        each[1].rewind()
-                    elif suspect[2] < _ASIDE or suspect[1] == each[2]:
+                if suspect and suspect[_SUSPECT_SOURCE] is each[_SOURCE]:
+                    if suspect[_SUSPECT_TIMES] == _ASIDE:
+                        suspect[_SUSPECT_TIMES] += 1  # the way carries others: once more
+                        each[_SOURCE].rewind()
+                    elif suspect[_SUSPECT_TIMES] < _ASIDE or suspect[_SUSPECT_KEY] == each[_KEY]:
                         self._suspect = None
                 return
