@@ -8,6 +8,8 @@ import pytest
 from both.cases import commands as cases_commands
 from both.cases import router as cases_router
 from node.commands import response
+from node.readings.safe import resting
+from node.shared.errors import CommandError
 from support.micropython.pythons import INTERPRETERS, names, run
 from support.parts import rig
 
@@ -43,4 +45,7 @@ def test_codes_are_documented() -> None:
                 patch.setattr(module, "Rig", Listening)
                 vars(module)[case]()
     met["failed"].remove("sensor")  # a handler's own
+    with pytest.raises(CommandError) as refused:
+        resting(60)[0].read_now(0)
+    met["failed"].add(refused.value.code)
     assert met == said
