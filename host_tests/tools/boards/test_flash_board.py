@@ -93,7 +93,7 @@ def test_node_keeps_its_files(folder: Path, capsys: pytest.CaptureFixture[str]) 
         assert chip.flash[0x1000:0x1004] == (folder / "micropython.bin").read_bytes()[:4]
     said = capsys.readouterr().out
     assert "It is node-1; its files are kept." in said
-    assert f"make deploy BOARD=esp32_devkit PORT={chip.url}" in said
+    assert f"limpet deploy esp32_devkit --port {chip.url}" in said
 
 
 def test_another_node(folder: Path) -> None:
@@ -171,7 +171,7 @@ def test_files_without_micropython(tmp_path: Path) -> None:
         flash("esp32_devkit", port=chip.url, image=tmp_path)
         assert files_in(files_of(chip)) == FILES
         chip.journal.clear()
-        assert "make deploy" in refusal(chip, image=tmp_path).remedy
+        assert "limpet deploy" in refusal(chip, image=tmp_path).remedy
 
 
 # What happens while writing.

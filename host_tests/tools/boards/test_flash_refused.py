@@ -76,7 +76,7 @@ def test_wrong_chip(folder: Path) -> None:
     assert problem.cause == (
         f"The chip on {chip.url} is an ESP32-S3, and esp32_devkit has an esp32."
     )
-    assert problem.remedy == "Say BOARD=esp32s3_devkitc."
+    assert problem.remedy == "Say esp32s3_devkitc."
 
 
 def test_chip_of_no_board(folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_wrong_flash_size(folder: Path) -> None:
     with RomLoader(flash_mb=8) as chip:
         problem = refusal(chip, image=folder)
     assert "has 8 MB of flash, and the image is for 4 MB" in problem.cause
-    assert problem.remedy == "Make one: make image BOARD=esp32_devkit FLASH=8."
+    assert problem.remedy == "Make one: limpet image esp32_devkit --flash 8."
 
 
 def test_flash_that_says_nothing(folder: Path) -> None:

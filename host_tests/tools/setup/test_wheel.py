@@ -7,6 +7,7 @@ used in an empty folder by a user who never had it before. Nothing of it needs t
 from __future__ import annotations
 
 import email
+import json
 import os
 import re
 import subprocess
@@ -14,11 +15,17 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from limpet.boards.board_facts import facts
 from limpet.shared.firmware import version
 from limpet.shared.paths import BUILD, REPO
+from limpet.trial.outcome import OK
+from support.flashing import micropython_images
+from support.flashing.image_folders import files_in
+from support.virtual_board.board import VirtualBoard
 
 BUILD_S, RUN_S = 120, 240
 # Where what git has lies in the wheel; the rest of the repository is not in it.
@@ -73,7 +80,7 @@ class User:
             if path.exists():
                 (cache / path.name).symlink_to(path)
 
-    def limpet(self, *words: str) -> str:
+    def limpet(self, *words: str | Path) -> str:
         """Run `limpet` to its end, and return what it printed."""
         return call(self._limpet, *words, cwd=self.folder, env=self.env, timeout=RUN_S)
 
@@ -164,3 +171,33 @@ def test_first_minute(user: User) -> None:
     assert re.search(r"reading +\d+\.\d °C", said), said
     assert re.search(r"[1-9]\d* of \d+ Readings arrived", said), said
     assert not list(user.folder.iterdir())
+
+
+@pytest.mark.long
+def test_from_a_fleet_to_an_image(user: User, tmp_path: Path) -> None:
+    """A fleet's folder, a device in it, and what goes onto its board."""
+    firmware = tmp_path / "some.bin"
+    firmware.write_bytes(micropython_images.image(facts("esp32_devkit")))
+    user.env["WIFI_PASSWORD"] = "shells-and-sand"  # noqa: S105 - of no network
+    user.limpet("init")
+    user.limpet("provision", "node-2", "--broker", "192.0.2.1", "--wifi-ssid", "beach")
+    words = ("--device", "node-2", "--firmware", firmware, "--out", "images")
+    said = user.limpet("image", "esp32_devkit", *words)
+    assert "node-2" in said
+    files = files_in((user.folder / "images" / "esp32_devkit" / "vfs.bin").read_bytes())
+    assert json.loads(files["/config.json"])["wifi_ssid"] == "beach"
+    assert {"/boot.py", "/main.py", "/a/board.mpy"} <= set(files)
+    # The fleet is where he works, and nothing of it elsewhere.
+    assert not (user.folder.parent / "data").exists()
+
+
+@pytest.mark.long
+def test_board_is_tried(user: User, virtual_board: Callable[..., VirtualBoard]) -> None:
+    """`limpet test-board` deploys the code of the wheel to a board, and finds nothing wrong."""
+    user.env["WIFI_PASSWORD"] = "shells-and-sand"  # noqa: S105 - of no network
+    at = ("--port", virtual_board().url, "--broker-host", "127.0.0.1", "--wifi-ssid", "beach")
+    said = user.limpet("test-board", "esp32_devkit", *at, "--look", "8", "--out", "trial")
+    rows = [line.split("|") for line in said.splitlines() if line.startswith("| ")][2:]
+    assert {row[2].strip() for row in rows} == {OK}, said
+    assert len(rows) >= 25
+    assert "shells-and-sand" not in said

@@ -44,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def simulate(place: Path, monkeypatch: pytest.MonkeyPatch) -> Wokwi:
     """`limpet wokwi` without the image, whose making takes its time: a folder with a name in it."""
 
-    def make(board: str, *, device: str, firmware: Path | None, out: Path) -> None:
+    def make(board: str, *, device: str, firmware: Path | None, fleet: Path, out: Path) -> None:
         folder = out / board
         folder.mkdir(parents=True, exist_ok=True)
         (folder / image.MICROPYTHON).write_text(device)
@@ -105,6 +105,37 @@ def test_image_is_where_wokwi_looks_for_it(
     assert (folder / "../reading.test.yaml").is_file()
     assert f"rfc2217://localhost:{settings['rfc2217ServerPort']}" in text
     assert "sends the image to Wokwi, and with it this device's key" in text
+
+
+@pytest.mark.parametrize("whose", ["installed", "the fleet's"])
+def test_board_that_lies_elsewhere_is_simulated_beside_its_image(
+    simulate: Wokwi,
+    place: Path,
+    whose: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An installed limpet's Boards and a fleet's are left alone; what Wokwi reads is copied."""
+    images = place / "data/wokwi"
+    monkeypatch.setattr(wokwi, "IMAGES", images)
+    monkeypatch.setattr(wokwi, "REPO", place / "clone")
+    board = "esp32_devkit"
+    if whose == "the fleet's":
+        (place / "dev/boards").mkdir(parents=True)
+        board = "our_board"
+        own = place / "dev/boards" / board
+        shutil.copytree(place / "boards/esp32_devkit", own)
+        text = (own / "wokwi.toml").read_text().replace("esp32_devkit", board)
+        (own / "wokwi.toml").write_text(text)
+    simulate(board)
+    said = tomllib.loads((images / board / "wokwi.toml").read_text())["wokwi"]
+    assert said["firmware"] == "flasher_args.json"
+    assert said["rfc2217ServerPort"] == 4000
+    diagram = (place / "boards/esp32_devkit/diagram.json").read_bytes()
+    assert (images / board / "diagram.json").read_bytes() == diagram
+    text = capsys.readouterr().out
+    assert f"wokwi-cli {images / board} --scenario ../reading.test.yaml" in text
+    assert (images / "reading.test.yaml").is_file()
 
 
 def test_device_is_in_wokwis_network_and_finds_its_broker(simulate: Wokwi) -> None:
@@ -235,4 +266,4 @@ def test_image_without_micropython_is_no_use(
     with pytest.raises(Problem) as raised:
         simulate()
     assert raised.value.cause == "Wokwi has no MicroPython of its own, and the image has none."
-    assert "FIRMWARE=" in raised.value.remedy
+    assert "--firmware " in raised.value.remedy

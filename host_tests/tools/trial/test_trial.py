@@ -373,8 +373,8 @@ def test_table_survives_what_a_board_says() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"wifi_ssid": "beach"}, "BROKER_HOST="),
-        ({"broker_host": "127.0.0.1"}, "WIFI_SSID="),
+        ({"wifi_ssid": "beach"}, "--broker-host"),
+        ({"broker_host": "127.0.0.1"}, "--wifi-ssid"),
         ({"broker_host": "192.0.2.1", "wifi_ssid": "beach"}, "no address of this machine"),
         ({"broker_host": "not a host", "wifi_ssid": "beach"}, "not a host"),
     ],

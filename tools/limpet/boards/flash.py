@@ -85,7 +85,7 @@ def flash(
     if not started:
         console.print("A socket cannot reset the board: press EN (RST).")
     if keep:
-        console.print(f"Now bring its code up to date: make deploy BOARD={board} PORT={where}")
+        console.print(f"Now bring its code up to date: limpet deploy {board} --port {where}")
     else:
         console.print(f"It starts as {wanted.device_id or 'a node without a config'}.")
 
@@ -96,7 +96,7 @@ def _check(chip: Chip, board: BoardFacts, port: str, baud: int, own: Path | None
         fitting = [name for name in names(own) if facts(name, own=own).chip == chip.name]
         raise Problem(
             f"The chip on {port} is an {chip.title}, and {board.name} has an {board.chip}.",
-            f"Say BOARD={' or '.join(fitting)}." if fitting else "Limpet has no such board.",
+            f"Say {' or '.join(fitting)}." if fitting else "Limpet has no such board.",
         )
     chip.check_unlocked()
     flash_mb = chip.prepare(baud)
@@ -109,7 +109,7 @@ def _check(chip: Chip, board: BoardFacts, port: str, baud: int, own: Path | None
         raise Problem(
             f"The board on {port} has {flash_mb} MB of flash, and the image is for "
             f"{board.flash_mb} MB.",
-            f"Make one: make image BOARD={board.name} FLASH={flash_mb}.",
+            f"Make one: limpet image {board.name} --flash {flash_mb}.",
         )
 
 
@@ -121,7 +121,7 @@ def _kept(found: Files, wanted: ImageFolder, port: str) -> bool:
     """Whether the files on the board stay. Raises Problem when that is for the user to say."""
     if not found.of_somebody:
         return False
-    erase = "To erase them, with all that was not delivered: --erase (ERASE=1)."
+    erase = "To erase them, with all that was not delivered: --erase."
     if not found.of_node:
         some = ", ".join(sorted(found.names)[:5])
         raise Problem(f"The board on {port} holds files that are not a node's: {some}.", erase)
@@ -139,7 +139,7 @@ def _kept(found: Files, wanted: ImageFolder, port: str) -> bool:
     if wanted.micropython is None:
         raise Problem(
             f"The node on {port} keeps its files, and the image has no MicroPython to write.",
-            f"Update its code: make deploy BOARD={wanted.facts.name}. {erase}",
+            f"Update its code: limpet deploy {wanted.facts.name}. {erase}",
         )
     return True
 

@@ -126,7 +126,7 @@ def device_folder(wanted: str, given: Path | None = None) -> DeviceFolder:
     Raises Problem, also for one that names no Wi-Fi.
     """
     if "/" in wanted or Path(wanted).is_dir():
-        # Not every shell expands ~ behind DEVICE=.
+        # Not every shell expands ~ behind --device=.
         return for_wifi(checked(Path(wanted).expanduser()))
     where = required(given)
     tell(where)

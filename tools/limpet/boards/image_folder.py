@@ -57,7 +57,7 @@ def opened(folder: Path, board: str, own: Path | None = None) -> ImageFolder:
     board's chip; a part that is missing, truncated, too long or for another size of flash.
     """
     facts(board, own=own)  # a mistyped name first, or what is asked for would be its image
-    again = f"Make it: make image BOARD={board}."
+    again = f"Make it: limpet image {board}."
     try:
         said = json.loads((folder / LISTING).read_bytes())
         chip = said["extra_esptool_args"]["chip"]

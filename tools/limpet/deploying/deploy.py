@@ -142,12 +142,12 @@ def _refuse(wanted: BoardFacts, folder: DeviceFolder | None, there: Survey, repl
         version = ".".join(map(str, there.version))
         raise Problem(
             f"MicroPython {version} is too old: it takes {OLDEST[0]}.{OLDEST[1]} or later.",
-            f"Put a newer one on the board: make flash BOARD={wanted.name}.",
+            f"Put a newer one on the board: limpet flash {wanted.name}.",
         )
     if not there.umqtt:
         raise Problem(
             "This MicroPython was built without umqtt.",
-            f"Put the official one on the board: make flash BOARD={wanted.name}.",
+            f"Put the official one on the board: limpet flash {wanted.name}.",
         )
     own = settings(there.config).get("device_id")
     if folder and own not in (None, folder.device_id) and not replace:

@@ -17,7 +17,7 @@ from limpet.identity.operators import operator_identity
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared.problem import Problem
 
-START = "Start `make run` or `limpet broker`, or give --broker and --port."
+START = "Start `limpet run` or `limpet broker`, or give --broker and --port."
 
 # Long enough for a handshake on a loaded laptop, short enough that nobody thinks it hangs.
 CONNECT_S = 10

@@ -22,18 +22,21 @@ from limpet.identity.fleet_folder import FleetOption, required
 from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
-from limpet.shared.paths import DATA, REPO
+from limpet.shared.paths import BOARDS, DATA, REPO
 from limpet.shared.problem import Problem
 from limpet.simulator.diagram import faults
 from limpet.simulator.wokwi_files import toml_faults
 
 # Apart from those that `limpet flash` takes: a simulated device is not to land on a real board.
 IMAGES = DATA / "wokwi"
+# Where a Board's wokwi.toml looks for its image, as seen from the Board's folder: a clone has it
+# there.
+_NAMED = "../../build/wokwi"
 # Wokwi's access point: open, with a gateway to the internet.
 SSID = "Wokwi-GUEST"
 # The machine that runs Wokwi's private gateway, as seen from the simulator.
 THIS_MACHINE = "host.wokwi.internal"
-SCENARIO = "../reading.test.yaml"
+SCENARIO = "reading.test.yaml"
 # Of simulated time. MicroPython boots in some seconds of it, and a Reading comes every ten.
 TIMEOUT_MS = 180_000
 
@@ -54,7 +57,7 @@ def wokwi(
     Parameters
     ----------
     board
-        A folder below boards/.
+        A folder below the fleet's boards/, or below ours.
     broker
         Host name or address at which the simulated device finds the broker. Wokwi's free gateway
         reaches the internet; host.wokwi.internal is this machine, for who has the private one.
@@ -68,7 +71,7 @@ def wokwi(
         MicroPython's image for the board, a .bin. Without it, it is downloaded.
     """
     root = required(fleet).root
-    wanted = facts(board)
+    wanted = facts(board, own=root / "boards")
     serial = _serial_port(wanted)
     if config.is_loopback(broker):
         raise Problem(
@@ -80,11 +83,11 @@ def wokwi(
         {"allow_public_broker": True} if allow_public_broker else {}
     )
     folder = _device(root, name, fields)
-    image(board, device=str(folder), firmware=firmware, out=IMAGES)
+    image(board, device=str(folder), firmware=firmware, fleet=root, out=IMAGES)
     if not (IMAGES / board / MICROPYTHON).exists():
         raise Problem(
             "Wokwi has no MicroPython of its own, and the image has none.",
-            f"Give one: make wokwi BOARD={board} FIRMWARE=FILE.bin",
+            f"Give one: limpet wokwi {board} --firmware FILE.bin",
         )
     print(f"\n{name}: Wi-Fi {SSID}, broker {broker}:{port}")
     _next(wanted, serial, broker)
@@ -102,9 +105,10 @@ def _serial_port(board: BoardFacts) -> int:
         ) from None
     pins = constants(board.folder)
     found = faults(diagram, board, pins["SENSOR_GPIO"], pins["LED_GPIO"])
-    found += toml_faults(settings, board.folder, IMAGES / board.name / LISTING)
+    named = (board.folder / _NAMED / board.name / LISTING).resolve()
+    found += toml_faults(settings, board.folder, named)
     if found:
-        raise Problem(found[0], f"Put it right below boards/{board.name}.")
+        raise Problem(found[0], f"Put it right in {board.folder}.")
     port: int = settings["wokwi"]["rfc2217ServerPort"]
     return port
 
@@ -143,12 +147,32 @@ def _change(folder: Path, fields: dict[str, Any]) -> None:
         private.write(path, encoded(new))
 
 
+def _project(board: BoardFacts) -> Path:
+    """Return the folder that Wokwi is given: the Board's, where that leads to the image. In a fleet
+    and in an installed limpet it does not: then it is the image's, with what Wokwi reads.
+    """
+    image_folder = IMAGES / board.name
+    if (board.folder / _NAMED / board.name).resolve() == image_folder.resolve():
+        return board.folder
+    settings = (board.folder / "wokwi.toml").read_text("utf-8")
+    named = f'"{_NAMED}/{board.name}/{LISTING}"'
+    for path, text in (
+        (image_folder / "wokwi.toml", settings.replace(named, f'"{LISTING}"')),
+        (image_folder / "diagram.json", (board.folder / "diagram.json").read_text("utf-8")),
+        (IMAGES / SCENARIO, (BOARDS / SCENARIO).read_text("utf-8")),
+    ):
+        path.write_text(text, "utf-8")
+    return image_folder
+
+
 def _next(board: BoardFacts, serial: int, broker: str) -> None:
-    folder = board.folder.relative_to(REPO)
+    folder = _project(board)
+    if folder.is_relative_to(REPO):
+        folder = folder.relative_to(REPO)
     print(f"VS Code    open {folder}/diagram.json with the Wokwi extension, press play")
-    print(f"wokwi-cli  wokwi-cli {folder} --scenario {SCENARIO} --timeout {TIMEOUT_MS}")
+    print(f"wokwi-cli  wokwi-cli {folder} --scenario ../{SCENARIO} --timeout {TIMEOUT_MS}")
     print("           It sends the image to Wokwi, and with it this device's key.")
-    print(f"console    PORT=rfc2217://localhost:{serial}, while the simulator runs")
+    print(f"console    --port rfc2217://localhost:{serial}, while the simulator runs")
     if broker == THIS_MACHINE or _is_private(broker):
         print(f"{broker} can be reached through Wokwi's private gateway alone (paying users).")
 

@@ -109,7 +109,7 @@ def trial(
     if broker_host is None or wifi_ssid is None:
         raise Problem(
             "The board has to find a broker on this machine.",
-            f"Say BROKER_HOST=, this machine's address, and WIFI_SSID=; {WIFI_VARIABLE} by itself.",
+            f"Say --broker-host, this machine's address, and --wifi-ssid; set {WIFI_VARIABLE}.",
         )
     password = secret("password of the Wi-Fi", WIFI_VARIABLE)
     where = find_port(port)
