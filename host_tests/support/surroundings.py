@@ -16,6 +16,7 @@ import pytest
 # What a process needs to run at all, what a test may be told, and what the runners tell each other.
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "CI"}
 KEPT |= {"PYTHONUTF8"}  # which make sets
+KEPT |= {"XDG_DATA_HOME"}  # as it is made here
 TOLD = {"BROKER", "FUZZ", "DAY", "MICROPYTHON", "UMQTT", "REFUSALS"}
 KEPT_PREFIXES = ("LC_", "LD_LIBRARY_", "PYTEST_", "COVERAGE_")
 
@@ -29,6 +30,8 @@ def settle() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8":
         raise pytest.UsageError("The locale is not UTF-8. Set PYTHONUTF8=1, as make test does.")
+    # A fleet that the user has there would be found by every test that has none.
+    os.environ["XDG_DATA_HOME"] = "/nowhere"
     for name in list(os.environ):
         if name not in KEPT | TOLD and not name.startswith(KEPT_PREFIXES):
             del os.environ[name]

@@ -41,7 +41,7 @@ def limpet(
 class Tool:
     """`limpet` with arguments, running. `output` is what it printed so far, both streams together.
 
-    terminal: it prints on one of 80 columns, or `columns`, and 25 lines.
+    terminal: it prints on one of 80 columns, or `columns`, and 25 lines. program: another one.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Tool:
         terminal: bool = False,
         columns: int = COLUMNS,
         cwd: Path | None = None,
+        program: str | Path = LIMPET,
     ) -> None:
         self.output = b""
         self._changed = Condition()
@@ -57,7 +58,7 @@ class Tool:
         if terminal:
             fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
         self.process = subprocess.Popen(
-            [LIMPET, *arguments],
+            [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=write,
             stderr=write,

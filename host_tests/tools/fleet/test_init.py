@@ -66,6 +66,35 @@ def test_in_an_empty_folder(tmp_path: Path) -> None:
     lease.release()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["provision", "node-2"],
+        ["broker"],
+        ["fleet", "list"],
+        ["fleet", "show", "node-1"],
+        ["fleet", "remove", "node-1", "--yes"],
+        ["node", "node-1"],
+        ["image", "esp32_devkit", "--device", "node-1"],
+        ["deploy", "esp32_devkit", "--device", "node-1", "--port", "/nowhere"],
+        ["wokwi", "esp32_devkit"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_where_there_is_none(tmp_path: Path, words: list[str]) -> None:
+    """Each tool that needs a fleet says so, and what makes one; by whatever way it was named."""
+    done = limpet(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("limpet: There is no fleet: no limpet.toml in the working dir")
+    assert "\nMake one: limpet init FOLDER. " in done.stderr
+    named = limpet(*words, "--fleet", "there", cwd=tmp_path)
+    said = "There is no fleet in there.\nMake one: limpet init there\n"
+    assert (named.returncode, named.stderr) == (1, f"limpet: {said}")
+    told = limpet(*words, cwd=tmp_path, LIMPET_FLEET="there")
+    assert (told.returncode, told.stderr) == (1, f"limpet: LIMPET_FLEET: {said}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_second_run_changes_nothing(tmp_path: Path) -> None:
     """And says so; nor does one that asks for what is there. Another name is refused."""
     root = tmp_path / "fleet"

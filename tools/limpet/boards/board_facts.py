@@ -19,7 +19,11 @@ _IMAGE_OFFSETS = {"esp32": 0x1000, "esp32s3": 0x0, "esp32c3": 0x0}
 _FILES_OFFSET = 0x200000
 _FILES_OFFSETS_OTA = {4: 0x310000, 8: 0x4F0000}
 # What is read from a board.py, and of what type.
-_FACTS = {"CHIP": str, "FLASH_MB": int, "OTA": bool}
+_FACTS: dict[str, tuple[type, str]] = {
+    "CHIP": (str, "a text"),
+    "FLASH_MB": (int, "a whole number"),
+    "OTA": (bool, "True or False"),
+}
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,10 @@ def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> Bo
     if folder is None:
         raise Problem(f"There is no board {name}.", "Say one of: " + ", ".join(names(own)) + ".")
     said = constants(folder)
-    for fact, kind in _FACTS.items():
+    for fact, (kind, words) in _FACTS.items():
         if type(said.get(fact)) is not kind:
             raise Problem(
-                f"{folder / 'board.py'} does not say {fact}, a {kind.__name__}.",
+                f"{folder / 'board.py'} does not say {fact}, {words}.",
                 f"Say it as {BOARDS / names()[0] / 'board.py'} does.",
             )
     if said["CHIP"] not in _IMAGE_OFFSETS:

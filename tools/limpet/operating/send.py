@@ -160,4 +160,4 @@ def send(
     if ttl:
         command["ttl"] = ttl
     sent = command["ts"] if id else None
-    return _ask((where or Where()).settled(device), device, command, timeout, sent)
+    return _ask((where or Where()).settled(device, tell=True), device, command, timeout, sent)

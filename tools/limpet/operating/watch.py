@@ -119,7 +119,7 @@ def watch(
     try:
         named = _named(filters)
         asked = where or Where()
-        where = asked.settled(named[0] if named else None)
+        where = asked.settled(named[0] if named else None, tell=True)
         device = _device(where, named)
         if not named and asked.fleet is None and where.root != RUN and running(RUN):
             print(

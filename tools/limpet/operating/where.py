@@ -40,8 +40,9 @@ class Where:
         assert self.fleet is not None
         return self.fleet
 
-    def settled(self, device: str | None = None) -> "Where":
-        """Return the same with its fleet found; `device`: the one that is meant, if one is.
+    def settled(self, device: str | None = None, *, tell: bool = False) -> "Where":
+        """Return the same with its fleet found; `device`: the one that is meant, if one is. tell:
+        say which it is, where nothing that the user sees does.
 
         A `limpet run` that is running is asked where there is no fleet, or none with that device.
         Raises Problem where there is neither.
@@ -59,7 +60,8 @@ class Where:
         elsewhere = device is not None and runs and device in Layout(RUN).bases()
         if there is None or (elsewhere and device not in Layout(there.root).bases()):
             return replace(self, fleet=RUN)
-        fleet_folder.tell(there)
+        if tell:
+            fleet_folder.tell(there)
         return replace(self, fleet=there.root)
 
 

@@ -1,0 +1,138 @@
+"""Boards of the user's own: a folder below boards/ in a fleet, for each tool that takes a Board."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from limpet.boards import board_facts
+from limpet.boards.board_facts import BoardFacts, facts, names
+from limpet.boards.node_files import LISTING
+from limpet.brokers.setup import open_setup
+from limpet.deploying import deploy as deploying
+from limpet.shared.paths import BOARDS
+from limpet.shared.problem import Problem
+from limpet.trial.command import trial
+from littlefs import LittleFS
+from support.brokers.running import fields
+from support.flashing import micropython_images
+from support.fleets import fleet
+from support.tool import limpet
+
+WIFI = {"wifi_ssid": "beach", "broker": "192.0.2.1"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A fleet with node-1, and with a Board `greenhouse`: esp32_devkit with its LED elsewhere."""
+    root = fleet(tmp_path / "fleet")
+    open_setup(root).device(fields("node-1") | WIFI)
+    copied(root, "greenhouse")
+    return root
+
+
+def copied(root: Path, name: str) -> Path:
+    """Copy a Board of ours into the fleet under a name, and change a pin."""
+    folder = Path(shutil.copytree(BOARDS / "esp32_devkit", root / "boards" / name))
+    path = folder / "board.py"
+    text = path.read_text("utf-8")
+    assert "LED_GPIO = 26\n" in text
+    path.write_text(text.replace("LED_GPIO = 26\n", "LED_GPIO = 19\n"), "utf-8")
+    return folder
+
+
+def test_own_boards_are_known(root: Path) -> None:
+    """Beside ours; without the fleet they are not, and a folder without a board.py is none."""
+    own = root / "boards"
+    (own / "notes").mkdir()
+    assert set(names(own)) == {*names(), "greenhouse"}
+    found = facts("greenhouse", own=own)
+    assert found == BoardFacts("greenhouse", "esp32", 4, False, own / "greenhouse")
+    assert board_facts.constants(found.folder)["LED_GPIO"] == 19
+    assert facts("esp32_devkit", own=own).folder == BOARDS / "esp32_devkit"
+    with pytest.raises(Problem, match="There is no board greenhouse"):
+        facts("greenhouse")
+    with pytest.raises(Problem, match="There is no board glasshouse") as unknown:
+        facts("glasshouse", own=own)
+    assert "greenhouse" in unknown.value.remedy
+    assert facts("esp32_devkit", own=root / "none").folder == BOARDS / "esp32_devkit"
+
+
+def test_own_board_goes_before_ours(root: Path) -> None:
+    """Where both have one name the user's is meant."""
+    folder = copied(root, "esp32_devkit")
+    assert facts("esp32_devkit", own=root / "boards").folder == folder
+    assert facts("esp32_devkit").folder == BOARDS / "esp32_devkit"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        ('CHIP = "esp32"\n', "", "board.py does not say CHIP, a text."),
+        ("FLASH_MB = 4\n", 'FLASH_MB = "4"\n', "board.py does not say FLASH_MB, a whole number."),
+        ("OTA = False\n", "OTA = 0\n", "board.py does not say OTA, True or False."),
+        ('CHIP = "esp32"\n', 'CHIP = "esp8266"\n', "board.py: no chip of Limpet's is called esp82"),
+        ("FLASH_MB = 4\n", "FLASH_MB = 5\n", "A flash of 5 MB is none of these boards'."),
+        ("FLASH_MB = 4\n", "FLASH_MB = = 4\n", "board.py, line "),
+        ("FLASH_MB = 4\n", "\0\n", "board.py"),
+    ],
+)
+def test_own_board_with_a_fault(root: Path, old: str, new: str, cause: str) -> None:
+    """Named by its file; it is read and not run, and hides no other Board."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_bytes(text.replace(old, new).encode("latin-1"))
+    with pytest.raises(Problem) as refused:
+        facts("greenhouse", own=root / "boards")
+    assert cause in refused.value.cause
+    assert "Traceback" not in limpet("image", "greenhouse", "--fleet", root).stderr
+    assert facts("esp32_devkit", own=root / "boards").chip == "esp32"
+
+
+def test_image_and_flash(root: Path, tmp_path: Path) -> None:
+    """The Board's own code is in its image, by its own name; `flash` takes it for what it is."""
+    firmware = tmp_path / "some.bin"
+    firmware.write_bytes(micropython_images.image(facts("esp32_devkit")))
+    words = ("--device", "node-1", "--firmware", firmware, "--out", tmp_path / "images")
+    done = limpet("image", "greenhouse", *words, cwd=root)
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / "images" / "greenhouse"
+    assert f"greenhouse: esp32, 4 MB of flash, in {made}" in done.stdout
+    files = LittleFS(mount=False, block_count=512, block_size=4096)
+    files.context.buffer = bytearray((made / "vfs.bin").read_bytes())
+    files.mount()
+    with files.open(f"/a/{LISTING}", "rb") as file:
+        assert json.loads(file.read())["board"] == "greenhouse"
+    port = ("--port", "socket://127.0.0.1:1", "--image", made)
+    known = limpet("flash", "greenhouse", *port, "--fleet", root)
+    assert "socket://127.0.0.1:1 does not answer" in known.stderr
+    unknown = limpet("flash", "greenhouse", *port, cwd=tmp_path)
+    assert unknown.stderr.startswith("limpet: There is no board greenhouse.\nSay one of: esp32_dev")
+
+
+def test_deploy(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the fleet's Board whose code is put together; one that is none is refused before."""
+    asked: list[BoardFacts] = []
+
+    def code(board: BoardFacts) -> dict[str, bytes]:
+        asked.append(board)
+        raise Problem("This is as far as it goes.", "")
+
+    monkeypatch.setattr(deploying, "code_files", code)
+    with pytest.raises(Problem, match="as far as it goes"):
+        deploying.deploy("greenhouse", port="/nowhere", fleet=root)
+    assert asked == [facts("greenhouse", own=root / "boards")]
+    with pytest.raises(Problem, match="There is no board glasshouse"):
+        deploying.deploy("glasshouse", port="/nowhere", fleet=root)
+
+
+def test_test_board(root: Path) -> None:
+    """A Board of the fleet is one to be tried; one that is none is refused before all else."""
+    with pytest.raises(Problem, match="has to find a broker"):
+        trial("greenhouse", fleet=root)
+    with pytest.raises(Problem, match="There is no board glasshouse") as unknown:
+        trial("glasshouse", fleet=root)
+    assert "greenhouse" in unknown.value.remedy
