@@ -3,7 +3,7 @@
 `limpet deploy` fills the slot that is not in use, and commits by one rename: of slot.new to slot.
 Without the file `slot` (on a laptop, or with all code in the image) nothing is done. It must not
 raise, whatever is on flash: that would leave a board without main, and without a word to the
-broker. What it will NOT do: touch a config, which a slot has to deserve.
+broker.
 """
 
 

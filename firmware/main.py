@@ -2,7 +2,7 @@
 
 Code that not even the guard can be imported from is left for the slot before it, and each slot is
 run with the config that is right for it: /config.json, or config.next in the slot if that is there.
-What it will NOT do: reset, or go back for anything less; from there on the guard decides.
+From there on the guard decides.
 """
 
 _FIRMWARE = "os time struct binascii collections errno io json socket select machine network tls"

@@ -1,7 +1,7 @@
 """What the clock believes of what it is told, by the rules in clock.py: loaded with who asks, and
 let go of with it.
 
-It will NOT ask anybody, but for the broker's opinion on an answer that nothing else speaks for.
+Nobody is asked here, but for the broker's opinion on an answer that nothing else speaks for.
 """
 
 from micropython import const

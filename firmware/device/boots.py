@@ -2,8 +2,7 @@
 for, and what to run when a config was refused: the last one that the code in this slot took, or
 else the other slot, which has code and config of its own.
 
-One module instead of two: each has names, and those stay. It will NOT say why the node booted,
-judge a config, or help a node whose code lies in no slot.
+One module instead of two: each has names, and those stay.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The node's two times: `now`, which only ever goes forward, and Unix time, which may be unknown.
 
-It will NOT wait, and it will NOT let a step of the wall clock move `now`: every deadline in the
-node counts in `now`. Where Unix time comes from:
+It never waits, and no step of the wall clock moves `now`, in which every deadline of the node
+counts. Where Unix time comes from:
 
 1. A system that looks after its own time (the laptop) is believed, at every look.
 2. Else time servers are asked (device/ntp.py), at once and then daily. What they say is kept as the

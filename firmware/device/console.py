@@ -1,7 +1,7 @@
 """The console of a node without a config: bytes in, and what they tell onto flash.
 
-Loaded only then. It will NOT echo, or look at a node that has a config, even one that is refused:
-only erasing config.json opens the door again.
+Loaded only then. Nothing is echoed, and a node that has a config, even one that is refused, takes
+none: only erasing config.json opens the door again.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """When it can be, as the node's own certificates tell: needed once, at boot.
 
-It will NOT verify or decode a certificate: it looks for its first date, from which on it is valid,
-and the one behind that, which is its last.
+A certificate is neither verified nor decoded: it looks for its first date, from which on it is
+valid, and the one behind that, which is its last.
 """
 
 from micropython import const

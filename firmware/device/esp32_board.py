@@ -1,6 +1,6 @@
 """What every Board with an ESP32 offers beside its facts: a board.py imports it from here.
 
-It will NOT know a pin or a network: those are what a board.py is for.
+Pins and the network are told by a board.py.
 """
 
 import gc

@@ -1,7 +1,6 @@
 """Small files on flash that are either the old one or the new one, whenever the power goes.
 
-It will NOT make folders, append, or spread wear by itself: littlefs does that, and one `replace`
-costs about two erases (90 ms).
+Littlefs spreads the wear; one `replace` costs about two erases (90 ms).
 """
 
 import os

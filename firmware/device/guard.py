@@ -4,7 +4,7 @@ nobody there to read it.
 It catches what nobody else has caught, from app.py's first import on, counts it (see
 node/system/crashes.py), and starts again. So it imports little, and what it imports must not fail.
 
-What it will NOT do: take Ctrl-C away from who sits at the console, or start the watchdog.
+Ctrl-C stays with who sits at the console.
 """
 
 import gc

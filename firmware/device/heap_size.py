@@ -6,8 +6,8 @@ the chip's own heap, from which a TLS handshake needs 33 KB, and Wi-Fi 15 KB whi
 their way. It cannot take what somebody else holds: so threads, which do nothing, have all but the
 node's share for their stacks until the heap has grown.
 
-What it will NOT do: anything on a laptop, or on a chip that can afford the doubling. Nor does it
-keep the heap from growing again, should the node need more.
+It does nothing on a laptop, or on a chip that can afford the doubling, and it does not keep the
+heap from growing again, should the node need more.
 """
 
 import gc

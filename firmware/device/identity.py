@@ -1,6 +1,6 @@
 """Who the node is to the broker, and whom it trusts: certificate, key and CA, as bytes from flash.
 
-It will NOT look inside a certificate (TLS does, and names what is wrong), and it never prints one.
+It never prints one; TLS looks into it, and names what is wrong.
 """
 
 from collections import namedtuple

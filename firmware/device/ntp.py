@@ -11,8 +11,8 @@
    when nobody answers); at most one in a step. One that fails is followed by ten times as long
    without any. An address that answers is kept, so that the daily check looks nothing up.
 
-It will NOT keep the time, believe or disbelieve it (lib/sntp.py and the clock do), or ask several
-at once: Readings carry seconds, and certificates days.
+Whether it is believed is for lib/sntp.py and the clock. One server is asked at a time: Readings
+carry seconds, and certificates days.
 """
 
 import errno

@@ -1,9 +1,9 @@
 """What begins a boot, what ends it, and what outlives it: reset causes, resets, the watchdog, and
 RTC memory.
 
-It will NOT decide when: a reset is asked for by whoever knows that nothing smaller helps, and the
-watchdog is fed by whoever sees progress, never by a timer, which would go on while the main loop
-hangs. Once started it cannot be stopped (ESP32), not even by a soft reset.
+A reset is asked for by whoever knows that nothing smaller helps, and the watchdog is fed by whoever
+sees progress, never by a timer, which would go on while the main loop hangs. Once started it cannot
+be stopped (ESP32), not even by a soft reset.
 
 RTC memory is RAM that every reset leaves alone, the watchdog's and a panic's included: MicroPython
 1.20 to 1.29 keeps it out of initialisation (esp32/machine_rtc.c, RTC_NOINIT_ATTR), up to 2048

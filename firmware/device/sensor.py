@@ -1,6 +1,6 @@
 """A DHT22 on a pin, as the sampler wants it: two numbers or a SensorError.
 
-It will NOT keep the sensor's pace: the sampler does.
+The sampler keeps the sensor's pace.
 """
 
 import machine

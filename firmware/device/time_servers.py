@@ -2,8 +2,8 @@
 of heap as byte code) is loaded for that and let go of when an answer was taken: TLS, which waits
 for the time, needs the room.
 
-What it will not do: anything else between the clock and ntp.py. Addresses that were found and
-servers that wish not to be asked are forgotten with it; the next day both are asked again.
+Addresses that were found and servers that wish not to be asked are forgotten with it; the next day
+both are asked again.
 """
 
 from micropython import const

@@ -1,7 +1,6 @@
 """Wi-Fi as a station, joined and joined again without ever waiting for it.
 
-It will NOT log, keep or reveal the password beyond handing it to the driver, scan for networks,
-or hold more than one. The module `network` is passed in.
+The password is handed to the driver, and never logged. The module `network` is passed in.
 
 The driver is believed only where it is reliable (MicroPython 1.23 to 1.29, network_wlan.c): it is
 connected or it is not. Its status keeps the reason of the failure before until the next success,

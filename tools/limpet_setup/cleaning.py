@@ -1,6 +1,6 @@
 """Removes what was set up and can be had again.
 
-It will NOT remove a .venv that is not ours, or anything that cannot be had again.
+It never removes a .venv that is not ours, or anything that cannot be had again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Commands, one file each: file = function = action, imported when first asked for.
 
-It will not find a Command by itself: what is not in this table is no Command.
+What is not in this table is no Command.
 """
 
 from node.shared.errors import CommandError

@@ -1,7 +1,7 @@
 """Deferred: what a handler returns when its result is not there yet.
 
-It will not call anybody or know the time: the router looks into it at each step and gives up after
-its time-out. What comes after that goes nowhere.
+The router looks into it at each step and gives up after its time-out. What comes after that goes
+nowhere.
 """
 
 

@@ -1,7 +1,7 @@
 """What came down becomes a Command, or says why it does not.
 
 At most 1 KB and 64 structural characters, counted before anything is built. Every key is known and
-has one type. It will not look at the clock, the params' meaning or the memory.
+has one type. Neither the clock nor the params' meaning is looked at here.
 """
 
 from collections import namedtuple

@@ -5,8 +5,8 @@
 
 A fault found in the first line is `rejected` (or `expired`) and remembered in RAM; what comes after
 is `executed` or `failed` and remembered on flash too, but for Commands that change nothing. Without
-a readable id, or room for a Response: dropped and counted.
-It will not read a socket, a clock or flash, nor carry out twice what changes anything.
+a readable id, or room for a Response: dropped and counted. Nothing that changes anything is carried
+out twice. Pure: clock and flash are passed in.
 """
 
 from node.commands import HARMLESS, TABLE, load

@@ -7,7 +7,7 @@ Codes, by status; a handler may add its own to `failed`:
     expired     expired
     failed      flash busy timeout interrupted internal memory forgotten safe-mode
 
-It will not send or remember anything, nor shorten what does not fit.
+What does not fit is not shortened.
 """
 
 import json

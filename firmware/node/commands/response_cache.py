@@ -3,8 +3,7 @@ repeat harmless.
 
 An id is on flash before its Command is carried out, its Response as soon as there is one: 2 writes
 of a small file. Of 64 ids a short hash stays, of 8 the Response too. With an id whose Response was
-never there, a reset came in between.
-It will not judge: who asks decides what a missing Response means.
+never there, a reset came in between. Who asks decides what a missing Response means.
 """
 
 from hashlib import sha256

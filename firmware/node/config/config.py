@@ -1,8 +1,8 @@
 """The node's config: one flat JSON object, each key known, of one type and keeping its rule.
 
 The same file runs on the node, before any connection, and in `limpet provision`, before anything is
-written. A refusal names the field and the rule, never the value: it may be a password.
-It will not fill in from elsewhere, guess, or keep what it does not know.
+written. A refusal names the field and the rule, never the value: it may be a password. Nothing is
+filled in from elsewhere or guessed, and no unknown key is kept.
 """
 
 from collections import namedtuple

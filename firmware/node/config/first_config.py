@@ -7,7 +7,7 @@
 A serial line may drop bytes, and most of what is left would be as good a config as the one meant:
 hence the CRC, which whoever writes the line by hand can leave out.
 
-A refusal names the field and the rule, never the value. What it will NOT do: write, or verify that
+A refusal names the field and the rule, never the value. It writes nothing, and does not verify that
 the CA has signed the certificate, which the broker does, or that an RSA key is of its certificate.
 """
 

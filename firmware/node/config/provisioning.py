@@ -8,8 +8,7 @@ line is all it takes. Nothing is kept before everything is there.
 A Ctrl-C outside a packet is KeyboardInterrupt, as it is on a console at any other time: inside, it
 is one of the packet's bytes, and there the chip must not take it for more.
 
-What it will NOT do: show what it is told, scan for networks, or keep the radio on when it has found
-out what it had to.
+What it is told is never shown, and the radio goes off when it has found out what it had to.
 """
 
 import improv

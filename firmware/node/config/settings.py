@@ -1,7 +1,7 @@
 """What the node does with its config: takes it from flash, and puts it back with another interval.
 
 The checker (config.py) is needed at boot, and takes 13 KB of heap: it is imported on use and let go
-of at once; so is this module, when the node is joined. It will not check anything itself.
+of at once; so is this module, when the node is joined.
 """
 
 import json

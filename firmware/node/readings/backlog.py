@@ -4,7 +4,7 @@ The log holds them in the order in which they were taken. They are acknowledged 
 forgotten from the front only: what is acknowledged out of turn is remembered in RAM, and is sent
 again if a reset comes first.
 
-What it will not do: delay what is live (the Link asks Live first), or write flash to forget one
+What is live is not delayed (the Link asks Live first), and flash is not written to forget one
 Reading at a time.
 """
 

@@ -1,7 +1,5 @@
 """Batches of Readings as JSON, on their way from flash. Imported when there is a backlog, and let
 go of with it: most of the time there is none.
-
-What it will not do: what telemetry.py will not do, either.
 """
 
 from node.shared.reading import SIZE, UNKNOWN, tenths, unpack_from

@@ -10,9 +10,9 @@ was in flight when a connection broke stays with `Live` beside its copy on flash
 sent again under its old packet id. `Messages` holds Responses and alerts. All are sources (see
 message.py).
 
-What it will not do: know about packet ids, connections or payloads, or write flash while the broker
-acknowledges in time. At least once is the promise: after a reset, what was acknowledged just before
-may be sent again. Consumers drop duplicates by (boot, seq).
+Flash is not written while the broker acknowledges in time. At least once is the promise: after a
+reset, what was acknowledged just before may be sent again. Consumers drop duplicates by (boot,
+seq).
 """
 
 from micropython import const

@@ -1,8 +1,8 @@
 """Takes a Reading each interval, at the pace the sensor allows, and counts what fails.
 
-Time is passed in and the sensor is a function, so days of sampling are tested in a second. It will
-NOT store, send or log: a Reading goes to `on_reading`, the reason of a failure to `on_error`, which
-returns whether the sensor counts as dead by now.
+Time is passed in and the sensor is a function, so days of sampling are tested in a second. A
+Reading goes to `on_reading`, the reason of a failure to `on_error`, which returns whether the
+sensor counts as dead by now.
 
 1. The schedule is fixed: a late step makes one Reading late and moves no other. Slots that a
    stall has missed are skipped; the sensor could not catch up anyway.

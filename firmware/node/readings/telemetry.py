@@ -1,7 +1,7 @@
 """Readings as JSON: the payload of `telemetry`. That of batches is made in batches.py.
 
-What it will not do: round, average or leave anything out. Values are tenths from the sensor to the
-wire; no float is made, and no str, which costs more than bytes do (see reading.py).
+Nothing is rounded, averaged or left out. Values are tenths from the sensor to the wire; no float is
+made, and no str, which costs more than bytes do (see reading.py).
 """
 
 from node.shared import topics

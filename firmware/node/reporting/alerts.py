@@ -1,8 +1,7 @@
 """Alerts: what somebody should know, said when it begins and when it is over, whatever boot that
 is in. What is raised stands in each birth, too.
 
-What it will not do: repeat itself. An alert is published when its state changes, and at no other
-time.
+An alert is published when its state changes, and at no other time.
 """
 
 from micropython import const

@@ -1,6 +1,6 @@
 """Health: the node about itself, now and then on `health`, and whenever `get_status` asks.
 
-What it will not do: keep or repeat. Health is QoS 0: the next one is better than the last.
+Health is QoS 0: the next one is better than the last.
 """
 
 from node.shared import topics

@@ -6,8 +6,6 @@ a connection that was given up long ago, is told from the birth of the connectio
 The node reads its own status, and answers an `offline` that is not its own doing by its birth. A
 birth that does not come back shows that the subscription is lost, although the connection lives;
 after the third in a row, that the broker drops what it acknowledges.
-
-What it will not do: connect, or decide when to stop.
 """
 
 from micropython import const

@@ -2,12 +2,12 @@
 closes, a tunnel with a smaller MTU swallows, and neither says why.
 
 The Link imports this when a connection has ended with one Message in flight, after others had ended
-early before. It will not judge by one failure: networks break by themselves. A batch that was alone
-in flight at the end of two connections in a row comes in halves, which costs little should it have
+early before. One failure proves nothing: networks break by themselves. A batch that was alone in
+flight at the end of two connections in a row comes in halves, which costs little should it have
 been innocent. What cannot be cut has to have been so five times, each time on a connection that had
 its birth acknowledged; then it is set aside until another one of its source has got through. If
-that one does not, either, it was not the Message. If it does, the Message is sent once more, as
-the way may have been mended by then; and when that ends the connection, too, it is given up.
+that one does not, either, it was not the Message. If it does, the Message is sent once more, as the
+way may have been mended by then; and when that ends the connection, too, it is given up.
 """
 
 from micropython import const

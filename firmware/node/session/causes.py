@@ -1,6 +1,6 @@
 """What a lost connection, or one that did not come about, is called, and how long to wait after it.
 
-It will not decide when the next try is: that is lib/backoff.py's.
+When the next try is, lib/backoff.py decides.
 """
 
 from micropython import const

@@ -1,6 +1,6 @@
 """How the node leaves: what is queued first, the goodbye last, then DISCONNECT. Imported for that.
 
-It will not save anything (the Supervisor does), nor wait longer than its two deadlines.
+It waits no longer than its two deadlines; the Supervisor saves.
 """
 
 from micropython import const

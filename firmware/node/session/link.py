@@ -6,7 +6,7 @@ arrived, and has everything sent again that was in flight when a connection brok
 packet ids and DUP if the broker kept the session, else as new, in either case in the order in which
 it was sent first (MQTT 3.1.1 sections 4.4 and 4.6).
 
-What it will not do: encode, wait, reset anything, or give up.
+It never waits, never resets anything, and never gives up.
 """
 
 from micropython import const

@@ -1,7 +1,7 @@
 """Where Commands come in. What answers them (commands/processor.py) takes 13 KB of heap: it is
 imported when one comes, and let go of when none has come for a minute.
 
-It will not look into a payload, nor forget what is not on flash or still to be answered.
+What is not on flash or still to be answered is not forgotten.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """The Response to a Command for which there is no memory now: the code that answers Commands takes
 13 KB, this a few hundred bytes.
 
-It will not look far: an id is found where tools put it, at the very front.
+An id is found where tools put it, at the very front, and nowhere else.
 """
 
 _ID_MAX = 64

@@ -1,6 +1,6 @@
 """The log: one line per event on the console, as `seconds-since-boot area words`.
 
-What it will not do: keep anything, or be given a secret.
+It must never be given a secret.
 """
 
 

@@ -1,9 +1,8 @@
 """A few pairs of texts and bytes in one small file on flash, replaced as a whole.
 
-CRC-32, then for each pair: length of the text (1 byte), of the bytes (2), the text, the bytes.
-It goes to flash and comes from there piece by piece: in a row it would be a piece of heap that a
-chip has only at the price of TLS.
-It will not append, or believe a file that is damaged: that one counts as empty.
+CRC-32, then for each pair: length of the text (1 byte), of the bytes (2), the text, the bytes. It
+goes to flash and comes from there piece by piece: in a row it would be a piece of heap that a chip
+has only at the price of TLS. A file that is damaged counts as empty.
 """
 
 from binascii import crc32

@@ -1,7 +1,6 @@
 """A Reading: what the sensor said at one moment, as a tuple in RAM and as 20 bytes in a store.
 
-It will NOT judge values or make JSON. Numbers are whole tenths throughout: on the chip a float
-costs heap, and 24.4 has no exact one.
+Numbers are whole tenths throughout: on the chip a float costs heap, and 24.4 has no exact one.
 """
 
 import struct

@@ -8,8 +8,8 @@ power cut, and wears nothing out.
     refused   of what the config was that the node could not run by (see device/boots.py)
     payload   the longest payload (bytes) of a batch that has got through where longer ones did not
 
-What it will not do: believe what it finds (only a CRC-32, a known name and the right type are
-believed), or write what is there already.
+Only a CRC-32, a known name and the right type are believed, and what is there already is not
+written again.
 """
 
 import json

@@ -5,8 +5,7 @@ MicroPython's json.loads (1.25, measured) takes `{"a":1 "b":2}`, `{"a","b":1}`, 
 grammar, depth and the number of structural characters are checked before anything is built.
 
 Stricter than the RFC in one thing: a surrogate must not be escaped, as MicroPython reads such a
-pair as two characters. It will not decode text or convert numbers: that is left to json.loads, and
-so is the UTF-8.
+pair as two characters. Decoding text, UTF-8 included, and converting numbers is left to json.loads.
 """
 
 import json

@@ -1,7 +1,5 @@
 """The rules for the levels of a topic. Apart from topics.py, because they are asked only where a
 config or a Command is checked, and both are let go of.
-
-It will not say where a topic is used.
 """
 
 from node.shared.topics import RESPONSE

@@ -2,8 +2,8 @@
 devices `{org}/time`.
 
 Lower case and hyphens, no leading slash, no wildcard, at most 7 slashes (some brokers allow no
-more): topic_rules.py has the rules. It will not subscribe, match filters or know who may write
-where: a node has no wildcard subscription.
+more): topic_rules.py has the rules. A node has no wildcard subscription, so there is no matching of
+filters.
 """
 
 TELEMETRY = "telemetry"

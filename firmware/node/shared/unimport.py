@@ -1,8 +1,8 @@
 """Modules that are needed now and then: byte code that nobody uses is heap that nobody has.
 
-It will not look who still uses a module. Whoever holds an object out of it keeps that alive, and
-the module, imported anew, has others of the same name: nothing that is compared or caught outside
-may be defined in there.
+Nobody looks who still uses a module. Whoever holds an object out of it keeps that alive, and the
+module, imported anew, has others of the same name: nothing that is compared or caught outside may
+be defined in there.
 """
 
 import sys

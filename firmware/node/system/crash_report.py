@@ -1,7 +1,7 @@
 """An exception as a text that may be kept and shown: where it was raised, and what kind it is.
 
-What it will not do: keep what an exception quotes. A payload or a password may be in there; the
-frames, the class and the words that MicroPython itself has chosen are not secret.
+What an exception quotes is not kept. A payload or a password may be in there; the frames, the class
+and the words that MicroPython itself has chosen are not secret.
 """
 
 import io

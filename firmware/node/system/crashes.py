@@ -6,7 +6,7 @@ when it ended without a word: the watchdog, or a panic of the chip, which report
 reset. A power cut is nobody's fault and changes nothing. Flash is written when the node dies and
 when it has recovered, and at no other time.
 
-What it will not do: reset, or keep what an exception quotes (see crash_report.py).
+It keeps nothing that an exception quotes (see crash_report.py).
 """
 
 from micropython import const

@@ -1,7 +1,6 @@
 """What Commands may do to the node, and nothing else: the handlers are given this object.
 
-What it will not do: reset. It says that a reset was asked for; main leaves first, so that the
-Response is through.
+A reset is asked for and not made here: main leaves first, so that the Response is through.
 """
 
 from micropython import const

@@ -11,7 +11,7 @@ What goes on although a part is stuck is for the watchdog (see supervisor.py). A
 point that is gone, for however long, is no proof against the node and never leads beyond level 2. A
 node that no reset helps waits longer for each, up to 10 hours.
 
-What it will not do: reset. It says what for, and main does, so that everybody can leave in order.
+It resets nothing by itself: it says what for, and main does, so that everybody can leave in order.
 """
 
 from micropython import const

@@ -4,8 +4,8 @@ What a step raises is a bug, by definition, and does not end the node. Progress 
 has returned, and that none that is watched has left undone, by its own account, what was due: the
 watchdog gets what is stuck inside a step, and what only pretends to work.
 
-What it will not do: catch what has a catcher of its own (see errors.py), or reset: it returns, and
-main does.
+What has a catcher of its own is not caught here (see errors.py), and it resets nothing: it returns,
+and main does.
 """
 
 import sys
