@@ -122,6 +122,18 @@ def test_command_lines_of_make(page: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPO)))
+def test_paths_are_there(page: Path) -> None:
+    """A file or folder of the repository that is named is there: moving one is told in the docs."""
+    if page.name in ("CHANGELOG.md", "benchmarks.md"):  # which tell of what was
+        return
+    text = _FENCE.sub("", page.read_text("utf-8"))
+    named = re.findall(r"`((?:firmware|lib|boards|tools|host_tests|docs)/[\w./-]*)`", text)
+    named += [f"firmware/{name}" for name in re.findall(r"`((?:node|device)/[\w/]+\.py)`", text)]
+    example = "firmware/node/commands/beep.py"  # which docs/adding.md would add
+    assert not [name for name in named if name != example and not (REPO / name).exists()]
+
+
 def test_references_are_up_to_date() -> None:
     """docs/reference is what the code says now. If not: make docs, and commit what has changed."""
     line = [sys.executable, str(GENERATOR), "--check"]
