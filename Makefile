@@ -78,8 +78,9 @@ day: setup ## Take a day's Readings through a small heap, with an outage every 6
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(call option,--against,AGAINST)
 
-docs: venv ## Make docs/reference from the code, and all docs as a site in build/docs; a dead link fails
+docs: venv ## Make docs/reference from the code, and all docs as a site in build/docs; check links and command lines
 	@.venv/bin/python tools/docs/reference.py
+	@PYTHONUTF8=1 .venv/bin/pytest -q host_tests/house/test_docs.py
 	@.venv/bin/python tools/docs/site.py
 
 lint: venv ## Check style, format, types and who imports whom
