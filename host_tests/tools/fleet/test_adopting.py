@@ -17,7 +17,7 @@ from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
-from support.tool import limpet
+from support.tool import Tool, limpet
 
 SECRET = "not-to-be-seen"  # noqa: S105 - of a device that exists in tests alone
 BOARD = {"org": "farm", "site": "north", "broker": "192.168.1.7", "port": 8884}
@@ -151,9 +151,16 @@ def test_cut_short(old: Path, tmp_path: Path, step: int, monkeypatch: pytest.Mon
 
 
 def test_folder_in_use(old: Path, tmp_path: Path) -> None:
-    """While a broker runs there nothing is taken: what it writes would be lost."""
+    """While a broker or a node runs there nothing is taken: what it writes would be lost."""
     with EmbeddedBroker(old), pytest.raises(Problem, match=f"A broker runs in {old}"):
         init(tmp_path / "new", old=old)
+    flash = old / "devices" / "a-laptop"
+    with Tool("node", "--root", flash) as node:
+        node.wait_for("node boot")
+        with pytest.raises(Problem, match=f"A node runs in {flash}"):
+            init(tmp_path / "new", old=old)
+        node.interrupt()
+        node.end()
     assert not (tmp_path / "new").exists()
 
 

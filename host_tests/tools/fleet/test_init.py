@@ -170,6 +170,18 @@ def test_refuses_what_no_device_would_take(
     assert not (tmp_path / "fleet").exists()
 
 
+def test_fleet_that_is_found_from_everywhere(tmp_path: Path) -> None:
+    """In the user's data directory it needs no name, and a tool that takes it says so."""
+    place = str(tmp_path / "data")
+    made = limpet("init", tmp_path / "data" / "limpet" / "fleet", XDG_DATA_HOME=place)
+    assert made.stdout.endswith("It is found from everywhere.\n")
+    assert limpet("provision", cwd=tmp_path, XDG_DATA_HOME=place).returncode == 0
+    listed = limpet("fleet", "list", cwd=tmp_path, XDG_DATA_HOME=place)
+    assert listed.stdout.startswith(f"fleet {tmp_path}/data/limpet/fleet\n")
+    sent = limpet("send", "node-1", "ping", "--port", "1", cwd=tmp_path, XDG_DATA_HOME=place)
+    assert f"limpet: in the fleet {tmp_path}/data/limpet/fleet, by the user's data" in sent.stderr
+
+
 def test_refuses_a_folder_with_something_else_in_it(tmp_path: Path) -> None:
     """What is there is named, and stays alone; git's own folder is nothing else."""
     for name in ("thesis.tex", "a", "b", "c"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,8 @@ def test_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert fleet_folder.current() == Found(tmp_path / name, HERE)
     assert fleet_folder.option(tmp_path / name) == ""
     monkeypatch.chdir(tmp_path)
-    assert fleet_folder.option(tmp_path / name) == f" --fleet {tmp_path / name}"
+    said = fleet_folder.option(tmp_path / name)
+    assert shlex.split(said) == ["--fleet", str(tmp_path / name)]
 
 
 def test_link_to_a_fleet(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,8 @@ def test_first_minute(tmp_path: Path, root: Path) -> None:
         assert "There is no broker at 127.0.0.1:8883" in in_fleet.stderr or "refuse" in (
             in_fleet.stderr
         )
+        watched = apart(run, "watch", cwd=root)
+        assert f"limpet: this is the fleet {root}; `limpet run` is --fleet {run}" in watched.stderr
         named = apart(run, "send", "node-1", "ping", "--fleet", str(run), cwd=root)
         assert named.returncode == 0, named.stderr
         first.interrupt()

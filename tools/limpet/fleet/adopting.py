@@ -1,6 +1,6 @@
 """What `limpet init --from` takes over from a set-up of Limpet 0.1: nothing of a device changes.
 
-The old folder is not changed; from one in which a broker runs nothing is taken.
+The old folder is not changed; from one in which a broker or a node runs nothing is taken.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ from typing import Any
 
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
+from limpet.fleet.devices import unused
 from limpet.identity import authority
 from limpet.identity.fleet_folder import is_old_setup
 from limpet.identity.layout import Layout, running
@@ -36,6 +37,9 @@ def opened(folder: Path, root: Path) -> Layout:
     if running(folder):
         raise Problem(f"A broker runs in {folder}.", "End it, and what uses it, and start again.")
     old = Layout(folder)
+    for device in _folders(old):
+        with unused(device):
+            pass  # what a node writes meanwhile would be lost
     old.bases()  # a registry that cannot be read is refused while nothing is done yet
     authority.load(old.ca / "ca.key", old.ca_certificate)
     return old

@@ -164,7 +164,7 @@ def remove(
     folder = layout.device(device)
     if not yes:
         _ask(f"Remove {device} from the fleet {layout.root}, and {folder} with its key?")
-    with _unused(folder):
+    with unused(folder):
         # The registry first: what is cut short here is a device that no broker lets in.
         open_setup(layout.root).forget(device)
         _delete(folder)
@@ -183,7 +183,7 @@ def remove(
 
 
 @contextlib.contextmanager
-def _unused(folder: Path) -> Iterator[None]:
+def unused(folder: Path) -> Iterator[None]:
     """Keep nodes on this PC from running in `folder`; raises Problem while one does."""
     if os.name == "nt" or not folder.is_dir():  # on Windows no node runs, and no folder is opened
         yield
@@ -191,7 +191,7 @@ def _unused(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not locks.take(descriptor):
-            raise Problem(f"A node runs in {folder}.", "End it, and remove it then.")
+            raise Problem(f"A node runs in {folder}.", "End it, and start again.")
         yield
     finally:
         os.close(descriptor)

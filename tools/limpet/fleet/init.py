@@ -10,6 +10,7 @@ not changed.
 """
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from cyclopts import Parameter
 from limpet.brokers.setup import open_setup
 from limpet.fleet import adopting
 from limpet.identity import authority, fleet_settings
-from limpet.identity.fleet_folder import MARK, VARIABLE, is_fleet, is_old_setup
+from limpet.identity.fleet_folder import MARK, VARIABLE, data_folder, is_fleet, is_old_setup
 from limpet.identity.fleet_settings import Settings
 from limpet.identity.layout import Layout
 from limpet.shared import locks, private
@@ -180,4 +181,8 @@ def _report(layout: Layout, settings: Settings, source: Layout | None) -> None:
         )
     else:
         print("  limpet provision node-1 --wifi-ssid NAME     a device: its key and its config")
-    print(f"From elsewhere: --fleet {layout.root}, or {VARIABLE}={layout.root} for all commands.")
+    if os.path.realpath(data_folder()) == str(layout.root):
+        print("It is found from everywhere.")
+    else:
+        place = shlex.quote(str(layout.root))
+        print(f"From elsewhere: --fleet {place}, or {VARIABLE}={place} for all commands.")

@@ -6,6 +6,7 @@ goes before all of these.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -126,15 +127,15 @@ def own_boards(given: Path | None = None) -> Path | None:
 
 
 def option(root: Path) -> str:
-    """Return what a command line needs behind it to mean the fleet `root`: nothing, where that is
-    found without; else ` --fleet ROOT`.
+    """Return what a command line, in a shell, needs behind it to mean the fleet `root`: nothing,
+    where that is found without; else ` --fleet ROOT`.
     """
     try:
         where = current()
     except Problem:
         where = None
     same = where is not None and os.path.realpath(where.root) == os.path.realpath(root)
-    return "" if same else f" --fleet {root}"
+    return "" if same else f" --fleet {shlex.quote(str(root))}"
 
 
 def data_folder() -> Path:

@@ -44,7 +44,8 @@ class Settings:
 
     def server_names(self) -> list[str]:
         """Return all that the broker's certificate has to be good for."""
-        return [self.address, *self.names]
+        own = self.device.get("server_hostname")
+        return [self.address, *self.names, *([own] if own else [])]
 
 
 def read(root: Path) -> Settings:

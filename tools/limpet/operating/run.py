@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ def _command_line(directory: Path, device: str, speed: float) -> str:
     if speed != 1:
         # The node's clock runs away from ours: its ttl would be over before the Command is there.
         words += ["--ttl", "0"]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _introduce(
