@@ -286,7 +286,12 @@ def of_command_line() -> dict[str, str]:
     names = sorted(name for name in app if not name.startswith("-"))
     told = {name: " ".join(str(app[name].help).split("\n\n")[0].split()) for name in names}
     targets = re.findall(r"^([a-z-]+):.*## (.*)", (REPO / "Makefile").read_text(), re.MULTILINE)
+    told_of = WORDS["variables"]
+    sources = [*(REPO / "tools" / "limpet").rglob("*.py"), *(REPO / "boards" / "host").glob("*.py")]
+    read = "".join(path.read_text("utf-8") for path in sources)
+    agree("variables", [name for name in told_of if f'"{name}"' in read], told_of)
     return {
+        "variables": table(("variable", "is"), [(f"`{n}`", what) for n, what in told_of.items()]),
         "limpet": table(("command", "does"), [(f"`limpet {name}`", told[name]) for name in names]),
         "make": table(("target", "does"), [(f"`make {n}`", what) for n, what in targets]).rstrip(),
     }
