@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -505,7 +506,7 @@ def test_cable_pulled_anywhere_leaves_a_whole_version(bench: Bench, virtual_boar
     version, with its config.
     """
     chance = random.Random(4)
-    board = virtual_board(blocks=96, haste=40)
+    board = virtual_board(blocks=96, haste=20)
     versions = Versions(bench, board)
     causes = []
     for _ in range(5):
@@ -565,12 +566,21 @@ def test_code_that_cannot_start_is_replaced_and_not_what_runs(
 
 
 @pytest.mark.long
-def test_watchdog_is_fed_while_it_is_deployed_to(bench: Bench, virtual_board: Make) -> None:
+def test_watchdog_is_fed_while_it_is_deployed_to(
+    bench: Bench, virtual_board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A deploy that takes longer than the watchdog waits is not bitten."""
-    board = virtual_board(blocks=192, haste=40)  # 120 s are 3 s
-    bench.put("one", **{f"more__m{number}": "x = 1\n" * 50 for number in range(150)})
+    board = virtual_board(blocks=96, haste=12)  # 120 s are 10 s
+    bench.put("one", **{f"more__m{number}": "x = 1\n" for number in range(12)})
+    real = remote.Remote.write
+
+    def slowly(self: remote.Remote, path: str, data: bytes, on_bytes: Any) -> None:
+        time.sleep(0.5)
+        real(self, path, data, on_bytes)
+
+    monkeypatch.setattr(remote.Remote, "write", slowly)
     took_s = float(bench.deploy(board).partition(" bytes, in ")[2].split()[0])
-    assert took_s > 3.1
+    assert took_s > 10.1
     assert board.starts == ["power-on", "soft", "hard"]
 
 
