@@ -132,7 +132,7 @@ def test_micropython_mounts_it(tmp_path: Path, device: Path, flash_mb: int) -> N
     listed = run(MOUNT + LIST % board.files_blocks, cwd=tmp_path).splitlines()
     found = dict(line.split(" ") for line in listed)
     assert found == {path: data.hex() for path, data in flash_files(board, device).items()}
-    after = run(MOUNT + LIST.replace("a/board", "a/line") % board.files_blocks, cwd=tmp_path)
+    after = run(MOUNT + LIST.replace("a/board", "a/app") % board.files_blocks, cwd=tmp_path)
     assert f"/a/new {b'x'.hex() * 9000}\n" in after
     assert "/a/board.mpy" not in after
 
