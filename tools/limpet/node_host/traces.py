@@ -8,7 +8,7 @@ from functools import cache
 from itertools import chain
 
 from limpet.node_host import short_names
-from limpet.node_host.bytecode import names_in
+from limpet.node_host.bytecode import names_in, parsing
 from limpet.node_host.groups import sources
 from limpet.shared.paths import FIRMWARE, LIB
 
@@ -29,10 +29,11 @@ def readable(text: str) -> str:
 @cache
 def _functions() -> dict[tuple[str, str], str]:
     """What is meant by a file's name, without its folder, and a short name in it."""
-    names = names_in(FIRMWARE, LIB)
     found: dict[tuple[str, str], str] = {}
-    for source in chain(*sources(FIRMWARE, LIB)):
-        for short, name in short_names.originals(source.text, names).items():
-            key = source.name.stem, short
-            found[key] = f"{found[key]} or {name}" if key in found else name
+    with parsing:
+        names = names_in(FIRMWARE, LIB)
+        for source in chain(*sources(FIRMWARE, LIB)):
+            for short, name in short_names.originals(source.text, names).items():
+                key = source.name.stem, short
+                found[key] = f"{found[key]} or {name}" if key in found else name
     return found
