@@ -11,7 +11,7 @@ def test_wifi_is_tried_for_real_and_left() -> None:
     once; the radio is off before, between and after.
     """
     script = """
-from both.cases.provisioning import Rig, SETTINGS, line
+from support.parts.first_boot import Rig, SETTINGS, line
 rig = Rig(wifi)
 rig.wait(6000)
 print(air.made, air.is_active)

@@ -1,7 +1,7 @@
 """Cases of lib/improv.py: packets in a stream of whatever, in whatever pieces."""
 
 import improv
-from support.fuzz.fuzz import Random
+from support.fuzz.chance import Random
 
 # The specification's own example: its body, behind the header and before the checksum.
 SETTINGS = b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword"

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from chaos import Run
+from support.chaos.run import Run
 
 
 def show(console: Console, run: Run) -> bool:

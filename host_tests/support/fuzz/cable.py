@@ -53,26 +53,27 @@ class FirstBoot:
     tokens = Improv.tokens + JSON_TOKENS + [b"==", b"MII", b'"ca_der":', b'"key_der":"MDA="']
 
     def __init__(self) -> None:
-        from both.cases import provisioning as cases
+        import improv
+        from support.parts import first_boot as boot
 
-        self._cases = cases
+        self._boot = boot
         # Short, because each of their bits is flipped.
-        ders = (b"", cases.name("node-1"), b"\x02\x01\x01")
+        ders = (b"", boot.name("node-1"), b"\x02\x01\x01")
         names = ("ca_der", "cert_der", "key_der")
         short = {
-            name: cases.base64(cases.der(cases.der(der) if name != "key_der" else der))
+            name: boot.base64(boot.der(boot.der(der) if name != "key_der" else der))
             for name, der in zip(names, ders)  # noqa: B905 (MicroPython's has no strict)
         }
-        line = cases.line(password=None, username=None, **short)
+        line = boot.line(password=None, username=None, **short)
         self.samples = (
-            cases.sealed(line) + b"\r\n",
-            cases.SETTINGS + line[:-1] + b',"wifi_ssid":"x"}\n',
-            b'{"device_id":1}\n' + cases.improv.rpc(2) + cases.improv.rpc(3) + b"\n[]\n",
+            boot.sealed(line) + b"\r\n",
+            boot.SETTINGS + line[:-1] + b',"wifi_ssid":"x"}\n',
+            b'{"device_id":1}\n' + improv.rpc(2) + improv.rpc(3) + b"\n[]\n",
         )
 
     def feed(self, data: bytes) -> None:
         """Hear all of it: refused in words, or a config by the node's own rules."""
-        rig = self._cases.Rig(self._cases.Wired())
+        rig = self._boot.Rig(self._boot.Wired())
         rig.loads = lambda *ders: True
         try:
             rig.say(data)

@@ -10,23 +10,12 @@ import sys
 import time
 
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
+from support.fuzz.chance import Random
 
 MEASURES = sys.implementation.name == "micropython"
 # design.md's budget of one step. An input that took longer is tried again: only what is slow each
 # time is slow.
 SLOW_US = 50000
-
-
-class Random:
-    """Lehmer's generator (modulus 2**31 - 1): the same numbers under both Pythons."""
-
-    def __init__(self, seed: int) -> None:
-        self._state = seed * 7919 % 2147483646 + 1
-
-    def below(self, end: int) -> int:
-        """Return a number from 0 to `end` - 1; `end` is at most 65536."""
-        self._state = self._state * 48271 % 2147483647
-        return (self._state >> 8) % end
 
 
 def systematic(sample: bytes):  # type: ignore[no-untyped-def]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import chaos
 import pytest
-from chaos import Run
 from support.brokers.running import RunningBroker
 from support.chaos.faults import KINDS, digest, draw
+from support.chaos.run import Run
 from support.chaos.world import World
 
 # It has no fault that the node waits out for a minute, and of all others the rude ones.
