@@ -38,7 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [*order, *rest]
 
 
-def pytest_collection_finish() -> None:
-    """Leave pytest's own heap, which stays, out of the node's gc.collect(): 40 % of the time."""
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Leave what is there by now, pytest's heap and what other modules imported, out of the node's
+    gc.collect(): it was 40 % of the time, and minutes in a worker that had run everything else.
+    """
     gc.collect()
     gc.freeze()

@@ -8,6 +8,7 @@ a program has waited for a core (Linux does), the ticks are the real ones.
 
 from utime import *  # noqa: F403 - all that is not below
 from utime import ticks_add as _add
+from utime import ticks_diff as _diff
 from utime import ticks_ms as _ms
 from utime import ticks_us as _us
 
@@ -24,21 +25,31 @@ def _waited_us():
     return int(_file.read(80).split()[1]) // 1000
 
 
-def _own(ticks, unit_us):
-    """`ticks()` without what was waited for; it never goes back, as nothing comes in between."""
+# What ticks_us and ticks_ms said last.
+_last = [_add(_us(), -_waited_us()), _add(_ms(), -(_waited_us() // 1000))]
+
+
+def _own(ticks, which, unit_us):
+    """`ticks()` without what was waited for. It never goes back: nothing comes in between, and the
+    kernel counts a wait by another clock, which may be some microseconds ahead.
+    """
     waited = _waited_us()
     while True:
         now = ticks()
         before, waited = waited, _waited_us()
         if before == waited:
-            return _add(now, -(waited // unit_us))
+            break
+    now = _add(now, -(waited // unit_us))
+    if _diff(now, _last[which]) > 0:
+        _last[which] = now
+    return _last[which]
 
 
 def ticks_us():
     """Microseconds, wrapping."""
-    return _own(_us, 1)
+    return _own(_us, 0, 1)
 
 
 def ticks_ms():
     """Milliseconds, wrapping."""
-    return _own(_ms, 1000)
+    return _own(_ms, 1, 1000)
