@@ -16,7 +16,7 @@ from pathlib import Path
 
 from limpet.brokers.setup import open_setup
 from limpet.shared import in_use
-from limpet.shared.paths import BUILD, REPO
+from limpet.shared.paths import CACHE, REPO
 from rich.console import Console
 from rich.progress import Progress
 from support.brokers.kinds import of_kind
@@ -58,7 +58,7 @@ def main() -> int:
         f"the node's clock at {asked.speed:g}",
         highlight=False,
     )
-    log = BUILD / "chaos" / f"{asked.broker}-{asked.seed}.log"
+    log = CACHE / "chaos" / f"{asked.broker}-{asked.seed}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     good = False
     with tempfile.TemporaryDirectory(prefix="chaos") as folder, open(log, "w") as file:

@@ -17,16 +17,16 @@ from pathlib import Path
 
 from limpet.shared.filling import filled_once
 from limpet.shared.installing import clean, environment, install
-from limpet.shared.paths import BUILD, REPO
+from limpet.shared.paths import CACHE, REPO
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 
 HERE = Path(__file__).parent
 LOCK = HERE / "site.lock"
-PAGES = BUILD / "docs-pages"
-SITE = BUILD / "docs"
+PAGES = CACHE / "docs-pages"
+SITE = CACHE / "docs"
 # Another lock, another environment.
-ENVIRONMENT = BUILD / "docs-env" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+ENVIRONMENT = CACHE / "docs-env" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
 MKDOCS_S = 300
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 

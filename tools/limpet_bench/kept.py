@@ -9,12 +9,12 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 
 from limpet_bench.figure import Row
 from limpet_bench.tree import Tree
 
-_FILE = BUILD / "bench" / "kept.json"
+_FILE = CACHE / "bench" / "kept.json"
 
 
 class Kept:

@@ -19,7 +19,7 @@ from limpet.node_host.environment import environment
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.filling import filled_once
-from limpet.shared.paths import BUILD, REPO
+from limpet.shared.paths import CACHE, REPO
 from limpet.shared.problem import Problem
 
 SCRIPTS = Path(__file__).with_name("scripts")
@@ -131,7 +131,7 @@ def commit(ref: str) -> Tree:
     found = subprocess.run(line, capture_output=True, text=True, timeout=60).stdout.strip()
     if not re.fullmatch(r"[0-9a-f]{40}", found):
         raise Problem(f"git knows no commit {ref}.", "Name a commit, a tag or HEAD~10.")
-    folder = BUILD / "bench" / found[:12]
+    folder = CACHE / "bench" / found[:12]
     with filled_once(folder) as new:
         if new:
             archive = ["git", "-C", str(REPO), "archive", found, "firmware", "lib", "boards"]

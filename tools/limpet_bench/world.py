@@ -25,7 +25,7 @@ from limpet.brokers.setup import open_setup
 from limpet.identity.device_config import encoded
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 HOST = "127.0.0.1"
@@ -166,7 +166,7 @@ class Mosquitto:
 @contextlib.contextmanager
 def world() -> Iterator[World]:
     """A set-up of its own with its broker, gone with all its keys when the block ends."""
-    parent = private.folder(BUILD / "bench")
+    parent = private.folder(CACHE / "bench")
     with tempfile.TemporaryDirectory(prefix="world-", dir=parent) as scratch:
         setup = open_setup(Path(scratch) / "dev")
         broker = Mosquitto(setup)

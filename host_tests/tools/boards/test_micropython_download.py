@@ -22,7 +22,7 @@ from support.web_site import site as open_site
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """MicroPython's site, which has nothing yet, and a build folder that has nothing."""
     monkeypatch.setattr(installing, "settings", lambda _: {})
-    monkeypatch.setattr(micropython_download, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(micropython_download, "CACHE", tmp_path / "build")
     with open_site(monkeypatch) as made:
         monkeypatch.setattr(micropython_download, "SITE", made.url("firmware/"))
         yield made

@@ -77,7 +77,7 @@ def test_the_same_each_time() -> None:
 def test_compiled_anew_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept in build/ is what the compiler makes, and holds no path of this machine."""
     kept = code_files(facts("esp32_devkit"))
-    monkeypatch.setattr("limpet.node_host.bytecode.BUILD", tmp_path)
+    monkeypatch.setattr("limpet.node_host.bytecode.CACHE", tmp_path)
     fresh = code_files(facts("esp32_devkit"))
     assert any(tmp_path.rglob("*.mpy"))
     assert fresh == kept

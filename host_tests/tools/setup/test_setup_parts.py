@@ -155,7 +155,7 @@ def test_build_for_javascript_is_known_by_its_hash(
     (tmp_path / "packed").write_bytes(packed.getvalue())
     sha256 = hashlib.sha256(packed.getvalue()).hexdigest()
     known = javascript.KNOWN["1.27"]
-    monkeypatch.setattr(javascript, "BUILD", tmp_path)
+    monkeypatch.setattr(javascript, "CACHE", tmp_path)
     program("node", "exit 3")
     with pytest.raises(Problem, match="no npm here"):
         javascript.build("1.27")
@@ -191,7 +191,7 @@ def test_package_of_another_hash_is_not_unpacked(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What apt found to be signed is still not the interpreter that is known."""
-    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
     apt(program)
     program("dpkg", "echo unpacked >&2; exit 3")
     archives = fetched(tmp_path, "micropython-forky-amd64")
@@ -252,7 +252,7 @@ def test_failed_download_names_apts_error(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When apt cannot reach its mirror, its own words are passed on, and nothing counts as done."""
-    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
     apt(program, 'echo "W: Failed to fetch InRelease: cannot resolve" >&2')
     with pytest.raises(Problem, match="cannot resolve") as problem:
         debian.unpacked("micropython", "amd64")
@@ -264,7 +264,7 @@ def test_full_disk_is_not_called_a_network(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When dpkg cannot unpack for want of room, its words and the right remedy are passed on."""
-    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
     apt(program)
     program("dpkg", "echo 'dpkg-deb: error: write: No space left on device' >&2; exit 2")
     (fetched(tmp_path, "micropython-trixie-amd64") / "micropython.deb").touch()
@@ -281,7 +281,7 @@ def test_how_far_apt_is(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Without a terminal too there is a line for each step, and how much of it is done."""
-    monkeypatch.setattr(debian, "BUILD", tmp_path)
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
     apt(program, "echo dlstatus:1:41.9:x; echo dlstatus:2:100:x")
     debian.unpacked("micropython", "amd64")
@@ -339,7 +339,7 @@ def test_changed_umqtt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def another(file: File, path: Path, _: object) -> None:
         archive(path, (f"p-1.0/umqtt/{file.what.partition('.')[2]}.py", b"evil"))
 
-    monkeypatch.setattr(umqtt, "BUILD", tmp_path)
+    monkeypatch.setattr(umqtt, "CACHE", tmp_path)
     monkeypatch.delenv("UMQTT", raising=False)
     monkeypatch.setattr(transports, "of", lambda _: another)
     with pytest.raises(Problem, match="not the one known"):

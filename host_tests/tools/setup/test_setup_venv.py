@@ -273,7 +273,7 @@ def test_who_runs_the_tests_holds_the_environment() -> None:
 def test_clean_knows_every_folder_of_the_tools(bootstrap: ModuleType) -> None:
     """Whatever is made below build/ is a cache, which clean removes, or known to stay."""
     sources = [*(REPO / "tools").rglob("*.py"), *(REPO / "host_tests").rglob("*.py")]
-    pattern = re.compile(r'(?:BUILD|DATA) / "([a-z-]+)"')
+    pattern = re.compile(r'(?:BUILD|CACHE|DATA) / "([a-z-]+)"')
     made = {name for path in sources for name in pattern.findall(path.read_text())}
     assert made - set(cleaning.CACHES) == {"dev", "images", "trial", "wokwi"}
     assert set(cleaning.CACHES) <= made

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from limpet.boards.board_facts import facts
 from limpet.shared.firmware import version
-from limpet.shared.paths import BUILD, REPO
+from limpet.shared.paths import CACHE, REPO
 from limpet.trial.outcome import OK
 from support.flashing import micropython_images
 from support.flashing.image_folders import files_in
@@ -76,7 +76,7 @@ class User:
             self.env[f"XDG_{name}_HOME"] = str(home / name.lower())
         cache = home / "cache" / "limpet"
         cache.mkdir(parents=True)
-        for path in (BUILD / name for name in FETCHED):
+        for path in (CACHE / name for name in FETCHED):
             if path.exists():
                 (cache / path.name).symlink_to(path)
 

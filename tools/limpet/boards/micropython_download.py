@@ -11,7 +11,7 @@ from limpet.boards.micropython_image import opened
 from limpet.shared.fetching import fetched
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import File
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 # The version that the byte code compiler has, and the node was tried with; the day is in its names.
@@ -50,7 +50,7 @@ def downloaded(facts: BoardFacts) -> Path:
             f"{name} could not be had: its hash is not known.",
             f"Download it by hand and name it: --firmware {name}.",
         )
-    folder = BUILD / "micropython" / name.removesuffix(".bin")
+    folder = CACHE / "micropython" / name.removesuffix(".bin")
     with filled_once(folder) as new:
         if new:
             instead = f"download it by hand and name it: --firmware {name}"

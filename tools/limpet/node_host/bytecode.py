@@ -21,7 +21,7 @@ from mpremote.romfs import VfsRomWriter
 from limpet.node_host import groups, short_names
 from limpet.node_host.groups import Source
 from limpet.shared.filling import filled_once
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 # What the chip runs as source, and what starts the node on a laptop.
@@ -54,7 +54,7 @@ def _compiled(folders: tuple[Path, ...], frozen: bool) -> tuple[list[Path], Path
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
             seal.update(f"{path.relative_to(folder)}\0{path.read_text('utf-8')}\0".encode())
-    target = BUILD / "bytecode" / f"{seal.hexdigest()[:16]}{'-frozen' if frozen else ''}"
+    target = CACHE / "bytecode" / f"{seal.hexdigest()[:16]}{'-frozen' if frozen else ''}"
     with filled_once(target) as new:
         if new is not None:
             files = groups.sources(*folders)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import CONNECT, check
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 from limpet.shared.progress import Line, followed
 
@@ -89,7 +89,7 @@ def unpacked(package: str, arch: str = HOST, suite: str = SUITE, sha256: str | N
 
     Raises Problem, also when the package itself is another than the one of that hash.
     """
-    folder = BUILD / "debian" / f"{package}-{suite}-{arch}"
+    folder = CACHE / "debian" / f"{package}-{suite}-{arch}"
     with filled_once(folder) as new:
         if new:
             _fill(new, package, arch, suite, sha256)

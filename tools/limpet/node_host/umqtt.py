@@ -9,7 +9,7 @@ from pathlib import Path
 from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import INDEX, File
-from limpet.shared.paths import BUILD
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 
@@ -40,7 +40,7 @@ def umqtt_dir() -> Path:
                 f"There is no umqtt/robust.py in UMQTT={told}.", "Name its parent folder."
             )
         return Path(told).resolve()
-    folder = BUILD / "umqtt"
+    folder = CACHE / "umqtt"
     with filled_once(folder) as new:
         if new:
             for module, file in FILES.items():

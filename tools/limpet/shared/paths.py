@@ -19,9 +19,9 @@ HOST_BOARD = BOARDS / "host"
 CAPTURES = HOST_BOARD / "captures"
 # What can be fetched or made again, and what cannot: keys, and images that hold them. A clone has
 # both in one folder, of which `make clean` knows the parts.
-BUILD = user_cache_path("limpet", False) if INSTALLED else SOURCES / "build"
+CACHE = user_cache_path("limpet", False) if INSTALLED else SOURCES / "build"
 DATA = user_data_path("limpet", False) if INSTALLED else SOURCES / "build"
 # What `limpet run` makes for itself; no fleet, and to be thrown away.
-RUN = BUILD / "run"
+RUN = CACHE / "run"
 # Where devices were before there were fleets (0.1), if somebody has some there.
 OLD_SETUP = DATA / "dev"
