@@ -205,3 +205,16 @@ def test_remove_takes_nothing_else(made: Setup, monkeypatch: pytest.MonkeyPatch)
 
 def _interrupted(path: Path) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../..", "../ca"])
+def test_registry_cannot_name_another_folder(made: Setup, name: str) -> None:
+    """An id that was edited into the registry removes no folder but a device's."""
+    root = made.layout.root
+    bases = made.layout.bases()
+    made.layout.registry.write_text(json.dumps(bases | {name: "farm/a/b/c/d"}))
+    before = sorted(root.rglob("*"))
+    done = limpet("fleet", "remove", "--yes", "--fleet", root, "--", name)
+    assert done.returncode == 1
+    assert "devices.json is no registry any more" in done.stderr
+    assert sorted(root.rglob("*")) == before

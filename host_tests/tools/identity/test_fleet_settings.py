@@ -67,6 +67,7 @@ def test_every_field_is_a_default_or_a_devices_own(tmp_path: Path) -> None:
     ("text", "line", "fault"),
     [
         ("organization = 'x'", 1, "organization: unknown key."),
+        (r'"\u001b[31m" = 1', 0, r"'\x1b[31m': unknown key."),
         ("\n[brokers]\naddress = 'x'", 2, "brokers: unknown key."),
         ("[broker]\nadress = 'x'", 2, "adress: unknown key."),
         ("[device]\nsite='a'\ninterval = 5", 3, "interval: unknown key."),
@@ -107,6 +108,8 @@ def test_fault_has_a_name_and_a_line(
 @pytest.mark.parametrize(
     ("data", "cause"),
     [
+        (b"x = " + b"[" * 5000 + b"]" * 5000, "is no TOML: nested too deep."),
+        (b"organisation = " + b"9" * 5000, "is no TOML: Exceeds the limit"),
         (b"organisation = farm", "is no TOML: Invalid value (at line 1, column 16)."),
         (b"a = 1\na = 2\n", "is no TOML: "),
         (b"organisation = 'caf\xe9'", "is not UTF-8."),

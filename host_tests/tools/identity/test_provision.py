@@ -517,7 +517,10 @@ def test_password_variable_that_is_not_utf8(tmp_path: Path) -> None:
 def test_registry_that_is_none(tmp_path: Path) -> None:
     """A registry that was edited by hand and cannot be read is named."""
     open_setup(tmp_path).device(fields("node-1"))
-    for text in ("{", "[]", "\xff"):
+    deep = "[" * 100_000
+    bases = (5, None, "#", "farm/+/a/b/node-1")
+    entries = [json.dumps({"node-1": base}) for base in bases]
+    for text in ("{", "[]", "\xff", deep, *entries):
         Layout(tmp_path).registry.write_bytes(text.encode("latin-1"))
         with pytest.raises(Problem, match=r"devices\.json is no registry any more"):
             Layout(tmp_path).bases()

@@ -56,8 +56,10 @@ def read(root: Path) -> Settings:
         said = tomllib.loads(text)
     except UnicodeDecodeError:
         raise Problem(f"{path} is not UTF-8.", "Write it anew in UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and a number of too many digits
         raise Problem(f"{path} is no TOML: {error}.", "Correct that line.") from None
+    except RecursionError:
+        raise Problem(f"{path} is no TOML: nested too deep.", "Correct it.") from None
     return _Reader(path, text).settings(said)
 
 
@@ -126,6 +128,8 @@ class _Reader:
         line = self._line(key)
         at = f", line {line}" if line else ""
         name = key.rpartition(".")[2]
+        if not name.isprintable():  # what a terminal would obey
+            name = ascii(name)
         raise Problem(f"{self._path}{at}: {name}: {rule}.", "Correct it; nothing was changed.")
 
     def _line(self, key: str) -> int | None:

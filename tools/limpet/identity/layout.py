@@ -13,8 +13,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from limpet.shared import locks, private
+from limpet.shared.firmware import config
 from limpet.shared.problem import Problem
 
 
@@ -47,14 +49,14 @@ class Layout:
         return folder / f"{name}.key", folder / f"{name}.crt"
 
     def bases(self) -> dict[str, str]:
-        """Return the base topic of every device by its id, as provisioned."""
+        """Return the base topic of every device by its id, as provisioned; raises Problem."""
         try:
             found = json.loads(self.registry.read_bytes())
         except FileNotFoundError:
             return {}
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or not all(_is_entry(*each) for each in found.items()):
             raise Problem(f"{self.registry} is no registry any more.", "Restore it from a backup.")
         return found
 
@@ -79,6 +81,15 @@ class Layout:
     def changing(self) -> contextlib.AbstractContextManager[None]:
         """Hold off every other process that changes a file in `broker/`, made if missing."""
         return locks.alone(private.folder(self.broker) / ".lock")
+
+
+def _is_entry(device_id: str, base: Any) -> bool:
+    """Whether the registry may say so. An id names a folder that `fleet remove` deletes, and it has
+    to be one in devices/; a wildcard in a base would give the device another's topics.
+    """
+    if config.fault("device_id", device_id) or not isinstance(base, str):
+        return False
+    return not set("+#") & set(base)
 
 
 @contextlib.contextmanager
