@@ -194,6 +194,17 @@ def test_expired_server_certificate_is_renewed(tmp_path: Path) -> None:
     ).not_valid_after_utc > datetime.now(UTC)
 
 
+def test_server_renewal_that_was_cut(tmp_path: Path) -> None:
+    """A cut between key and certificate of a renewal is mended, and the names are kept."""
+    made = open_setup(tmp_path / "dev", ["one.example"])
+    key, certificate = made.layout.server_key, made.layout.server_certificate
+    private.write(key, made.authority.server(["two.example"]).key_pem())
+    again = open_setup(tmp_path / "dev")
+    assert again.server_renewed
+    assert "one.example" in authority.names(authority.load(key, certificate).certificate)
+    assert not open_setup(tmp_path / "dev").server_renewed
+
+
 def test_modes(tmp_path: Path) -> None:
     """Nothing in a set-up can be read by anybody but its owner."""
     before = os.umask(0)

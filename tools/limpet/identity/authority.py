@@ -34,6 +34,10 @@ BACKDATE = timedelta(days=30)
 _REMEDY = "Restore the folder from a backup, or move it away and provision anew."
 
 
+class OtherKeyError(Problem):
+    """A key and a certificate that do not belong together."""
+
+
 class Identity(NamedTuple):
     """A private key and the certificate for it."""
 
@@ -161,7 +165,7 @@ def load(key: Path, certificate: Path) -> Identity:
         not isinstance(loaded, ec.EllipticCurvePrivateKey)
         or loaded.public_key() != cert.public_key()
     ):
-        raise Problem(f"{key} is not the key of {certificate.name}.", _REMEDY)
+        raise OtherKeyError(f"{key} is not the key of {certificate.name}.", _REMEDY)
     return Identity(loaded, cert)
 
 

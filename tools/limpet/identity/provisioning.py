@@ -70,10 +70,14 @@ class Setup:
         key, certificate = self.layout.server_key, self.layout.server_certificate
         with self.layout.changing():
             if certificate.exists():
-                old = authority.load(key, certificate)
-                if authority.covers(old.certificate, wanted) and old.expires > datetime.now(UTC):
-                    return False
-                wanted += [name for name in authority.names(old.certificate) if name not in wanted]
+                old = authority.load_certificate(certificate)
+                try:
+                    expires = authority.load(key, certificate).expires
+                    if authority.covers(old, wanted) and expires > datetime.now(UTC):
+                        return False
+                except authority.OtherKeyError:
+                    pass  # a renewal that was cut between its two files: done once more
+                wanted += [name for name in authority.names(old) if name not in wanted]
             made = self.authority.server(wanted)
             private.write(key, made.key_pem())
             private.write(certificate, made.pem())
