@@ -21,7 +21,6 @@ from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.identity import fleet_folder, fleet_settings
 from limpet.identity.device_config import encoded
-from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.fleet_settings import Settings
 from limpet.identity.layout import Layout, running_port
 from limpet.identity.provisioning import FIRST_DEVICE
@@ -156,9 +155,15 @@ def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
     return 0
 
 
+RunFleet = Annotated[
+    Path | None,
+    Parameter(name="--fleet", help="Fleet whose device is run [default: a set-up of its own]."),
+]
+
+
 def run(
     *,
-    fleet: FleetOption = None,
+    fleet: RunFleet = None,
     device: str = FIRST_DEVICE,
     seconds: Seconds | None = None,
     arch: str = debian.HOST,
