@@ -334,7 +334,7 @@ def test_layout_of_the_flash(name: str, flash_mb: int | None, layout: tuple[int,
     [
         ("esp8266", None, "There is no board esp8266."),
         ("host", None, "There is no board host."),
-        ("esp32_devkit", 2, "A flash of 2 MB is none of these boards'."),
+        ("esp32_devkit", 2, "MicroPython has no image for a flash of 2 MB."),
     ],
 )
 def test_board_that_there_is_not(name: str, flash_mb: int | None, cause: str) -> None:

@@ -220,7 +220,7 @@ def test_command(tmp_path: Path, device: Path) -> None:
         "0x200000  14,336.0 KB  vfs.bin: ",
         " KB  code, ",
         " KB  node-1: config.json, 3 for TLS",
-        "Its broker is 127.0.0.1, on a chip the chip itself: limpet provision node-1 --broker",
+        "On a chip its broker, 127.0.0.1, is the chip itself: limpet provision node-1 --broker",
         " KB  once it has started",
     ):
         assert words in done.stdout
@@ -266,7 +266,7 @@ def test_command_refuses(tmp_path: Path, device: Path) -> None:
         (["esp32_devkit", "--device", tmp_path / "no"], "no/config.json cannot be read"),
         (["esp32_devkit", "--device", laptop], "names no Wi-Fi: wifi_ssid must be given"),
         (["esp99", "--device", device], "There is no board esp99."),
-        (["esp32_devkit", "--flash", "5"], "A flash of 5 MB"),
+        (["esp32_devkit", "--flash", "5"], "no image for a flash of 5 MB"),
         (["esp32c3_devkitm", "--firmware", firmware], "it is for the ESP32, and the board has"),
     ]
     for arguments, said in cases:

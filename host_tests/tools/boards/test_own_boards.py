@@ -74,7 +74,7 @@ def test_own_board_goes_before_ours(root: Path) -> None:
         ("FLASH_MB = 4\n", 'FLASH_MB = "4"\n', "board.py does not say FLASH_MB, a whole number."),
         ("OTA = False\n", "OTA = 0\n", "board.py does not say OTA, True or False."),
         ('CHIP = "esp32"\n', 'CHIP = "esp8266"\n', "board.py: no chip of Limpet's is called esp82"),
-        ("FLASH_MB = 4\n", "FLASH_MB = 5\n", "A flash of 5 MB is none of these boards'."),
+        ("FLASH_MB = 4\n", "FLASH_MB = 5\n", "MicroPython has no image for a flash of 5 MB."),
         ("FLASH_MB = 4\n", "FLASH_MB = = 4\n", "board.py, line "),
         ("FLASH_MB = 4\n", "\0\n", "board.py"),
     ],

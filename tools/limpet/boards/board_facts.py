@@ -112,7 +112,7 @@ def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> Bo
         )
     size = said["FLASH_MB"] if flash_mb is None else flash_mb
     if size not in (4, 8, 16):
-        raise Problem(f"A flash of {size} MB is none of these boards'.", "Say 4, 8 or 16.")
+        raise Problem(f"MicroPython has no image for a flash of {size} MB.", "Say 4, 8 or 16.")
     if said["OTA"] and size not in _FILES_OFFSETS_OTA:
         raise Problem(f"MicroPython has no OTA image for {size} MB.", "Say 4 or 8.")
     return BoardFacts(name, said["CHIP"], size, said["OTA"], folder)

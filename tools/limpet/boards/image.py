@@ -221,7 +221,7 @@ def _notes(owner: DeviceFolder) -> None:
     """Say what the node takes and a chip can do nothing with."""
     if config.is_loopback(owner.config.broker):
         remedy = f"limpet provision {owner.device_id} --broker ADDRESS"
-        print(f"  Its broker is {owner.config.broker}, on a chip the chip itself: {remedy}.")
+        print(f"  On a chip its broker, {owner.config.broker}, is the chip itself: {remedy}")
 
 
 def _kb(size: int) -> str:

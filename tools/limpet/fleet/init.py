@@ -68,7 +68,7 @@ def init(
     Parameters
     ----------
     folder
-        The fleet's folder: a new one, or one with nothing in it [default: the working directory].
+        The fleet's folder: a new one, or one with nothing in it; `.` is the working directory.
     organisation
         First level of all topics [default: limpet].
     broker
