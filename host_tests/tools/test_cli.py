@@ -164,7 +164,7 @@ LATIN = b"Caf\xe9"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["init", "--organisation", LATIN], "organisation"),
+        (["init", "--org", LATIN], "org"),
         (["fleet", "show", LATIN], "device"),
         (["provision", "--wifi-ssid", LATIN], "wifi-ssid"),
         (["provision", "--org", LATIN], "org"),

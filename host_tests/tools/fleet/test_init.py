@@ -98,14 +98,14 @@ def test_where_there_is_none(tmp_path: Path, words: list[str]) -> None:
 def test_second_run_changes_nothing(tmp_path: Path) -> None:
     """And says so; nor does one that asks for what is there. Another name is refused."""
     root = tmp_path / "fleet"
-    assert limpet("init", root, "--organisation", "farm").returncode == 0
+    assert limpet("init", root, "--org", "farm").returncode == 0
     before = contents(root)
-    for words in ((), ("--organisation", "farm")):
+    for words in ((), ("--org", "farm")):
         again = limpet("init", root, *words)
         said = f"{root} is a fleet already; nothing was changed.\n"
         assert (again.returncode, again.stdout) == (0, said)
     for option, value, what in (
-        ("--organisation", "other", "with another organisation"),
+        ("--org", "other", "with another organisation"),
         ("--broker", "a.example", "with another address"),
         ("--from", str(tmp_path), f"and nothing is taken over from {tmp_path}"),
     ):
@@ -118,7 +118,7 @@ def test_second_run_changes_nothing(tmp_path: Path) -> None:
 def test_options(tmp_path: Path) -> None:
     """They stand in limpet.toml, a new device begins with them, and the certificate has them."""
     root = tmp_path / "fleet"
-    words = ("--organisation", "farm", "--broker", "192.168.1.7", "--port", "8890")
+    words = ("--org", "farm", "--broker", "192.168.1.7", "--port", "8890")
     done = limpet("init", root, *words, "--server-name", "b.example", "--server-name", "fd00::7")
     assert done.returncode == 0, done.stderr
     assert "  limpet provision node-1 --wifi-ssid NAME " in done.stdout
@@ -152,7 +152,7 @@ def test_what_limpet_toml_says_is_how_a_device_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--organisation", "Farm"), "organisation: no upper case"),
+        (("--org", "Farm"), "organisation: no upper case"),
         (("--broker", "ADDRESS"), "address: must be the address itself"),
         (("--broker", "test.mosquitto.org"), "address: is a public broker"),
         (("--broker", "a.example", "--port", "1883"), "port: 1883 is not encrypted"),

@@ -55,7 +55,7 @@ def init(
     folder: Path = Path(),
     /,
     *,
-    organisation: str | None = None,
+    org: str | None = None,
     broker: str | None = None,
     port: Port | None = None,
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -69,8 +69,8 @@ def init(
     ----------
     folder
         The fleet's folder: a new one, or one with nothing in it; `.` is the working directory.
-    organisation
-        First level of all topics [default: limpet].
+    org
+        First level of all topics, the organisation [default: limpet].
     broker
         Host name or address at which devices find the broker [default: 127.0.0.1, the device
         itself].
@@ -84,7 +84,7 @@ def init(
     """
     # Absolute: it is said to the user, and goes into a broker's configuration.
     root = Path(os.path.realpath(folder.expanduser()))
-    said = {"organisation": organisation, "address": broker, "port": port}
+    said = {"organisation": org, "address": broker, "port": port}
     given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     if server_name:
         given["names"] = tuple(server_name)
