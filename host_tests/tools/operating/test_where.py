@@ -75,6 +75,19 @@ def test_fleet_goes_before_a_run(
     assert not found_without(running, "node-1")
 
 
+def test_run_that_is_meant_beside_a_fleet_is_told(
+    running: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who stands in a fleet's folder would take the device for one of the fleet's."""
+    monkeypatch.chdir(root)
+    assert Where().settled("node-3", tell=True).root == running
+    said = f"limpet: node-3 of `limpet run`; the fleet {root} has none of that name\n"
+    assert capsys.readouterr().err == said
+    assert Where().settled("node-1", tell=True).root == root
+    assert Where().settled("node-3").root == running
+    assert capsys.readouterr().err == ""
+
+
 def test_run_that_is_over_is_not_meant(
     runs: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

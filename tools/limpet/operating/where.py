@@ -6,6 +6,7 @@ It does not connect, and changes nothing in the set-up.
 """
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,7 +59,12 @@ class Where:
                 "Start `limpet run`, or name a fleet: --fleet FOLDER.",
             )
         elsewhere = device is not None and runs and device in Layout(RUN).bases()
-        if there is None or (elsewhere and device not in Layout(there.root).bases()):
+        if there is None:
+            return replace(self, fleet=RUN)
+        if elsewhere and device not in Layout(there.root).bases():
+            if tell:
+                of = f"of `limpet run`; the fleet {there.root} has none of that name"
+                print(f"limpet: {device} {of}", file=sys.stderr)
             return replace(self, fleet=RUN)
         if tell:
             fleet_folder.tell(there)
