@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from pathlib import Path
@@ -66,6 +67,40 @@ def test_folder_that_is_none(places: Places) -> None:
     (none / "limpet.toml").mkdir()
     with pytest.raises(Problem, match="There is no fleet in "):
         located(none, None, None, places.data, MINE)
+
+
+def test_folder_that_may_not_be_read_is_not_made_again(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet that root has made is there, for whoever may not look into it as well."""
+
+    def denied(path: Path) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    # Root may look everywhere, so no folder's mode says it.
+    monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(os.path, "isfile", lambda _path: False)
+    for given, named in ((places.given, None), (None, str(places.named))):
+        with pytest.raises(Problem, match=r"cannot be seen: Permission denied\.$") as refused:
+            located(given, None, named, places.data, MINE)
+        assert "limpet init" not in refused.value.remedy
+
+
+def test_remedy_can_be_pasted(tmp_path: Path) -> None:
+    """A folder with a blank in its name is one word of the command line that is shown."""
+    folder = tmp_path / "my fleet"
+    with pytest.raises(Problem) as none:
+        located(folder, None, None, tmp_path, MINE)
+    assert shlex.split(none.value.remedy)[-3:] == ["limpet", "init", str(folder)]
+    for name in ("ca", "operator"):
+        (folder / name).mkdir(parents=True)
+    with pytest.raises(Problem) as old:
+        located(folder, None, None, tmp_path, MINE)
+    assert shlex.split(old.value.remedy)[-2:] == ["--from", str(folder)]
+    stranger = fleet(tmp_path / "a stranger's")
+    with pytest.raises(Problem) as another:
+        located(None, stranger, None, tmp_path, set())
+    assert shlex.split(another.value.remedy)[-2:] == ["--fleet", str(stranger)]
 
 
 def test_set_up_of_before_is_told_apart(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ not changed.
 """
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,14 @@ from cyclopts import Parameter
 from limpet.brokers.setup import open_setup
 from limpet.fleet import adopting
 from limpet.identity import authority, fleet_settings
-from limpet.identity.fleet_folder import MARK, VARIABLE, data_folder, is_fleet, is_old_setup
+from limpet.identity.fleet_folder import (
+    MARK,
+    VARIABLE,
+    data_folder,
+    is_fleet,
+    is_old_setup,
+    quoted,
+)
 from limpet.identity.fleet_settings import Settings
 from limpet.identity.layout import Layout
 from limpet.shared import locks, private
@@ -121,7 +127,8 @@ def _refuse(root: Path, *, adopting: bool) -> None:
         )
     if is_old_setup(root):
         raise Problem(
-            f"{root} is a set-up of Limpet 0.1.", f"Take it over: limpet init FOLDER --from {root}"
+            f"{root} is a set-up of Limpet 0.1.",
+            f"Take it over: limpet init FOLDER --from {quoted(root)}",
         )
     allowed = _OURS | _HARMLESS | ({_ADOPTING} if adopting else set())
     found = sorted(os.listdir(root)) if root.exists() else []
@@ -130,7 +137,7 @@ def _refuse(root: Path, *, adopting: bool) -> None:
         whence = (root / _ADOPTING).read_text("utf-8", "surrogateescape").strip()
         raise Problem(
             f"In {root} a set-up was being taken over, and that was cut short.",
-            f"Have it done: limpet init {root} --from {whence}",
+            f"Have it done: limpet init {quoted(root)} --from {quoted(Path(whence))}",
         )
     if others:
         names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
@@ -184,5 +191,5 @@ def _report(layout: Layout, settings: Settings, source: Layout | None) -> None:
     if os.path.realpath(data_folder()) == str(layout.root):
         print("It is found from everywhere.")
     else:
-        place = shlex.quote(str(layout.root))
+        place = quoted(layout.root)
         print(f"From elsewhere: --fleet {place}, or {VARIABLE}={place} for all commands.")

@@ -70,7 +70,8 @@ def located(
         if is_fleet(folder):
             if folder.stat().st_uid not in trusted:
                 raise Problem(
-                    f"{folder} is a fleet of another user.", f"If you trust it: --fleet {folder}"
+                    f"{folder} is a fleet of another user.",
+                    f"If you trust it: --fleet {quoted(folder)}",
                 )
             return Found(folder, HERE)
     if named:
@@ -82,12 +83,23 @@ def _named(folder: Path, said: str = "") -> Path:
     folder = folder.expanduser()  # not every shell expands ~ behind FLEET=
     if is_fleet(folder):
         return folder
+    try:
+        os.stat(folder / MARK)
+    except PermissionError:  # one of root's, say: to make it again is no remedy
+        raise Problem(
+            f"{said}Whether {folder} is a fleet cannot be seen: Permission denied.",
+            "Let your user read it, or name another.",
+        ) from None
+    except OSError:
+        pass
     if is_old_setup(folder):
         raise Problem(
             f"{said}{folder} is a set-up of Limpet 0.1, and no fleet yet.",
-            f"Take it over: limpet init FOLDER --from {folder}",
+            f"Take it over: limpet init FOLDER --from {quoted(folder)}",
         )
-    raise Problem(f"{said}There is no fleet in {folder}.", f"Make one: limpet init {folder}")
+    raise Problem(
+        f"{said}There is no fleet in {folder}.", f"Make one: limpet init {quoted(folder)}"
+    )
 
 
 def current(given: Path | None = None) -> Found | None:
@@ -135,7 +147,12 @@ def option(root: Path) -> str:
     except Problem:
         where = None
     same = where is not None and os.path.realpath(where.root) == os.path.realpath(root)
-    return "" if same else f" --fleet {shlex.quote(str(root))}"
+    return "" if same else f" --fleet {quoted(root)}"
+
+
+def quoted(folder: Path) -> str:
+    """Return the path as one word of a command line in a shell, for one that is shown."""
+    return shlex.quote(str(folder))
 
 
 def data_folder() -> Path:
@@ -145,9 +162,8 @@ def data_folder() -> Path:
 
 def _old_ones() -> str:
     if is_old_setup(OLD_SETUP):
-        return (
-            f"Of {OLD_SETUP}, where devices were until now: limpet init FOLDER --from {OLD_SETUP}"
-        )
+        of = f"Of {OLD_SETUP}, where devices were until now"
+        return f"{of}: limpet init FOLDER --from {quoted(OLD_SETUP)}"
     return "Then work in it, say --fleet FOLDER, or set " + VARIABLE + "."
 
 
