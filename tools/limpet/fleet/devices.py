@@ -6,7 +6,6 @@ No secret is shown. It revokes no certificate, and touches no board.
 import contextlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from limpet.brokers.setup import open_setup
 from limpet.identity.device_folder import CONFIG, DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout, running
-from limpet.shared import locks
+from limpet.shared import locks, private
 from limpet.shared.problem import Problem
 
 app = App(name="fleet", help="List the fleet's devices, show one, or take one out of the fleet.")
@@ -167,7 +166,7 @@ def remove(
     with unused(folder):
         # The registry first: what is cut short here is a device that no broker lets in.
         open_setup(layout.root).forget(device)
-        _delete(folder)
+        private.remove(folder)
     print(f"{device} is out of the registry, and {folder} is gone.")
     conf = layout.broker / mosquitto_files.CONF
     if conf.exists():
@@ -208,10 +207,3 @@ def _ask(question: str) -> None:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         raise Problem(kept, "Say y, or --yes.")
-
-
-def _delete(folder: Path) -> None:
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)

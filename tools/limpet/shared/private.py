@@ -75,7 +75,15 @@ def sweep(folder: Path) -> None:
     """
     for path in list(folder.iterdir()):
         if is_draft(path.name):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, with all in it, if it is there; of a link the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
