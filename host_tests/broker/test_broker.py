@@ -23,6 +23,7 @@ amqtt_only = pytest.mark.skipif(KIND != "amqtt", reason="the embedded broker's o
 
 OWN = (
     "telemetry",
+    "telemetry/backlog",
     "status",
     "health",
     "alerts",
@@ -37,6 +38,7 @@ NOT_OWN = (
     f"{base()}/commands/response/a/b",
     base(),
     f"{base('node-2')}/telemetry",
+    f"{base('node-2')}/telemetry/backlog",
     f"{base('node-2')}/status",
     f"{base('node-2')}/commands",
     "limpet/home/desk/climate/node-10/telemetry",

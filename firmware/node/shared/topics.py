@@ -7,6 +7,7 @@ filters.
 """
 
 TELEMETRY = "telemetry"
+BACKLOG = "telemetry/backlog"
 STATUS = "status"
 HEALTH = "health"
 ALERTS = "alerts"

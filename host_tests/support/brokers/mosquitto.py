@@ -101,9 +101,19 @@ class Mosquitto(RunningBroker):
             resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limits)
 
     def reload(self) -> None:
-        """Send it SIGHUP, which it obeys before it looks at the next packet."""
-        if self._process:
+        """Send it SIGHUP and wait until it says that it obeys: it blocks signals while it waits for
+        packets, so that the next one would go by the old files.
+        """
+        if self._process and self._drain:
+            before = self._reloads()
             self._process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + TIMEOUT_S
+            while self._reloads() == before and self._drain.is_alive():
+                assert time.monotonic() < deadline, "mosquitto does not obey SIGHUP"
+                time.sleep(0.01)
+
+    def _reloads(self) -> int:
+        return sum("Reloading config" in line for line in list(self.log))
 
     def _terminate(self, process: subprocess.Popen[str]) -> None:
         # mosquitto 2.0 forgets a SIGTERM that comes right after it said that it runs.

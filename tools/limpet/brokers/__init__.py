@@ -5,8 +5,10 @@ mosquitto/                 mosquitto, for who wants a broker to stay
     mosquitto/renderer.py  its configuration by the rules, as text; pure
     mosquitto/files.py     that in a set-up, kept up to date; mosquitto/program.py finds it
 embedded/                  the broker of `limpet run`, the tests and `limpet broker`: amqtt
+age.py                     which of these files are older than the rules, and what to do about it
 setup.py                   opens a set-up so that every broker's files follow its registry
 broker.py                  `limpet broker`
 
-Another broker is a folder beside mosquitto/ with a renderer of its own, and a line in setup.py.
+Another broker is a folder beside mosquitto/ with a renderer of its own, which writes rules.VERSION
+into what it makes, and a line each in setup.py and age.py.
 """

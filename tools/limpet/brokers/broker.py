@@ -4,6 +4,7 @@ import errno
 import logging
 import signal
 
+from limpet.brokers import age
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
@@ -55,6 +56,7 @@ def broker(
         f"for the fleet {root}; Ctrl-C ends it",
         flush=True,
     )
+    age.tell(Layout(root))  # of a mosquitto of this fleet: this one goes by the rules themselves
     signal.sigwait(signals)
     running.stop()
     print("broker stopped", flush=True)

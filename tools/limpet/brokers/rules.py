@@ -8,6 +8,11 @@ from typing import NamedTuple
 from limpet.identity import operators
 from limpet.shared.firmware import topics
 
+# Counts the changes of this list. Every file that a broker has of it says by which it was made, and
+# age.py which one is older: what such a broker does not know, it acknowledges and drops. Those of
+# the first one had no number.
+VERSION = 2
+
 # No node uses them yet: what is to be set from afar will come and be told there.
 DESIRED = "config/desired"
 REPORTED = "config/reported"
@@ -16,6 +21,7 @@ REPORTED = "config/reported"
 # `+`.
 DEVICE_WRITES = (
     topics.TELEMETRY,
+    topics.BACKLOG,
     topics.STATUS,
     topics.HEALTH,
     topics.ALERTS,
@@ -23,8 +29,9 @@ DEVICE_WRITES = (
     f"{topics.RESPONSE}/+",
     REPORTED,
 )
-# A node reads its own status back: that is how it notices a lost subscription and a late will.
-DEVICE_READS = (topics.COMMANDS, DESIRED, topics.STATUS)
+# A node reads its own status back: that is how it notices a lost subscription and a late will. Its
+# own backlog it reads to see that this topic is heard, before it relies on it.
+DEVICE_READS = (topics.COMMANDS, DESIRED, topics.STATUS, topics.BACKLOG)
 
 # Below an organisation. What everybody in it reads, nobody in it writes: the broker says it itself
 # (time_signal.py).

@@ -14,6 +14,7 @@ from pathlib import Path
 from limpet.boards.board_facts import BoardFacts, facts
 from limpet.boards.node_files import code_files
 from limpet.boards.port import find_port
+from limpet.brokers import age
 from limpet.deploying import arrival, surveying
 from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
 from limpet.deploying.remote import Gone, NoRoom, Remote
@@ -116,6 +117,7 @@ def _folder(root: Path | None, device: str | None) -> DeviceFolder | None:
         print("config   none: there is no fleet here, so code goes alone")
         return None
     layout = Layout(root)
+    age.tell(layout)
     known = sorted(layout.bases())
     if device is None:
         if not known:

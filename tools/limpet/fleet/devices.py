@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from limpet.brokers import age
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
 from limpet.identity.device_folder import CONFIG, DeviceFolder, checked
@@ -92,6 +93,7 @@ def list_devices(*, fleet: FleetOption = None, as_json: Json = False) -> None:
     found = [each.summary() for each in devices(Layout(root))]
     if as_json:
         print(json.dumps(found, indent=2))
+        age.tell(Layout(root), sys.stderr)
         return
     print(f"fleet {root}")
     if not found:
@@ -109,6 +111,7 @@ def list_devices(*, fleet: FleetOption = None, as_json: Json = False) -> None:
         )
         if shown and shown["problem"]:
             print(f"    {shown['problem']}")
+    age.tell(Layout(root))
 
 
 @app.command

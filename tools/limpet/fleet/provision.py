@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from limpet.brokers import age
 from limpet.brokers.setup import open_setup
 from limpet.fleet import provision_mosquitto, provision_report
 from limpet.identity import fleet_settings
@@ -113,6 +114,7 @@ def provision(
             if fault := config.fault("server_hostname", name):
                 raise errors.ConfigError("server_name", fault)
         names = [*settings.server_names(), fields["broker"], *(server_name or ())]
+        old = age.old_files(Layout(root))  # opening makes them anew
         setup = open_setup(root, names)
         known = not setup.device({"device_id": device} | fields | login)
         changed = setup.change(device, given) if known else []
@@ -137,6 +139,7 @@ def provision(
             if variable in os.environ and taken in ({}, None):
                 print(f"{device}: {variable} was not taken, which needs {option}")
         provision_report.without_wifi(setup, device)
+        age.tell_renewed(old)
         provision_mosquitto.update(setup, device, broker_config is not None, bool(login))
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")

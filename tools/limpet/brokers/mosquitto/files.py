@@ -54,6 +54,15 @@ def refresh(layout: Layout) -> bool:
     return True
 
 
+def rules_version(layout: Layout) -> tuple[Path, int] | None:
+    """Return the ACL and by which version of the rules it was made; None where there is none."""
+    path = layout.broker / ACL
+    try:
+        return path, renderer.version(path.read_text("utf-8", "replace"))
+    except OSError:
+        return None
+
+
 def stale(layout: Layout, host: str, port: int) -> str | None:
     """Return what mosquitto.conf, where there is one, lacks for who looks for it at `host`."""
     try:

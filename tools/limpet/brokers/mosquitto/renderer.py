@@ -6,6 +6,7 @@ them. Pure: no file is read or written.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,9 @@ from limpet.identity.layout import Layout
 from limpet.shared.firmware import config
 
 ACL = "acl"
+
+# What an ACL says of the version of the rules that it is made by.
+_RULES = "# rules "
 
 _CONF = """\
 # Written by `limpet provision --broker-config mosquitto`, for mosquitto 2.0.11 to 2.1.
@@ -69,6 +73,7 @@ def acl(bases: dict[str, str]) -> str:
     lines = [
         "# Written by limpet from the registry, devices.json. A user is a certificate's CN; who is",
         "# not here, or wants more than this, may connect, say nothing and hear nothing.",
+        f"{_RULES}{rules.VERSION}",
     ]
     for name in (*sorted(bases), *operators.NAMES):
         grant = rules.grant(name, bases)
@@ -77,6 +82,12 @@ def acl(bases: dict[str, str]) -> str:
         lines += [f"topic write {topic}" for topic in grant.writes]
         lines += [f"topic read {topic}" for topic in grant.reads]
     return "\n".join(lines) + "\n"
+
+
+def version(text: str) -> int:
+    """Return by which version of the rules an ACL was made."""
+    found = re.search(rf"^{_RULES}(\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else 1
 
 
 def where(configs: Iterable[Any], port: int) -> str:

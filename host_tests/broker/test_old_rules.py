@@ -1,0 +1,165 @@
+"""A broker whose files are by the rules of before: what it does, and who says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from limpet.brokers import rules
+from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers.mosquitto import renderer
+from limpet.brokers.setup import open_setup
+from limpet.deploying import deploy
+from limpet.identity.layout import Layout
+from limpet.identity.provisioning import Setup
+from limpet.shared.firmware import topics
+from support.brokers import old_rules
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.mqtt_client import Client
+from support.brokers.running import RunningBroker, base, fields
+from support.fleets import fleet
+from support.tool import limpet
+
+LIVE = f"{base()}/{topics.TELEMETRY}"
+BACKLOG = f"{base()}/{topics.BACKLOG}"
+
+
+@pytest.fixture
+def mosquitto(setup: Setup) -> Iterator[RunningBroker]:
+    """Run mosquitto, whatever BROKER names."""
+    running = Mosquitto(setup)
+    running.start()
+    yield running
+    running.close()
+
+
+def heard(operator: Client, device: Client) -> list[bytes]:
+    """Let the device say something in both ways, each acknowledged; what of it came, in order."""
+    seen = len(operator.messages)
+    device.publish(BACKLOG, "late")
+    device.publish(LIVE, "live")
+    operator.wait_for("#", lambda message: message in operator.messages[seen:] and is_live(message))
+    return [message.payload for message in operator.messages[seen:]]
+
+
+def is_live(message: object) -> bool:
+    """Whether it is what `heard` says last."""
+    return getattr(message, "payload", b"") == b"live"
+
+
+def test_mosquitto_acknowledges_and_drops_what_its_acl_lacks(
+    mosquitto: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the ACL of before, telemetry/backlog is acknowledged and dropped, and not echoed, although
+    the subscription is granted; by the one of now, read by SIGHUP, it arrives and is echoed.
+    """
+    old_rules.put_back(mosquitto, monkeypatch)
+    operator, device = mosquitto.operator(), mosquitto.client().connect()
+    device.subscribe(BACKLOG)
+    assert heard(operator, device) == [b"live"]
+    assert device.messages == []
+    assert mosquitto_files.refresh(mosquitto.setup.layout)
+    mosquitto.reload()
+    assert heard(operator, device) == [b"late", b"live"]
+    assert device.wait_for(BACKLOG).payload == b"late"
+
+
+def test_by_the_rules_of_before(broker: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests take for such a broker drops the topic of now, of either kind."""
+    old_rules.put_back(broker, monkeypatch)
+    operator, device = broker.operator(), broker.client().connect()
+    assert heard(operator, device) == [b"live"]
+
+
+def test_a_device_hears_its_own_backlog(broker: RunningBroker) -> None:
+    """So it sees that the topic is heard; another device's it neither hears nor says."""
+    device, other = broker.client().connect(), broker.client("node-2").connect()
+    assert device.subscribe(BACKLOG) == 1
+    other.publish(BACKLOG, "forged")
+    device.publish(BACKLOG, "own")
+    assert device.wait_for("#").payload == b"own"
+
+
+def test_another_list_has_another_number() -> None:
+    """Who changes the list of rights counts VERSION up, and enters the list's hash here."""
+    bases = {"node-1": base("node-1")}
+    rights = [repr(rules.grant(name, bases)) for name in ("node-1", "operator")]
+    found = {rules.VERSION: hashlib.sha256("".join(rights).encode()).hexdigest()[:16]}
+    assert found == {2: "af214193352897a5"}
+
+
+def test_the_acl_says_its_version() -> None:
+    """Those of before said none, which is the first."""
+    bases = {"node-1": base("node-1")}
+    assert renderer.version(renderer.acl(bases)) == rules.VERSION
+    assert renderer.version(old_rules.acl(bases)) == 1
+    assert renderer.version("") == 1
+
+
+@pytest.fixture
+def outdated(tmp_path: Path) -> Layout:
+    """A fleet with one device and mosquitto's files, its ACL by the rules of before."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    made.device(fields("node-1") | {"wifi_ssid": "net"})
+    mosquitto_files.write(made.layout, "127.0.0.1", 8883)
+    (made.layout.broker / "acl").write_text(old_rules.acl(made.layout.bases()))
+    return made.layout
+
+
+def words(layout: Layout) -> str:
+    """Return what is said of it."""
+    return (
+        f"{layout.broker / 'acl'} is by rules 1, and this limpet has rules 2. A broker that reads "
+        "it acknowledges and drops what is new in them; nodes notice that, and lose no Reading. "
+        f"Make it anew: limpet provision node-1 --fleet {layout.root}, and have the broker read it "
+        "(SIGHUP).\n"
+    )
+
+
+def test_the_list_of_devices_says_it(outdated: Layout) -> None:
+    """Below the table; beside JSON on standard error. What it tells to do mends it."""
+    done = limpet("fleet", "list", "--fleet", outdated.root)
+    assert done.stdout.endswith("\n" + words(outdated))
+    done = limpet("fleet", "list", "--json", "--fleet", outdated.root)
+    assert (len(json.loads(done.stdout)), done.stderr) == (1, words(outdated))
+
+    done = limpet("provision", "node-1", "--fleet", outdated.root)
+    acl = outdated.broker / "acl"
+    assert f"{acl} was by rules 1, and is by rules 2 now\n" in done.stdout
+    assert f"{acl} has changed; have mosquitto read it (SIGHUP)\n" in done.stdout
+    for command in (("fleet", "list"), ("provision", "node-1")):
+        done = limpet(*command, "--fleet", outdated.root)
+        assert "rules" not in done.stdout + done.stderr
+
+
+def test_a_deploy_says_it(outdated: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    """When it looks for the device's files, before anything is sent."""
+    deploy._folder(outdated.root, None)
+    assert words(outdated) in capsys.readouterr().out
+
+
+def test_the_embedded_broker_says_it(outdated: Layout) -> None:
+    """Although it goes by the rules themselves: the file is for a mosquitto of the same fleet."""
+    line = ["broker", "--port", "0", "--fleet", str(outdated.root)]
+    program = [sys.executable, "-c", "from limpet.cli import main; main()", *line]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline().startswith("broker on 127.0.0.1:")
+            assert process.stdout.readline() == words(outdated)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def test_without_files_there_is_nothing_to_say(tmp_path: Path) -> None:
+    """A fleet that has no mosquitto, and one without devices."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    assert "rules" not in limpet("fleet", "list", "--fleet", made.layout.root).stdout
+    made.device(fields("node-1"))
+    assert "rules" not in limpet("fleet", "list", "--fleet", made.layout.root).stdout
