@@ -22,9 +22,9 @@ OTA = False
 DEEP_SLEEP = True
 
 # Free of other duties, and on the row that has 3V3 and GND.
-SENSOR_GPIO = 27
+SENSORS = (("dht22", 27),)
 LED_GPIO = 26
 
 network = Wifi(driver)
 clock = clock_by(network)
-sensor, led = wired(SENSOR_GPIO, LED_GPIO)
+sensor, led = wired(SENSORS[0][1], LED_GPIO)

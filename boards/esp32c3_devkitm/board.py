@@ -22,9 +22,9 @@ OTA = False
 DEEP_SLEEP = True
 
 # Free of other duties, and each next to a GND.
-SENSOR_GPIO = 3
+SENSORS = (("dht22", 3),)
 LED_GPIO = 10
 
 network = Wifi(driver)
 clock = clock_by(network)
-sensor, led = wired(SENSOR_GPIO, LED_GPIO)
+sensor, led = wired(SENSORS[0][1], LED_GPIO)

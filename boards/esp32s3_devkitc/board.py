@@ -22,9 +22,9 @@ OTA = False
 DEEP_SLEEP = True
 
 # Free of other duties, octal PSRAM's included, and next to 3V3.
-SENSOR_GPIO = 4
+SENSORS = (("dht22", 4),)
 LED_GPIO = 5
 
 network = Wifi(driver)
 clock = clock_by(network)
-sensor, led = wired(SENSOR_GPIO, LED_GPIO)
+sensor, led = wired(SENSORS[0][1], LED_GPIO)

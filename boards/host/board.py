@@ -15,7 +15,7 @@ FLASH_MB = 0
 OTA = False
 DEEP_SLEEP = False
 
-SENSOR_GPIO = 27
+SENSORS = (("dht22", 27),)
 LED_GPIO = 26
 
 
@@ -46,7 +46,7 @@ def sensor():
     """The DHT22: an object with `read()`, see device/sensor.py."""
     from device.sensor import Sensor  # safe mode has to do without: it may be what fails
 
-    return Sensor(SENSOR_GPIO)
+    return Sensor(SENSORS[0][1])
 
 
 def led(on):

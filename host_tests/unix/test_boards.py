@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from limpet.boards import board_facts
 from limpet.shared.problem import Problem
+from limpet.simulator.diagram_sensors import simulated
 from support.micropython.upy import OWN_TIME, REPO, run
 
 BOARDS = sorted(path.parent for path in (REPO / "boards").glob("*/board.py"))
@@ -83,9 +85,12 @@ def said(board: Path, name: str) -> Any:
     return ast.literal_eval(statement.value)
 
 
-def gpios(board: Path) -> dict[str, int]:
-    """The pins that a board.py names."""
-    return {name: said(board, name) for name in offered(board) if name.endswith("_GPIO")}
+def gpios(board: Path) -> list[tuple[str, int]]:
+    """The pins that a board.py names, each with who has it."""
+    found = [(name, said(board, name)) for name in offered(board) if name.endswith("_GPIO")]
+    for driver, pins, *_ in said(board, "SENSORS"):
+        found += [(driver, pin) for pin in (pins if isinstance(pins, tuple) else (pins,))]
+    return found
 
 
 def documented() -> set[str]:
@@ -138,9 +143,9 @@ def test_board_uses_no_pin_twice_and_none_that_is_taken(board: Path) -> None:
     """
     pins = gpios(board)
     assert len(pins) >= 2
-    assert len(set(pins.values())) == len(pins)
+    assert len({gpio for _, gpio in pins}) == len(pins)
     duties = CHIPS[said(board, "CHIP")]
-    for name, gpio in pins.items():
+    for name, gpio in pins:
         assert gpio in duties["there"], f"{name} is not there"
         taken = [duty for duty, taken in duties.items() if duty != "there" and gpio in taken]
         assert not taken, f"{name} is taken: {taken}"
@@ -169,16 +174,39 @@ def test_board_knows_its_name(board: Path) -> None:
 @each_esp32
 def test_readme_shows_the_wiring(board: Path) -> None:
     """Each GPIO has a line in the table of its README: the header's pin, and what is on it."""
-    lines = (board / "README.md").read_text().splitlines()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| " in line]
+    text = (board / "README.md").read_text()
+    ours, second = (wired(part) for part in text.split("\n## A second"))
+    assert set(ours.values()) == {gpio for _, gpio in gpios(board)}
+    assert [("dht22", ours["DHT22 pin 2 (data)", ""])] == list(said(board, "SENSORS"))
+    assert ours["LED anode", "330 Ohm"] == said(board, "LED_GPIO")
+    assert list(second) == [("DS18B20 pin 2 (DQ)", "")]
+
+
+def wired(text: str) -> dict[tuple[str, str], int]:
+    """What the table in a README's text has on GPIOs: by what it is, and through what."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     found = {}
-    for pin, to, through in rows[2:]:
+    for pin, to, through in [row for row in rows if row][2:]:
         assert re.fullmatch(r"\w+ \(J\d-\d+(, marked IO\d+)?\)", pin), pin
         if pin.startswith("GPIO"):
             found[to, through] = int(pin[4:].split()[0])
-    assert set(found.values()) == set(gpios(board).values())
-    assert found["DHT22 pin 2 (data)", ""] == said(board, "SENSOR_GPIO")
-    assert found["LED anode", "330 Ohm"] == said(board, "LED_GPIO")
+    return found
+
+
+@each_esp32
+def test_second_sensor_of_the_readme_is_the_one_in_wokwi(board: Path) -> None:
+    """The line that it gives for SENSORS has the pin of its table, free on this chip, and is what
+    the diagram has.
+    """
+    text = (board / "README.md").read_text().split("\n## A second")[1]
+    (pin,) = wired(text).values()
+    line = ast.literal_eval(re.findall(r"`(\(.*\))`", text)[0])
+    assert line == ("ds18b20", pin, "outdoor")
+    facts = board_facts.facts(board.name)
+    diagram = json.loads((board / "diagram.json").read_text())
+    assert [each.line for each in simulated(diagram, facts)] == [*said(board, "SENSORS"), line]
+    duties = CHIPS[said(board, "CHIP")]
+    assert [duty for duty, gpios in duties.items() if pin in gpios] == ["there"]
 
 
 @each_esp32
@@ -206,7 +234,7 @@ print(board.interruptible(len) is len, board.halt())
 
 @each_esp32
 def test_board_drives_the_pins_it_names(board: Path) -> None:
-    """`led` drives LED_GPIO and nothing else, `sensor` reads from SENSOR_GPIO."""
+    """`led` drives LED_GPIO and nothing else, `sensor` reads where SENSORS says."""
     script = """
 import sys
 class Pin:
@@ -228,7 +256,7 @@ board.led(True)
 board.led(False)
 print(board.sensor().read())
 """
-    led, sensor = said(board, "LED_GPIO"), said(board, "SENSOR_GPIO")
+    led, sensor = said(board, "LED_GPIO"), said(board, "SENSORS")[0][1]
     printed = run(script, path=[board]).splitlines()
     lights = [f"{led} 3 True", f"{led} 3 False"]
     assert printed == [*lights, f"{sensor} None None", f"read {sensor}", "(244, 464)"]

@@ -53,7 +53,7 @@ def test_downloaded_once(
 
 def test_variant_with_ota_is_for_the_user_to_get(site: Site) -> None:
     """A Board with two places for the app is told which file has them: its hash is not known."""
-    board = BoardFacts("some_board", "esp32", 4, True, Path())
+    board = BoardFacts("some_board", "esp32", 4, True, Path(), 26, ())
     name = f"ESP32_GENERIC-OTA-{DAY}-v{VERSION}.bin"
     with pytest.raises(Problem, match=re.escape(name)) as problem:
         downloaded(board)

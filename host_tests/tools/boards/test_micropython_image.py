@@ -18,7 +18,7 @@ MB = 0x100000
 
 def board(chip: str = "esp32", flash_mb: int = 4, ota: bool = False) -> BoardFacts:
     """The facts of a Board that need not be there."""
-    return BoardFacts("some_board", chip, flash_mb, ota, Path())
+    return BoardFacts("some_board", chip, flash_mb, ota, Path(), 26, ())
 
 
 def write(folder: Path, data: bytes) -> Path:

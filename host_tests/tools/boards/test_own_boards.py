@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from limpet.boards import board_facts
 from limpet.boards.board_facts import BoardFacts, facts, names
+from limpet.boards.board_sensors import WiredSensor
 from limpet.boards.node_files import LISTING
 from limpet.brokers.setup import open_setup
 from limpet.deploying import deploy as deploying
@@ -49,8 +49,8 @@ def test_own_boards_are_known(root: Path) -> None:
     (own / "notes").mkdir()
     assert set(names(own)) == {*names(), "greenhouse"}
     found = facts("greenhouse", own=own)
-    assert found == BoardFacts("greenhouse", "esp32", 4, False, own / "greenhouse")
-    assert board_facts.constants(found.folder)["LED_GPIO"] == 19
+    dht22 = (WiredSensor("dht22", (27,)),)
+    assert found == BoardFacts("greenhouse", "esp32", 4, False, own / "greenhouse", 19, dht22)
     assert facts("esp32_devkit", own=own).folder == BOARDS / "esp32_devkit"
     with pytest.raises(Problem, match="There is no board greenhouse"):
         facts("greenhouse")
@@ -77,6 +77,7 @@ def test_own_board_goes_before_ours(root: Path) -> None:
         ("FLASH_MB = 4\n", "FLASH_MB = 5\n", "MicroPython has no image for a flash of 5 MB."),
         ("FLASH_MB = 4\n", "FLASH_MB = = 4\n", "board.py, line "),
         ("FLASH_MB = 4\n", "\0\n", "board.py"),
+        ("LED_GPIO = 19\n", "", "board.py does not say LED_GPIO, a whole number."),
     ],
 )
 def test_own_board_with_a_fault(root: Path, old: str, new: str, cause: str) -> None:
@@ -90,6 +91,125 @@ def test_own_board_with_a_fault(root: Path, old: str, new: str, cause: str) -> N
     assert cause in refused.value.cause
     assert "Traceback" not in limpet("image", "greenhouse", "--fleet", root).stderr
     assert facts("esp32_devkit", own=root / "boards").chip == "esp32"
+
+
+ONE = 'SENSORS = (("dht22", 27),)\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("SENSORS = 27\n", "board.py: SENSORS is no list of texts and numbers, written out."),
+        (
+            'PIN = 27\nSENSORS = (("dht22", PIN),)\n',
+            "board.py: SENSORS is no list of texts and numbers, written out.",
+        ),
+        (
+            'SENSORS = ("dht22", 27)\n',
+            "board.py: SENSORS: 'dht22' is not (driver, pins) or (driver, pins, name).",
+        ),
+        ("SENSORS = ((27, 27),)\n", "board.py: SENSORS: (27, 27) names no driver."),
+        (
+            'SENSORS = (("dht 22", 27),)\n',
+            "board.py: SENSORS: ('dht 22', 27) names no driver.",
+        ),
+        (
+            'SENSORS = (("dht23", 27),)\n',
+            "board.py: SENSORS: ('dht23', 27) has no driver: neither greenhouse/ nor lib/ holds "
+            "dht23.py.",
+        ),
+        ('SENSORS = (("dht22", ()),)\n', "board.py: SENSORS: ('dht22', ()) has no pins."),
+        (
+            'SENSORS = (("dht22", True),)\n',
+            "board.py: SENSORS: ('dht22', True) has no pins.",
+        ),
+        (
+            'SENSORS = (("dht22", 27, "Out door"),)\n',
+            "board.py: SENSORS: ('dht22', 27, 'Out door') has a name that no field can begin with.",
+        ),
+        (
+            'SENSORS = (("dht22", 27), ("dht22", 27, "outdoor"))\n',
+            "board.py: GPIO27 is used twice, by dht22 and by dht22.",
+        ),
+        (
+            'SENSORS = (("dht22", 19),)\n',
+            "board.py: GPIO19 is used twice, by LED_GPIO and by dht22.",
+        ),
+        (
+            'SENSORS = (("ours", 27), ("ours", 14, "low"), ("ours", 13, "low"))\n',
+            "board.py: low_level would be there twice, from ours and from ours: one of them needs "
+            "a name.",
+        ),
+    ],
+)
+def test_own_board_whose_sensors_have_a_fault(root: Path, line: str, cause: str) -> None:
+    """Each is named before anything is made: by its file, its line, its pin."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    (path.parent / "ours.py").write_text(OURS)
+    text = path.read_text("utf-8")
+    assert ONE in text
+    path.write_text(text.replace(ONE, line), "utf-8")
+    with pytest.raises(Problem) as refused:
+        facts("greenhouse", own=root / "boards")
+    assert refused.value.cause.endswith(cause)
+    assert refused.value.cause.startswith(str(path))
+
+
+def test_own_board_without_sensors(root: Path) -> None:
+    """A Board may have none, but has to say so."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    text = path.read_text("utf-8").replace(ONE, "")
+    path.write_text(text[: text.index("network =")], "utf-8")
+    with pytest.raises(Problem, match=r"board.py does not say SENSORS\.$"):
+        facts("greenhouse", own=root / "boards")
+    path.write_text("SENSORS = ()\n" + text, "utf-8")
+    assert facts("greenhouse", own=root / "boards").sensors == ()
+
+
+OURS = """
+from sensing import Field
+
+
+class Sensor:
+    fields = (Field("level", "m", 2, 0, 100, 1), Field("level" if 1 else "", "m", 2, 0, 100, 1))
+"""
+
+
+def test_own_driver_lies_beside_the_board(root: Path) -> None:
+    """A driver is one file in the Board's folder, and one line in SENSORS."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    (path.parent / "ours.py").write_text(OURS)
+    more = 'SENSORS = (("dht22", 27), ("ours", (14, 13), "tank"))\n'
+    path.write_text(path.read_text("utf-8").replace(ONE, more), "utf-8")
+    assert facts("greenhouse", own=root / "boards").sensors == (
+        WiredSensor("dht22", (27,)),
+        WiredSensor("ours", (14, 13), "tank"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "has"),
+    [
+        ("SENSOR_GPIO = 27\nsensor, led = wired(SENSOR_GPIO, LED_GPIO)\n", "sensor"),
+        ("def sensor():\n    return None\n", "sensor"),
+        ("SENSOR_GPIO = 27\n", "SENSOR_GPIO"),
+    ],
+)
+def test_own_board_of_before_is_told_what_to_write(root: Path, old: str, has: str) -> None:
+    """A board.py with the one `sensor()` of Limpet 0.1: both lines that take its place are said."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    text = path.read_text("utf-8").replace(ONE, "")
+    path.write_text(text[: text.index("network =")] + old, "utf-8")
+    with pytest.raises(Problem) as refused:
+        facts("greenhouse", own=root / "boards")
+    assert refused.value.cause == (
+        f"{path} has {has}, as Boards of Limpet 0.1 had: no node asks for it any more."
+    )
+    assert 'SENSORS = (("dht22", 27),' in refused.value.remedy
+    assert "sensors, led = wired(SENSORS, LED_GPIO)" in refused.value.remedy
+    done = limpet("image", "greenhouse", "--fleet", root)
+    assert done.returncode == 1
+    assert "Boards of Limpet 0.1" in done.stderr
 
 
 def test_image_and_flash(root: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import tomllib
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 from limpet.boards import board_facts
+from limpet.boards.board_sensors import WiredSensor
 from limpet.boards.image import LISTING
 from limpet.simulator.diagram import faults
+from limpet.simulator.diagram_sensors import simulated
 from limpet.simulator.wokwi import IMAGES
 from limpet.simulator.wokwi_files import scenario_faults, toml_faults
 from limpet.simulator.wokwi_parts import PARTS
@@ -48,8 +51,7 @@ def scenario() -> dict[str, Any]:
 
 def lint(found: Any, name: str = "esp32_devkit") -> list[str]:
     """What the linter says of a diagram for a Board."""
-    pins = board_facts.constants(board_facts.facts(name).folder)
-    return faults(found, board_facts.facts(name), pins["SENSOR_GPIO"], pins["LED_GPIO"])
+    return faults(found, board_facts.facts(name))
 
 
 @each_board
@@ -136,6 +138,19 @@ def another(type_: str, name: str) -> Callable[[Diagram], None]:
     return lambda found: found["parts"].append({"type": type_, "id": name, "attrs": {}})
 
 
+def rename(old: str, new: str) -> Callable[[Diagram], None]:
+    """Give a part another id, in its wires too."""
+
+    def change(found: Diagram) -> None:
+        part(found, old)["id"] = new
+        for wire in found["connections"]:
+            for end in (0, 1):
+                name, _, pin = wire[end].partition(":")
+                wire[end] = f"{new}:{pin}" if name == old else wire[end]
+
+    return change
+
+
 def change(**keys: Any) -> Callable[[Diagram], None]:
     """Set members of the diagram itself."""
     return lambda found: found.update(keys)
@@ -203,8 +218,50 @@ BROKEN: dict[str, tuple[Callable[[Diagram], None], str]] = {
     ),
     "short circuit": (join("esp:3V3", "esp:GND.1"), "3V3 and GND are joined."),
     "two GPIOs": (join("esp:27", "esp:14"), "GPIO14 and GPIO27 are joined."),
-    "no sensor": (without("dht"), "There are 0 DHT22 instead of one."),
-    "two sensors": (another("wokwi-dht22", "dht2"), "There are 2 DHT22 instead of one."),
+    "no sensor": (without("dht"), "There is no part for ('dht22', 27) of SENSORS."),
+    "sensor of another kind": (
+        lambda found: part(found, "dht").update(type="wokwi-ds18b20", attrs={}),
+        "dht:SDA: there is no such pin.",
+    ),
+    "further sensor that nothing reads": (
+        another("wokwi-dht22", "dht2"),
+        "dht2:SDA is not on one GPIO.",
+    ),
+    "further sensor read by a rail": (
+        rewire("esp:25", "esp:5V"),
+        "outdoor:DQ is not on one GPIO.",
+    ),
+    "further sensor on the LED": (
+        rewire("esp:25", "esp:26"),
+        "outdoor:DQ is on GPIO26, which is LED_GPIO.",
+    ),
+    "two sensors on one pin": (
+        rewire("esp:25", "esp:27"),
+        "dht:SDA and outdoor:DQ share GPIO27.",
+    ),
+    "two sensors on one wire": (
+        rewire("esp:25", "dht:SDA"),
+        "dht:SDA and outdoor:DQ share GPIO27.",
+    ),
+    "further sensor without a name for its fields": (
+        rename("outdoor", "Sensor 2"),
+        "Sensor 2: SENSORS does not list it, and its id is no name for a sensor.",
+    ),
+    "further sensor without power": (cut("outdoor:VCC"), "outdoor:VCC is on no 3V3 or 5V pin."),
+    "further sensor without ground": (cut("outdoor:GND"), "outdoor:GND is on no GND pin."),
+    "further sensor without pull-up": (
+        without("pullup2"),
+        "outdoor:DQ has no pull-up of 1 to 5.6 kOhm to 3V3.",
+    ),
+    # Enough for a DHT22, and not for the wire of a DS18B20.
+    "pull-up of 1-Wire too weak": (
+        attribute("pullup2", "value", "10000"),
+        "outdoor:DQ has no pull-up of 1 to 5.6 kOhm to 3V3.",
+    ),
+    "attribute of another sensor": (
+        attribute("outdoor", "humidity", "40"),
+        "outdoor: wokwi-ds18b20 has no attribute humidity.",
+    ),
     "sensor without power": (cut("dht:VCC"), "dht:VCC is on no 3V3 or 5V pin."),
     "sensor powered by a GPIO": (
         rewire("esp:3V3", "esp:25"),
@@ -214,11 +271,11 @@ BROKEN: dict[str, tuple[Callable[[Diagram], None], str]] = {
     "pin that is to be left open": (join("dht:NC", "dht:GND"), "dht:NC is connected."),
     "data on another GPIO": (
         rewire("esp:27", "esp:14"),
-        "dht:SDA is not on GPIO27, which is SENSOR_GPIO.",
+        "dht:SDA is not on GPIO27, as SENSORS has it.",
     ),
     "data not connected": (
         rewire("esp:27", "dht:VCC"),
-        "dht:SDA is not on GPIO27, which is SENSOR_GPIO.",
+        "dht:SDA is not on GPIO27, as SENSORS has it.",
     ),
     "no pull-up": (without("pullup"), "dht:SDA has no pull-up of 1 to 10 kOhm to 3V3."),
     "pull-up too weak": (
@@ -258,6 +315,41 @@ def test_linter_finds_what_is_broken(rule: str) -> None:
     found = diagram("esp32_devkit")
     spoil(found)
     assert fault in lint(found)
+
+
+@each_board
+def test_wokwi_has_the_sensors_of_the_board_and_the_second_one(name: str) -> None:
+    """What is simulated is SENSORS, and what the diagram has besides, named by its part."""
+    facts = board_facts.facts(name)
+    pins = {"esp32_devkit": 25, "esp32s3_devkitc": 6, "esp32c3_devkitm": 1}
+    second = ("ds18b20", pins[name], "outdoor")
+    found = simulated(diagram(name), facts)
+    assert [each.line for each in found] == [*(each.line for each in facts.sensors), second]
+
+
+def test_sensor_that_the_board_lists_is_no_further_one() -> None:
+    """Who has wired the second sensor and lists it has it once, where the diagram has it too."""
+    facts = board_facts.facts("esp32_devkit")
+    both = dataclasses.replace(facts, sensors=simulated(diagram("esp32_devkit"), facts))
+    assert simulated(diagram("esp32_devkit"), both) == both.sensors
+    assert faults(diagram("esp32_devkit"), both) == []
+    moved = dataclasses.replace(
+        both, sensors=(both.sensors[0], WiredSensor("ds18b20", (14,), "outdoor"))
+    )
+    assert faults(diagram("esp32_devkit"), moved) == [
+        "outdoor:DQ is not on GPIO14, as SENSORS has it."
+    ]
+
+
+def test_sensor_that_wokwi_has_not_is_named() -> None:
+    """A driver for which Wokwi has no part, so that the diagram cannot have it."""
+    facts = board_facts.facts("esp32_devkit")
+    more = dataclasses.replace(
+        facts, sensors=(*facts.sensors, WiredSensor("sht4x", (21, 22), "cellar"))
+    )
+    assert faults(diagram("esp32_devkit"), more) == [
+        "There is no part for ('sht4x', (21, 22), 'cellar') of SENSORS."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from limpet.boards import board_facts, image
+from limpet.boards.board_facts import BoardFacts
 from limpet.identity import device_config, device_folder
 from limpet.identity.authority import covers, load_certificate
 from limpet.identity.layout import Layout
@@ -44,12 +45,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def simulate(place: Path, monkeypatch: pytest.MonkeyPatch) -> Wokwi:
     """`limpet wokwi` without the image, whose making takes its time: a folder with a name in it."""
 
-    def make(board: str, *, device: str, firmware: Path | None, fleet: Path, out: Path) -> None:
-        folder = out / board
+    def make(
+        board: BoardFacts, *, device: str, firmware: Path | None, fleet: Path, out: Path
+    ) -> None:
+        folder = out / board.name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / image.MICROPYTHON).write_text(device)
 
-    monkeypatch.setattr(wokwi, "image", make)
+    monkeypatch.setattr(wokwi, "image_of", make)
 
     def run(board: str = "esp32_devkit", **how: Any) -> Layout:
         wokwi.wokwi(board, fleet=fleet(place / "dev"), **how)
@@ -262,7 +265,7 @@ def test_image_without_micropython_is_no_use(
     place: Path, simulate: Wokwi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wokwi starts what is at the chip's offset and nothing else: that is said, and the remedy."""
-    monkeypatch.setattr(wokwi, "image", lambda *_, **__: None)
+    monkeypatch.setattr(wokwi, "image_of", lambda *_, **__: None)
     with pytest.raises(Problem) as raised:
         simulate()
     assert raised.value.cause == "Wokwi has no MicroPython of its own, and the image has none."

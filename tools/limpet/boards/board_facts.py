@@ -4,10 +4,13 @@ A user's own Boards, a folder each in the `boards/` of his fleet, go before ours
 """
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limpet.boards import board_sensors
+from limpet.boards.board_sensors import WiredSensor
 from limpet.shared.paths import BOARDS
 from limpet.shared.problem import Problem
 
@@ -23,13 +26,14 @@ _FACTS: dict[str, tuple[type, str]] = {
     "CHIP": (str, "a text"),
     "FLASH_MB": (int, "a whole number"),
     "OTA": (bool, "True or False"),
+    "LED_GPIO": (int, "a whole number"),
 }
 
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """A Board with a chip: its folder and that one's `name`, `chip` as esptool writes it, and its
-    flash.
+    """A Board with a chip: its folder and that one's `name`, `chip` as esptool writes it, its
+    flash, and what is wired to it.
     """
 
     name: str
@@ -37,6 +41,8 @@ class BoardFacts:
     flash_mb: int
     ota: bool
     folder: Path
+    led_gpio: int
+    sensors: tuple[WiredSensor, ...]
 
     @property
     def image_offset(self) -> int:
@@ -68,8 +74,8 @@ def _folders(own: Path | None) -> dict[str, Path]:
 
 
 def constants(folder: Path) -> dict[str, Any]:
-    """Return the constants in the board.py of a Board's `folder`, its GPIOs included. Raises
-    Problem where that is no Python.
+    """Return the constants in the board.py of a Board's `folder`, its wiring included; what is a
+    name of it without being a constant, as None. Raises Problem where that is no Python.
     """
     path = folder / "board.py"
     try:
@@ -79,13 +85,21 @@ def constants(folder: Path) -> dict[str, Any]:
         raise Problem(f"{path}{line}: {error.msg}.", "Correct it.") from None
     except ValueError:  # a zero byte, from Python 3.12 on a SyntaxError
         raise Problem(f"{path} is no Python.", "Correct it.") from None
-    return {
-        statement.targets[0].id: statement.value.value
-        for statement in body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-        and isinstance(statement.value, ast.Constant)
-    }
+    return {name: value for statement in body for name, value in _said(statement)}
+
+
+def _said(statement: ast.stmt) -> Iterator[tuple[str, Any]]:
+    """The names that a statement makes, with their values where those stand in the text."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=made):
+            try:
+                yield name, ast.literal_eval(made)
+            except (ValueError, TypeError, MemoryError, RecursionError):
+                yield name, None
+        case ast.Assign(targets=[ast.Tuple(elts=targets)]):
+            yield from ((each.id, None) for each in targets if isinstance(each, ast.Name))
+        case ast.FunctionDef(name=name):
+            yield name, None
 
 
 def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> BoardFacts:
@@ -115,4 +129,5 @@ def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> Bo
         raise Problem(f"MicroPython has no image for a flash of {size} MB.", "Say 4, 8 or 16.")
     if said["OTA"] and size not in _FILES_OFFSETS_OTA:
         raise Problem(f"MicroPython has no OTA image for {size} MB.", "Say 4 or 8.")
-    return BoardFacts(name, said["CHIP"], size, said["OTA"], folder)
+    sensors = board_sensors.read(folder / "board.py", said)
+    return BoardFacts(name, said["CHIP"], size, said["OTA"], folder, said["LED_GPIO"], sensors)

@@ -162,9 +162,21 @@ def image(
         The image is made in the folder BOARD in there.
     """
     wanted = facts(board, flash, own_boards(fleet))
+    return image_of(wanted, device=device, firmware=firmware, fleet=fleet, out=out)
+
+
+def image_of(
+    board: BoardFacts,
+    *,
+    device: str | None,
+    firmware: Path | None,
+    fleet: FleetOption,
+    out: Path,
+) -> int:
+    """What `limpet image` does, for a Board whose facts are known. Raises Problem."""
     owner = device_folder(device, fleet) if device else None
-    micropython, why_not = _micropython(wanted, firmware)
-    made = build(wanted, owner.folder if owner else None, micropython, out / board)
+    micropython, why_not = _micropython(board, firmware)
+    made = build(board, owner.folder if owner else None, micropython, out / board.name)
     _report(made, owner)
     if why_not is None:
         return 0

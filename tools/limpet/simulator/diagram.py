@@ -1,59 +1,23 @@
 """A linter for the Wokwi diagrams of our Boards: what is wrong with one, each fault in a sentence.
 
-It knows our circuit, a DHT22 and an LED on a board, and so finds what Wokwi's own linter cannot: a
+It knows our circuit, an LED and sensors on a board, and so finds what Wokwi's own linter cannot: a
 sensor without power, a data line on another GPIO than the firmware's. Where parts are drawn does
 not matter; it knows the parts of wokwi_parts.py.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from limpet.boards.board_facts import BoardFacts
-from limpet.simulator.wokwi_parts import GND, MONITOR, MONITOR_PINS, PARTS, V3, V5, Part
+from limpet.simulator import diagram_sensors
+from limpet.simulator.wiring import Wiring, wiring
+from limpet.simulator.wokwi_parts import GND, MONITOR, MONITOR_PINS, PARTS, Part
 
-# AM2302 on a short cable, at 3.3 V: stronger than the chip's own 45 kOhm, weaker than 4 mA.
-PULL_UP_OHM = (1_000, 10_000)
 # Below, a red LED at 3.3 V draws more than the 13 mA that it is worth.
 LED_OHM = (100, 10_000)
 
 
-@dataclass(frozen=True)
-class Wiring:
-    """The parts of a diagram by id, and which ends (`part:pin`) are wired to one another."""
-
-    types: dict[str, str]
-    attrs: dict[str, dict[str, str]]
-    nets: list[frozenset[str]]
-
-    def of(self, *types: str) -> list[str]:
-        """Return the ids of the parts of these types."""
-        return [part for part, type_ in self.types.items() if type_ in types]
-
-    def net(self, end: str) -> frozenset[str]:
-        """Return all that is wired to an end, itself included."""
-        return next((net for net in self.nets if end in net), frozenset({end}))
-
-    def meets(self, end: str) -> set[str]:
-        """Return what an end is wired to on a board: GND, 3V3, 5V, GPIO<n>."""
-        found = set()
-        for other in self.net(end):
-            part, _, pin = other.partition(":")
-            if part in self.types and PARTS[self.types[part]].chip:
-                found.add(PARTS[self.types[part]].pins[pin])
-        return found
-
-    def through(self, end: str, ohm: tuple[int, int]) -> set[str]:
-        """Return what an end meets behind a resistor of `ohm` (least and most)."""
-        found: set[str] = set()
-        for part in self.of("wokwi-resistor"):
-            if ohm[0] <= float(self.attrs[part].get("value", 1000)) <= ohm[1]:
-                for near, far in ((f"{part}:1", f"{part}:2"), (f"{part}:2", f"{part}:1")):
-                    found |= self.meets(far) if near in self.net(end) else set()
-        return found
-
-
-def faults(diagram: Any, board: BoardFacts, sensor_gpio: int, led_gpio: int) -> list[str]:
+def faults(diagram: Any, board: BoardFacts) -> list[str]:
     """Return what is wrong with a diagram.json (parsed) for a Board; [] when nothing is.
 
     Faults of form hide those of wiring, which cannot be told before.
@@ -61,12 +25,13 @@ def faults(diagram: Any, board: BoardFacts, sensor_gpio: int, led_gpio: int) -> 
     found = list(_form(diagram)) or list(_names(diagram))
     if found:
         return found
-    wiring = _wiring(diagram)
-    found = list(_board(wiring, board))
+    wired = wiring(diagram)
+    found = list(_board(wired, board))
     if not found:
-        board_id = wiring.of(*(name for name, part in PARTS.items() if part.chip))[0]
-        found = [*_serial(wiring, board_id), *_joined(wiring)]
-        found += [*_sensor(wiring, sensor_gpio), *_led(wiring, led_gpio), *_idle(wiring)]
+        board_id = wired.of(*(name for name, part in PARTS.items() if part.chip))[0]
+        found = [*_serial(wired, board_id), *_joined(wired)]
+        found += [*diagram_sensors.faults(wired, board), *_led(wired, board.led_gpio)]
+        found += _idle(wired)
     return found
 
 
@@ -131,17 +96,6 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _wiring(diagram: dict[str, Any]) -> Wiring:
-    nets: list[frozenset[str]] = []
-    for one, other, *_ in diagram["connections"]:
-        touched = [net for net in nets if {one, other} & net]
-        nets = [net for net in nets if net not in touched]
-        nets.append(frozenset({one, other}).union(*touched))
-    parts = diagram["parts"]
-    attrs = {part["id"]: part.get("attrs", {}) for part in parts}
-    return Wiring({part["id"]: part["type"] for part in parts}, attrs, nets)
-
-
 def _board(wiring: Wiring, board: BoardFacts) -> Iterator[str]:
     """One board, with the Board's chip and its size of flash."""
     found = wiring.of(*(name for name, part in PARTS.items() if part.chip))
@@ -171,25 +125,6 @@ def _joined(wiring: Wiring) -> Iterator[str]:
         both = wiring.meets(min(net))
         if len(both) > 1:
             yield f"{' and '.join(sorted(both))} are joined."
-
-
-def _sensor(wiring: Wiring, gpio: int) -> Iterator[str]:
-    """One DHT22: powered, pulled up to 3.3 V, and read where the firmware reads it."""
-    found = wiring.of("wokwi-dht22")
-    if len(found) != 1:
-        yield f"There are {len(found)} DHT22 instead of one."
-        return
-    name, data = found[0], f"{found[0]}:SDA"
-    if not wiring.meets(f"{name}:VCC") & {V3, V5}:
-        yield f"{name}:VCC is on no 3V3 or 5V pin."
-    if GND not in wiring.meets(f"{name}:GND"):
-        yield f"{name}:GND is on no GND pin."
-    if len(wiring.net(f"{name}:NC")) > 1:
-        yield f"{name}:NC is connected."
-    if wiring.meets(data) != {f"GPIO{gpio}"}:
-        yield f"{data} is not on GPIO{gpio}, which is SENSOR_GPIO."
-    if V3 not in wiring.through(data, PULL_UP_OHM):
-        yield f"{data} has no pull-up of 1 to 10 kOhm to 3V3."
 
 
 def _led(wiring: Wiring, gpio: int) -> Iterator[str]:

@@ -5,16 +5,22 @@ A device that was made for another network is never given to Wokwi: an image hol
 and what is simulated is soon shared.
 """
 
+import contextlib
+import dataclasses
 import ipaddress
 import json
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limpet.boards.board_facts import BoardFacts, constants, facts
-from limpet.boards.image import LISTING, MICROPYTHON, image
+from limpet.boards import board_sensors
+from limpet.boards.board_facts import BoardFacts, facts
+from limpet.boards.board_sensors import WiredSensor
+from limpet.boards.image import LISTING, MICROPYTHON, image_of
 from limpet.brokers.setup import open_setup
 from limpet.identity import fleet_settings
 from limpet.identity.device_config import check, encoded
@@ -25,6 +31,7 @@ from limpet.shared.numbers import Port
 from limpet.shared.paths import BOARDS, DATA, REPO
 from limpet.shared.problem import Problem
 from limpet.simulator.diagram import faults
+from limpet.simulator.diagram_sensors import simulated
 from limpet.simulator.wokwi_files import toml_faults
 
 # Apart from those that `limpet flash` takes: a simulated device is not to land on a real board.
@@ -72,7 +79,7 @@ def wokwi(
     """
     root = required(fleet).root
     wanted = facts(board, own=root / "boards")
-    serial = _serial_port(wanted)
+    serial, sensors = _wokwi_files(wanted)
     if config.is_loopback(broker):
         raise Problem(
             f"In the simulator {broker} is the simulated board itself.",
@@ -83,7 +90,8 @@ def wokwi(
         {"allow_public_broker": True} if allow_public_broker else {}
     )
     folder = _device(root, name, fields)
-    image(board, device=str(folder), firmware=firmware, fleet=root, out=IMAGES)
+    with _as_wired(wanted, sensors) as wired:
+        image_of(wired, device=str(folder), firmware=firmware, fleet=root, out=IMAGES)
     if not (IMAGES / board / MICROPYTHON).exists():
         raise Problem(
             "Wokwi has no MicroPython of its own, and the image has none.",
@@ -93,8 +101,10 @@ def wokwi(
     _next(wanted, serial, broker)
 
 
-def _serial_port(board: BoardFacts) -> int:
-    """Where Wokwi offers the console. Raises Problem when the Board's Wokwi files have a fault."""
+def _wokwi_files(board: BoardFacts) -> tuple[int, tuple[WiredSensor, ...]]:
+    """Where Wokwi offers the console, and the sensors of the diagram. Raises Problem when the
+    Board's Wokwi files have a fault.
+    """
     try:
         diagram = json.loads((board.folder / "diagram.json").read_text("utf-8"))
         settings = tomllib.loads((board.folder / "wokwi.toml").read_text("utf-8"))
@@ -103,14 +113,25 @@ def _serial_port(board: BoardFacts) -> int:
             f"{board.name} cannot be simulated: {error}.",
             "It needs a diagram.json and a wokwi.toml: boards/README.md says how.",
         ) from None
-    pins = constants(board.folder)
-    found = faults(diagram, board, pins["SENSOR_GPIO"], pins["LED_GPIO"])
+    found = faults(diagram, board)
     named = (board.folder / _NAMED / board.name / LISTING).resolve()
     found += toml_faults(settings, board.folder, named)
     if found:
         raise Problem(found[0], f"Put it right in {board.folder}.")
-    port: int = settings["wokwi"]["rfc2217ServerPort"]
-    return port
+    return settings["wokwi"]["rfc2217ServerPort"], simulated(diagram, board)
+
+
+@contextlib.contextmanager
+def _as_wired(board: BoardFacts, sensors: tuple[WiredSensor, ...]) -> Iterator[BoardFacts]:
+    """Yield the Board with these sensors: its folder is a copy, gone afterwards."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in board.folder.glob("*.py"):
+            text = path.read_text("utf-8")
+            if path.name == "board.py":
+                text = board_sensors.rewritten(text, sensors)
+            (folder / path.name).write_text(text, "utf-8")
+        yield dataclasses.replace(board, folder=folder, sensors=sensors)
 
 
 def _device(root: Path, name: str, fields: dict[str, Any]) -> Path:

@@ -61,12 +61,38 @@ PARTS = {
         numbers=frozenset({"temperature", "humidity"}),
         controls=frozenset({"temperature", "humidity"}),
     ),
+    "wokwi-ds18b20": Part(
+        _plain("VCC DQ GND"),
+        numbers=frozenset({"temperature"}),
+        words=frozenset({"deviceID", "familyCode"}),
+        controls=frozenset({"temperature"}),
+    ),
     "wokwi-led": Part(
         _plain("A C"),
         numbers=frozenset({"gamma", "fps"}),
         words=frozenset({"color", "lightColor", "label", "flip"}),
     ),
     "wokwi-resistor": Part(_plain("1 2"), numbers=frozenset({"value"})),
+}
+
+
+@dataclass(frozen=True)
+class SensorPart:
+    """A sensor that Wokwi has: `driver` is ours for it, `data` its pin that a GPIO reads, `open`
+    what has to be left unconnected, `ohm` the least and the most of the pull-up to 3.3 V.
+    """
+
+    driver: str
+    data: str
+    ohm: tuple[int, int]
+    open: str = ""
+
+
+SENSOR_PARTS = {
+    # On a short cable, at 3.3 V: stronger than the chip's own 45 kOhm, weaker than 4 mA.
+    "wokwi-dht22": SensorPart("dht22", "SDA", (1_000, 10_000), open="NC"),
+    # Its datasheet has about 5 kOhm.
+    "wokwi-ds18b20": SensorPart("ds18b20", "DQ", (1_000, 5_600)),
 }
 
 # In no diagram's list of parts, and in every simulation.
