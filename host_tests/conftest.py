@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import itertools
+from collections.abc import Generator
 
 import pytest
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
 from limpet.shared import in_use
-from support import surroundings
+from support import schemas, surroundings
 from support.brokers.kinds import broker, foreign, setup
 from support.nodes import node
 from support.virtual_board.board import virtual_board
@@ -36,6 +37,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         order += long[number::workers]
         order += itertools.islice(rest, max(share - len(long[number::workers]), 0))
     items[:] = [*order, *rest]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """What is said from now on is this test's."""
+    schemas.forget()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Fail a test to which something came that no schema allows."""
+    result = yield
+    _all_fit()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """So is what came while it ended: goodbyes, wills."""
+    result = yield
+    _all_fit()
+    return result
+
+
+def _all_fit() -> None:
+    if wrong := schemas.faults():
+        pytest.fail("docs/schema/ does not allow:\n" + "\n".join(wrong), pytrace=False)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from limpet.deploying import node_log
 from limpet.shared import firmware
 from limpet.shared.paths import FIRMWARE
 
-from docs import samples
+from docs import samples, schemas
 
 
 def of_topics() -> dict[str, str]:
@@ -25,7 +25,8 @@ def of_topics() -> dict[str, str]:
     agree("topics", [*by_topic, down], WORDS["topics"])
     rows: list[tuple[Any, ...]] = []
     parts = []
-    for topic, (way, what) in WORDS["topics"].items():
+    for topic, way in WORDS["topics"].items():
+        what = schemas.described(topic)
         if topic == down:
             rows.append((f"`{topic}`", way, "1 or 2", "never", what))
             parts.append(f"## `{topic}`\n\nSee [Commands](commands.md).\n")
@@ -38,15 +39,15 @@ def of_topics() -> dict[str, str]:
 
 
 def _payload(topic: str, shown: list[samples.Sample]) -> str:
-    agree(f"fields of {topic}", {n for each in shown for n in each.payload}, WORDS["fields"][topic])
+    schemas.check(topic, [each.payload for each in shown])
     examples = (f"{each.what}:\n\n```json\n{each.text}\n```\n\n" for each in shown)
     return "".join(examples) + _fields(topic)
 
 
 def _fields(topic: str) -> str:
-    known = WORDS["fields"][topic].items()
-    rows = [(f"`{name}`", *told) for name, told in known]
-    return table(("field", "unit or values", "what"), rows)
+    return table(("field", "unit or values", "what"), schemas.rows(topic)) + (
+        f"\nAs JSON Schema: [{schemas.name_of(topic)}](../schema/{schemas.name_of(topic)})\n"
+    )
 
 
 def of_commands() -> dict[str, str]:

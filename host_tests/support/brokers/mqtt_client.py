@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import paho.mqtt.client as mqtt
 from limpet.identity.authority import Identity
 from paho.mqtt.enums import CallbackAPIVersion
+from support import schemas
 
 # Far above what anything here takes, so that only what never comes meets it.
 TIMEOUT_S = 60
@@ -84,6 +85,7 @@ class Client:
         if username is not None:
             self._paho.username_pw_set(username, password)
         if will:
+            schemas.own(*will[:2])
             self._paho.will_set(will[0], will[1], qos=1, retain=will[2])
         self._paho.on_connect = self._on_connect
         self._paho.on_disconnect = self._on_disconnect
@@ -116,6 +118,7 @@ class Client:
     ) -> None:
         """Publish, and with QoS 1 wait for the PUBACK. A dict is sent as JSON."""
         data = json.dumps(payload) if isinstance(payload, dict) else payload
+        schemas.own(topic, data)
         number = self._paho.publish(topic, data, qos, retain).mid
         self._wait(lambda: number in self._acknowledged, f"PUBACK for {topic}")
 
@@ -187,6 +190,7 @@ class Client:
                 Message(message.topic, bytes(message.payload), message.qos, message.retain)
             )
             self._changed.notify_all()
+        schemas.note(message.topic, bytes(message.payload))
 
     def _on_publish(self, client: Any, data: Any, number: int, reason: Any, props: Any) -> None:
         with self._changed:

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from limpet.identity.authority import SERVER_VALID, Authority
+from support import schemas
 from support.brokers.codec import Packet, connack, parse, puback, split, suback
 
 
@@ -122,6 +123,8 @@ class ScriptedBroker:
         _close(client)
 
     def _take(self, client: socket.socket, packet: Packet) -> None:
+        if packet.name == "PUBLISH":
+            schemas.note(packet.topic, packet.payload)
         with self._changed:
             self.packets.append(packet)
             self._changed.notify_all()

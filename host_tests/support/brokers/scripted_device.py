@@ -10,6 +10,7 @@ import queue
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from support import schemas
 from support.brokers.mqtt_client import Client
 from support.brokers.running import RunningBroker, base
 
@@ -37,12 +38,14 @@ class ScriptedDevice(Client):
         self._script[action] = list(responses)
 
     def _on_message(self, client: Any, data: Any, message: mqtt.MQTTMessage) -> None:
+        schemas.note(message.topic, bytes(message.payload))
         command = json.loads(message.payload)
         self.commands.put(command)
         if message.retain or command["action"] not in self._script:
             self.faults.append(f"not in the script: {command}, retained {message.retain}")
         for response in self._script.get(command["action"], []):
             payload = json.dumps({"v": 1, "id": command["id"], "ts": 1_780_000_000} | response)
+            schemas.own(f"{self.base}/commands/response", payload)
             client.publish(f"{self.base}/commands/response", payload, 1)
 
     def __enter__(self) -> ScriptedDevice:

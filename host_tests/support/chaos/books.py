@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from support import schemas
 from support.brokers.codec import Packet
 
 Key = tuple[int, int]
@@ -124,7 +125,9 @@ class Books:
         """Enter what the packet proxy saw."""
         if packet.name != "PUBLISH":
             return
-        if way == "up" and packet.topic.endswith("/health"):
+        if way == "up" and (wrong := schemas.fault(packet.topic, packet.payload)):
+            self.wrong.append(wrong)
+        elif way == "up" and packet.topic.endswith("/health"):
             self._health(json.loads(packet.payload))
         elif way == "delivered" and packet.topic.endswith("/telemetry"):
             with self._changed:

@@ -11,6 +11,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 
+from support import schemas
 from support.brokers.codec import Packet, connack, length, publish, suback
 from support.brokers.running import RunningBroker
 from support.proxies.connection import Connection, Ended
@@ -195,6 +196,8 @@ class PacketProxy(Proxy):
                 yield raw
 
     def _show(self, connection: Connection, way: str, packet: Packet) -> None:
+        if way == "up" and packet.name == "PUBLISH":
+            schemas.note(packet.topic, packet.payload)
         if way == "up" and packet.name == "PUBLISH" and packet.qos:
             connection.published[packet.packet_id] = packet
         self.watch(way, packet)
