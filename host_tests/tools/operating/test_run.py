@@ -338,6 +338,31 @@ def test_scene_counts_a_reading_once() -> None:
     assert (scene.arrived, scene.waiting, scene.shortfall()[:1]) == (2, 0, "2")
 
 
+def test_scene_takes_batches_from_both_topics() -> None:
+    """From telemetry/backlog, and from `telemetry` as through a broker of before."""
+    scene = Scene(base())
+    batch = b'{"boot":7,"seq":%d,"ts":1,"dt":2,"temperature":[1,null],"outdoor_temperature":[1,2]}'
+    for seq, kind in ((0, "telemetry/backlog"), (2, "telemetry")):
+        first, second = scene.on_message(arrival(batch % seq, kind))
+        assert first.text == f"1.0 °C outdoor 1.0 °C seq {seq}"
+        assert second.text == f"- °C outdoor 2.0 °C seq {seq + 1}"
+    assert (scene.arrived, scene.again) == (4, 0)
+
+
+@pytest.mark.parametrize("columns", [30, 80, 200])
+def test_footer_shows_every_sensor(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its values together, none cut off, within the terminal."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    scene = Scene(base())
+    payload = b'{"boot":7,"seq":0,"ts":1,"temperature":24.4,"humidity":46.3,'
+    payload += b'"outdoor_temperature":null,"outdoor_humidity":81.2,"supply_voltage":3.31}'
+    scene.on_message(arrival(payload))
+    lines = str(LiveView("node-1", "limpet watch")._footer(scene, 5)).splitlines()
+    assert all(len(line) <= columns for line in lines)
+    for shown in ("24.4 °C  46.3 %", "outdoor - °C  81.2 %", "supply 3.31 V"):
+        assert any(shown in line for line in lines), lines
+
+
 def test_scene_counts_the_backlog_apart() -> None:
     """What an earlier boot took is none of the Readings that this run waits for."""
     scene = Scene(base())

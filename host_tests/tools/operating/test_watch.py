@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,12 @@ from limpet.brokers.setup import open_setup
 from limpet.identity.authority import load
 from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
+from limpet.operating import watch as watch_command
+from limpet.operating.operator_client import Arrival
 from limpet.shared import payloads
+from limpet.shared.plain import safe
+from limpet.shared.seen_readings import UNITS
+from support import schemas
 from support.brokers.mqtt_client import Client
 from support.brokers.running import KIND, RunningBroker, base, fields
 from support.brokers.scripted_device import ScriptedDevice
@@ -35,13 +41,42 @@ HOSTILE = b'\x1b[2J\x1b]0;title\x07 \xe2\x80\xae\xc2\x9b\x00\xff {"\r\n'
 def utc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times of day in these tests, and in the tools they start, are UTC."""
     monkeypatch.setenv("TZ", "UTC")
-    payloads.time.tzset()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
     ("kind", "payload", "meaning"),
     [
         ("telemetry", READING, ["24.4 °C 46.3 % seq 1042 2026-05-28 20:26:40"]),
+        (
+            "telemetry",
+            b'{"v":1,"boot":7,"seq":1,"ts":null,"up":4,"temperature":24,"humidity":null,'
+            b'"outdoor_temperature":-0.125,"outdoor_humidity":81.2,"cold_frame_temperature":3.50,'
+            b'"supply_voltage":3.314,"pressure":1013.25,"moisture":412,"soil_ph":6.5}',
+            [
+                "24.0 °C - % 1013.25 hPa outdoor -0.125 °C 81.2 % cold frame 3.5 °C supply 3.314 V"
+                " moisture 412 soil_ph 6.5 seq 1 4 s into boot 7"
+            ],
+        ),
+        (
+            "telemetry/backlog",
+            b'{"v":1,"boot":7,"seq":5,"ts":1780000000,"dt":0,"temperature":[null],"lux":[7]}',
+            ["- °C lux 7 seq 5 2026-05-28 20:26:40"],
+        ),
+        (
+            "telemetry/backlog",
+            b'{"boot":7,"seq":5,"ts":1780000000,"dt":9,"temperature":[1],"lux":[7,"x"],"a":5}',
+            [
+                "1.0 °C lux 7 a ? seq 5 2026-05-28 20:26:40",
+                "? °C lux ? a ? seq 6 2026-05-28 20:26:49",
+            ],
+        ),
+        (
+            "commands/response",
+            b'{"v":1,"id":"a","status":"executed","result":{"boot":7,"seq":9,"ts":null,'
+            b'"temperature":null,"outdoor_temperature":7.1},"ts":1}',
+            ["a executed - °C outdoor 7.1 °C seq 9"],
+        ),
         (
             "telemetry",
             BACKLOG,
@@ -140,13 +175,15 @@ def hostile_payloads() -> Iterator[bytes]:
         for key in keys:
             yield BACKLOG[:-1] + b',"%b":%b}' % (key, value)
             yield READING[:-1] + b',"%b":%b}' % (key, value)
+    yield b"{" + b",".join(b'"\\u0007%d_voltage":[%d]' % (n, n) for n in range(10_000)) + b"}"
     yield b"[" * 100_000
     yield b'{"temperature":[' + b"1," * 50_000 + b'1],"humidity":[]}'
 
 
 def test_anything_may_arrive() -> None:
     """No payload under any topic raises, and no line of its meaning holds a control character."""
-    kinds = ["telemetry", "status", "commands", "commands/response", "health", "alerts", ""]
+    kinds = ["telemetry", "telemetry/backlog", "status", "commands", "commands/response"]
+    kinds += ["health", "alerts", ""]
     for payload in hostile_payloads():
         for kind in (*kinds, "config/reported"):
             for line in (*payloads.describe(TOPIC + kind, payload), payloads.show(payload)):
@@ -157,8 +194,8 @@ def test_no_character_steers_a_terminal() -> None:
     """Of all characters that control, format or break lines none is left; letters stay."""
     for number in range(0x110000):
         if unicodedata.category(chr(number)) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-            assert payloads.safe(chr(number)).isascii(), hex(number)
-    assert payloads.safe("24.4 °C é 水") == "24.4 °C é 水"
+            assert safe(chr(number)).isascii(), hex(number)
+    assert safe("24.4 °C é 水") == "24.4 °C é 水"
 
 
 def watch(broker: RunningBroker, *words: str, terminal: bool = False) -> Tool:
@@ -228,6 +265,33 @@ def test_meaning_goes_below_on_a_narrow_terminal(broker: RunningBroker) -> None:
     assert lines[0].endswith("(retained)  x")
     assert len(lines[0]) <= COLUMNS
     assert lines[2] == "    24.4 °C 46.3 % seq 1042 2026-05-28 20:26:40"
+
+
+def test_several_sensors_at_80_columns() -> None:
+    """What is long is broken between values, never before a unit; in a pipe it stays on a line."""
+    payload = (
+        b'{"v":1,"boot":7,"seq":1042,"ts":1780000000,"temperature":24.4,"humidity":46.3,'
+        b'"outdoor_temperature":7.1,"outdoor_humidity":81.2,"attic_temperature":null,'
+        b'"supply_voltage":3.31}'
+    )
+    assert watch_command.lines(Arrival(f"{TOPIC}telemetry", payload, False, 0.0), 80)[1:] == [
+        "    24.4 °C 46.3 % outdoor 7.1 °C 81.2 % attic - °C supply 3.31 V seq 1042",
+        "        2026-05-28 20:26:40",
+    ]
+    for columns in range(24, 120):
+        shown = watch_command.lines(Arrival(f"{TOPIC}telemetry", payload, False, 0.0), columns)
+        assert all(len(line) <= columns for line in shown[1:]), columns
+        assert not any(re.match(r" *(°C|%|V)", line) for line in shown), shown
+    assert len(watch_command.lines(Arrival(f"{TOPIC}telemetry", payload, False, 0.0), 10**9)) == 1
+
+
+def test_units_are_those_of_the_schemas() -> None:
+    """A field's name says what it is in, here and for every other consumer."""
+    parts = schemas.schemas()["telemetry"]["$defs"]
+    units = {name: each["unit"] for name, each in parts.items() if name in UNITS}
+    assert units == UNITS | {"humidity": "% relative humidity"}
+    patterns = " ".join(parts["reading"]["patternProperties"])
+    assert set(re.findall(r"\)\?(\w+)\$", patterns)) == set(UNITS)
 
 
 def test_raw_is_byte_for_byte(broker: RunningBroker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from limpet.identity.provisioning import Setup
+from limpet.operating.operator_client import Arrival
 from limpet.shared.paths import CAPTURES
 from limpet.shared.problem import Problem
 from limpet.trial import checks, command, measures, probes, report, stage
@@ -303,6 +305,35 @@ def test_sensor_that_is_not_there_is_no_failure(
     outcomes = list(checks.readings(staged, Untouched()))
     assert found(outcomes) == {"Readings": UNCHECKED}
     assert "not wired" in outcomes[0].measured
+
+
+def test_a_field_that_was_not_read_is_a_failure(
+    staged: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several sensors each has to give its values, and such as it can; batches count as well,
+    from either topic.
+    """
+    monkeypatch.setattr(staged, "mark", lambda: 0)  # what is there already counts
+    said = {"boot": 1, "ts": 5, "temperature": 24.4, "humidity": 46.3, "outdoor_temperature": 7.1}
+
+    def outcome(kind: str, **other: object) -> tuple[str, str]:
+        staged._said.clear()
+        for seq in range(checks.READINGS):
+            fields = {"seq": seq} | said | other
+            payload = json.dumps(fields).encode()
+            staged._arrived(Arrival(f"{base('node-1')}/{kind}", payload, False, 0.0))
+        _, values, sensors = checks.readings(staged, Untouched())
+        assert sensors.measured == "temperature, humidity, outdoor_temperature"
+        return values.result, values.measured
+
+    for kind in ("telemetry", "telemetry/backlog"):
+        assert outcome(kind) == (OK, "24.4 °C 46.3 %, outdoor 7.1 °C")
+    assert outcome("telemetry", outdoor_temperature=-40.1)[0] == FAILED
+    batch = {"dt": 2, "temperature": [24.4, 24.4], "humidity": [46.3, 46.3]}
+    good = batch | {"outdoor_temperature": [7.1, 7.2]}
+    assert outcome("telemetry/backlog", **good) == (OK, "24.4 °C 46.3 %, outdoor 7.2 °C")
+    bad = batch | {"outdoor_temperature": [7.1, None]}
+    assert outcome("telemetry/backlog", **bad) == (FAILED, "24.4 °C 46.3 %, outdoor - °C")
 
 
 @pytest.fixture

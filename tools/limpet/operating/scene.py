@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from limpet.operating.operator_client import Arrival
 from limpet.shared import payloads
+from limpet.shared.plain import is_number
+from limpet.shared.seen_readings import SeenReading, reading_values, readings
 
 # (boot, seq) of Readings remembered: to know a Reading that came twice, and when each was taken.
 REMEMBERED = 4096
@@ -39,7 +41,7 @@ class Scene:
         self.link = "down"
         self.status = ""
         self.reason = ""
-        self.last: payloads.SeenReading | None = None
+        self.last: SeenReading | None = None
         self.first_at: float | None = None
         # What this run's node took, and what of that arrived; and what had waited from before.
         self.taken = self.arrived = self.earlier = 0
@@ -115,8 +117,8 @@ class Scene:
         kind = payloads.kind_of(arrival.topic)
         own = arrival.topic == f"{self.base}/{kind}"
         message = payloads.decode(arrival.payload) or {}
-        if own and kind == "telemetry":
-            found = payloads.readings(message)
+        if own and kind in payloads.READINGS:
+            found = readings(message)
             return [self._reading(reading, arrival.at) for reading in found]
         if own and kind == "status" and message:
             self.status = payloads.word(message.get("status", "?"))
@@ -141,8 +143,8 @@ class Scene:
         whose = "" if own else f"{payloads.safe(payloads.device_of(arrival.topic))}: "
         return [Event(name, whose + text, weight) for text in texts]
 
-    def _reading(self, reading: payloads.SeenReading, at: float) -> Event:
-        text = payloads.reading_values(reading)
+    def _reading(self, reading: SeenReading, at: float) -> Event:
+        text = reading_values(reading)
         key = (payloads.word(reading.boot), payloads.word(reading.seq))
         if key in self._seen:
             self.again += 1
@@ -150,7 +152,7 @@ class Scene:
         self._seen[key] = None
         _forget(self._seen)
         self.last = reading
-        if payloads.is_number(reading.boot) and reading.boot < self._first_boot:
+        if is_number(reading.boot) and reading.boot < self._first_boot:
             self.earlier += 1
             return Event("reading", f"{text}  from before", "good")
         self.arrived += 1

@@ -21,6 +21,7 @@ from limpet.shared import payloads
 from limpet.shared.firmware import commands
 from limpet.shared.numbers import Seconds, SecondsOrNone
 from limpet.shared.paths import FIRMWARE
+from limpet.shared.plain import is_number
 from limpet.shared.problem import Problem
 
 # 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
@@ -79,7 +80,7 @@ def _remembered(response: dict[str, Any], sent: int) -> bool:
     A Response from memory is the old one byte for byte, with the time at which it was made.
     """
     made: Any = response.get("ts")
-    old: bool = payloads.is_number(made) and made < sent - CLOCKS_S
+    old: bool = is_number(made) and made < sent - CLOCKS_S
     return old or response.get("result") == {"kept": False}
 
 

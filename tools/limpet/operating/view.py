@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from limpet.operating.scene import Event, Scene
-from limpet.shared import payloads
+from limpet.shared.seen_readings import measured, wrapped
 
 # Time and kind before the text of an Event, both with a space after them.
 MARGIN = 9 + 9
@@ -64,12 +64,12 @@ class LiveView:
     def say(self, text: str) -> None:
         """Print a line that is no Event."""
         indent = " " * INDENT if text.startswith("  ") else ""
-        lines = _wrapped(text, self._console.width, indent)
+        lines = wrapped(text, self._console.width, indent)
         self._console.print(escape("\n".join(lines)), soft_wrap=True)
 
     def event(self, event: Event) -> None:
         """Print an Event above the footer."""
-        first, *rest = _wrapped(event.text, max(20, self._console.width - MARGIN))
+        first, *rest = wrapped(event.text, max(20, self._console.width - MARGIN))
         line = Text().append(f"{time.strftime('%H:%M:%S')} ", style="dim")
         line.append(f"{event.kind:<8} ", style="bold").append(first, style=STYLES[event.weight])
         for more in rest:
@@ -85,8 +85,7 @@ class LiveView:
         colour = {"up": "green", "down": "red"}.get(scene.link, "yellow")
         state = [Text(self._device_id, style="bold") + Text(f" ● {scene.link}", style=colour)]
         if scene.last is not None:
-            temperature = payloads.tenths(scene.last.temperature, "°C")
-            state.append(Text(f"{temperature}  {payloads.tenths(scene.last.humidity, '%')}"))
+            state += map(Text, measured(scene.last, "  "))
         lost = f", link lost {scene.losses}x" if scene.losses else ""
         before = f", {scene.earlier} from before" if scene.earlier else ""
         state.append(Text(f"{scene.arrived} arrived{before}, {scene.waiting} waiting{lost}"))
@@ -113,13 +112,6 @@ def _flow(pieces: list[Text], between: str, width: int) -> list[Text]:
         else:
             lines.append(Text(" ") + piece)
     return lines
-
-
-def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return the lines of a text: broken at blanks, and in a word where that alone is longer."""
-    return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False
-    ) or [""]
 
 
 def _clock(seconds: float) -> str:

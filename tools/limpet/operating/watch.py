@@ -18,8 +18,10 @@ from limpet.operating.where import SetupInfo, Where
 from limpet.shared import ending, payloads
 from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
+from limpet.shared.seen_readings import wrapped
 
 # Faint, where a terminal can do that: the meaning is what the eye looks for.
+_BELOW = "    "
 DIM = "\x1b[2m{}\x1b[0m"
 
 
@@ -35,7 +37,8 @@ def lines(arrival: Arrival, columns: int, style: str = "{}") -> list[str]:
     styled = style.format(first) if meaning else first
     if len(meaning) == 1 and len(first) + 2 + len(meaning[0]) <= columns:
         return [f"{styled}  {meaning[0]}"]
-    return [styled, *("    " + text for text in meaning)]
+    width = max(20, columns - len(_BELOW))
+    return [styled, *(_BELOW + line for text in meaning for line in wrapped(text, width, _BELOW))]
 
 
 def _print(arrival: Arrival, raw: bool) -> None:

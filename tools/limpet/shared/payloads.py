@@ -1,33 +1,21 @@
 """What the payloads on the wire mean, in words for a person: Readings, status, health, Responses.
 
 It takes whatever arrives: a payload that is not what its topic promises is shown as it is, never an
-error. Control characters do not leave this module.
+error. Control characters do not leave this module. Readings are in seen_readings.py.
 """
 
 import json
-import math
-import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from limpet.shared.firmware import topics
+from limpet.shared.plain import clock, safe, word
+from limpet.shared.seen_readings import is_reading, reading_text, readings
 
 # org/site/zone/device-type/device-id, then what kind of payload it is.
 BASE_LEVELS = 5
-# A batch longer than this is shown in part: nothing a node sends comes near it.
-MAX_READINGS = 512
 TIME = "{org}/" + topics.TIME
-
-
-class SeenReading(NamedTuple):
-    """A Reading as it came over the wire: fields hold what was sent, None where nothing was."""
-
-    boot: Any
-    seq: Any
-    ts: Any
-    up: Any
-    temperature: Any
-    humidity: Any
+# Readings: live ones, and those that waited; through a broker of before both come on the first.
+READINGS = (topics.TELEMETRY, topics.BACKLOG)
 
 
 def kind_of(topic: str) -> str:
@@ -44,14 +32,6 @@ def device_of(topic: str) -> str:
     return levels[BASE_LEVELS - 1] if len(levels) >= BASE_LEVELS else topic
 
 
-def safe(text: str) -> str:
-    """Return `text` without what could steer a terminal: it becomes `\\xNN`, `\\uNNNN`.
-
-    Beside control characters that is what turns the direction of writing, or breaks lines.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def show(payload: bytes) -> str:
     """Return a payload as one safe line of text; bytes that are not UTF-8 become `\\xNN`."""
     return safe(payload.decode("utf-8", "backslashreplace"))
@@ -64,90 +44,6 @@ def decode(payload: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def readings(message: dict[str, Any]) -> list[SeenReading]:
-    """Return the Readings in a telemetry payload: one, or those of a backlog in their order."""
-    return list(_readings(message))
-
-
-def _readings(message: dict[str, Any]) -> Iterator[SeenReading]:
-    boot, seq, ts, up = (message.get(key) for key in ("boot", "seq", "ts", "up"))
-    temperature, humidity = message.get("temperature"), message.get("humidity")
-    if not isinstance(temperature, list) and not isinstance(humidity, list):
-        if temperature is not None or humidity is not None:
-            yield SeenReading(boot, seq, ts, up, temperature, humidity)
-        return
-    columns = [column if isinstance(column, list) else [] for column in (temperature, humidity)]
-    for i in range(min(MAX_READINGS, max(map(len, columns)))):
-        offset = _offset(message.get("dt"), i)
-        yield SeenReading(
-            boot,
-            _plus(seq, i),
-            _plus(ts, offset),
-            _plus(up, offset),
-            *(column[i] if i < len(column) else None for column in columns),
-        )
-
-
-def _offset(dt: Any, i: int) -> Any:
-    """Return the seconds of Reading i after the first: spacing, or a list of offsets."""
-    if isinstance(dt, list):
-        return dt[i] if i < len(dt) else None
-    return dt * i if is_number(dt) else (0 if i == 0 else None)
-
-
-def _plus(value: Any, more: Any) -> Any:
-    return value + more if is_number(value) and is_number(more) else None
-
-
-def is_number(value: Any) -> bool:
-    """True for a finite number; not for true, false, or an int that no float can hold."""
-    try:
-        return (
-            not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
-        )
-    except OverflowError:
-        return False
-
-
-def tenths(value: Any, unit: str) -> str:
-    """Return a measured value with one decimal and its unit, or `?` where it is not a number."""
-    return f"{value:.1f} {unit}" if is_number(value) and abs(value) < 1e6 else f"? {unit}"
-
-
-def clock(ts: Any) -> str:
-    """Return Unix seconds as local time `12:03:10`, the date before it if not today; else empty."""
-    if not is_number(ts):
-        return ""
-    try:
-        then = time.localtime(ts)
-    except (ValueError, OverflowError, OSError):
-        return ""
-    today = time.localtime()[:3] == then[:3]
-    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
-
-
-def word(value: Any) -> str:
-    """Return any JSON value as one safe line: strings bare, the rest as JSON."""
-    try:
-        return safe(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    except (ValueError, RecursionError):
-        return "?"
-
-
-def reading_values(reading: SeenReading) -> str:
-    """Return what was measured and its seq: `24.4 °C 46.3 % seq 1042`."""
-    values = f"{tenths(reading.temperature, '°C')} {tenths(reading.humidity, '%')}"
-    return f"{values} seq {word(reading.seq)}"
-
-
-def reading_text(reading: SeenReading) -> str:
-    """Return a Reading in words: `24.4 °C 46.3 % seq 1042 12:03:10`."""
-    when = clock(reading.ts)
-    if not when and reading.up is not None:
-        when = f"{word(reading.up)} s into boot {word(reading.boot)}"
-    return f"{reading_values(reading)} {when}".rstrip()
 
 
 def status_text(message: dict[str, Any]) -> str:
@@ -187,7 +83,7 @@ def response_text(message: dict[str, Any]) -> str:
 
 def result_text(result: Any) -> str:
     """Return what a Command brought: a Reading in words, anything else as `key=value`."""
-    if isinstance(result, dict) and "temperature" in result and "humidity" in result:
+    if isinstance(result, dict) and is_reading(result):
         return " ".join(reading_text(reading) for reading in readings(result))
     return pairs(result)
 
@@ -225,7 +121,7 @@ def describe(topic: str, payload: bytes) -> list[str]:
     message = decode(payload)
     if message is None:
         return []
-    if kind == "telemetry":
+    if kind in READINGS:
         return [reading_text(reading) for reading in readings(message)]
     if kind.startswith("commands/response"):
         return [response_text(message)]

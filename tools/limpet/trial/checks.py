@@ -8,9 +8,11 @@ the board is reached by.
 import secrets
 import time
 from collections.abc import Iterable
+from math import inf
 from typing import Any, Protocol
 
-from limpet.shared.payloads import is_number
+from limpet.shared.plain import is_number
+from limpet.shared.seen_readings import measured
 from limpet.trial.console import Memory, Published, Turns
 from limpet.trial.outcome import Outcome, judged, unchecked
 from limpet.trial.stage import Stage
@@ -25,8 +27,8 @@ WATCHDOG_MS = 5000
 # A node that has less left is near its end: a Command and a handshake take some 20 KB in turn.
 HEAP_FREE = 8_000
 
-_TEMPERATURES = (-40.0, 80.0)  # AM2302 datasheet
-_HUMIDITIES = (0.0, 100.0)
+# By the last word of a field's name. AM2302 datasheet; others that are on a desk are within it.
+_RANGES = {"temperature": (-40.0, 80.0), "humidity": (0.0, 100.0)}
 # What a Reading says beside what was measured.
 _BOOKKEEPING = {"v", "boot", "seq", "ts", "up", "dt"}
 
@@ -78,12 +80,8 @@ def readings(stage: Stage, board: Board) -> Iterable[Outcome]:
     whole = len(found) >= READINGS and len(seqs) == max(seqs) - min(seqs) + 1
     yield judged("Readings", whole, f"{len(found)} from seq {min(seqs)} on", f"{READINGS}")
     last = found[-1]
-    good = [
-        _within(each.temperature, _TEMPERATURES) and _within(each.humidity, _HUMIDITIES)
-        for each in found
-    ]
-    shown = f"{last.temperature} °C, {last.humidity} %"
-    yield judged("values", all(good), shown, "-40 to 80 °C, 0 to 100 %")
+    good = [_good(name, value) for each in found for name, value in each.values.items()]
+    yield judged("values", all(good), ", ".join(measured(last)), "-40 to 80 °C, 0 to 100 %")
     yield _sensors(stage.said("telemetry", since)[-1].fields)
 
 
@@ -238,5 +236,7 @@ def node_status(stage: Stage) -> dict[str, Any]:
     return result if isinstance(result, dict) else {}
 
 
-def _within(value: Any, limits: tuple[float, float]) -> bool:
-    return isinstance(value, int | float) and limits[0] <= value <= limits[1]
+def _good(name: str, value: Any) -> bool:
+    """Whether a field was read, and is what a sensor can give."""
+    low, high = _RANGES.get(name.rpartition("_")[2], (-inf, inf))
+    return is_number(value) and low <= value <= high

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limpet.shared.payloads import is_number
+from limpet.shared.plain import is_number
 from limpet.shared.problem import Problem
 from limpet.trial.outcome import Outcome
 

@@ -16,8 +16,11 @@ from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
 from limpet.shared import payloads
+from limpet.shared.firmware import topics
+from limpet.shared.seen_readings import SeenReading, readings
 from limpet.trial.wire import Wire
 
+TELEMETRY = topics.TELEMETRY
 # For a Response of a node that is up: what read_now may take, and a slow link.
 RESPONSE_S = 15.0
 
@@ -89,11 +92,9 @@ class Stage:
             "status", lambda fields: fields.get("status") == "online", timeout_s, since
         )
 
-    def readings(self, since: int = 0) -> list[payloads.SeenReading]:
+    def readings(self, since: int = 0) -> list[SeenReading]:
         """Return the Readings that have arrived since a mark, those of a backlog one by one."""
-        found = [
-            one for each in self.said("telemetry", since) for one in payloads.readings(each.fields)
-        ]
+        found = [one for each in self.said(TELEMETRY, since) for one in readings(each.fields)]
         return [each for each in found if isinstance(each.seq, int)]
 
     def seqs(self, boot: int) -> set[int]:
@@ -128,8 +129,14 @@ class Stage:
         if fields is None or arrival.retained:
             return  # what is retained was said before we listened
         with self._changed:
-            self._said.append(Said(payloads.kind_of(arrival.topic), fields, arrival.at))
+            self._said.append(Said(_kind(arrival.topic), fields, arrival.at))
             self._changed.notify_all()
+
+
+def _kind(topic: str) -> str:
+    """Return what is said on `topic`; Readings are `telemetry`, on whichever topic they come."""
+    kind = payloads.kind_of(topic)
+    return TELEMETRY if kind in payloads.READINGS else kind
 
 
 def _is(each: Said, kind: str, fits: Callable[[dict[str, Any]], bool]) -> bool:
