@@ -21,7 +21,7 @@ def build(rtc_state, crashes):
     from node.session import causes
     from node.session.link import Link
     from node.session.router import Router
-    from node.shared import errors, pair_file, reading, topics, version
+    from node.shared import errors, pair_file, topics, version
     from node.shared.log import logger
     from node.system.node_api import NodeApi
     from node.system.recovery import Recovery
@@ -34,22 +34,22 @@ def build(rtc_state, crashes):
             from node.readings.safe import resting
 
             return resting(cfg.interval_s)
-        from node.readings import backlog, outbox, sampler, telemetry
+        from node.readings import backlog, layouts, outbox, sampler, telemetry
         from recordlog import RecordLog
         from ring import Ring
 
-        def on_reading(taken):
+        def on_taken(taken):
             for listener in (live.put, alerts.read, node_api.reading):
                 listener(taken)
-            log("sampler", "reading", reading.words(taken))  # last: it may find no heap
+            log("sampler", "reading", encode.words(taken))  # last: it may find no heap
 
-        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock)
-        records = RecordLog("readings", reading.SIZE, boots.readings_max(cfg), None, flash.access)
-        stored = backlog.Backlog(records, encode.batch_at, cfg, rtc_state)
-        ring = Ring(reading.SIZE, RAM_READINGS)
-        live = outbox.Live(ring, stored, encode.message_at, cfg.commit_after_s)
-        read, ms = board.sensor().read, cfg.interval_s * 1000
-        return sampler.Sampler(read, boot, ms, on_reading, alerts.failed, unix), live, stored
+        fields = ("temperature", "°C", 1, -400, 800, 50), ("humidity", "%", 1, 0, 1000, 200)
+        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layouts.layout(fields))
+        size, read, ms = encode.size, board.sensor().read, cfg.interval_s * 1000
+        records = RecordLog("readings", size, boots.readings_max(cfg), None, flash.access)
+        stored = backlog.Backlog(records, encode, cfg, rtc_state)
+        live = outbox.Live(Ring(size, RAM_READINGS), stored, encode, cfg.commit_after_s)
+        return sampler.Sampler(read, boot, ms, on_taken, alerts.failed, unix, encode), live, stored
 
     clock, unix, net = board.clock, board.clock.unix, board.network
     log, files = logger(clock.now), (flash.read, flash.replace)
@@ -88,8 +88,8 @@ def build(rtc_state, crashes):
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
-    beside = (clock, sampler, router) + asked
-    turned = (link, board.interruptible(link.wait), beside, watched, watchdog, asked)
+    beside, sleep = (clock, sampler, router) + asked, board.interruptible(link.wait)
+    turned = (link, sleep, beside, watched, watchdog, asked)
 
     def run():
         """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""

@@ -44,7 +44,8 @@ def built(rtc_state, crashes):
     boots.keep(node, rtc_state)
     gc.threshold(-1)
     unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
-    unimport("node.session.causes", "node.shared.version", "tls_context", "recordlog_opening")
+    unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
+    unimport("recordlog_opening")
     return node
 
 

@@ -11,12 +11,13 @@ from support.micropython import upy
 
 STORED = 250
 STORE = f"""
-from node.shared.reading import SIZE, Reading, pack_into
+from node.shared.reading import Reading
 from recordlog import RecordLog
+from support.parts.layouts import SIZE, pack_into
 log = RecordLog("readings", SIZE, 1000)
 record = bytearray(SIZE)
 for seq in range({STORED}):
-    pack_into(record, 0, Reading(1, seq, 1770000000 + 4 * seq + seq % 2, 4 * seq, 244, 463))
+    pack_into(record, 0, Reading(1, seq, 1770000000 + 4 * seq + seq % 2, 4 * seq, (244, 463)))
     log.append(record)
 """
 

@@ -521,13 +521,13 @@ def test_readings_from_before_the_time_was_known_are_stamped_afterwards(days: in
     each Reading's time is right, whenever it is sent, and the schedule never moved.
     """
     script = f"""
-from node.shared.reading import SIZE, pack_into
+from support.parts.layouts import LAYOUT, SIZE, pack_into
 from node.readings.sampler import Sampler
 from node.readings.telemetry import Telemetry
 
 taken = []
 clock = new(wait_s={days} * 86400)
-telemetry = Telemetry("base", 1, 7, clock)
+telemetry = Telemetry("base", 1, 7, clock, LAYOUT)
 sampler = Sampler(lambda: (244, 463), 7, 3_600_000, taken.append, print, lambda: clock.unix())
 net.dns = False
 start = 1_900_000_000
@@ -777,15 +777,16 @@ def test_time_that_stays_away_is_given_up_and_said(tmp_path: Path) -> None:
     earlier boots do, and `no-time` is raised, until a server answers.
     """
     script = """
-from node.shared.reading import SIZE, Reading, pack_into
+from node.shared.reading import Reading
+from support.parts.layouts import LAYOUT, SIZE, pack_into
 from node.readings.telemetry import Telemetry
 
 net.answers = net.online = False
 clock = alarmed(new(online=lambda: net.online, wait_s=900))
-telemetry = Telemetry("base", 1, 7, clock)
+telemetry = Telemetry("base", 1, 7, clock, LAYOUT)
 buffer = bytearray(2 * SIZE)
 for seq in (0, 1):
-    pack_into(buffer, seq * SIZE, Reading(7, seq, None, 10 + 10 * seq, 244, 463))
+    pack_into(buffer, seq * SIZE, Reading(7, seq, None, 10 + 10 * seq, (244, 463)))
 
 def payloads():
     one = telemetry.message_at(buffer, 0, clock.now())

@@ -54,8 +54,7 @@ print(readings[0], readings[2].seq, readings[2].ts, readings[2].up)
 """
     assert sampled(script).splitlines() == [
         "[6000, 16000, 26000]",
-        "Reading(boot=7, seq=0, ts=1800000006, up=6, temperature=201, humidity=500)"
-        " 2 1800000026 26",
+        "Reading(boot=7, seq=0, ts=1800000006, up=6, values=(201, 500)) 2 1800000026 26",
     ]
 
 
@@ -141,7 +140,7 @@ fail[2] = "no-response"
 s = new(60000)
 go(s, 130000)
 print(asked)
-print([(r.up, r.temperature) for r in readings], s.errors)
+print([(r.up, r.values[0]) for r in readings], s.errors)
 """
     # Requests 2 and 4 are thrown away, even where one fails.
     assert sampled(script).splitlines() == [
@@ -182,7 +181,7 @@ s = new(3600000)
 go(s, 1800000)
 print(s.read_now(now))
 go(s, 1810000)
-print(asked, [r.temperature for r in readings])
+print(asked, [r.values[0] for r in readings])
 """
     assert sampled(script) == "0\n[1000, 1800000, 1802000] [201, 203]\n"
 
@@ -219,32 +218,112 @@ print(readings[0].ts, readings[0].up)
 
 
 def test_reading_survives_packing() -> None:
-    """Every Reading comes back from its 20 bytes, extremes and a missing time included."""
+    """Every Reading comes back from its 20 bytes, extremes, a missing time and missing values
+    included.
+    """
     script = """
-from node.shared.reading import SIZE, Reading, pack_into, unpack_from
+from node.shared.reading import Reading
+from support.parts.layouts import SIZE, pack_into, unpack_from
 import struct
 store = bytearray(3 * SIZE)
 for reading in (
-    Reading(1, 0, None, 0, -400, 0),
-    Reading(4294967295, 4294967295, 4294967295, 4294967295, 800, 1000),
-    Reading(7, 1042, 1780000000, 86400, -1, 463),
+    Reading(1, 0, None, 0, (-400, 0)),
+    Reading(4294967295, 4294967295, 4294967295, 4294967295, (800, 1000)),
+    Reading(7, 1042, 1780000000, 86400, (-1, 463)),
+    Reading(7, 1043, 1780000010, 86410, (None, 463)),
+    Reading(7, 1044, 1780000020, 86420, (-32767, 32767)),
 ):
     pack_into(store, SIZE, reading)
     print(unpack_from(store, SIZE) == reading, sum(store[:SIZE]) + sum(store[2 * SIZE:]))
 print(SIZE == struct.calcsize("<IIIIhH"))
 """
-    assert run(script) == "True 0\n" * 3 + "True\n"
+    assert run(script) == "True 0\n" * 5 + "True\n"
+
+
+FIELDS = """
+from node.readings.telemetry import Telemetry
+from node.readings.layouts import layout, of
+from node.shared.reading import Reading
+from sensing import Field
+
+class Clock:
+    given_up = True
+    def unix(self):
+        return None
+
+def payloads(layout, readings):
+    made = Telemetry("base", 1, 7, Clock(), layout)
+    size = made.size
+    buffer = bytearray(size * len(readings))
+    for index, each in enumerate(readings):
+        made.pack_into(buffer, index * size, each)
+        print(made.words(each))
+    for index in range(len(readings)):
+        print(made.message_at(buffer, index * size, 0).payload.decode())
+    print(made.batch_at(buffer, len(readings), 0)[1].payload.decode())
+"""
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(244, "24.4"), (-41, "-4.1"), (-4, "-0.4"), (0, "0.0"), (1000, "100.0")]
+    ("number", "decimals", "text"),
+    [
+        *((244, 1, "24.4"), (-41, 1, "-4.1"), (-4, 1, "-0.4"), (0, 1, "0.0"), (1000, 1, "100.0")),
+        *((3307, 3, "3.307"), (-3, 3, "-0.003"), (7, 0, "7"), (-7, 0, "-7"), (0, 0, "0")),
+        *((-32767, 2, "-327.67"), (None, 1, "null"), (None, 0, "null"), (None, 3, "null")),
+    ],
 )
-def test_tenths_are_written_with_one_place(number: int, text: str) -> None:
-    """Whole tenths become decimal text, the sign kept below one."""
-    assert (
-        run(f"from node.shared.reading import tenths; print(tenths({number}).decode())")
-        == text + "\n"
-    )
+def test_values_are_written_with_the_places_of_their_field(
+    number: int | None, decimals: int, text: str
+) -> None:
+    """Whole numbers become decimal text, the sign kept below one; alone, in batches, in words."""
+    script = f"""
+made = of((("x", {decimals}, "h"), ("y", 1, "h")))
+payloads(made, [Reading(7, seq, 1780000000, 5, ({number}, 0)) for seq in (3, 4)])
+"""
+    alone = f'{{"v":1,"boot":7,"seq":%d,"ts":1780000000,"x":{text},"y":0.0}}'
+    batch = f'{{"v":1,"boot":7,"seq":3,"ts":1780000000,"dt":0,"x":[{text},{text}],"y":[0.0,0.0]}}'
+    said = [f"seq={seq} x={text} y=0.0" for seq in (3, 4)]
+    assert run(FIELDS + script).splitlines() == [*said, alone % 3, alone % 4, batch]
+
+
+def test_reading_has_what_its_fields_say() -> None:
+    """As many values as fields, 16 bits of each where its range has room beside the number for
+    None, else 32; null for one that failed, whatever the Reading before had; `up` without a time.
+    """
+    script = """
+made = layout((
+    Field("t", "", 2, -5000, 15000, 1),
+    Field("p", "", 0, 0, 120000, 1),
+    Field("u", "", 3, -32768, 0, 1),
+    Field("x", "", 3, 0, 32768, 1),
+    Field("z", "", 3, -32767, 32767, 1),
+))
+print(made[1])
+payloads(made, [
+    Reading(7, 0, 1780000000, 5, (2145, 101325, -1, None, 1)),
+    Reading(7, 1, 1780000010, 5, (None, 120000, -32768, 32768, 1)),
+    Reading(7, 2, 1780000020, 5, (-5000, None, 0, 32768, None)),
+])
+payloads(made, [Reading(7, seq, None, 5 + seq, (1, 2, None, 4, 5)) for seq in (0, 1)])
+"""
+    assert run(FIELDS + script).splitlines() == [
+        "<IIIIhiiih",
+        "seq=0 t=21.45 p=101325 u=-0.001 x=null z=0.001",
+        "seq=1 t=null p=120000 u=-32.768 x=32.768 z=0.001",
+        "seq=2 t=-50.00 p=null u=0.000 x=32.768 z=null",
+        '{"v":1,"boot":7,"seq":0,"ts":1780000000,"t":21.45,"p":101325,"u":-0.001,"x":null,"z":0.001}',
+        '{"v":1,"boot":7,"seq":1,"ts":1780000010,"t":null,"p":120000,"u":-32.768,"x":32.768,"z":0.001}',
+        '{"v":1,"boot":7,"seq":2,"ts":1780000020,"t":-50.00,"p":null,"u":0.000,"x":32.768,"z":null}',
+        '{"v":1,"boot":7,"seq":0,"ts":1780000000,"dt":10,"t":[21.45,null,-50.00],'
+        '"p":[101325,120000,null],"u":[-0.001,-32.768,0.000],"x":[null,32.768,32.768],'
+        '"z":[0.001,0.001,null]}',
+        "seq=0 t=0.01 p=2 u=null x=0.004 z=0.005",
+        "seq=1 t=0.01 p=2 u=null x=0.004 z=0.005",
+        '{"v":1,"boot":7,"seq":0,"ts":null,"up":5,"t":0.01,"p":2,"u":null,"x":0.004,"z":0.005}',
+        '{"v":1,"boot":7,"seq":1,"ts":null,"up":6,"t":0.01,"p":2,"u":null,"x":0.004,"z":0.005}',
+        '{"v":1,"boot":7,"seq":0,"ts":null,"up":5,"dt":1,"t":[0.01,0.01],"p":[2,2],'
+        '"u":[null,null],"x":[0.004,0.004],"z":[0.005,0.005]}',
+    ]
 
 
 @pytest.mark.parametrize(("interval_s", "asks"), [(3600, 2), (10, 1)])

@@ -57,6 +57,7 @@ def test_batches_shrink_when_the_heap_is_short() -> None:
     """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
     script = """
 from support.parts.backlogs import backlog
+from support.parts.layouts import SIZE
 from node.shared.message import Message
 
 class Log:
@@ -66,12 +67,14 @@ class Log:
     def read(self, position, buffer, count):
         return position, min(count, len(buffer) // 20)
 
-def batch_at(buffer, count, now):
-    if count > 12:
-        raise MemoryError
-    return count, Message("t", b"", 1, False)
+class Encode:
+    size = SIZE
+    def batch_at(self, buffer, count, now):
+        if count > 12:
+            raise MemoryError
+        return count, Message("t", b"", 1, False)
 
-backlog = backlog(Log(), batch_at)
+backlog = backlog(Log(), Encode())
 sizes = []
 for _ in range(9):
     found = backlog.peek(0)

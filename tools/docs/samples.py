@@ -23,13 +23,14 @@ sys.modules.setdefault("micropython", _micropython)
 sys.path.append(str(LIB))
 
 from node.commands import response  # noqa: E402
-from node.readings import batches, telemetry  # noqa: E402
+from node.readings import batches, layouts, telemetry  # noqa: E402
 from node.reporting import alerts, health, status  # noqa: E402
 from node.shared import message, reading  # noqa: E402
 
 BASE = "limpet/home/desk/climate/node-1"
 BOOT, TS, UP = 7, 1_790_000_000, 3600
 RESET = "power-on"
+LAYOUT = layouts.of((("temperature", 1, "h"), ("humidity", 1, "h")))
 
 
 class Sample(NamedTuple):
@@ -51,18 +52,19 @@ def _sample(what: str, made: Any) -> Sample:
 
 
 def _packed(count: int, unknown: bool = False) -> bytearray:
-    buffer = bytearray(count * reading.SIZE)
+    packed = telemetry.Telemetry(BASE, 1, BOOT, None, LAYOUT)
+    buffer = bytearray(count * packed.size)
     for i in range(count):
         ts = None if unknown else TS + 10 * i
-        taken = reading.Reading(BOOT, 42 + i, ts, UP + 10 * i, 244 + i, 463)
-        reading.pack_into(buffer, i * reading.SIZE, taken)
+        taken = reading.Reading(BOOT, 42 + i, ts, UP + 10 * i, (244 + i, 463))
+        packed.pack_into(buffer, i * packed.size, taken)
     return buffer
 
 
 def of_telemetry() -> list[Sample]:
     """A Reading, a batch of them, and one without a time."""
-    known = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: TS, given_up=False))
-    unknown = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: None, given_up=True))
+    known = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: TS, given_up=False), LAYOUT)
+    unknown = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: None, given_up=True), LAYOUT)
     return [
         _sample("A Reading", known.message_at(_packed(1), 0, 0)),
         _sample("Three Readings, after an outage", batches.batch_at(known, _packed(3), 3, 0)[1]),

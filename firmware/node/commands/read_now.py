@@ -6,21 +6,16 @@ PARAMS = {}
 
 
 def read_now(params, node):
-    """Result: boot, seq, ts, temperature and humidity of the Reading, which goes out as telemetry,
-    too. It comes later; a silent sensor ends in the code `timeout`.
+    """Result: boot, seq, ts and the values of the Reading, which goes out as telemetry, too. It
+    comes later; a silent sensor ends in the code `timeout`.
     """
     deferred = Deferred()
 
     def on_reading(reading):
-        deferred.done(
-            {
-                "boot": reading.boot,
-                "seq": reading.seq,
-                "ts": reading.ts,
-                "temperature": reading.temperature / 10,
-                "humidity": reading.humidity / 10,
-            }
-        )
+        said = {"boot": reading.boot, "seq": reading.seq, "ts": reading.ts}
+        for (name, unit, _), value in zip(node.sampler.encode.fields, reading.values):
+            said[name] = value if value is None or unit == 1 else value / unit
+        deferred.done(said)
 
     node.read_now(on_reading)
     return deferred

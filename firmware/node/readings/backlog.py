@@ -9,7 +9,6 @@ Reading at a time.
 """
 
 from micropython import const
-from node.shared.reading import SIZE
 from node.shared.unimport import unimport
 
 _COUNT = const(0)  # in what `batch_at` has made
@@ -26,15 +25,16 @@ _SYNC_MS = const(10000)  # how often, at most, the log is told on flash what is 
 class Backlog:
     """The Readings on flash, in a log of records (lib/recordlog.py). Keys are positions in it.
 
-    batch_at(buffer, count, now) -> (how many of the records make one Message, that Message), or
-    None while it cannot be made. limits: has `backlog_rate`, Readings per second at most (0: as
-    many as the window takes), and `payload_max`, bytes in a batch of more than one Reading.
-    rtc_state: keeps what the way carries over a reset.
+    encode: has `size`, bytes of a record, and batch_at(buffer, count, now) -> (how many of the
+    records make one Message, that Message), or None while it cannot be made. limits: has
+    `backlog_rate`, Readings per second at most (0: as many as the window takes), and `payload_max`,
+    bytes in a batch of more than one Reading. rtc_state: keeps what the way carries over a reset.
     """
 
-    def __init__(self, log, batch_at, limits, rtc_state):
+    def __init__(self, log, encode, limits, rtc_state):
         self._log = log
-        self._batch_at = batch_at
+        self._batch_at = encode.batch_at
+        self._size = encode.size
         self._batch_max = _BATCH_MAX
         self._rtc_state = rtc_state
         self._payload_max = min(limits.payload_max, rtc_state.get("payload", 2048))
@@ -68,7 +68,7 @@ class Backlog:
         """
         log = self._log
         position = log.next
-        count = len(records) // SIZE
+        count = len(records) // self._size
         try:
             log.append(records, count)
         except OSError as error:
@@ -123,8 +123,8 @@ class Backlog:
                     limit = min(limit, other - position)
         try:
             # No longer than it has to be: a piece of 2 KB may be one that the heap grows for.
-            if self._buffer is None or len(self._buffer) < limit * SIZE:
-                self._buffer = bytearray(limit * SIZE)
+            if self._buffer is None or len(self._buffer) < limit * self._size:
+                self._buffer = bytearray(limit * self._size)
             start, count = self._log.read(position, self._buffer, limit)
             made = self._batch_at(self._buffer, count, self._now) if start == position else None
             while made and not again and made[_COUNT] > 1:

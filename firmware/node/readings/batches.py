@@ -2,33 +2,49 @@
 go of with it: most of the time there is none.
 """
 
-from node.shared.reading import SIZE, UNKNOWN, tenths, unpack_from
+import struct
+
+from node.readings.layouts import places
+from node.shared.message import Message
+from node.shared.reading import UNKNOWN
 
 
 def batch_at(telemetry, buffer, count, now):
     """(n, Message) of the first n of `count` packed Readings: those of one boot, without a gap in
     seq. None while the first one's time may still become known.
     """
-    first = unpack_from(buffer, 0)
-    start = telemetry.time_of(first, now)
+    form, size = telemetry.format, telemetry.size
+    boot, seq, _, up = struct.unpack_from(form, buffer, 0)[:4]
+    start = telemetry.time_of(struct.unpack_from(form, buffer, 0), now)
     if start is None:
         return None
-    temperatures, humidities, times = [], [], []
+    times = []
     for index in range(count):
-        reading = unpack_from(buffer, index * SIZE)
-        ts = telemetry.time_of(reading, now)
-        if reading.boot != first.boot or reading.seq != first.seq + index or ts is None:
+        numbers = struct.unpack_from(form, buffer, index * size)
+        ts = telemetry.time_of(numbers, now)
+        if numbers[0] != boot or numbers[1] != seq + index or ts is None:
             break
         if (ts is UNKNOWN) != (start is UNKNOWN):
             break
-        temperatures.append(tenths(reading.temperature))
-        humidities.append(tenths(reading.humidity))
-        times.append(reading.up - first.up if ts is UNKNOWN else ts - start)
+        times.append(numbers[3] - up if ts is UNKNOWN else ts - start)
     if len(times) == 1:
-        return 1, telemetry.message(first, start, b"", temperatures[0], humidities[0])
-    dt = b'"dt":%s,' % _spacing(times)
-    lists = [_list(each) for each in (temperatures, humidities)]
-    return len(times), telemetry.message(first, start, dt, *lists)
+        return 1, telemetry.message_at(buffer, 0, now)
+    payload = b'{"v":1,"boot":%d,"seq":%d,"ts":%s,"dt":%s' % (
+        boot,
+        seq,
+        b'null,"up":%d' % up if start is UNKNOWN else b"%d" % start,
+        _spacing(times),
+    )
+    # One field after the other: what is held beside the payload is one list.
+    for at, (name, unit, null) in enumerate(telemetry.fields):
+        written = places(unit)
+        texts = []
+        for index in range(len(times)):
+            number = struct.unpack_from(form, buffer, index * size)[4 + at]
+            texts.append(_decimal(number, written, unit, null))
+        payload += b',"%s":%s' % (name.encode(), _list(texts))
+    payload += b"}"
+    return len(times), Message(telemetry.topic, payload, telemetry.qos, False)
 
 
 def _spacing(times):
@@ -37,6 +53,16 @@ def _spacing(times):
     if all(each == index * step for index, each in enumerate(times)):
         return b"%d" % step
     return _list([b"%d" % each for each in times])
+
+
+def _decimal(number, written, unit, null):
+    if number == null:
+        return UNKNOWN
+    if unit == 1:
+        return b"%d" % number
+    if number < 0:
+        return b"-" + written % (-number // unit, -number % unit)
+    return written % (number // unit, number % unit)
 
 
 def _list(texts):

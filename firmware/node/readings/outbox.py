@@ -17,7 +17,6 @@ seq).
 
 from micropython import const
 from node.shared.message import Message
-from node.shared.reading import SIZE, pack_into, taken_s
 
 _MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
@@ -32,14 +31,14 @@ _GONE = const(2)
 class Live:
     """The Readings that are not on flash, or in flight though they are. Keys count up from 0.
 
-    ring: a ring of records of SIZE bytes: those not sent. message_at(buffer, offset, now): the
-    Message of one, or None while it cannot be made. backlog: where they are committed to.
+    ring: a ring of records: those not sent. encode: see telemetry.py; packs them, and makes the
+    Message of one. backlog: where they are committed to.
     """
 
-    def __init__(self, ring, backlog, message_at, commit_after_s):
+    def __init__(self, ring, backlog, encode, commit_after_s):
         self._ring = ring
         self._backlog = backlog
-        self._message_at = message_at
+        self._encode = encode
         self._commit_after_ms = commit_after_s * 1000
         self._flight = []  # [key, record, position in the log or None, sent again already]
         self._not_before = 0
@@ -57,7 +56,7 @@ class Live:
 
     def put(self, reading):
         """Take a Reading in."""
-        pack_into(self._ring.buffer, self._ring.push(), reading)
+        self._encode.pack_into(self._ring.buffer, self._ring.push(), reading)
 
     # -- a source ----------------------------------------------------------------------------------
 
@@ -72,7 +71,7 @@ class Live:
             if not len(ring):
                 return None
             key, buffer, offset = ring.first, ring.buffer, ring.at(ring.first)
-        message = self._message_at(buffer, offset, now)
+        message = self._encode.message_at(buffer, offset, now)
         return message and (key, message)
 
     def sent(self, key):
@@ -83,7 +82,9 @@ class Live:
                 return
         ring = self._ring
         offset = ring.at(key)
-        self._flight.append([key, bytes(ring.buffer[offset : offset + SIZE]), None, True])
+        self._flight.append(
+            [key, bytes(ring.buffer[offset : offset + self._encode.size]), None, True]
+        )
         ring.forget_until(key + 1)
 
     def done(self, key):
@@ -123,18 +124,19 @@ class Live:
         """
         for _, record, position, _ in self._flight:
             if position is None:
-                return taken_s(record, 0) * 1000 + self._commit_after_ms
+                return self._encode.taken_s(record, 0) * 1000 + self._commit_after_ms
         ring = self._ring
         if not len(ring):
             return None
-        return taken_s(ring.buffer, ring.at(ring.first)) * 1000 + self._commit_after_ms
+        taken_s = self._encode.taken_s(ring.buffer, ring.at(ring.first))
+        return taken_s * 1000 + self._commit_after_ms
 
     def _commit(self):
         """Everything on flash that is not, oldest first: one write for what is in flight, and one
         for what is in the ring, or two where it lies around the ring's end. They are made from
         where it lies, as the heap may have no room for it in a row. Returns whether it is there.
         """
-        ring, backlog = self._ring, self._backlog
+        ring, backlog, size = self._ring, self._backlog, self._encode.size
         flying = [each for each in self._flight if each[_POSITION] is None]
         try:
             if flying:
@@ -144,9 +146,9 @@ class Live:
                     position += 1
             while len(ring):
                 offset = ring.at(ring.first)
-                end = min(offset + len(ring) * SIZE, len(ring.buffer))
+                end = min(offset + len(ring) * size, len(ring.buffer))
                 backlog.append(memoryview(ring.buffer)[offset:end], 0)
-                ring.forget_until(ring.first + (end - offset) // SIZE)
+                ring.forget_until(ring.first + (end - offset) // size)
         except (OSError, MemoryError):
             self.errors += 1
             return False

@@ -28,16 +28,17 @@ _LATE_MS = const(60_000)
 
 
 class Sampler:
-    """Reads the sensor by `read() -> (temperature, humidity)` in tenths, which raises SensorError.
+    """Reads the sensor by `read()`: a tuple with a whole number for each field, or SensorError.
 
     `unix()` gives Unix seconds or None, `boot` is this boot's number.
 
     `reads`   Readings taken since boot
     `errors`  failed reads since boot: reason -> count
     `last`    the last Reading, or None
+    `encode`  the Telemetry, which has the `fields`
     """
 
-    def __init__(self, read, boot, interval_ms, on_reading, on_error, unix):
+    def __init__(self, read, boot, interval_ms, on_reading, on_error, unix, encode=None):
         self._read = read
         self._boot = boot
         self._interval_ms = interval_ms
@@ -51,6 +52,7 @@ class Sampler:
         self.reads = 0
         self.errors = {}
         self.last = None
+        self.encode = encode
 
     @property
     def interval_ms(self):
@@ -112,15 +114,13 @@ class Sampler:
             self._slot += (now - self._slot) // self._interval_ms * self._interval_ms
             self._slot += self._interval_ms
         try:
-            temperature, humidity = self._read()
+            values = self._read()
         except SensorError as error:
             self.errors[error.reason] = self.errors.get(error.reason, 0) + 1
             self._wanted = not self._on_error(error.reason)
             return
         self._wanted = False
         # A failed read takes no number: a gap in seq means that a Reading was lost on its way.
-        self.last = Reading(
-            self._boot, self.reads, self._unix(), now // 1000, temperature, humidity
-        )
+        self.last = Reading(self._boot, self.reads, self._unix(), now // 1000, values)
         self.reads += 1
         self._on_reading(self.last)

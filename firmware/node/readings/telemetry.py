@@ -1,33 +1,75 @@
-"""Readings as JSON: the payload of `telemetry`. That of batches is made in batches.py.
+"""Readings, packed and as text: the payload of `telemetry`, and a line of the log. That of batches
+is made in batches.py.
 
-Nothing is rounded, averaged or left out. Values are tenths from the sensor to the wire; no float is
-made, and no str, which costs more than bytes do (see reading.py).
+Nothing is rounded, averaged or left out. Values are whole numbers from the sensor to the wire; no
+float is made, and no str, which costs more than bytes do: MicroPython looks each new one up among
+all names that it knows.
 """
+
+import struct
 
 from node.shared import topics
 from node.shared.message import Message
-from node.shared.reading import UNKNOWN, tenths, unpack_from
+from node.shared.reading import UNKNOWN
 
 
 class Telemetry:
-    """Makes the Message of one packed Reading, or of several."""
+    """The Readings of one layout: 16 bytes of boot, seq, ts and up, and a number per field, which
+    has one value that stands for None.
 
-    def __init__(self, base, qos, boot, clock):
+    `fields`  of each its name (str), 10**decimals, and the number that stands for None
+    `format`  what `struct` unpacks a Reading by, into boot, seq, ts or 0, up, and the numbers
+    `size`    bytes of a packed Reading
+    `topic`, `qos`  of a Message of them
+    """
+
+    def __init__(self, base, qos, boot, clock, layout):
         """`clock.unix()` is Unix time in seconds, or None while it is not known, and
-        `clock.given_up` whether that is no longer waited for.
+        `clock.given_up` whether that is no longer waited for. layout: see layouts.py.
         """
-        self._topic = base + "/" + topics.TELEMETRY
-        self._qos = qos
+        self.topic = base + "/" + topics.TELEMETRY
+        self.qos = qos
         self._boot = boot
         self._clock = clock
+        self.fields, self.format = layout
+        self.size = struct.calcsize(self.format)
+        # Text is made in one go, of forms that stay while the same fields are null. Little is
+        # allocated for it, as this is done for each Reading.
+        self._forms = (0,)
+        self._args = [b""] * (4 + 3 * len(self.fields))
+
+    def pack_into(self, buffer, offset, reading):
+        """Write the Reading's `size` bytes; a `ts` that is None becomes 0."""
+        boot, seq, ts, up, values = reading
+        if None in values:
+            values = list(values)
+            for index, field in enumerate(self.fields):
+                if values[index] is None:
+                    values[index] = field[2]
+        struct.pack_into(self.format, buffer, offset, boot, seq, ts or 0, up, *values)
+
+    def taken_s(self, buffer, offset):
+        """`up` alone of the Reading that is packed there."""
+        return struct.unpack_from(self.format, buffer, offset)[3]
+
+    def words(self, reading):
+        """The Reading as a line of the log has it (str)."""
+        args = self._args
+        args[0] = args[2] = args[3] = b""
+        args[1] = reading.seq
+        return self._text(2, reading.values, 0).decode()
 
     def message_at(self, buffer, offset, now):
         """Message of the Reading packed at `offset`; None while its time may still become known."""
-        reading = unpack_from(buffer, offset)
-        ts = self.time_of(reading, now)
+        numbers = struct.unpack_from(self.format, buffer, offset)
+        ts = self.time_of(numbers, now)
         if ts is None:
             return None
-        return self.message(reading, ts, b"", tenths(reading.temperature), tenths(reading.humidity))
+        args = self._args
+        args[0], args[1], args[2], args[3] = numbers[0], numbers[1], b"", ts
+        if ts is UNKNOWN:
+            args[2], args[3] = b'null,"up":', numbers[3]
+        return Message(self.topic, self._text(1, numbers, 4), self.qos, False)
 
     def batch_at(self, buffer, count, now):
         """(n, Message) of the first n of `count` packed Readings, see batches.py; None while the
@@ -37,29 +79,42 @@ class Telemetry:
 
         return batches.batch_at(self, buffer, count, now)
 
-    def time_of(self, reading, now):
+    def time_of(self, numbers, now):
         """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set, and
         when that is given up for this boot too; None while one of this boot may still be stamped,
-        from how long ago it was taken.
+        from how long ago it was taken. numbers: boot, seq, ts or 0, up, ... of the Reading.
         """
-        if reading.ts is not None:
-            return reading.ts
-        if reading.boot != self._boot:
+        if numbers[2]:
+            return numbers[2]
+        if numbers[0] != self._boot:
             return UNKNOWN
         unix = self._clock.unix()
         if unix is None:
             return UNKNOWN if self._clock.given_up else None
-        return unix - (now // 1000 - reading.up)
+        return unix - (now // 1000 - numbers[3])
 
-    def message(self, reading, ts, dt, temperature, humidity):
-        """Message of `reading` at `ts`; dt, temperature, humidity: bytes, for a batch of lists."""
-        stamp = b'null,"up":%d' % reading.up if ts is UNKNOWN else b"%d" % ts
-        payload = b'{"v":1,"boot":%d,"seq":%d,"ts":%s,%s"temperature":%s,"humidity":%s}' % (
-            reading.boot,
-            reading.seq,
-            stamp,
-            dt,
-            temperature,
-            humidity,
-        )
-        return Message(self._topic, payload, self._qos, False)
+    def _text(self, form, numbers, index):
+        """One of the forms, filled in with `numbers` from `index` on (bytes)."""
+        args = self._args
+        shape, at = 1, 4
+        for _, unit, null in self.fields:
+            number = numbers[index]
+            args[at] = args[at + 2] = b""
+            shape *= 2
+            if number is None or number == null:
+                args[at + 1] = UNKNOWN
+                shape += 1
+            else:
+                if number < 0:
+                    args[at] = b"-"
+                    number = -number
+                args[at + 1] = number // unit
+                if unit > 1:
+                    args[at + 2] = number % unit
+            index += 1
+            at += 3
+        if shape != self._forms[0]:
+            from node.readings.layouts import forms
+
+            self._forms = forms(self.fields, shape)
+        return self._forms[form] % tuple(args)

@@ -9,9 +9,10 @@ import support.micropython.names  # noqa: F401 - before what is written for Micr
 from node.readings.backlog import Backlog
 from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
-from node.shared.reading import SIZE, Reading, pack_into
+from node.shared.reading import Reading
 from ring import Ring
 from support.parts.backlogs import backlog, fresh_rtc_state
+from support.parts.layouts import LAYOUT, SIZE, pack_into
 
 BOOT = 7
 T0 = 1780000000
@@ -73,7 +74,7 @@ class Clock:
 def reading(seq: int, ts: object = None, up: object = None, boot: int = BOOT) -> Reading:
     """Make the Reading `seq`, taken 10 s after the one before."""
     when = T0 + 10 * seq if ts is None else ts
-    return Reading(boot, seq, when or None, 10 * seq if up is None else up, 244 + seq, 463)
+    return Reading(boot, seq, when or None, 10 * seq if up is None else up, (244 + seq, 463))
 
 
 def outbox(
@@ -86,9 +87,9 @@ def outbox(
 ) -> tuple:
     """Make Live, Backlog and log of a node whose clock is set."""
     log = Log() if log is None else log
-    encode = Telemetry("base", 1, BOOT, Clock(unix or (lambda: T0)))
-    stored = backlog(log, encode.batch_at, rate, payload_max, rtc_state)
-    return Live(Ring(SIZE, 8), stored, encode.message_at, commit_after_s), stored, log
+    encode = Telemetry("base", 1, BOOT, Clock(unix or (lambda: T0)), LAYOUT)
+    stored = backlog(log, encode, rate, payload_max, rtc_state)
+    return Live(Ring(SIZE, 8), stored, encode, commit_after_s), stored, log
 
 
 def said(source: object, now: int = 0) -> object:

@@ -347,7 +347,7 @@ def case_harmless_ones_cost_no_write() -> None:
     for number in range(IDS + 1):
         rig.send(f"p{number}", ("ping", "get_status", "read_now")[number % 3])
         if number % 3 == 2:
-            rig.node.callbacks[-1](Reading(7, number, NOW_S, 1, 244, 463))
+            rig.node.callbacks[-1](Reading(7, number, NOW_S, 1, (244, 463)))
             rig.router.step(number)
     assert rig.flash.writes == writes
     first = rig.send("again", "get_status")
@@ -560,14 +560,14 @@ def case_read_now() -> None:
     assert rig.router.dropped == {"pending": 1}
     assert rig.send("b", "ping")["status"] == "executed"
     assert rig.router.step(1000) == OPEN_TIMEOUT_MS
-    rig.node.callbacks[0](Reading(7, 42, None, 12, -41, 1000))
+    rig.node.callbacks[0](Reading(7, 42, None, 12, (-41, 1000)))
     rig.router.step(2000)
     response = json.loads(rig.responses[-1][1])
     assert response["id"] == "a"
     result = response["result"]
     assert [result[name] for name in ("boot", "seq", "ts")] == [7, 42, None]
     assert (result["temperature"], result["humidity"]) == (-4.1, 100.0)
-    rig.node.callbacks[0](Reading(7, 43, None, 12, 0, 0))
+    rig.node.callbacks[0](Reading(7, 43, None, 12, (0, 0)))
     rig.router.step(3000)
     assert len(rig.responses) == 2
     assert rig.send("a", "read_now") == response
@@ -584,7 +584,7 @@ def case_read_now_times_out() -> None:
     rig.router.step(5 + OPEN_TIMEOUT_MS)
     response = json.loads(rig.responses[0][1])
     assert (response["status"], response["code"]) == ("failed", "timeout")
-    rig.node.callbacks[0](Reading(7, 42, None, 12, 0, 0))
+    rig.node.callbacks[0](Reading(7, 42, None, 12, (0, 0)))
     rig.router.step(99999)
     assert len(rig.responses) == 1
 
@@ -600,7 +600,7 @@ def case_read_now_is_bounded() -> None:
         rig.send(f"p{number}", "ping")
     assert rig.send("0", "read_now") == {}
     for callback in rig.node.callbacks:
-        callback(Reading(7, 1, NOW_S, 1, 244, 463))
+        callback(Reading(7, 1, NOW_S, 1, (244, 463)))
     before = len(rig.responses)
     rig.router.step(0)
     assert len(rig.responses) == before + OPEN_MAX

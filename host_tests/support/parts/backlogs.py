@@ -15,13 +15,13 @@ def fresh_rtc_state() -> RtcState:
 
 def backlog(
     log: object,
-    batch_at: object,
+    encode: object,
     rate: int = 0,
     payload_max: int = 2048,
     rtc_state: object = None,
     batch_max: int = 100,
 ) -> Backlog:
     """Make one."""
-    made = Backlog(log, batch_at, Limits(rate, payload_max), rtc_state or fresh_rtc_state())
+    made = Backlog(log, encode, Limits(rate, payload_max), rtc_state or fresh_rtc_state())
     made._batch_max = batch_max  # until all is sent
     return made

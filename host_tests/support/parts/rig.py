@@ -9,6 +9,7 @@ import json
 
 from node.config import settings
 from node.session.router import Router
+from support.parts.layouts import PACKED
 
 BASE = "limpet/home/desk/climate/node-1"
 TOPIC = BASE + "/commands"
@@ -53,6 +54,8 @@ class Node:
         self.snapshot: dict[str, object] = {"up": 5, "reads": 3}
         self.fault: Exception | None = None
         self.callbacks: list = []
+        self.encode = PACKED
+        self.sampler = self
 
     def _do(self, what: object) -> None:
         if self.fault:

@@ -13,8 +13,9 @@ import os
 import laptop
 import umqtt_tls
 from board import network
-from node.shared.reading import SIZE, Reading, pack_into
+from node.shared.reading import Reading
 from recordlog import RecordLog
+from support.parts.layouts import SIZE, pack_into
 from transport import TransportError
 
 settings = json.loads(os.getenv("TURNS"))
@@ -147,7 +148,7 @@ def store(count):
     log = RecordLog("readings", SIZE, count)
     record = bytearray(SIZE)
     for seq in range(count):
-        pack_into(record, 0, Reading(1, seq, 1770000000 + 10 * seq, 10 * seq, 244, 463))
+        pack_into(record, 0, Reading(1, seq, 1770000000 + 10 * seq, 10 * seq, (244, 463)))
         log.append(record)
 
 

@@ -7,11 +7,12 @@ from node.reporting.status import Status
 from node.session.causes import FLOORS_MS
 from node.session.link import Link
 from node.shared.pair_file import PairFile
-from node.shared.reading import SIZE, Reading, unpack_from
+from node.shared.reading import Reading
 from recordlog import RecordLog
 from ring import Ring
 from support.fuzz.fuzz import Random
 from support.parts.backlogs import backlog
+from support.parts.layouts import LAYOUT, SIZE, unpack_from
 from support.simulated.lossy_network import Broken
 from support.simulated.strict_broker import BASE, RESPONSES, STATUS, Broker
 from umqtt_tls import MQTTClient
@@ -100,11 +101,11 @@ class World:
         self.seq = self.responses_made = 0
         self.rng = Random(seed)
         self.broker = Broker(self.rng, window)
-        telemetry = Telemetry(BASE, 1, BOOT, None)
+        telemetry = Telemetry(BASE, 1, BOOT, None, LAYOUT)
         log = WatchedLog("readings", SIZE, capacity)
         log.broker, log._seqs = self.broker, {}
-        self.backlog = backlog(log, telemetry.batch_at, rate)
-        self.live = Live(Ring(SIZE, ring), self.backlog, telemetry.message_at, commit_s)
+        self.backlog = backlog(log, telemetry, rate)
+        self.live = Live(Ring(SIZE, ring), self.backlog, telemetry, commit_s)
         store = PairFile("responses", lambda path, how: None, lambda path, *pieces: None)
         self.responses = Messages(24, store, commit_s)
         status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
@@ -126,7 +127,7 @@ class World:
     def take_reading(self) -> None:
         """Put the next Reading in."""
         ts = NOW_S + self.now // 1000
-        self.live.put(Reading(BOOT, self.seq, ts, self.now // 1000, 244, 463))
+        self.live.put(Reading(BOOT, self.seq, ts, self.now // 1000, (244, 463)))
         self.seq += 1
 
     def make_response(self) -> None:

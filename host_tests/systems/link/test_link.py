@@ -609,7 +609,7 @@ def test_reading_without_heap_for_its_line_is_delivered(node: StartNode, tmp_pat
     """The Outbox has it before the log does."""
     starved = patched(
         tmp_path / "firmware",
-        ("node/shared/reading.py", "values = (reading.seq,", "values = (reading.seq or no_heap(),"),
+        ("node/readings/telemetry.py", "= reading.seq", "= reading.seq or no_heap()"),
     )
     with ScriptedBroker(echoing()) as broker:
         node(broker, speed=20, config=FAST, firmware=starved)

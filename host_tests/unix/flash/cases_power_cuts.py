@@ -15,12 +15,13 @@ from node.config import config, settings
 from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
 from node.shared.pair_file import PairFile
-from node.shared.reading import SIZE, Reading
+from node.shared.reading import Reading
 from recordlog import RecordLog
 from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import backlog
+from support.parts.layouts import LAYOUT, SIZE
 from support.parts.rig import changed
 
 # MicroPython has no typing; it never looks at an annotation.
@@ -202,14 +203,14 @@ class Outbox:
     """The Outbox of one boot, and a broker that hears what is sent."""
 
     def __init__(self) -> None:
-        telemetry = Telemetry("a/b", 1, 1, None)
+        telemetry = Telemetry("a/b", 1, 1, None, LAYOUT)
         self.log = insist(RecordLog, ROOT + "/readings", SIZE, 100, 12, access)
-        self.backlog = backlog(self.log, telemetry.batch_at, batch_max=5)
-        self.live = Live(Ring(SIZE, 16), self.backlog, telemetry.message_at, 2)
+        self.backlog = backlog(self.log, telemetry, batch_max=5)
+        self.live = Live(Ring(SIZE, 16), self.backlog, telemetry, 2)
 
     def take(self, seq: int, now: int) -> None:
         """A Reading is taken."""
-        self.live.put(Reading(1, seq, 1_780_000_000 + seq * 10, now // 1000, 240 + seq, 500))
+        self.live.put(Reading(1, seq, 1_780_000_000 + seq * 10, now // 1000, (240 + seq, 500)))
 
     def step(self, now: int) -> None:
         """What is due goes to flash."""

@@ -38,10 +38,12 @@ while True:
 
 # What follows imports what lies on a Board: without the groups that the sources have.
 
+# Bytes of a Reading with two values, as one sensor gives them.
+RECORD = 20
+
 # As the node's Outbox does it, in a folder of its own: one Reading, one synced write.
 COMMIT = f"""
 import machine, os, time
-from node import reading
 from recordlog import RecordLog
 machine.WDT(timeout={WATCHDOG_MS})
 folder, took = "trial-log", []
@@ -55,7 +57,7 @@ def clean():
     os.rmdir(folder)
 clean()
 try:
-    log, record = RecordLog(folder, reading.SIZE, 1000), bytearray(reading.SIZE)
+    log, record = RecordLog(folder, {RECORD}, 1000), bytearray({RECORD})
     for _ in range(%d):
         since = time.ticks_us()
         log.append(record, 1)

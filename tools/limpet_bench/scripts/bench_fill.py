@@ -9,11 +9,24 @@ try:
 except ImportError:  # a version from before the groups
     from node import reading
 
-log = RecordLog("readings", reading.SIZE, 20000)
-count, record = settings["count"], bytearray(reading.SIZE)
+if hasattr(reading, "SIZE"):  # a version from before Readings of any fields
+    size, pack_into, taken = reading.SIZE, reading.pack_into, reading.Reading
+else:
+    from node.readings import layouts, telemetry
+
+    layout = layouts.of((("temperature", 1, "h"), ("humidity", 1, "h")))
+    packed = telemetry.Telemetry("", 1, 1, None, layout)
+    size, pack_into = packed.size, packed.pack_into
+
+    def taken(boot, seq, ts, up, *values):
+        """A Reading as it is now."""
+        return reading.Reading(boot, seq, ts, up, values)
+
+
+log = RecordLog("readings", size, 20000)
+count, record = settings["count"], bytearray(size)
 for seq in range(count):
     ts = 1780000000 + 10 * seq
-    taken = reading.Reading(1, seq, ts, 10 * seq, 215 + seq % 60, 452 + seq % 30)
-    reading.pack_into(record, 0, taken)
+    pack_into(record, 0, taken(1, seq, ts, 10 * seq, 215 + seq % 60, 452 + seq % 30))
     log.append(record, 1)
 say(count=count)
