@@ -70,7 +70,7 @@ def test_samples_fit() -> None:
     [
         ("telemetry", READING),
         ("telemetry", READING | {"humidity": None}),
-        ("telemetry", READING | {"outdoor_temperature": -3.5, "soil_2": 4, "supply_voltage": 3.31}),
+        ("telemetry", READING | {"outdoor_temperature": -3.5, "soil_2": 4, "supply": 3.31}),
         ("telemetry", {"v": 1, "boot": 1, "seq": 0, "ts": 0, "moisture": 12}),
         ("telemetry", UNKNOWN),
         ("telemetry", BATCH),  # through a broker of before

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pytest
 from limpet.identity.provisioning import Setup
 from limpet.node_host.process import NodeProcess
+from support import wire_readings
 from support.brokers.mqtt_client import Client, Message
 from support.brokers.running import RunningBroker, base
 
@@ -125,24 +126,12 @@ def value(line: str, name: str) -> str:
 
 def expanded(message: Message) -> list[dict[str, Any]]:
     """Return the Readings in one telemetry Message, a batch or not, each as if sent alone."""
-    said = message.json()
-    if not isinstance(said["temperature"], list):
-        return [said]
-    dt, count = said.pop("dt"), len(said["temperature"])
-    offsets = dt if isinstance(dt, list) else [n * dt for n in range(count)]
-    columns = zip(offsets, said["temperature"], said["humidity"], strict=True)
-    ts = said["ts"]  # None: taken in a boot that never knew the time
-    return [
-        said
-        | {"seq": said["seq"] + n, "temperature": t, "humidity": h}
-        | {"ts": None if ts is None else ts + offset}
-        for n, (offset, t, h) in enumerate(columns)
-    ]
+    return wire_readings.expanded(message.json())
 
 
 def readings(operator: Client, device_id: str = "node-1") -> list[dict[str, Any]]:
     """Return the Readings that have arrived so far, in the order of their arrival."""
-    messages = operator.seen(f"{base(device_id)}/telemetry")
+    messages = operator.seen(f"{base(device_id)}/telemetry/#")
     return [each for message in messages for each in expanded(message)]
 
 
@@ -153,7 +142,7 @@ def wait_for_readings(
 
     One that arrives twice has to say the same twice: (boot, seq) names it for ever.
     """
-    topic = f"{base(device_id)}/telemetry"
+    topic = f"{base(device_id)}/telemetry/#"
     wanted = range(since, upto + 1)
     found: dict[int, dict[str, Any]] = {}
 

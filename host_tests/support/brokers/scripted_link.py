@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from support import wire_readings
 from support.brokers.codec import Packet, puback, publish
 from support.brokers.running import base
 from support.brokers.scripted_broker import Answer, ScriptedBroker
@@ -49,13 +50,10 @@ def births(broker: ScriptedBroker) -> list[Packet]:
 
 def seqs(packets: list[Packet]) -> list[int]:
     """Return the numbers of the Readings in `packets`, those in batches too."""
-    found = []
-    for said in (status(p) for p in packets if p.topic == TELEMETRY):
-        values = said["temperature"]
-        found += [said["seq"] + n for n in range(len(values) if isinstance(values, list) else 1)]
-    return found
+    said = [status(packet) for packet in packets if wire_readings.is_telemetry(packet.topic)]
+    return [each["seq"] for payload in said for each in wire_readings.expanded(payload)]
 
 
 def reading(seq: int) -> Callable[[Packet], bool]:
     """Return what is true for the Reading `seq`."""
-    return lambda packet: packet.topic == TELEMETRY and status(packet)["seq"] == seq
+    return lambda packet: bool(seqs([packet])) and status(packet)["seq"] == seq

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from support import schemas
+from support import schemas, wire_readings
 from support.brokers.codec import Packet
 
 Key = tuple[int, int]
-_READING = re.compile(r"^(\S+) sampler reading seq=(\d+) temperature=(\S+) humidity=(\S+)$")
+_READING = re.compile(r"^(\S+) sampler reading seq=(\d+)((?: \w+=\S+)+)$")
 _BOOT = re.compile(r"^\S+ node boot=(\d+) ")
 _DOWN = re.compile(r" link down cause=(\S+)")
 _OBEYED = re.compile(r" command id=(\S+) .*status=executed")
@@ -34,8 +34,7 @@ class Taken(NamedTuple):
     """A Reading as the node has logged it: seconds since boot, and the values."""
 
     up_s: float
-    temperature: float
-    humidity: float
+    values: dict[str, float | None]
 
 
 class Cut(NamedTuple):
@@ -96,9 +95,10 @@ class Books:
                 self.resets += boot.number is not None
                 boot.number, boot.began_s = int(found[1]), float("inf")
             if found := _READING.match(line):
-                at, seq, *values = found.groups()
+                at, seq, words = found.groups()
                 assert boot.number is not None
-                boot.newest = Taken(float(at), *map(float, values))
+                pairs = dict(word.split("=") for word in words.split())
+                boot.newest = Taken(float(at), {n: json.loads(v) for n, v in pairs.items()})
                 self.taken[boot.number, int(seq)] = boot.newest
                 boot.began_s = min(boot.began_s, now - boot.newest.up_s / self._speed)
             if found := _DOWN.search(line):
@@ -129,7 +129,7 @@ class Books:
             self.wrong.append(wrong)
         elif way == "up" and packet.topic.endswith("/health"):
             self._health(json.loads(packet.payload))
-        elif way == "delivered" and packet.topic.endswith("/telemetry"):
+        elif way == "delivered" and wire_readings.is_telemetry(packet.topic):
             with self._changed:
                 for each in _expanded(json.loads(packet.payload)):
                     self._arrived(*each)
@@ -144,7 +144,7 @@ class Books:
         if self._payloads.setdefault(key, said) != said:
             self.wrong.append(f"{key} said {self._payloads[key]}, then {said}")
         taken = self.taken.get(key)
-        if taken and taken[1:] != said[1:]:
+        if taken and taken.values != said[1]:
             self.wrong.append(f"{key} logged {taken}, said {said}")
 
     def _health(self, said: dict[str, Any]) -> None:
@@ -202,13 +202,6 @@ class Books:
 
 def _expanded(said: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Each Reading of a telemetry Message: its key, what it says of its time, its values."""
-    name = "up" if said["ts"] is None else "ts"
-    values = said["temperature"], said["humidity"]
-    if not isinstance(values[0], list):
-        values, offsets = ([values[0]], [values[1]]), [0]
-    elif isinstance(said["dt"], list):
-        offsets = said["dt"]
-    else:
-        offsets = [said["dt"] * n for n in range(len(values[0]))]
-    for n, (offset, *pair) in enumerate(zip(offsets, *values, strict=True)):
-        yield (said["boot"], said["seq"] + n), (name, said[name] + offset), *pair
+    for each in wire_readings.expanded(said):
+        name = "up" if each["ts"] is None else "ts"
+        yield (each["boot"], each["seq"]), (name, each[name]), wire_readings.values(each)

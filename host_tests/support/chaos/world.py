@@ -110,7 +110,7 @@ class World:
         self._operator = self.broker.client(
             name=self._lease.name, identity=self._identity
         ).connect()
-        self._operator.subscribe("limpet/+/+/+/+/telemetry")
+        self._operator.subscribe("limpet/+/+/+/+/telemetry/#")
 
     def _hear_out(self) -> None:
         """Enter what the operator got, once it has all that was acknowledged or 2 s have gone by.

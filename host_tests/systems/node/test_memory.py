@@ -85,7 +85,7 @@ class Day:
 
     def end(self, count: int) -> list[int]:
         """Wait for the Readings up to that number; returns those that are lost."""
-        topic = f"{self._node.base}/telemetry"
+        topic = f"{self._node.base}/telemetry/#"
         self._operator.wait_for(topic, lambda m: expanded(m)[-1]["seq"] >= count, TIMEOUT_S)
         self._take_in()
         self._lease.release()
@@ -113,7 +113,7 @@ class Day:
         behind = f"{base('nobody')}/config/desired"
         self._operator.publish(behind, b"{}")
         self._operator.wait_for(behind)
-        for message in self._operator.seen(f"{self._node.base}/telemetry"):
+        for message in self._operator.seen(f"{self._node.base}/telemetry/#"):
             for each in expanded(message):
                 assert self.arrived.setdefault(each["seq"], each) == each
 

@@ -355,7 +355,7 @@ def test_footer_shows_every_sensor(columns: int, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", str(columns))
     scene = Scene(base())
     payload = b'{"boot":7,"seq":0,"ts":1,"temperature":24.4,"humidity":46.3,'
-    payload += b'"outdoor_temperature":null,"outdoor_humidity":81.2,"supply_voltage":3.31}'
+    payload += b'"outdoor_temperature":null,"outdoor_humidity":81.2,"supply":3.31}'
     scene.on_message(arrival(payload))
     lines = str(LiveView("node-1", "limpet watch")._footer(scene, 5)).splitlines()
     assert all(len(line) <= columns for line in lines)

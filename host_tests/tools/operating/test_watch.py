@@ -52,10 +52,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
             "telemetry",
             b'{"v":1,"boot":7,"seq":1,"ts":null,"up":4,"temperature":24,"humidity":null,'
             b'"outdoor_temperature":-0.125,"outdoor_humidity":81.2,"cold_frame_temperature":3.50,'
-            b'"supply_voltage":3.314,"pressure":1013.25,"moisture":412,"soil_ph":6.5}',
+            b'"supply":3.314,"pressure":1013.25,"moisture":412,"soil_ph":6.5}',
             [
                 "24.0 °C - % 1013.25 hPa outdoor -0.125 °C 81.2 % cold frame 3.5 °C supply 3.314 V"
-                " moisture 412 soil_ph 6.5 seq 1 4 s into boot 7"
+                " moisture 412 soil ph 6.5 seq 1 4 s into boot 7"
             ],
         ),
         (
@@ -175,7 +175,7 @@ def hostile_payloads() -> Iterator[bytes]:
         for key in keys:
             yield BACKLOG[:-1] + b',"%b":%b}' % (key, value)
             yield READING[:-1] + b',"%b":%b}' % (key, value)
-    yield b"{" + b",".join(b'"\\u0007%d_voltage":[%d]' % (n, n) for n in range(10_000)) + b"}"
+    yield b"{" + b",".join(b'"\\u0007%d_supply":[%d]' % (n, n) for n in range(10_000)) + b"}"
     yield b"[" * 100_000
     yield b'{"temperature":[' + b"1," * 50_000 + b'1],"humidity":[]}'
 
@@ -272,7 +272,7 @@ def test_several_sensors_at_80_columns() -> None:
     payload = (
         b'{"v":1,"boot":7,"seq":1042,"ts":1780000000,"temperature":24.4,"humidity":46.3,'
         b'"outdoor_temperature":7.1,"outdoor_humidity":81.2,"attic_temperature":null,'
-        b'"supply_voltage":3.31}'
+        b'"supply":3.31}'
     )
     assert watch_command.lines(Arrival(f"{TOPIC}telemetry", payload, False, 0.0), 80)[1:] == [
         "    24.4 °C 46.3 % outdoor 7.1 °C 81.2 % attic - °C supply 3.31 V seq 1042",

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from limpet.shared.plain import clock, is_number, safe, word
 
 # By the last word of a field's name.
-UNITS = {"temperature": "°C", "humidity": "%", "pressure": "hPa", "voltage": "V"}
+UNITS = {"temperature": "°C", "humidity": "%", "pressure": "hPa", "supply": "V"}
+# Those of which the unit does not say what they are.
+_NAMED = {"supply"}
 # What a Reading says beside what was measured.
 _FRAME = frozenset(("v", "boot", "seq", "ts", "up", "dt"))
 # More is shown in part: nothing a node sends comes near it.
@@ -80,11 +82,13 @@ def measured(reading: SeenReading, between: str = " ") -> list[str]:
     sensors: dict[str, list[str]] = {}
     for name, value in reading.values.items():
         sensor, _, quantity = name.rpartition("_")
-        if quantity in UNITS:
-            text = f"{_number(value, 1)} {UNITS[quantity]}"
+        unit = UNITS.get(quantity)
+        if unit and quantity not in _NAMED:
+            text = f"{_number(value, 1)} {unit}"
             sensors.setdefault(sensor.replace("_", " "), []).append(text)
-        else:  # its name is the only word for it
-            sensors[name] = [_number(value)]
+        else:  # its name is the only word for what it is
+            text = f"{_number(value, 1)} {unit}" if unit else _number(value)
+            sensors[name.replace("_", " ")] = [text]
     return [f"{safe(each)} {between.join(said)}".lstrip() for each, said in sensors.items()]
 
 
