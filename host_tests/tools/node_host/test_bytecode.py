@@ -15,6 +15,7 @@ from support.micropython.upy import run
 CARRIED_OUT = """
 from micropython import const
 _LIMIT = const(3)
+said = "limit"  # which it keeps its name for
 def limit():
     most = const(7)
     return _LIMIT, most

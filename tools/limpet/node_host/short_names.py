@@ -1,63 +1,120 @@
-"""Short names for what only one file knows: private names, constants, and those of parameters.
+"""Short names for what only our own files know: those of attributes, functions and parameters.
 
 On a chip every name that a module brings stays in the heap for ever, once, and the table of them
-doubles when it is full. A private name may be the same in every file, so a few dozen of one or two
-letters stand for hundreds. Lines stay lines. `originals` tells what a traceback means.
+doubles when it is full. So names of ours become names that MicroPython has in its ROM
+(rom_names.py). What several files know has one new name, the same in all; what only one file knows
+(private names, constants, most parameters) may have the same one in every file. A constant that
+mpy-cross carries out costs nothing, as long as it begins with an underscore. Lines stay lines.
+`originals` tells what a traceback means.
 
-A name that another file, a string or a call by keyword may mean stays, so all files that belong
-together have to come together; and it trusts them not to look names up by text.
+What stays: a name that a text may mean (`namedtuple("A", "x y")`, a word in quotes), that is
+imported as a module, or that something has which is not ours. All files that belong together have
+to come together, and must not put names together at run time.
 """
 
 import ast
-import io
 import itertools
 import re
 import string
 import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-# A constant that only one file knows is as private, though a test may import it; with an underscore
-# mpy-cross leaves the name out altogether.
-_PRIVATE = re.compile(r"_[A-Za-z]\w*|[A-Z][A-Z0-9_]+")
+from limpet.node_host import spelling
+from limpet.node_host.rom_names import FREE, THEIRS
+
+_PUBLIC = re.compile(r"[a-z]\w\w+|[A-Z][A-Z0-9_]+")
 _FUNCTIONS = (ast.FunctionDef, ast.Lambda)
+# Names of the ROM for parameters, more than any function has, and for these and private ones.
+_PARAMETERS, _SPARE = 12, 90
 
 # (line from 0, first byte, length in bytes, new name)
 Edit = tuple[int, int, int, str]
 
 
 class Names(NamedTuple):
-    """What may not be given another name in a set of files: names that `spoken` ones have too, and
-    private ones in `kept`, which more than one file knows.
+    """What may be given which name in a set of files.
+
+    spoken: names that may be meant beside being parameters. kept: private ones that more than one
+    file knows. alone: public ones that only one does. common: what is known to several files, and
+    its new name. parameters, private: names of the ROM for what only one function or file knows.
     """
 
     spoken: frozenset[str]
     kept: frozenset[str]
+    alone: frozenset[str]
+    common: Mapping[str, str]
+    parameters: tuple[str, ...]
+    private: tuple[str, ...]
 
 
-def of(sources: Iterable[str], foreign: Iterable[str] = ()) -> Names:
-    """Return the Names of these files. `foreign` ones, whose classes they build on, keep theirs."""
+def of(
+    sources: Iterable[str], foreign: Iterable[str] = (), others: Iterable[str] = (), said: str = ""
+) -> Names:
+    """Return the Names of these files.
+
+    foreign: files whose classes they build on, and which keep their names. others: files that are
+    compiled with them now and then, as a Board's: what is common to `sources` is the same with and
+    without, but for names that must stay because of them. said: a text with names that must stay.
+    """
+    sources, others, foreign = list(sources), list(others), list(foreign)
     spoken: set[str] = set()
     known: Counter[str] = Counter()
     bound: Counter[str] = Counter()
-    kept: set[str] = set()
-    for source in sources:
+    for source in (*sources, *others):
         tree = ast.parse(source)
-        spoken |= _spoken(tree)
-        private = _private(source)
+        spoken |= spelling.spoken(tree)
+        private = spelling.private(source)
         known.update(private)
-        bound.update(private & _bound(tree))
+        bound.update(private & spelling.bound(tree))
+    kept = {name for name in known if known[name] != bound[name]} | spelling.inherited(sources)
+    outside = {name for source in foreign for name in spelling.words(source)}
+    outside |= set(re.findall(r"\w+", said))
     for source in foreign:
-        kept |= _private(source)
-        spoken |= _spoken(ast.parse(source))
-    kept |= {name for name in known if known[name] != bound[name]}
-    return Names(frozenset(spoken), frozenset(kept))
+        spoken |= spelling.spoken(ast.parse(source))
+    for source in others:
+        outside |= spelling.meant(ast.parse(source))
+    common, alone, spare = _common(sources)
+    theirs = {word for source in others for word in spelling.words(source)}
+    return Names(
+        frozenset(spoken),
+        frozenset(kept | outside),
+        frozenset(alone - outside - theirs),
+        {
+            old: new
+            for old, new in common.items()
+            if old not in outside and new not in theirs | outside
+        },
+        spare[:_PARAMETERS],
+        spare[_PARAMETERS:],
+    )
+
+
+def _common(sources: list[str]) -> tuple[dict[str, str], set[str], tuple[str, ...]]:
+    """What several files know, with its new name; what one knows; and the names that are left."""
+    trees = [ast.parse(source) for source in sources]
+    known = Counter(word for source in sources for word in spelling.words(source))
+    inherited = spelling.inherited(sources)
+    wanted = {
+        name
+        for tree in trees
+        for name in spelling.public(tree)
+        if _PUBLIC.fullmatch(name) or name in inherited
+    }
+    wanted -= THEIRS | set(FREE) | {name for tree in trees for name in spelling.meant(tree)}
+    alone = {name for name in wanted if known[name] == 1} - inherited
+    # The first ones are short in a file, so they are for what is in every file.
+    free = [name for name in FREE if name not in known]
+    spare, left = free[:_SPARE], free[_SPARE:]
+    often = sorted(wanted - alone, key=lambda name: (-known[name], name))
+    return dict(zip(often, left, strict=False)), alone, tuple(spare)
 
 
 def shortened(source: str, names: Names) -> str:
     """Return the text of a file with short names in it, line by line the same."""
-    return edited(source, {*_private_edits(source, names), *_parameter_edits(source, names)})
+    short = {**_short_private(source, names), **names.common}
+    return edited(source, {*_token_edits(source, short), *_parameter_edits(source, names)})
 
 
 def edited(source: str, edits: Iterable[Edit]) -> str:
@@ -70,13 +127,14 @@ def edited(source: str, edits: Iterable[Edit]) -> str:
 
 
 def originals(source: str, names: Names) -> Mapping[str, str]:
-    """Return what each short private name in a file stands for."""
-    return {new: old for old, new in _short_private(source, names).items()}
+    """Return what each new name in a file stands for, but for those of parameters."""
+    words = spelling.words(source)
+    common = {new: old for old, new in names.common.items() if old in words}
+    return common | {new: old for old, new in _short_private(source, names).items()}
 
 
-def _private_edits(source: str, names: Names) -> Iterator[Edit]:
-    short = _short_private(source, names)
-    for token in _tokens(source):
+def _token_edits(source: str, short: Mapping[str, str]) -> Iterator[Edit]:
+    for token in spelling.tokens(source):
         if token.type == tokenize.NAME and token.string in short:
             row, column = token.start
             first = len(token.line[:column].encode())
@@ -84,24 +142,31 @@ def _private_edits(source: str, names: Names) -> Iterator[Edit]:
 
 
 def _short_private(source: str, names: Names) -> dict[str, str]:
-    taken = {token.string for token in _tokens(source)}
-    fresh = (name for name in _letters("_") if name not in taken)
-    wanted = _private(source) & _bound(ast.parse(source))
-    return {name: next(fresh) for name in sorted(wanted - names.kept) if len(name) > 2}
+    taken, tree = spelling.words(source), ast.parse(source)
+    constants = spelling.constants(tree)
+    short = _fresh("_", taken)
+    free = itertools.chain((name for name in names.private if name not in taken), short)
+    private = spelling.private(source) & spelling.bound(tree) | taken & names.alone
+    wanted = [name for name in sorted(private) if len(name) > 2]
+    # In this order whatever is kept, so that what is common to two sets of files is the same.
+    pairs = {name: next(short if name in constants else free) for name in wanted}
+    gone = names.kept | names.common.keys()
+    return {name: new for name, new in pairs.items() if name not in gone}
 
 
 def _parameter_edits(source: str, names: Names) -> Iterator[Edit]:
     """Parameters: in a function with all that is within it, each name is one and the same thing."""
-    taken = {token.string for token in _tokens(source)}
+    taken = spelling.words(source)
     for function in _outermost(ast.parse(source)):
         within = list(ast.walk(function))
         wanted = sorted({node.arg for node in within if isinstance(node, ast.arg)})
-        rebound = _rebound_by_text(within)
-        fresh = (name for name in _letters("") if name not in taken)
+        stays = names.spoken | names.common.keys() | names.alone | _rebound_by_text(within)
+        free = (name for name in names.parameters if name not in taken)
+        fresh = itertools.chain(free, _fresh("", taken))
         short = {
             name: next(fresh)
             for name in wanted
-            if name not in names.spoken | rebound and not name.startswith("_") and len(name) > 1
+            if name not in stays and not name.startswith("_") and len(name) > 1
         }
         for node in within:
             name = node.arg if isinstance(node, ast.arg) else getattr(node, "id", None)
@@ -130,56 +195,8 @@ def _rebound_by_text(nodes: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-def _spoken(tree: ast.AST) -> set[str]:
-    """Names that are names beside being parameters, or that a text may mean."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.keyword) and node.arg:
-            found.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.update((node.asname or node.name).split("."))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-    for node in ast.iter_child_nodes(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        found.update(name.id for name in targets if isinstance(name, ast.Name))
-    return found
-
-
-def _private(source: str) -> set[str]:
-    """Private names in a file, wherever they stand."""
-    names = {token.string for token in _tokens(source) if token.type == tokenize.NAME}
-    return {name for name in names if _PRIVATE.fullmatch(name)}
-
-
-def _bound(tree: ast.AST) -> set[str]:
-    """Names that a file itself gives to something."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            # Of another object it may be another file's name.
-            if isinstance(node.value, ast.Name) and node.value.id == "self":
-                found.add(node.attr)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.alias) and node.asname:
-            found.add(node.asname)
-    return found
-
-
-def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
-    return tokenize.generate_tokens(io.StringIO(source).readline)
-
-
-def _letters(prefix: str) -> Iterator[str]:
+def _fresh(prefix: str, taken: Collection[str]) -> Iterator[str]:
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=length):
-            yield prefix + "".join(letters)
+            if (name := prefix + "".join(letters)) not in taken:
+                yield name

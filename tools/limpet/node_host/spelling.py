@@ -1,0 +1,130 @@
+"""Which names stand in a source, and what may be meant by them. See short_names.py."""
+
+import ast
+import functools
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+
+# A constant that only one file knows is as private, though a test may import it; with an underscore
+# mpy-cross leaves the name out altogether.
+PRIVATE = re.compile(r"_[A-Za-z]\w*|[A-Z][A-Z0-9_]+")
+# A text that could be one name or several, as a namedtuple takes them.
+_NAMES = re.compile(r"\w+(?:[ ,]+\w+)*")
+
+
+def spoken(tree: ast.AST) -> set[str]:
+    """Names that are names beside being parameters, or that a text may mean."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.keyword) and node.arg:
+            found.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.update((node.asname or node.name).split("."))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    for node in ast.iter_child_nodes(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        found.update(name.id for name in targets if isinstance(name, ast.Name))
+    return found
+
+
+def meant(tree: ast.AST) -> set[str]:
+    """Names that a text may mean, and those of modules."""
+    found: set[str] = set()
+    remarks = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            found.update((node.module or "").split("."))
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in remarks
+            and _NAMES.fullmatch(node.value)
+        ):
+            found.update(node.value.replace(",", " ").split())
+    return found
+
+
+def public(tree: ast.AST) -> Iterator[str]:
+    """Names by which an object is known outside the function that makes it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Module | ast.ClassDef):
+            for statement in node.body:
+                for target in statement.targets if isinstance(statement, ast.Assign) else ():
+                    yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+
+
+def private(source: str) -> set[str]:
+    """Private names in a file, wherever they stand."""
+    return {name for name in words(source) if PRIVATE.fullmatch(name)}
+
+
+def bound(tree: ast.AST) -> set[str]:
+    """Names that a file itself gives to something."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            # Of another object it may be another file's name.
+            if isinstance(node.value, ast.Name) and node.value.id == "self":
+                found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.alias) and node.asname:
+            found.add(node.asname)
+    return found
+
+
+def inherited(sources: Iterable[str]) -> set[str]:
+    """Private names in files of which a class builds on another file's: they may meet in one."""
+    files: list[tuple[set[str], set[str], set[str]]] = []
+    for source in sources:
+        tree = ast.parse(source)
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        bases = {ast.unparse(base).split(".")[-1] for node in classes for base in node.bases}
+        files.append(({node.name for node in classes}, bases, private(source) & bound(tree)))
+    found: set[str] = set()
+    for classes_here, bases, mine in files:
+        for classes_there, _, theirs in files:
+            if classes_here is not classes_there and bases & classes_there - classes_here:
+                found |= mine | theirs
+    return found
+
+
+def constants(tree: ast.AST) -> set[str]:
+    """Names that mpy-cross leaves out, as long as they begin with an underscore."""
+    return {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "const"
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+@functools.cache
+def words(source: str) -> frozenset[str]:
+    """All names in a file."""
+    return frozenset(token.string for token in tokens(source) if token.type == tokenize.NAME)
+
+
+def tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+    """All of a file's tokens."""
+    return tokenize.generate_tokens(io.StringIO(source).readline)
