@@ -100,6 +100,8 @@ class Tree:
         form: of FORMS, how the modules lie there. under: a command line that runs the interpreter.
         """
         path, rom = self.modules(form)
+        if form != "source":
+            path = _near(flash, path)
         code = MOUNT.format(rom=str(rom)) if rom else ""
         options = ["-X", f"heapsize={heap}"] if heap else []
         return subprocess.Popen(
@@ -119,6 +121,22 @@ class Tree:
             return list(self.folders), None
         folders, rom = compiled(*self.folders, frozen=form == "frozen")
         return [*folders, Path(ROM)], rom
+
+
+def _near(flash: Path, folders: list[Path]) -> list[Path]:
+    """`folders` under names as short as a chip's `/a`: the path of each module is in the heap, so
+    else a measurement would hang on where this checkout lies.
+    """
+    short: list[Path] = []
+    for number, folder in enumerate(folders):
+        link = flash / f".{number}"
+        if folder == Path(ROM):
+            link = folder
+        elif not link.is_symlink() or link.readlink() != folder:
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder)
+        short.append(link if link == folder else Path(link.name))
+    return short
 
 
 def commit(ref: str) -> Tree:

@@ -72,3 +72,17 @@ def test_one_thread_parses_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len({str(each.result()[1]) for each in made}) == 1
     assert all(each.result() for each in kept)
     assert most == 1
+
+
+def test_class_forgets_where_it_is_from(tmp_path: Path) -> None:
+    """Two places in the dictionary of each; it is the same class else."""
+    (tmp_path / "one.py").write_text(
+        'class Said:\n    """é, and\n    more."""\n    x = 1\nclass Bare:\n    x = 2\n'
+    )
+    (made,), _ = compiled(tmp_path)
+    script = (
+        "import one\n"
+        'print([hasattr(each, "__module__") for each in (one.Said, one.Bare)])\n'
+        "print(one.Said, one.Said.x, one.Said.__name__)\n"
+    )
+    assert run(script, path=[made]) == "[False, True]\n<class 'Said'> 1 Said\n"

@@ -116,6 +116,18 @@ def _without_const(text: str) -> str:
     return _CONST.sub("", text) if used == carried_out else text
 
 
+def _without_origin(text: str) -> str:
+    """`text` with classes that forget at once where they are from: nobody asks, and their methods
+    take the two places. Those without a docstring, which have no line for it, keep it.
+    """
+    edits = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef) and ast.get_docstring(node) is not None:
+            end, column = node.body[0].end_lineno or 0, node.body[0].end_col_offset or 0
+            edits.append((end - 1, column, 0, "; del __module__, __qualname__"))
+    return short_names.edited(text, edits)
+
+
 def _is_umqtt(source: Source) -> bool:
     return source.name.parent.name == "umqtt"
 
@@ -142,7 +154,7 @@ def _compile(source: Source, target: Path, names: short_names.Names) -> None:
         return
     text = source.text
     if not _is_umqtt(source):
-        text = short_names.shortened(_without_const(text), names)
+        text = _without_origin(short_names.shortened(_without_const(text), names))
     target.write_text(text, "utf-8", newline="\n")
     # -s: the name in tracebacks, instead of this machine's path. The module's own costs no heap.
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
