@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from limpet.node_host.debian import HOST, available
+from support import schemas
+from support.brokers.running import base
 from support.micropython import pythons, upy
 
 FULL = os.environ.get("FUZZ") == "full"
@@ -31,6 +33,11 @@ def test_every_reading_arrives_whatever_happens(group: int, tmp_path: Path) -> N
     words = ("random", 2000, SEEDS, first)
     said = pythons.program("simulated/window", *words, folder=tmp_path, timeout_s=600)
     assert said.count("readings=") == SEEDS
+    shown = re.findall(r"^said (\S+) (.*)$", said, re.MULTILINE)
+    assert {topic.removeprefix(base() + "/") for topic, _ in shown} >= {"status", "telemetry"}
+    for topic, payload in shown:
+        if topic != f"{base()}/commands/response":  # those are made up
+            schemas.note(topic, payload.encode())
     # It was no calm sea.
     assert sum(map(int, re.findall(r"again=(\d+)", said))) > SEEDS
     assert sum(map(int, re.findall(r"connections=(\d+)", said))) > 10 * SEEDS

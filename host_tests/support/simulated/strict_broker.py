@@ -43,6 +43,8 @@ class Broker(Network):
         self.dropped: set = set()  # names that the Outbox's bound has taken
         self.published = self.again = self.connections = 0
         self.source: object = None  # of what is sent now
+        # Who is shown topic and payload, now and then: what is said is not looked at here.
+        self.shown = lambda topic, payload: None
         self.packet_max = 1 << 20  # a longer PUBLISH ends the connection
         self._kept = False  # whether there is a session
         self._unacked: dict = {}  # of the session: packet id -> (topic, payload)
@@ -79,6 +81,8 @@ class Broker(Network):
         head, topic, packet_id, payload = parsed(packet)
         carried = names(topic, payload)
         self.published += 1
+        if topic == STATUS or not self.published % 20:
+            self.shown(topic, payload)
         self._take_id(packet_id, carried)
         # 2. The window; each of two SUBSCRIBEs may wait beside it.
         if len(self._flying) > self._window + 2:

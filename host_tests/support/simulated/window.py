@@ -39,6 +39,7 @@ def troubled(seconds: int, seed: int) -> None:
     print(f"window={window} commit_s={commit_s} capacity={capacity} rate={rate}", end=" ")
     print(f"packet_max={world.broker.packet_max}")
     world.client.pid = 65000 + rng.below(536)  # so that ids wrap
+    world.broker.shown = show
     next_reading = next_weather = 0
     while world.now < seconds * 1000:
         if world.now >= next_weather:
@@ -58,6 +59,11 @@ def troubled(seconds: int, seed: int) -> None:
         f" connections={broker.connections} commits={world.backlog.commits}"
         f" dropped={world.backlog.dropped}"
     )
+
+
+def show(topic: str, payload: bytes) -> None:
+    """Print what is said, for who knows the schemas."""
+    print("said", topic, payload.decode())
 
 
 def steady(seconds: int) -> None:
