@@ -19,10 +19,6 @@ OPEN_MAX = 4
 OPEN_TIMEOUT_MS = 10000
 IDLE_MS = 60000
 
-# Nothing of the exception: it may quote anything.
-_BUG = ("internal", "a bug: it is in the node's log")
-_NO_MEMORY = ("memory", "no memory for it now")
-
 
 class CommandProcessor:
     """What router.py imports when a Command comes, and lets go of again; its arguments are
@@ -75,7 +71,7 @@ class CommandProcessor:
             if deadline is None:
                 entry[2] = deadline = now + OPEN_TIMEOUT_MS
             if now >= deadline:
-                deferred.failed("timeout", "no result within %d s" % (OPEN_TIMEOUT_MS // 1000))
+                deferred.failed(*_told("timeout", OPEN_TIMEOUT_MS // 1000))
             if deferred.outcome is None:
                 wait_ms = min(wait_ms, deadline - now)
             else:
@@ -91,21 +87,18 @@ class CommandProcessor:
             return self._put(command, response or self._remembered(command.id), "repeated")
         status, fault = REJECTED, command.fault
         if not fault and retained and self._refuse_retained:
-            fault = ("retained", "retained Commands are refused here")
+            fault = ("retained",)
         if not fault and command.ttl is not None:
             status, fault = self._in_time(command)
         if not fault:
             try:
                 handler, params = load(command.action, command.params)
             except CommandError as exc:
-                fault = (exc.code, exc.text)
-            except MemoryError:
-                status, fault = FAILED, _NO_MEMORY
+                return self._refuse(command, status, exc.code, exc.text)
             except Exception as exc:  # noqa: BLE001 - a file that cannot be imported
-                self._on_bug(exc)
-                status, fault = FAILED, _BUG
+                status, fault = FAILED, (self._bug(exc),)
         if fault:
-            self._refuse(command, status, fault)
+            self._refuse(command, status, *_told(*fault))
         else:
             self._execute(command, handler, params)
         return None
@@ -113,9 +106,9 @@ class CommandProcessor:
     def _in_time(self, command):
         now_s = self._unix()
         if now_s is None:
-            return REJECTED, ("clock-not-set", "a ttl cannot be checked yet")
+            return REJECTED, ("clock-not-set",)
         if now_s > command.ts + command.ttl:
-            return EXPIRED, ("expired", "too late by %d s" % (now_s - command.ts - command.ttl))
+            return EXPIRED, ("expired", now_s - command.ts - command.ttl)
         return REJECTED, None
 
     def _execute(self, command, handler, params):
@@ -123,12 +116,12 @@ class CommandProcessor:
             try:
                 self._cache.begin(command.id)
             except OSError:
-                return self._refuse(command, FAILED, ("flash", "the id could not be kept"))
+                return self._refuse(command, FAILED, *_told("flash"))
         outcome = self._run(handler, params)
         if not isinstance(outcome[0] or {}, dict):  # a Deferred: see deferred.py
             if len(self._open) < OPEN_MAX:
                 return self._open.append([command, outcome[0], None])
-            outcome = (None, "busy", "%d Commands are waiting for their results" % OPEN_MAX)
+            outcome = (None,) + _told("busy", OPEN_MAX)
         return self._finish(command, outcome)
 
     def _run(self, handler, params):
@@ -137,11 +130,15 @@ class CommandProcessor:
             return handler(params, self._node), None, None
         except CommandError as exc:
             return None, exc.code, exc.text
-        except MemoryError:
-            return None, _NO_MEMORY[0], _NO_MEMORY[1]
         except Exception as exc:  # noqa: BLE001 - a bug in one handler must not cost the Response
-            self._on_bug(exc)
-            return None, _BUG[0], _BUG[1]
+            return (None,) + _told(self._bug(exc))
+
+    def _bug(self, exc):
+        """The code of what nobody expected; what is no want of memory is told of as a bug."""
+        if isinstance(exc, MemoryError):
+            return "memory"
+        self._on_bug(exc)
+        return "internal"
 
     def _finish(self, command, outcome):
         """Answers a Command that was begun: on flash first, as a reset may follow."""
@@ -168,8 +165,8 @@ class CommandProcessor:
                 self._log("command", "response not on flash errno=%s" % errno)
         self._put(command, payload, status)
 
-    def _refuse(self, command, status, fault):
-        payload = refused(command.id, status, fault[0], fault[1], self._unix())
+    def _refuse(self, command, status, code, text):
+        payload = refused(command.id, status, code, text, self._unix())
         keep(self._refused, command.id, payload)
         self._put(command, payload, status)
 
@@ -180,9 +177,7 @@ class CommandProcessor:
         failed, ts = self._cache.failed(id), self._unix()
         if failed is False:
             return executed(id, {"kept": False}, ts)
-        code, text = "interrupted", "a reset came before its Response"
-        if failed:
-            code, text = "forgotten", "it failed; what for is not kept any more"
+        code, text = _told("forgotten" if failed else "interrupted")
         return refused(id, FAILED, code, text, ts)
 
     def _put(self, command, payload, status):
@@ -191,3 +186,13 @@ class CommandProcessor:
         id = command.id.replace(" ", "_")
         action = command.action if command.action in TABLE else "?"
         self._log("command", "id=%s action=%s status=%s" % (id, action, status))
+
+
+def _told(code, *values):
+    """(code, text): where there is no room for the words, the code alone."""
+    try:
+        from node.commands.texts import told
+
+        return told(code, *values)
+    except MemoryError:
+        return code.split(" ")[0], ""

@@ -2,8 +2,6 @@
 config or a Command is checked, and both are let go of.
 """
 
-from node.shared.topics import RESPONSE
-
 PART_MAX = 32
 # One level below commands/response, made up by whoever asks: a UUID in text has 36 characters.
 REPLY_PART_MAX = 64
@@ -31,15 +29,3 @@ def fault(part, length_max=PART_MAX):
     if part[0] == "-":
         return "must start with a letter or a digit"
     return None
-
-
-def may_reply(own, reply_to):
-    """True when `reply_to` (str) is the device's own commands/response or one level below it.
-
-    own: the device's base topic. A second level would be the eighth slash.
-    """
-    root = own + "/" + RESPONSE
-    if reply_to == root:
-        return True
-    root += "/"
-    return reply_to.startswith(root) and fault(reply_to[len(root) :], REPLY_PART_MAX) is None

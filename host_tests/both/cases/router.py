@@ -197,6 +197,8 @@ def case_reply_to() -> None:
             "/" + HOME,
             BASE,
             BASE + "/status",
+            BASE + "/telemetry",
+            BASE + "/time",
             TOPIC,
             BASE + "/commands/responses",
             BASE + "/commands/response2/a",
