@@ -5,6 +5,7 @@ Health is QoS 0: the next one is better than the last.
 
 from node.shared import topics
 from node.shared.message import Message, encode
+from node.shared.unimport import unimport
 
 
 class Health:
@@ -14,53 +15,19 @@ class Health:
         self._topic = base + "/" + topics.HEALTH
         self._every_ms = every_s * 1000
         self._clock = board.clock
-        self._board = board
-        self._client = client
-        self._sampler = sampler
-        self._live = live
-        self._backlog = backlog
-        self._supervisor = supervisor
-        self._downs = downs  # cause -> how often the Link went down for it
+        # downs: cause -> how often the Link went down for it
+        self._parts = (board, client, sampler, live, backlog, supervisor, downs)
         self.dropped = None  # Commands without a Response: reason -> count
         self._due = 0
         self._heap_min = None
 
     def snapshot(self):
-        """What `health` says: a dict; times in the unit of their name, heap in bytes.
+        """What `health` says, see figures.py."""
+        from node.reporting.figures import figures
 
-        `idf`, `idf_largest`, `idf_min`: free bytes of the chip's own heap, see Board.idf_heap(). A
-        chip's `heap` counts in `idf_largest`, by which MicroPython's own could still grow.
-        """
-        heap = self._board.heap_free()
-        self._heap_min = heap if self._heap_min is None else min(self._heap_min, heap)
-        client, sampler = self._client, self._sampler
-        live, backlog = self._live, self._backlog
-        said = {
-            "v": 1,
-            "ts": self._clock.unix(),
-            "up": self._clock.now() // 1000,
-            "heap": heap,
-            "heap_min": self._heap_min,
-            "rssi": self._board.network.rssi(),
-            "downs": self._downs,
-            "handshake_ms": client.handshake_took_ms,
-            "ping_ms": client.ping_took_ms,
-            "queued": live.queued + backlog.queued,
-            "dropped": live.dropped + backlog.dropped,
-            "commits": backlog.commits,
-            "flash_errors": live.errors + backlog.errors,
-            "reads": sampler.reads,
-            "read_errors": sampler.errors,
-            "bugs": self._supervisor.bugs,
-            "longest_step_ms": self._supervisor.longest_ms,
-            "interval_s": sampler.interval_ms // 1000,
-            "commands_dropped": self.dropped,
-            "oversized": client.oversized,
-            "refused_subscriptions": client.refused_subscriptions,
-        }
-        idf = self._board.idf_heap()
-        if idf:
-            said["idf"], said["idf_largest"], said["idf_min"] = idf
+        unimport("node.reporting.figures")  # when this returns
+        said = figures(*self._parts, self.dropped, self._heap_min)
+        self._heap_min = said["heap_min"]
         return said
 
     def step(self, now):
