@@ -156,6 +156,18 @@ def test_does_not_fit(name: str, said: Any, why: str) -> None:
     assert re.search(why, schemas.reason(name, said) or "")
 
 
+def test_published_they_are_open() -> None:
+    """A consumer ignores what it does not know, so that a newer node's Messages are not thrown away
+    by who checks them; a Command has no other fields, as the node refuses them.
+    """
+    for name, said in (("status", BIRTH), ("alerts", ALERT), ("commands-response", DONE)):
+        assert Draft202012Validator(SCHEMAS[name]).is_valid(said | {"newer": "yes"})
+        assert not Draft202012Validator(SCHEMAS[name]).is_valid(without(said, "v"))
+    command = {"id": "a", "action": "ping"}
+    assert Draft202012Validator(SCHEMAS["commands"]).is_valid(command)
+    assert not Draft202012Validator(SCHEMAS["commands"]).is_valid(command | {"newer": "yes"})
+
+
 def test_health_needs_every_field() -> None:
     """All but what a chip alone has, and that together."""
     (sample,) = (each.payload for each in samples.everything() if each.topic == "health")

@@ -136,6 +136,11 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
             ["hot raised value 31.2 limit 30.0 2026-05-28 20:26:40"],
         ),
         (
+            "alerts",
+            b'{"v":1,"ts":null,"alert":"outdoor-sensor-silent","state":"raised","reason":"crc"}',
+            ["outdoor-sensor-silent raised reason crc"],
+        ),
+        (
             "health",
             b'{"v":1,"ts":null,"up":5,"downs":{"tcp":2}}',
             ['up=5 downs={"tcp": 2}'],

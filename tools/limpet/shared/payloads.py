@@ -102,7 +102,7 @@ def _command_text(message: dict[str, Any]) -> str:
 
 
 def _alert_text(message: dict[str, Any]) -> str:
-    names = ("alert", "state", "value", "limit")
+    names = ("alert", "state", "reason", "value", "limit")
     words = [word(message[n]) for n in names[:2] if n in message]
     words += [f"{n} {word(message[n])}" for n in names[2:] if n in message]
     return " ".join([*words, clock(message.get("ts"))]).rstrip()
