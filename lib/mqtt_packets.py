@@ -5,59 +5,68 @@ The reader's buffer is allocated once and is all that the network can make this 
 handed over when it is whole; one that is longer than the buffer is handed over when the buffer is
 full, with `missing` telling how many of its bytes will be skipped as they come.
 
-What it is given to send is not checked, and it raises nothing but Malformed. It knows no sockets,
-so it runs on any Python.
+What it is given to send is not checked, and it raises nothing. It knows no sockets, so it runs on
+any Python.
 """
 
 from struct import pack
 
-# The slice of `packet[:]`, which would be a new one each time: MicroPython has no `slice(None)`.
-_ALL = type("", (), {"__getitem__": lambda self, which: which})()[:]
+# The slices of `packet[:]` and `packet[2:3]`, which would be new ones each time: MicroPython has no
+# `slice(None)`.
+_SLICES = type("", (), {"__getitem__": lambda self, which: which})()
+_ALL = _SLICES[:]
+_SECOND = _SLICES[2:3]  # of the length, for which `begin` leaves two bytes
+del _SLICES
 
 # First byte of what a broker may send to a client that subscribes to one topic at a time, and the
-# length of its body: CONNACK, PUBACK, PUBREL, SUBACK, PINGRESP, and DISCONNECT: MQTT 5's, but some
-# say it to whom they throw out. Any other flags must end the connection (section 2.2.2). PUBLISH is
-# the rest.
-_SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xD0: 0, 0xE0: 0}
+# length of its body: CONNACK, PUBACK, PUBREL, SUBACK, UNSUBACK, PINGRESP, and DISCONNECT: MQTT 5's,
+# but some say it to whom they throw out. Any other flags must end the connection (section 2.2.2).
+# PUBLISH is the rest.
+_SIZES = {0x20: 2, 0x40: 2, 0x62: 2, 0x90: 3, 0xB0: 2, 0xD0: 0, 0xE0: 0}
 
 
-def publish(packet, first, topic, packet_id, payload):
-    """Make `packet` (bytearray) a PUBLISH that begins with the byte `first`; section 3.3.
+def begin(packet, first, topic, packet_id):
+    """Make `packet` (bytearray) the front of a PUBLISH that begins with the byte `first`; section
+    3.3. What is appended to it from now on is its payload, until `finish`.
 
-    packet_id: 0 for QoS 0. topic, payload: str or bytes. `packet` keeps the memory it has: once it
-    has been as long, nothing is asked of the heap.
+    topic: bytes; in MicroPython, which appends its UTF-8, also str. packet_id: 0 for QoS 0.
+    `packet` keeps the memory it has: once it has been as long, nothing is asked of the heap.
     """
-    if isinstance(topic, str):
-        topic = topic.encode()
-    if isinstance(payload, str):
-        payload = payload.encode()
-    size = len(topic) + len(payload) + (4 if packet_id else 2)
-    _begin(packet, first, size)
-    size = len(topic)
-    packet.append(size >> 8)
-    packet.append(size & 255)
+    packet[_ALL] = b"\0\0\0\0\0"
+    packet[0] = first
     packet += topic
+    size = len(packet) - 5
+    packet[4] = size & 255
+    if size > 255:
+        packet[3] = size >> 8
     if packet_id:
         packet.append(packet_id >> 8)
         packet.append(packet_id & 255)
-    packet += payload
 
 
-def _begin(packet, first, size):
-    packet[_ALL] = b""
-    packet.append(first)
-    while size > 127:
-        packet.append(size & 127 | 128)
-        size >>= 7
-    packet.append(size)
+def finish(packet):
+    """Say in its front how long `packet` has become, up to 2 MB; section 2.2.3."""
+    size = len(packet) - 3
+    if size < 128:
+        packet[_SECOND] = b""
+    elif size < 16384:
+        packet[2] = size >> 7
+        size = size & 127 | 128
+    else:
+        packet[_SECOND] = bytes((size >> 7 & 127 | 128, size >> 14))
+        size = size & 127 | 128
+    packet[1] = size
 
 
 def subscribe(packet_id, topic, qos):
-    """SUBSCRIBE (bytearray) to one topic, a str or bytes; section 3.8."""
-    packet = bytearray()
-    body = pack("!H", packet_id) + _text(topic) + bytes((qos,))
-    _begin(packet, 0x82, len(body))
-    packet += body
+    """SUBSCRIBE (bytearray) to one topic, a str or bytes, section 3.8; with qos None UNSUBSCRIBE,
+    section 3.10.
+    """
+    packet = bytearray((0x82 if qos is not None else 0xA2, 0, 0))
+    packet += pack("!H", packet_id) + _text(topic)
+    if qos is not None:
+        packet.append(qos)
+    finish(packet)
     return packet
 
 
@@ -85,119 +94,124 @@ def connect(client_id, keepalive_s, clean_session, will, login):
         fields += _text(each)
     # The name of the protocol lies where a PUBLISH has its topic.
     packet = bytearray()
-    publish(packet, 0x10, b"MQTT", 0, pack("!BBH", 4, flags, keepalive_s) + fields)
+    begin(packet, 0x10, b"MQTT", 0)
+    packet += pack("!BBH", 4, flags, keepalive_s)
+    packet += fields
+    finish(packet)
     return packet
 
 
-class Malformed(Exception):
-    """The stream is not MQTT, and cannot be trusted from here on."""
-
-    cause = "protocol"
-
-
 class Reader:
-    """Fill it from a stream with `fill()`, then take `packet()` until that is None.
+    """Read from a stream into `space`, then take `packet()` as long as there is something `left`.
 
+    space: where the next bytes go, a memoryview that is not empty. left: whether there may be
+    another packet among those that have come.
     body, after: where in `buffer` the packet's body begins, and where it ends.
+    number: its first two bytes: a packet id, what a CONNACK says, the length of a topic.
     missing: bytes of the packet that the buffer has no room for; 0 for a packet that is whole.
     """
 
     def __init__(self, size):
         self.buffer = bytearray(size)
-        self.body = self.after = 0
         self._view = memoryview(self.buffer)
         self.clear()
 
     def clear(self):
         """Forget everything: a new connection begins."""
-        self.missing = self._start = self._end = self._skip = 0
+        self.space = self._view
+        self.left = self.missing = self.number = self.body = self.after = 0
+        self._start = self._end = self._skip = 0
 
-    def fill(self, stream):
-        """Take in what `stream.readinto` puts into the free part of the buffer, which is not empty
-        once `packet()` has returned None. Returns what it returned: the count of bytes, or None.
-        """
-        end = self._end
-        count = stream.readinto(self._view[end:] if end else self._view)
-        if count:
-            self._end += count
-            if self._skip:
-                self.missing = 0
-                self._start = min(self._skip, self._end)
-                self._skip -= self._start
-        return count
+    def packet(self, count=0):
+        """First byte of the next packet, or None: more bytes are needed. 0, which is no packet's:
+        the stream is not MQTT, and cannot be trusted from here on. Section 2.2.
 
-    def packet(self):
-        """First byte of the next packet, or None: more bytes are needed. Section 2.2.
-
-        The packet counts as taken, whatever its handling comes to. Raises Malformed.
+        count: of bytes that were put into `space` since the last call. The packet counts as taken,
+        whatever its handling comes to.
         """
         start = self._start
-        end = self._end
-        if start == end:
-            self._start = self._end = 0
-            return None
-        at = start + 1
-        size = shift = 0
-        while at < end:
-            byte = self.buffer[at]
-            at += 1
-            size |= (byte & 127) << shift
-            if byte < 128:
-                break
-            shift += 7
-            if shift > 21:
-                raise Malformed
-        else:
-            return self._to_front()
+        end = self._end = self._end + count
+        if self._skip:
+            self.missing = 0
+            start = min(self._skip, end)
+            self._skip -= start
+        at = start + 2
+        if at > end:
+            return self._more(start)
         first = self.buffer[start]
-        if first & 0xF0 != 0x30 and _SIZES.get(first) != size:
-            raise Malformed
+        size = self.buffer[start + 1]
+        if size > 127:
+            size = self._size(start)
+            if size is None:
+                return self._more(start)
+            at = self.body
+        if size < 0 or (first & 0xF0 != 0x30 and _SIZES.get(first) != size):
+            return 0
         self.body = at
         at += size
-        if at > end:
-            if start or end < len(self.buffer):
-                return self._to_front()
-            # What there is to know about a packet stands at its front.
-            self.missing = self._skip = at - end
-            at = end
-        self._start = self.after = at
+        if at >= end:
+            if at > end:
+                if start or end < len(self.buffer):
+                    return self._more(start)
+                # What there is to know about a packet stands at its front.
+                self.missing = self._skip = at - end
+            self.after = end
+            self._start = self._end = self.left = 0
+            self.space = self._view
+        else:
+            self._start = self.after = at
+            self.left = end - at
+        if size > 1:
+            at = self.body
+            self.number = self.buffer[at] << 8 | self.buffer[at + 1]
         return first
 
-    def _to_front(self):
-        rest = self._end - self._start
-        if self._start:
-            self._view[:rest] = self._view[self._start : self._end]  # moved, not copied
-        self._start, self._end = 0, rest
+    def _size(self, start):
+        # Of a packet with more than one byte for it. None: it is not whole; -1 is no packet's.
+        size = shift = 0
+        for at in range(start + 1, min(start + 5, self._end)):
+            byte = self.buffer[at]
+            size |= (byte & 127) << shift
+            if byte < 128:
+                self.body = at + 1
+                return size
+            shift += 7
+        return None if shift < 28 else -1
 
-    def number(self, at):
-        """The two bytes at `at` as a number. Raises Malformed if they are beyond the packet."""
-        if at + 2 > self.after:
-            raise Malformed
-        return self.buffer[at] << 8 | self.buffer[at + 1]
+    def _more(self, start):
+        # What there is of a packet goes to the front.
+        rest = self._end - start
+        view = self._view
+        if start and rest:
+            view[:rest] = view[start : self._end]  # moved, not copied
+        self._start = self.left = 0
+        self._end = rest
+        self.space = view[rest:] if rest else view
 
     def publish(self, first):
         """Of a PUBLISH that begins with the byte `first`: topic (str), packet id (0 for QoS 0), and
         payload (bytes: the front of it, if some is missing). Without heap for topic or payload:
         "" or None. Section 3.3.
 
-        Raises Malformed for QoS 3, an empty topic, one that is not UTF-8, and lying lengths.
+        None for what is no MQTT: QoS 3, no id, an empty topic, one that is not UTF-8, and lying
+        lengths.
         """
         at = self.body + 2
-        end = at + self.number(self.body)
-        qos = first >> 1 & 3
-        if qos == 3 or end == at or end > self.after:
-            raise Malformed
-        packet_id = 0
-        start = end
+        start = end = at + self.number
+        qos = first & 6
         if qos:
-            packet_id = self.number(end)
             start += 2
+        if qos == 6 or end == at or start > self.after:
+            return None
+        packet_id = 0
+        if qos:
+            packet_id = self.buffer[end] << 8 | self.buffer[end + 1]
             if not packet_id:
-                raise Malformed
+                return None
         view = self._view
         try:
             return str(view[at:end], "utf-8"), packet_id, bytes(view[start : self.after])
         except UnicodeError:
-            raise Malformed  # section 1.5.3
+            return None  # section 1.5.3
         except MemoryError:
             return "", packet_id, None

@@ -12,6 +12,8 @@ of them.
 4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while
    idle. TLS may hold bytes that the raw socket no longer shows, so read until None before waiting.
 
+What goes wrong becomes a word in `cause`, here and nowhere else.
+
 It never waits (but for `wait()`, as long as it is told, and looking up, as long as DNS takes,
 because getaddrinfo offers nothing else) and never speaks TLS without verifying: the certificate
 authority, the host name and the dates.
@@ -47,19 +49,14 @@ _CERTIFICATE = (
 )
 
 
-class TransportError(Exception):
-    """The connection is over. `cause` is a word for logs, counters and back-off, the same on every
-    port.
-    """
-
-    def __init__(self, cause):
-        super().__init__(cause)
-        self.cause = cause
+# What the calls of a socket or of TLS raise, on one port or another.
+_ENDS = (OSError, ValueError, MemoryError)
 
 
 def cause_of(error, doing):
     """The cause that `error` (OSError, ValueError or MemoryError) stands for while `doing` "tcp",
-    "tls" or "mqtt".
+    "tls", "mqtt" or, once the peer is `proven`, "up": a word for logs, counters and back-off, the
+    same on every port.
     """
     if isinstance(error, MemoryError):
         return "memory"
@@ -74,8 +71,8 @@ def cause_of(error, doing):
         return "memory"
     if code == _FATAL_ALERT:
         # The server's last word. With TLS 1.3 it judges the client's certificate only after the
-        # client has finished.
-        return "tls-refused"
+        # client has finished. Whoever was let in is not refused.
+        return "tls-broken" if doing == "up" else "tls-refused"
     if doing == "tls":
         return "tls-plaintext" if code == _INVALID_RECORD else "tls-closed"
     if doing == "tcp":
@@ -91,22 +88,26 @@ def resolve(net, host, port, kind):
     """What getaddrinfo finds of `host` that can be used, be it nothing. It blocks for as long as
     DNS takes; an address needs no looking up. `net`: the module `socket` or a stand-in.
     """
+    found = []
     try:
-        found = net.getaddrinfo(host, port, 0, kind)
+        for each in net.getaddrinfo(host, port, 0, kind):
+            # ESP32 finds IPv6 addresses and has no way to hand them over: None stands for one.
+            if each[4]:
+                found.append(each)
     except OSError:
-        return []
-    # ESP32 finds IPv6 addresses and has no way to hand them over: None stands for one.
-    return [each for each in found if each[4]]
+        pass
+    return found
 
 
 class Transport:
-    """A connection. Methods raise TransportError when it is over; `close()` makes it ready for the
-    next one.
+    """A connection, and its end: methods raise nothing. `close()` makes it ready for the next one.
 
+    `cause`      why the connection is over, or None; then all that is left to do is `close`
     `addresses`  that were found and not tried yet
     """
 
     def __init__(self):
+        self.cause = None
         self.addresses = []
         self._first = 0  # which of a name's addresses is the first to be tried
         self._raw = None
@@ -121,10 +122,11 @@ class Transport:
         and then says nothing would hide the others for ever.
         """
         found = resolve(socket, host, port, socket.SOCK_STREAM)
-        if not found:
-            raise TransportError("dns")
-        first = self._first % len(found)
-        self.addresses = (found[first:] + found[:first])[:_ADDRESSES]
+        if found:
+            first = self._first % len(found)
+            self.addresses = (found[first:] + found[:first])[:_ADDRESSES]
+        else:
+            self.cause = "dns"
 
     def open(self):
         """Begin to connect to the next of the addresses found."""
@@ -140,7 +142,7 @@ class Transport:
             self._raw.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
-                raise TransportError(cause_of(error, "tcp"))
+                self.cause = cause_of(error, self._doing)
 
     def proven(self):
         """The peer is the right one, also the next time. From now on a packet does not wait for its
@@ -150,6 +152,7 @@ class Transport:
         certificate, be answered by a reset, and that overtakes the alert which says why.
         """
         self._first -= 1
+        self._doing = "up"
         try:
             self._raw.setsockopt(_TCP, _NODELAY, 1)
         except OSError:
@@ -159,11 +162,11 @@ class Transport:
         """Whether TCP is through."""
         for _, flags in self._poll.ipoll(0):
             if flags & (select.POLLERR | select.POLLHUP):
-                try:
-                    self._raw.read(1)  # the poll's flags do not tell why: the next call does
-                except OSError as error:
-                    raise TransportError(cause_of(error, "tcp"))
-                raise TransportError("tcp-refused")
+                # The poll's flags do not tell why: the next call does.
+                self.readinto(bytearray(1))
+                if self.cause in (None, "closed"):
+                    self.cause = "tcp-refused"
+                return False
             self._poll.modify(self._raw, select.POLLIN)
             self._to_write = False
             self._doing = "mqtt"
@@ -178,36 +181,39 @@ class Transport:
                 self._raw, server_hostname=server_hostname, do_handshake_on_connect=False
             )
             self._io.setblocking(False)
-        except (OSError, ValueError, MemoryError) as error:
-            raise TransportError(cause_of(error, "tls"))
+        except _ENDS as error:
+            self.cause = cause_of(error, self._doing)
 
     def write(self, data):
         """Write what can be written at once: bytes taken, or None (then the same bytes must come
-        again).
+        again, unless there is a `cause`).
         """
         try:
             taken = self._io.write(data)
-        except (OSError, ValueError, MemoryError) as error:
-            raise TransportError(cause_of(error, self._doing))
-        if taken:
-            self._doing = "mqtt"
-        return taken
+            if taken and self._doing == "tls":
+                self._doing = "mqtt"
+            return taken
+        except _ENDS as error:
+            self.cause = cause_of(error, self._doing)
 
     def readinto(self, buffer):
-        """Read what is there into `buffer`: bytes read, or None. Raises if the peer has closed."""
+        """Read what is there into `buffer`: bytes read, or None: nothing, or the peer has closed,
+        which is a `cause`.
+        """
         try:
             count = self._io.readinto(buffer)
-        except (OSError, ValueError, MemoryError) as error:
-            raise TransportError(cause_of(error, self._doing))
-        if count == 0:
-            raise TransportError("closed")
-        return count
+            if count == 0:
+                self.cause = "closed"
+                return None
+            return count
+        except _ENDS as error:
+            self.cause = cause_of(error, self._doing)
 
     def wait(self, real_ms, to_write=False):
         """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can
         take something).
         """
-        if to_write != self._to_write and self._raw and self._doing != "tcp":
+        if (to_write or self._to_write) and self._raw and self._doing != "tcp":
             self._to_write = to_write
             self._poll.modify(
                 self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN
@@ -220,7 +226,7 @@ class Transport:
         better.
         """
         raw, io = self._raw, self._io
-        self._raw = self._io = None
+        self._raw = self._io = self.cause = None
         if raw is None:
             return
         self._poll.unregister(raw)

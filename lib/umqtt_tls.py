@@ -24,8 +24,8 @@ long ends the connection.
 from struct import pack
 
 from micropython import const
-from mqtt_packets import Malformed, Reader, connect, publish, subscribe
-from transport import Transport, TransportError
+from mqtt_packets import Reader, begin, connect, finish, subscribe
+from transport import Transport
 from umqtt import robust
 
 # As the caller sees them in `state`.
@@ -48,6 +48,7 @@ _SUBACK = const(0x90)
 _PINGRESP = const(0xD0)
 _THROWN_OUT = const(0xE0)  # DISCONNECT
 
+_PROTOCOL = const("protocol")
 _PINGREQ = const(b"\xc0\0")
 _DISCONNECT = const(b"\xe0\0")
 
@@ -73,6 +74,35 @@ def _ignore(*_):
     pass
 
 
+class _Subscription:
+    """One topic, and how far the broker knows of it.
+
+    _qos: None once it is taken back. _packet_id: of what waits for an answer, or 0. _due: when that
+    is overdue, or when to ask; None: nothing is left to ask.
+    """
+
+    def __init__(self, topic, qos):
+        self._topic = topic
+        self._qos = qos
+        self._packet_id = self._due = 0
+
+
+class _Connection:
+    """What is true of one connection only, and dropped with it."""
+
+    def __init__(self):
+        self._out = []  # packets to be written; the first may be known to TLS and must not change
+        self._in_flight = {}  # packet ids, and when their PUBACKs are due
+        self._puback_due = 0  # none is due before
+        self._packet_id = 0  # of the packet that was begun
+        self._entered = 0  # the state, and when that is overdue, or None
+        self._deadline = None
+        self._secured_from = None
+        self._ping_sent = None
+        self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
+        self._look_at = 0  # no deadline is due before
+
+
 class MQTTClient(robust.MQTTClient):
     """The one state machine between a program and its broker.
 
@@ -84,7 +114,7 @@ class MQTTClient(robust.MQTTClient):
     clean_session: as in umqtt's connect(), but false: what the broker has queued is wanted. May be
     changed later.
     max_qos, retains: what the broker can do; what is sent, and the will, asks for no more.
-    answer_ms: how long TCP, CONNACK, PUBACK, SUBACK and PINGRESP may each stay away.
+    answer_ms: how long TCP, CONNACK, PUBACK, SUBACK, UNSUBACK and PINGRESP may each stay away.
     max_packet: bytes; a buffer of this size is allocated once and is all that the network can make
     it use.
 
@@ -92,6 +122,8 @@ class MQTTClient(robust.MQTTClient):
     on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state),
     on_oversized(topic, front or None, retained, dup), on_refused(topic, code): a subscription.
     """
+
+    on_up = on_down = on_ack = on_message = on_state = on_oversized = on_refused = _ignore
 
     def __init__(
         self,
@@ -121,33 +153,20 @@ class MQTTClient(robust.MQTTClient):
         self.clean_session = clean_session
         self.max_qos = max_qos
         self.retains = retains
-        self.on_up = self.on_down = self.on_ack = self.on_message = self.on_state = _ignore
-        self.on_oversized = self.on_refused = _ignore
         self.state = _DOWN
+        self.unread = 0  # steps in a row that have left something that has come unread
         self.oversized = self.refused_subscriptions = 0  # counters, since boot
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
-        self._received = set()  # packet ids of QoS 2 messages handed over and not yet released
-        self._now = 0
-        # [topic, qos, packet id of the SUBSCRIBE in flight or 0, its deadline or when to try again]
-        self._subscriptions = []
         self._reader = Reader(max_packet)
-        self._packet = bytearray(_USUAL)
-        self._in_flight = {}  # packet ids, and when their PUBACKs are due
-        self._resumable = []  # packet ids of the session that its messages may be sent again under
-        self._forget()
-
-    def _forget(self):
-        """What is true of one connection only. Packet ids outlive it, if the session does."""
-        self._resumable = (list(self._in_flight) + self._resumable)[:_MAX_RESUMABLE]
-        self._in_flight = {}
-        self._reader.clear()
-        self._out = []  # packets to be written; the first may be known to TLS and must not change
-        self._failure = None
-        self.unread = 0  # steps in a row that have left something that has come unread
-        self._deadline = None  # of the state
-        self._ping_sent = None
-        self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
+        self._packet = None  # a bytearray, between a short one and the next
+        self._subscriptions = []
+        # Of the session: packet ids of QoS 2 messages handed over and not yet released, and those
+        # that its own messages may be sent again under.
+        self._received = set()
+        self._resumable = []
+        self._connection = None  # while `state` is not down
+        self._now = 0
 
     # -- what the caller calls ---------------------------------------------------------------------
 
@@ -155,12 +174,27 @@ class MQTTClient(robust.MQTTClient):
         """Subscribe to `topic` now, if up, and again at every connect. A refusal (0x80, or another
         code above 2) is told, counted and retried.
         """
-        self._subscriptions.append([topic, qos, 0, 0])
+        self._subscriptions.append(_Subscription(topic, qos))
+        if self._connection:
+            self._connection._look_at = 0
+
+    def unsubscribe(self, topic):
+        """Take the subscription to `topic` back, now if up, and not subscribe at the next connect.
+
+        One of a session that the broker has kept, from before this client was made, is taken back
+        as well. Until the broker has acknowledged that, what it sends still comes.
+        """
+        for each in self._subscriptions[:]:
+            if each._topic == topic:
+                self._subscriptions.remove(each)
+        self.subscribe(topic, None)
 
     def start(self, now):
         """Begin to connect. `will` and `clean_session` are taken as they are set now."""
-        self._forget()
+        if self._connection:
+            self.abort()
         self._now = now
+        self._connection = _Connection()
         self._enter(_RESOLVING, None)
 
     def step(self, now):
@@ -168,73 +202,101 @@ class MQTTClient(robust.MQTTClient):
         at the latest.
         """
         self._now = now
-        if self.state == _DOWN:
-            return _IDLE_MS
-        try:
-            if self._failure:
-                raise self._failure
-            wake = _STEPS[self.state](self)
-            if self._failure:
-                return 0
-            # Not before: the answer may have come, and lie unread, while the caller was busy.
-            deadline = self._deadline
-            if deadline is None:
-                return wake
-            if now >= deadline:
-                raise TransportError(_TIMEOUTS[self.state])
-            return min(wake, deadline - now)
-        except (TransportError, Malformed) as error:
-            if self.state == _CONNECTING and self._transport.addresses:
-                self._enter(_CONNECTING, None)  # the next address, with a deadline of its own
-                return 0
-            cause = (self._failure or error).cause
-            if self.state == _UP and cause == "tls-refused":
-                cause = "tls-broken"  # whoever was let in is not refused
-            told = self.state != _LEAVING
-            self.abort()
-            if told:
-                self.on_down(cause)
+        if self.state != _UP:
+            return self._arrive()
+        connection = self._connection
+        out = connection._out
+        heard = False
+        if not out or self._flush(connection) or len(out) < _MAX_REPLIES:
+            heard = self._read(connection)
+        else:
+            self.unread = 0
+        if self.state != _UP:
             return 0
+        look_at = connection._look_at
+        # The PUBACK that was due first may have been the last one.
+        if now >= look_at or (
+            look_at == connection._puback_due and not heard and not connection._in_flight
+        ):
+            look_at = self._watch(connection)
+        if self._transport.cause:
+            return self._over()
+        # What came in may have given the caller something to do.
+        return 0 if heard else look_at - now
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say."""
-        self._transport.wait(real_ms, len(self._out) > 0 and self.state != _SECURING)
+        connection = self._connection
+        self._transport.wait(real_ms, connection and connection._out and self.state != _SECURING)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
-        """Publish. Returns the packet id (0 for QoS 0), or None: not up, window full, or the last
-        packet not yet gone.
+        """Publish; topic and payload are str or bytes. Returns the packet id (0 for QoS 0), or
+        None: not up, window full, or the last packet not yet gone.
 
         With QoS 1, `on_ack(packet_id)` tells when it has arrived. After `on_down` it is up to the
         caller to send again; where the next `on_up` says that the session was present, with the old
         `packet_id`, which sets DUP (MQTT 3.1.1 section 4.4).
         """
-        qos = min(qos, self.max_qos)
-        if self.state != _UP or self._out or (qos and len(self._in_flight) >= self.window):
+        packet = self.begin(topic, qos, retain, packet_id)
+        if packet is None:
             return None
-        first = _PUBLISH | qos << 1 | (retain and self.retains)
-        if not qos:
+        packet += payload
+        return self.finish()
+
+    def begin(self, topic, qos=0, retain=False, packet_id=0):
+        """As `send`, for who writes the payload into the packet: returns a bytearray to append it
+        to, or None. Nothing is sent before `finish`, nor at all without it.
+        """
+        connection = self._connection
+        if self.state != _UP or connection._out:
+            return None
+        first = _PUBLISH | (retain and self.retains)
+        if not qos or not self.max_qos:
             packet_id = 0
-        elif packet_id:
-            first |= 0x08
+        elif len(connection._in_flight) >= self.window:
+            return None
         else:
-            packet_id = self._next_id()
-        # Nothing waits to be written: whatever was in `_packet` has gone.
-        packet = self._packet if len(payload) < _USUAL else bytearray()
-        publish(packet, first, topic, packet_id, payload)
-        if qos:
+            first |= 0x0A if packet_id else 0x02  # with DUP
+            packet_id = packet_id or self._next_id()
+        connection._packet_id = packet_id
+        # Nothing waits to be written: whatever was in it has gone.
+        packet = self._packet
+        if packet is None:
+            packet = self._packet = bytearray(_USUAL)
+        begin(packet, first, topic, packet_id)
+        return packet
+
+    def finish(self):
+        """Send what was begun. Returns the packet id."""
+        connection = self._connection
+        packet = self._packet
+        packet_id = connection._packet_id
+        finish(packet)
+        if packet_id:
             if packet_id in self._resumable:
                 self._resumable.remove(packet_id)
             due = self._now + self.answer_ms
-            if not self._in_flight:
-                self._puback_due = due  # none is due before
-            self._in_flight[packet_id] = due
-        self._out.append(packet)
-        self._flush()
+            if not connection._in_flight:
+                connection._puback_due = due
+                if due < connection._look_at:
+                    connection._look_at = due
+            connection._in_flight[packet_id] = due
+        size = len(packet)
+        if size > _USUAL:
+            self._packet = None  # its memory goes with it
+        taken = self._transport.write(packet)
+        if taken is not None:
+            connection._spoke = self._now
+        if taken != size:
+            connection._out.append(memoryview(packet)[taken:] if taken else packet)
         return packet_id
 
     def room(self):
         """Whether `send` would take a QoS 1 message now."""
-        return self.state == _UP and not self._out and len(self._in_flight) < self.window
+        connection = self._connection
+        return (
+            self.state == _UP and not connection._out and len(connection._in_flight) < self.window
+        )
 
     def stop(self, now):
         """DISCONNECT, so that the broker drops the will, and close once it has: state `down` tells.
@@ -245,289 +307,311 @@ class MQTTClient(robust.MQTTClient):
             # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
             # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
             self._enter(_LEAVING, _LEAVE_MS)
-            self._out.append(_DISCONNECT)
-            self._flush()
+            self._connection._out.append(_DISCONNECT)
+            self._flush(self._connection)
         else:
             self.abort()
 
     def abort(self):
         """Close without DISCONNECT, so that the will speaks. `on_down` is not called."""
         self._transport.close()
-        self._forget()
-        self._enter(_DOWN, None)
+        self._reader.clear()
+        self.unread = 0
+        if self._connection:
+            # Packet ids outlive it, if the session does.
+            held = list(self._connection._in_flight) + self._resumable
+            self._resumable = held[:_MAX_RESUMABLE]
+            self._connection = None
+        self.state = _DOWN
+        self.on_state(_DOWN)
 
     def overdue(self, now):
         """Whether `step` has missed its own deadlines: a bug, as no network can bring it about."""
+        connection = self._connection
         if self.state == _UP:
-            return self.keepalive and now - self._heard > self.keepalive * 1000 + self.answer_ms
-        return self.state != _DOWN and now - self._entered > self.handshake_ms + self.answer_ms
+            silent = now - connection._heard
+            return self.keepalive and silent > self.keepalive * 1000 + self.answer_ms
+        return connection and now - connection._entered > self.handshake_ms + self.answer_ms
 
     # -- the states --------------------------------------------------------------------------------
 
+    def _over(self):
+        """The connection has ended, or the try of one address has."""
+        transport = self._transport
+        cause = transport.cause
+        if self.state == _CONNECTING and transport.addresses:
+            transport.cause = None
+            self._enter(_CONNECTING, None)  # the next address, with a deadline of its own
+            return 0
+        state = self.state
+        self.abort()
+        if state != _LEAVING:
+            self.on_down(cause)
+        return 0
+
     def _enter(self, state, allowed_ms):
+        connection = self._connection
+        connection._entered = self._now
+        connection._deadline = None if allowed_ms is None else self._now + allowed_ms
         self.state = state
-        self._entered = self._now
-        self._deadline = None if allowed_ms is None else self._now + allowed_ms
         self.on_state(state)
 
-    def _resolve(self):
-        self._transport.resolve(self.server, self.port)
-        # DNS has taken its time: the budget starts with the next step.
-        self._enter(_CONNECTING, None)
-        return 0
-
-    def _connect(self):
-        if self._deadline is None:
-            self._deadline = self._now + self.answer_ms
-            self._transport.open()
-        if not self._transport.opened():
+    def _arrive(self):
+        """A step on the way to CONNACK, or after DISCONNECT. Returns ms, as `step`."""
+        connection = self._connection
+        transport = self._transport
+        state = self.state
+        wake = 0
+        if state == _DOWN:
             return _IDLE_MS
-        will = self.lw_topic and (self.lw_topic, self.lw_msg, self.lw_qos, self.lw_retain)
-        login = self.user, self.pswd
-        self._out.append(connect(self.client_id, self.keepalive, self.clean_session, will, login))
-        self._secured_from = self._now
-        self._enter(_SECURING, self.handshake_ms)
-        if self.ssl:
-            self._transport.secure(self.ssl, self.ssl_params.get("server_hostname", self.server))
-        return 0
-
-    def _secure(self):
-        if not self._flush():
-            return _HANDSHAKE_LOOK_MS
-        self._enter(_GREETING, self.answer_ms)
-        return 0
-
-    def _greet(self):
-        if self._secured_from is not None:
-            # Not a step sooner: on a chip, the handshake ends with a second of arithmetic.
-            self.handshake_took_ms = self._now - self._secured_from
-            self._secured_from = None
-        return 0 if self._read() else _IDLE_MS
-
-    def _serve(self):
-        if self._out:
-            self._flush()
-        heard = len(self._out) < _MAX_REPLIES and self._read()
-        if not heard:
-            self.unread = 0
-        if self.state != _UP:
+        if state == _RESOLVING:
+            transport.resolve(self.server, self.port)
+            # DNS has taken its time: the budget starts with the next step.
+            if not transport.cause:
+                self._enter(_CONNECTING, None)
+        elif state == _CONNECTING:
+            late = "tcp-timeout"
+            if connection._deadline is None:
+                connection._deadline = self._now + self.answer_ms
+                transport.open()
+            if transport.cause or not transport.opened():
+                wake = _IDLE_MS
+            else:
+                # CONNECT, behind the handshake that writing it carries on.
+                will = self.lw_topic and (self.lw_topic, self.lw_msg, self.lw_qos, self.lw_retain)
+                login = self.user, self.pswd
+                hello = connect(self.client_id, self.keepalive, self.clean_session, will, login)
+                connection._out.append(hello)
+                connection._secured_from = self._now
+                self._enter(_SECURING, self.handshake_ms)
+                if self.ssl:
+                    name = self.ssl_params.get("server_hostname", self.server)
+                    transport.secure(self.ssl, name)
+        elif state == _SECURING:
+            late = "tls-timeout"
+            if self._flush(connection):
+                self._enter(_GREETING, self.answer_ms)
+            else:
+                wake = _HANDSHAKE_LOOK_MS
+        elif state == _GREETING:
+            late = "connack-timeout"
+            if connection._secured_from is not None:
+                # Not a step sooner: on a chip, the handshake ends with a second of arithmetic.
+                self.handshake_took_ms = self._now - connection._secured_from
+                connection._secured_from = None
+            if not self._read(connection):
+                wake = _IDLE_MS
+        else:
+            late = "closed"
+            # What still comes is of no interest.
+            if not self._flush(connection) or not transport.readinto(self._reader.buffer):
+                wake = _IDLE_MS
+        if self._connection is not connection:
             return 0
-        wake = self._watch()
-        if self._out:
-            self._flush()
-        return 0 if heard else wake  # what came in may have given the caller something to do
+        # Not before: the answer may have come, and lie unread, while the caller was busy.
+        left = connection._deadline
+        if left is not None:
+            left -= self._now
+            if left <= 0:
+                transport.cause = transport.cause or late
+            wake = min(wake, left)
+        return self._over() if transport.cause else wake
 
-    def _leave(self):
-        if self._flush():
-            self._reader.clear()
-            if self._reader.fill(self._transport):
-                return 0
-        return _IDLE_MS
-
-    # -- deadlines while up ------------------------------------------------------------------------
-
-    def _watch(self):
-        """Ping when either side has been silent for half the keepalive; give up when an answer
-        stays away.
+    def _watch(self, connection):
+        """Look at the deadlines while up: subscribe and unsubscribe where that is left to do, ping
+        when either side has been silent for half the keepalive, and give up when an answer stays
+        away. Returns when to look again.
         """
         now = self._now
-        wake = self._subscribe_again()
-        if self._in_flight:
-            if now >= self._puback_due:  # it was that of one which has come since
-                self._puback_due = min(self._in_flight.values())
-            wake = self._until(self._puback_due, "puback-timeout", wake)
-        if self._ping_sent is not None:
-            wake = self._until(self._ping_sent + self.answer_ms, "ping-timeout", wake)
-        elif self.keepalive:
-            due = min(self._heard, self._spoke) + self.keepalive * 500
-            if now >= due:
-                self._ping_sent = now
-                self._out.append(_PINGREQ)
-                due = now + self.answer_ms
-            wake = min(wake, due)
-        return max(wake - now, 0)
-
-    def _until(self, deadline, cause, wake):
-        if self._now >= deadline and not self.unread:
-            raise TransportError(cause)
-        return min(deadline, wake)
-
-    def _subscribe_again(self):
-        """SUBSCRIBE where it is due. Returns when to look again."""
-        wake = self._now + _IDLE_MS
+        by = now + self.answer_ms
+        look_at = now + _IDLE_MS
+        late = None
         for each in self._subscriptions:
-            if each[3] is None:
+            if each._due is None:
                 continue
-            if each[2]:
-                wake = self._until(each[3], "suback-timeout", wake)
-            elif self._now >= each[3]:
-                each[2] = self._next_id()
-                each[3] = self._now + self.answer_ms
-                self._out.append(subscribe(each[2], each[0], each[1]))
-            wake = min(wake, each[3])
-        return wake
+            if now >= each._due:
+                if each._packet_id:
+                    late = "suback-timeout"
+                else:
+                    each._packet_id = self._next_id()
+                    each._due = by
+                    connection._out.append(subscribe(each._packet_id, each._topic, each._qos))
+            look_at = min(look_at, each._due)
+        if connection._out:
+            self._flush(connection)
+        if connection._in_flight:
+            if now >= connection._puback_due:  # it was that of one which has come since
+                connection._puback_due = min(connection._in_flight.values())
+                if now >= connection._puback_due:
+                    late = late or "puback-timeout"
+            look_at = min(look_at, connection._puback_due)
+        if connection._ping_sent is not None:
+            due = connection._ping_sent + self.answer_ms
+            if now >= due:
+                late = late or "ping-timeout"
+            look_at = min(look_at, due)
+        elif self.keepalive:
+            due = min(connection._heard, connection._spoke) + self.keepalive * 500
+            if now >= due:
+                connection._ping_sent = now
+                connection._out.append(_PINGREQ)
+                self._flush(connection)
+                due = by
+            look_at = min(look_at, due)
+        connection._look_at = look_at
+        if late and not self.unread:
+            self._transport.cause = late
+        return look_at
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def _flush(self):
+    def _flush(self, connection):
         """Write what the transport takes, one packet with one write: one TLS record. Returns
         whether all has gone. A failure is told of by `step`, and in no callback from `send`.
         """
-        out = self._out
-        try:
-            while out:
-                taken = self._transport.write(out[0])
-                if taken is None:
-                    return False
-                self._spoke = self._now
-                if taken < len(out[0]):
-                    # A new buffer: the transport has none of it yet, so it may change.
-                    out[0] = out[0][taken:]
-                else:
-                    out.pop(0)
-        except TransportError as error:
-            self._failure = error
-            return False
+        out = connection._out
+        while out:
+            packet = out[0]
+            taken = self._transport.write(packet)
+            if taken is None:
+                return False
+            connection._spoke = self._now
+            if taken == len(packet):
+                out.pop(0)
+            else:
+                out[0] = memoryview(packet)[taken:]
         return True
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight, be it since the last connection (MQTT
         3.1.1 section 2.3.1).
         """
+        in_flight = self._connection._in_flight
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if packet_id in self._in_flight or packet_id in self._resumable:
+            if packet_id in in_flight or packet_id in self._resumable:
                 continue
             for each in self._subscriptions:
-                if each[2] == packet_id:
+                if each._packet_id == packet_id:
                     break
             else:
                 return packet_id
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def _read(self):
-        """Take in what has come, up to a step's share of it. Returns whether anything has.
+    def _read(self, connection):
+        """Take in what has come, up to a step's share of it, as long as the answers to it can be
+        written. Returns whether anything has.
 
         A PUBLISH ends the step: handling it may have taken the caller long.
         """
         reader = self._reader
-        self.unread = (self.unread + 1) % _MAX_UNREAD
-        for done in range(_MAX_READS):
+        out = connection._out
+        reads = 0
+        while not out or len(out) < _MAX_REPLIES or self._flush(connection):
             # What the step before has left in the buffer comes first.
-            if self._handle() or self.state == _DOWN or len(self._out) >= _MAX_REPLIES:
+            if reader.left:
+                first = reader.packet()
+            elif reads == _MAX_READS or self._connection is not connection:
                 break
-            if reader.fill(self._transport) is None:
-                self.unread = 0
-                return done > 0
-            self._heard = self._now
+            else:
+                count = self._transport.readinto(reader.space)
+                if count is None:
+                    self.unread = 0
+                    return reads > 0
+                connection._heard = self._now
+                reads += 1
+                first = reader.packet(count)
+            if first == _PUBACK and self.state != _GREETING:
+                # Else late, twice or never asked for: nothing to do.
+                if reader.number in connection._in_flight:
+                    del connection._in_flight[reader.number]
+                    self.on_ack(reader.number)
+            elif first is not None and self._take(connection, first):
+                break
+        self.unread = (self.unread + 1) % _MAX_UNREAD
         return True
 
-    def _handle(self):
-        """Handle what is whole in the buffer, as long as the answers to it can be written, up to
-        the first PUBLISH. Returns whether there was one.
-        """
-        reader = self._reader
-        while not self._out or len(self._out) < _MAX_REPLIES or self._flush():
-            first = reader.packet()
-            if first is None:
-                return False
-            if first == _THROWN_OUT:
-                raise TransportError("closed")
-            if (self.state == _GREETING) != (first == _CONNACK):
-                raise Malformed
-            if first == _PINGRESP:
-                if self._ping_sent is not None:
-                    self.ping_took_ms = self._now - self._ping_sent
-                    self._ping_sent = None
-                continue
-            number = reader.number(reader.body)
-            if first == _PUBACK:
-                # Else late, twice or never asked for: nothing to do.
-                if self._in_flight.pop(number, None) is not None:
-                    self.on_ack(number)
-            elif first == _CONNACK:
-                self._connack(number)
-            elif first == _PUBREL:
-                self._received.discard(number)
-                self._reply(_PUBCOMP, number)
-            elif first == _SUBACK:
-                self._suback(number, reader.buffer[reader.body + 2])
-            else:
-                self._publish(first)
-                return True
+    def _take(self, connection, first):
+        """Handle any other packet. Returns whether it ends the step."""
+        number = self._reader.number
+        thrown_out = first == _THROWN_OUT
+        if thrown_out or not first or (self.state == _GREETING) != (first == _CONNACK):
+            self._transport.cause = "closed" if thrown_out else _PROTOCOL
+            return True
+        if first == _CONNACK:
+            return self._connack(connection, number)
+        if first & 0xF0 == _PUBLISH:
+            self._publish(connection, first)
+            return True
+        if first == _PUBREL:
+            self._received.discard(number)
+            connection._out.append(pack("!BBH", _PUBCOMP, 2, number))
+            return False
+        connection._look_at = 0
+        if first == _PINGRESP:
+            if connection._ping_sent is not None:
+                self.ping_took_ms = self._now - connection._ping_sent
+                connection._ping_sent = None
+            return False
+        for each in self._subscriptions:
+            if each._packet_id == number:
+                each._packet_id = 0
+                each._due = None
+                if each._qos is None:
+                    self._subscriptions.remove(each)
+                elif first == _SUBACK:
+                    code = self._reader.buffer[self._reader.body + 2]
+                    if code > 2:  # 0x80, or one of MQTT 5's
+                        self.refused_subscriptions += 1
+                        each._due = self._now + _RETRY_SUBSCRIBE_MS
+                        self.on_refused(each._topic, code)
+                break
         return False
 
-    def _connack(self, answer):
+    def _connack(self, connection, answer):
         code = answer & 255
         if code:
-            raise TransportError(_REFUSALS[code] if code < len(_REFUSALS) else "protocol")
+            self._transport.cause = _REFUSALS[code] if code < len(_REFUSALS) else _PROTOCOL
+            return True
         present = bool(answer & 0x100) and not self.clean_session
         if not present:
             self._received = set()
             self._resumable = []
-        for each in self._subscriptions:
-            each[2] = each[3] = 0
+        for each in self._subscriptions[:]:
+            each._packet_id = each._due = 0
+            if each._qos is None and not present:
+                self._subscriptions.remove(each)  # of a new session nothing has to be taken back
         self._transport.proven()
         self._enter(_UP, None)
-        self._subscribe_again()
-        self._flush()
+        self._watch(connection)
         self.on_up(present)
+        return False
 
-    def _suback(self, packet_id, code):
-        for each in self._subscriptions:
-            if each[2] == packet_id:
-                each[2] = 0
-                each[3] = None
-                if code > 2:  # 0x80, or one of MQTT 5's
-                    self.refused_subscriptions += 1
-                    each[3] = self._now + _RETRY_SUBSCRIBE_MS
-                    self.on_refused(each[0], code)
-
-    def _publish(self, first):
+    def _publish(self, connection, first):
         """PUBLISH, MQTT 3.1.1 section 3.3. The answer is queued before the callback is called: a
         callback that fails must not get the message again.
         """
-        topic, packet_id, payload = self._reader.publish(first)
-        qos = first >> 1 & 3
-        if qos == 1:
-            self._reply(_PUBACK, packet_id)
-        elif qos == 2 and not self._receive_once(packet_id):
+        found = self._reader.publish(first)
+        if found is None:
+            self._transport.cause = _PROTOCOL
             return
+        topic, packet_id, payload = found
+        qos = first >> 1 & 3
+        if qos:
+            # QoS 2, method B of section 4.3.3: only an id that is new is handed over.
+            new = qos == 1 or packet_id not in self._received
+            if qos == 2 and new:
+                if len(self._received) >= _MAX_QOS2:
+                    self._transport.cause = _PROTOCOL  # it never releases what it sends
+                    return
+                self._received.add(packet_id)
+            connection._out.append(pack("!BBH", _PUBACK if qos == 1 else _PUBREC, 2, packet_id))
+            if not new:
+                return
         told = self.on_message
         if payload is None or self._reader.missing:
             self.oversized += 1
             told = self.on_oversized
-        self._flush()  # whoever sent it waits for no callback
+        self._flush(connection)  # whoever sent it waits for no callback
         told(topic, payload, bool(first & 1), bool(first & 8))
-
-    def _receive_once(self, packet_id):
-        """QoS 2, method B of MQTT 3.1.1 section 4.3.3: whether this id is new. More than the bound:
-        not answered.
-        """
-        new = packet_id not in self._received
-        if new:
-            if len(self._received) >= _MAX_QOS2:
-                raise Malformed  # a broker that never releases what it sends
-            self._received.add(packet_id)
-        self._reply(_PUBREC, packet_id)
-        return new
-
-    def _reply(self, kind, packet_id):
-        self._out.append(pack("!BBH", kind, 2, packet_id))
-
-
-_TIMEOUTS = {
-    _CONNECTING: "tcp-timeout",
-    _SECURING: "tls-timeout",
-    _GREETING: "connack-timeout",
-    _LEAVING: "closed",
-}
-_STEPS = {
-    _RESOLVING: MQTTClient._resolve,
-    _CONNECTING: MQTTClient._connect,
-    _SECURING: MQTTClient._secure,
-    _GREETING: MQTTClient._greet,
-    _UP: MQTTClient._serve,
-    _LEAVING: MQTTClient._leave,
-}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from limpet.identity.authority import Authority
 from limpet.node_host.umqtt import umqtt_dir
-from support.brokers.codec import Packet, connack, puback, publish, suback
+from support.brokers.codec import Packet, connack, puback, publish, suback, unsuback
 from support.brokers.scripted_broker import Closed, ScriptedBroker, default_answer, server_context
 from support.micropython.client_script import drive, tls_lines
 
@@ -106,6 +106,73 @@ c.stop(Time.now)
         broker.wait_for(lambda packet: packet.name == "DISCONNECT")
     assert [packet.name for packet in broker.packets].count("PUBLISH") == 15
     assert len(broker.reads) == len(broker.packets)
+
+
+def test_payload_is_written_into_the_packet() -> None:
+    """`begin` hands out the packet itself: what is appended to it arrives as the payload, whatever
+    its length, and nothing is sent of what is not finished.
+    """
+    script = """
+c = client(window=4)
+print(c.begin(b"a", 1))
+up(c)
+packet = c.begin(b"given up", 1)
+packet += b"half of"
+for size in (0, 1, 100, 116, 117, 118, 119, 2000, 20000, 3):
+    packet = c.begin(b"in/place", 1, True)
+    for _ in range(size):
+        packet.append(120)
+    print(packet is c._packet, c.finish())
+    go(c, lambda: c.room() and not c._connection._in_flight)
+packet = c.begin(b"again", 1, False, 7)
+packet += b"!"
+print(c.finish(), c.begin(b"none", 0) is None)
+go(c, lambda: not c._connection._in_flight)
+c.max_qos = 0
+packet = c.begin(b"none", 1, False, 9)
+print(c.finish())
+answers_0 = c.send("mark", b"", 0)
+c.stop(Time.now)
+down(c)
+"""
+    with ScriptedBroker() as broker:
+        said = drive(broker, script)
+    assert said == ["None", *[f"True {n}" for n in range(2, 12)], "7 False", "0"]
+    sent = broker.of("PUBLISH")
+    sizes = (0, 1, 100, 116, 117, 118, 119, 2000, 20000, 3)
+    assert [(p.topic, p.qos, p.retain, p.payload) for p in sent[:10]] == [
+        ("in/place", 1, True, b"x" * size) for size in sizes
+    ]
+    assert [(p.topic, p.qos, p.dup, p.packet_id) for p in sent[10:]] == [
+        ("again", 1, True, 7),
+        ("none", 0, False, None),
+        ("mark", 0, False, None),
+    ]
+
+
+def test_long_payload_keeps_no_heap() -> None:
+    """The memory of a packet of 2 KB goes when it has gone; a short one's is kept for the next."""
+    script = """
+import gc
+c = client()
+up(c)
+def heap():
+    gc.collect()
+    return gc.mem_alloc()
+def publish(size):
+    packet = c.begin(b"a", 1)
+    for _ in range(size // 50):
+        packet += fifty
+    c.finish()
+    go(c, lambda: not c._connection._in_flight)
+fifty = b"x" * 50
+publish(100)
+short = heap()
+publish(2000)
+print(heap() - short < 100)
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["True"]
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -355,6 +422,7 @@ go(c, lambda: c.ping_took_ms is not None)
         ("PINGREQ", "Time.now += 30000; idle(c)", "ping-timeout"),
         ("PUBLISH", 'c.send("a", b"", 1); idle(c)', "puback-timeout"),
         ("SUBSCRIBE", 'c.subscribe("a", 1); idle(c)', "suback-timeout"),
+        ("UNSUBSCRIBE", 'c.unsubscribe("a"); idle(c)', "suback-timeout"),
     ],
 )
 def test_dead_link_is_noticed_by_what_stays_away(lacking: str, before: str, cause: str) -> None:
@@ -502,6 +570,102 @@ for _ in range(3):
     assert asked == [(n, *each) for n in range(3) for each in (("first", 1), ("second", 2))]
 
 
+def test_subscription_is_taken_back() -> None:
+    """UNSUBSCRIBE goes out at once, what comes until UNSUBACK is heard, and the next connect
+    subscribes to the others only; to this one again once that is asked for.
+    """
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "UNSUBSCRIBE":
+            return publish("first", b"late") + unsuback(packet)
+        return None
+
+    script = """
+c = client()
+c.subscribe("first", 1)
+c.subscribe("second", 1)
+up(c)
+c.unsubscribe("first")
+answers(c)
+print(*seen, len(c._subscriptions))
+c.abort()
+up(c)
+answers(c)
+c.subscribe("first", 0)
+answers(c)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["up 0 first late r0 d0 1"]
+    asked = [(p.connection, p.name, p.topic) for p in broker.of("SUBSCRIBE", "UNSUBSCRIBE")]
+    assert asked == [
+        (0, "SUBSCRIBE", "first"),
+        (0, "SUBSCRIBE", "second"),
+        (0, "UNSUBSCRIBE", "first"),
+        (1, "SUBSCRIBE", "second"),
+        (1, "SUBSCRIBE", "first"),
+    ]
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_session_that_is_kept_knows_of_no_subscription_that_was_taken_back(present: bool) -> None:
+    """Where UNSUBACK has not come, or the client was not up, a kept session is asked at the next
+    connect, and once; a new one has nothing to be taken back. The same for one of an earlier boot.
+    """
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "CONNECT":
+            return connack(present=present and packet.connection > 0)
+        return b"" if packet.name == "UNSUBSCRIBE" and packet.connection == 0 else None
+
+    script = """
+c = client()
+c.subscribe("up", 1)
+c.subscribe("down", 1)
+up(c)
+c.unsubscribe("up")
+idle(c)
+c.abort()
+c.unsubscribe("down")
+c.unsubscribe("never")
+for _ in range(2):
+    up(c)
+    answers(c)
+    c.abort()
+print(len(c._subscriptions))
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["0"]
+    asked = [(p.connection, p.topic) for p in broker.of("UNSUBSCRIBE")]
+    again = [(1, "up"), (1, "down"), (1, "never")] if present else []
+    assert asked == [(0, "up"), *again]
+    assert {p.connection for p in broker.of("SUBSCRIBE")} == {0}
+
+
+def test_subscription_is_taken_back_while_it_is_asked_for() -> None:
+    """A SUBACK that comes for a topic that has been taken back since is no answer to that."""
+
+    def answer(packet: Packet) -> bytes | None:
+        if packet.name == "SUBSCRIBE":
+            return b""
+        if packet.name == "UNSUBSCRIBE":
+            (asked,) = broker.of("SUBSCRIBE")
+            return suback(asked, 1)
+        return None
+
+    script = """
+c = client(keepalive=0)
+c.subscribe("a", 1)
+up(c)
+c.unsubscribe("a")
+answers(c)
+Time.now += 20000
+down(c)
+print(*seen)
+"""
+    with ScriptedBroker(answer) as broker:
+        assert drive(broker, script) == ["up 0 down suback-timeout"]
+
+
 @pytest.mark.parametrize("code", [3, 0x80, 0x87])
 def test_refused_subscription_is_counted_and_tried_again(code: int) -> None:
     """SUBACK 0x80 ends nothing: it is told, counted, and asked again a minute later until granted.
@@ -576,8 +740,8 @@ class Full:
     def __getitem__(self, which):
         raise MemoryError
 packet = c._reader.packet
-def once():
-    first = packet()
+def once(count=0):
+    first = packet(count)
     if first == 0x33:
         c._reader._view, c._reader.packet = Full(), packet
     return first
@@ -846,7 +1010,7 @@ def test_message_and_its_acknowledgement_allocate_nothing() -> None:
     script = """
 import gc
 class Echo:
-    packet_id = None
+    cause = packet_id = None
     def write(self, packet):
         self.packet_id = packet[5] << 8 | packet[6] if packet[0] == 0x32 else None
         return len(packet)

@@ -17,6 +17,7 @@ NAMES = {
     8: "SUBSCRIBE",
     9: "SUBACK",
     10: "UNSUBSCRIBE",
+    11: "UNSUBACK",
     12: "PINGREQ",
     13: "PINGRESP",
     14: "DISCONNECT",
@@ -54,6 +55,11 @@ def connack(code: int = 0, present: bool = False) -> bytes:
 def suback(packet: Packet, code: int) -> bytes:
     """Return the SUBACK to `packet`: the QoS granted, or 0x80."""
     return struct.pack(">BBHB", 0x90, 3, packet.packet_id, code)
+
+
+def unsuback(packet: Packet) -> bytes:
+    """Return the UNSUBACK to `packet`."""
+    return struct.pack(">BBH", 0xB0, 2, packet.packet_id)
 
 
 def puback(packet: Packet) -> bytes:
@@ -105,6 +111,8 @@ def parse(connection: int, head: int, body: bytes) -> Packet:
         flags = bool(head & 8), qos, bool(head & 1)
         return Packet(connection, name, *flags, packet_id, topic.decode(), payload)
     packet_id = struct.unpack_from(">H", body)[0] if len(body) >= 2 else None
+    if name == "UNSUBSCRIBE":
+        return Packet(connection, name, packet_id=packet_id, topic=_string(body[2:])[0].decode())
     if name == "SUBSCRIBE":
         topic, rest = _string(body[2:])
         return Packet(connection, name, qos=rest[0], packet_id=packet_id, topic=topic.decode())

@@ -19,7 +19,7 @@ from typing import Any
 
 from limpet.identity.authority import SERVER_VALID, Authority
 from support import schemas
-from support.brokers.codec import Packet, connack, parse, puback, split, suback
+from support.brokers.codec import Packet, connack, parse, puback, split, suback, unsuback
 
 
 class Closed(Exception):
@@ -143,6 +143,8 @@ def default_answer(packet: Packet) -> bytes:
         return connack()
     if packet.name == "SUBSCRIBE":
         return suback(packet, packet.qos)
+    if packet.name == "UNSUBSCRIBE":
+        return unsuback(packet)
     if packet.name == "PUBLISH" and packet.qos:
         return puback(packet)
     if packet.name == "PUBREC":

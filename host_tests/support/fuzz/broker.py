@@ -20,9 +20,8 @@ class Packets:
     tokens = MQTT_TOKENS
 
     def __init__(self) -> None:
-        from mqtt_packets import Malformed, Reader
+        from mqtt_packets import Reader
 
-        self._malformed = Malformed
         self._reader = Reader(128)
         self._piece = b""
 
@@ -31,37 +30,34 @@ class Packets:
         self._reader.clear()
         # Each read costs memoryviews of this target's own: not where heap is measured.
         pieces = (len(data) or 1, 1, 7)[len(data) % 3] if CPYTHON else 256
-        try:
-            for at in range(0, len(data), pieces):
-                self._take(data[at : at + pieces])
-        except self._malformed:
-            pass
+        for at in range(0, len(data), pieces):
+            if not self._take(data[at : at + pieces]):
+                return
 
-    def readinto(self, space: memoryview) -> int:
-        """What the reader calls for the next bytes."""
-        if not len(space):
-            raise AssertionError("no space")
-        count = min(len(space), len(self._piece))
-        space[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
-        return count
-
-    def _take(self, piece: bytes) -> None:
+    def _take(self, piece: bytes) -> bool:
         reader = self._reader
-        self._piece = piece
-        while self._piece:
-            reader.fill(self)
-            first = reader.packet()
+        while piece:
+            if not len(reader.space):
+                raise AssertionError("no space")
+            count = min(len(reader.space), len(piece))
+            reader.space[:count] = piece[:count]
+            piece = piece[count:]
+            first = reader.packet(count)
             while first is not None:
-                self._check(first)
-                first = reader.packet()
+                if not first or not self._check(first):
+                    return False
+                first = reader.packet() if reader.left else None
+        return True
 
-    def _check(self, first: int) -> None:
+    def _check(self, first: int) -> bool:
         reader = self._reader
         if not 0 <= reader.body <= reader.after <= len(reader.buffer):
             raise AssertionError("packet outside the buffer")
         if first & 0xF0 == 0x30:
-            topic, packet_id, payload = reader.publish(first)
+            found = reader.publish(first)
+            if found is None:
+                return False
+            topic, packet_id, payload = found
             if not topic or not 0 <= packet_id <= 65535 or bool(first & 6) != bool(packet_id):
                 raise AssertionError("publish")
             if not 0 <= reader.missing < 1 << 28:
@@ -69,12 +65,14 @@ class Packets:
             rest = reader.after - reader.body - 2 - len(topic.encode()) - (2 if packet_id else 0)
             if payload is None or len(payload) != rest:
                 raise AssertionError("beyond its packet")
+        return True
 
 
 class Wire:
     """A transport whose peer has said `data` already, in pieces, and then says no more."""
 
     addresses = ()
+    cause = None
 
     def __init__(self) -> None:
         self.said = 0
@@ -114,8 +112,10 @@ class Wire:
     def close(self) -> None:
         """Forget what was not read."""
         self._data = b""
+        self.cause = None
 
 
+TELEMETRY = (BASE + "/telemetry").encode()
 BROKER_CAUSES = ("protocol-version", "client-id", "unavailable", "credentials", "not-authorized")
 OWN_CAUSES = ("protocol", "connack-timeout", "puback-timeout", "suback-timeout", "ping-timeout")
 
@@ -134,10 +134,10 @@ class Client:
         self._client = client = MQTTClient("node-1", "broker", window=4, max_packet=512)
         client._transport = self._wire  # type: ignore[assignment]
         self._command, self._status = Command(), Status()
-        client.on_message = self._heard
+        client.on_message = self._heard  # type: ignore[method-assign]
         client.subscribe(BASE + "/status", 1)
         client.subscribe(BASE + "/commands", 2)
-        client.on_down = self._down
+        client.on_down = self._down  # type: ignore[method-assign]
         self._cause = None
         greeted = b"\x20\x02\x00\x00\x90\x03\x00\x01\x01\x90\x03\x00\x02\x01"
         self.samples = (
@@ -171,8 +171,10 @@ class Client:
             if not 0 <= wait <= 60000 or steps > 40 + len(data):
                 raise AssertionError("sleep")
             if client.state == "up":
-                client.send(BASE + "/telemetry", b"{}", 1)
-            if len(client._out) > 20 or len(client._in_flight) > 4 or len(client._received) > 32:
+                client.send(TELEMETRY, b"{}", 1)
+            held = client._connection
+            out, in_flight = (held._out, held._in_flight) if held else ((), ())
+            if len(out) > 20 or len(in_flight) > 4 or len(client._received) > 32:
                 raise AssertionError("unbounded")
             # What is waited for is overdue in the end: all has been read then.
             now += wait

@@ -92,7 +92,7 @@ def measure() -> None:
         to = status if topic == BASE + "/status" else router
         to.heard(topic, payload, retained, dup)
 
-    client.on_message = heard
+    client.on_message = heard  # type: ignore[method-assign]
     client.start(0)
     wire.packets = [b"\x20\x02\x00\x00"]
     for _ in range(10):

@@ -1,7 +1,6 @@
 """A network in simulated time, on which things go wrong. Runs under both Pythons."""
 
 from support.fuzz.fuzz import Random
-from transport import TransportError
 
 
 class Broken(Exception):
@@ -16,6 +15,7 @@ class Network:
     """
 
     addresses = ()  # there is one, and no other
+    cause: str | None = None
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -30,12 +30,12 @@ class Network:
     def resolve(self, host: str, port: int) -> None:
         """DNS fails now and then."""
         if self.strikes():
-            raise TransportError("dns")
+            self.cause = "dns"
 
     def open(self) -> None:
         """Nobody listens now and then."""
         if self.strikes(3):
-            raise TransportError("tcp-refused")
+            self.cause = "tcp-refused"
 
     def opened(self) -> bool:
         """At once."""
@@ -46,6 +46,7 @@ class Network:
 
     def close(self) -> None:
         """All that is under way is lost."""
+        self.cause = None
         self._closed = False
         self._up: list = []  # [when, packet]
         self._down: list = []  # [when, bytes]
@@ -64,8 +65,8 @@ class Network:
         elif bytes(data) != self._packet[-self._rest :]:
             raise Broken("a write that was not taken must be repeated with the same bytes")
         if self.strikes():
-            raise TransportError("closed")
-        if self.strikes(20):
+            self.cause = "closed"
+        if self.cause or self.strikes(20):
             return None
         taken = self._rest
         if taken > 1 and self.strikes(20):
@@ -78,7 +79,8 @@ class Network:
     def readinto(self, space: memoryview) -> "int | None":
         """Give a packet that has come, or a piece of it; or break."""
         if self.strikes() or self._closed:
-            raise TransportError("closed")
+            self.cause = "closed"
+            return None
         while self._up and self._up[0][0] <= self.now:
             self.take(self._up.pop(0)[1])
         for index, each in enumerate(self._down):

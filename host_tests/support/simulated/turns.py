@@ -16,7 +16,6 @@ from board import network
 from node.shared.reading import Reading
 from recordlog import RecordLog
 from support.parts.layouts import SIZE, pack_into
-from transport import TransportError
 
 settings = json.loads(os.getenv("TURNS"))
 world = settings["world"]
@@ -59,6 +58,7 @@ class Socket:
 
     def close(self):
         """Nothing is under way."""
+        self.cause = None
         self.coming = []  # [when, bytes], in order
 
     def resolve(self, host, port):
@@ -67,7 +67,7 @@ class Socket:
     def open(self):
         """As the world is."""
         if world == "refused":
-            raise TransportError("tcp-refused")
+            self.cause = "tcp-refused"
 
     def opened(self):
         """Whether TCP is through."""

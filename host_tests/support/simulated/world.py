@@ -58,6 +58,14 @@ class WatchedLink(Link):
         super()._on_ack(packet_id)
 
 
+class Client(MQTTClient):
+    """The client, for CPython, whose bytearrays take no str."""
+
+    def send(self, topic, payload, *more):  # type: ignore[no-untyped-def]
+        """As the client's."""
+        return super().send(topic.encode(), payload, *more)
+
+
 class Bystander:
     """A Board whose network and time are always there, and a recovery that nobody needs."""
 
@@ -109,9 +117,9 @@ class World:
         store = PairFile("responses", lambda path, how: None, lambda path, *pieces: None)
         self.responses = Messages(24, store, commit_s)
         status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
-        self.client = client = MQTTClient("node-1", "broker", window=window)
+        self.client = client = Client("node-1", "broker", window=window)
         client._transport = self.broker  # type: ignore[assignment]
-        client.on_message = status.on_message
+        client.on_message = status.on_message  # type: ignore[method-assign]
         client.subscribe(STATUS, 1)
         client.subscribe(BASE + "/commands", 1)
         sources = (status, self.responses, self.live, self.backlog)

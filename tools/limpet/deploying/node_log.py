@@ -59,7 +59,7 @@ PASSING = {
     "closed": "The broker, or something on the way to it, has closed the connection.",
     "ping-timeout": "The broker has not answered a ping in time.",
     "puback-timeout": "The broker has not acknowledged a Message in time.",
-    "suback-timeout": "The broker has not acknowledged a subscription in time.",
+    "suback-timeout": "The broker has not acknowledged a subscription, or its end, in time.",
     "subscription-lost": "The node's own status does not come back to it, so the broker may have "
     "lost its subscriptions: it connects anew.",
 }

@@ -64,8 +64,8 @@ class Part:
     def busy(self):
         """Whether the node waits for an answer."""
         link, client = self.link, self.client
-        pinged = client._ping_sent is not None
-        return bool(not link.up or link._in_flight or client._out or pinged)
+        held = getattr(client, "_connection", client)  # once the client itself held all that
+        return bool(not link.up or link._in_flight or held._out or held._ping_sent is not None)
 
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
