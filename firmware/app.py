@@ -34,8 +34,8 @@ def build(rtc_state, crashes):
             from node.readings.safe import resting
 
             return resting(cfg.interval_s)
-        from node.readings import backlog, layouts, outbox, sampler, telemetry
-        from recordlog import RecordLog
+        from device import generations
+        from node.readings import layouts, outbox, sampler, telemetry
         from ring import Ring
 
         def on_taken(taken):
@@ -46,8 +46,7 @@ def build(rtc_state, crashes):
         fields = ("temperature", "°C", 1, -400, 800, 50), ("humidity", "%", 1, 0, 1000, 200)
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layouts.layout(fields))
         size, read, ms = encode.size, board.sensor().read, cfg.interval_s * 1000
-        records = RecordLog("readings", size, boots.readings_max(cfg), None, flash.access)
-        stored = backlog.Backlog(records, encode, cfg, rtc_state)
+        stored = generations.opened(encode, cfg, rtc_state)
         live = outbox.Live(Ring(size, RAM_READINGS), stored, encode, cfg.commit_after_s)
         return sampler.Sampler(read, boot, ms, on_taken, alerts.failed, unix, encode), live, stored
 
@@ -77,7 +76,8 @@ def build(rtc_state, crashes):
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
     sampler, live, backlog = sampling()
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
-    sources = (status, responses, warnings, live, backlog, health)
+    drains = backlog.elders.drains if backlog.elders else ()
+    sources = (status, responses, warnings, live) + tuple(drains) + (backlog, health)
     link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
     stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
     node_api = NodeApi(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)

@@ -35,6 +35,8 @@ class RecordLog:
     segment_records  at most that many share a file; else a block's worth, but <= capacity / 8
     access           access(what, *arguments) calls what(*arguments), which uses files: for who has
                      to do something about flash that refuses (littlefs: mount it anew)
+    note             bytes that say what a record is, kept in the file `note` of the folder: it is
+                     there before the first record, and is not looked at if it is there
     first, next      held are first <= position < next; they go on counting over a reset
     dropped          records that the bound took, a segment at a time; survives a reset
     damaged          held records that `read` had to skip since opening, each counted once
@@ -47,14 +49,15 @@ class RecordLog:
         capacity,
         segment_records=None,
         access=lambda what, *arguments: what(*arguments),
+        note=None,
     ):
         # In a file of its own, because it is done once: its code can be let go of.
         from recordlog_opening import found, segment_size
 
         slot_size = record_size + 4
         self.damaged = 0
-        self._access = access
-        self._folder = folder
+        self.access = access
+        self.folder = folder
         self._capacity = capacity
         self._segment_records = segment_size(record_size, capacity, segment_records)
         self._few = min(_INLINE // slot_size, self._segment_records)  # fit into a small file
@@ -63,7 +66,9 @@ class RecordLog:
         self._sealed = False  # the last segment takes no more: a file beyond it may have been begun
         self._dirty = False  # the state on flash is older than `first` and `dropped`
         self._examined = 0  # before this position, damage has been counted
-        self.first, self.next, self.dropped, self._bases = access(found, folder, slot_size)
+        opened = access(found, folder, slot_size)
+        self.first, self.next, self.dropped, self._bases, noted = opened
+        self._note = None if noted else note
         self._free()
 
     def __len__(self):
@@ -81,7 +86,7 @@ class RecordLog:
         """
         if not 1 <= count <= self._capacity or count * len(self._record) > len(records):
             raise ValueError("not that many records")
-        self._access(self._store, memoryview(records), count)
+        self.access(self._store, memoryview(records), count)
         self.next += count
         while len(self) > self._capacity:
             self.drop_oldest()
@@ -96,7 +101,7 @@ class RecordLog:
         """
         if not 0 < count * len(self._record) <= len(buffer):
             raise ValueError("buffer too short")
-        return self._access(self._read, position, buffer, count)
+        return self.access(self._read, position, buffer, count)
 
     def _read(self, position, buffer, count):
         slot, size = self._slot, len(self._record)
@@ -142,10 +147,13 @@ class RecordLog:
             except OSError:
                 pass  # flash holds more for now; nothing is lost
 
-    def sync(self):
-        """Put on flash what was forgotten and dropped. OSError: it is not there. 0.07 erases."""
-        if self._dirty:
-            self._access(self._save)
+    def sync(self, dirty=False):
+        """Put on flash what was forgotten and dropped. OSError: it is not there. 0.07 erases.
+
+        dirty: even if nothing was, as `dropped` was set.
+        """
+        if self._dirty or dirty:
+            self.access(self._save)
         self._free()
 
     def drop_oldest(self):
@@ -164,15 +172,21 @@ class RecordLog:
         return number
 
     def _save(self):
-        path = self._folder + "/state"
         state = struct.pack(_STATE, self.first, self.dropped)
-        with open(path + ".tmp", "wb") as file:
-            file.write(state + struct.pack("<I", crc32(state)))
-            file.flush()
-        os.rename(path + ".tmp", path)
+        self._swap("/state", state + struct.pack("<I", crc32(state)))
         self._dirty = False
 
+    def _swap(self, name, content):
+        path = self.folder + name
+        with open(path + ".tmp", "wb") as file:
+            file.write(content)
+            file.flush()
+        os.rename(path + ".tmp", path)
+
     def _store(self, records, count):
+        if self._note is not None:
+            self._swap("/note", self._note)
+            self._note = None
         if self._bases and not self._sealed:
             held = self.next - self._bases[-1]
             few = held <= self._few
@@ -226,15 +240,15 @@ class RecordLog:
         return self._bases[index + 1] if index + 1 < len(self._bases) else self.next
 
     def _path(self, base):
-        return "%s/%08x" % (self._folder, base)
+        return "%s/%08x" % (self.folder, base)
 
     def _remove(self, index):
         path = self._path(self._bases[index])
         try:
-            self._access(os.remove, path)
+            self.access(os.remove, path)
         except OSError:
             # Flash may have refused what it has done nevertheless.
-            if path[-8:] in self._access(os.listdir, self._folder):
+            if path[-8:] in self.access(os.listdir, self.folder):
                 raise
         self._bases.pop(index)
 

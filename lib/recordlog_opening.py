@@ -25,10 +25,10 @@ def segment_size(record_size, capacity, wanted=None):
 
 
 def found(folder, slot_size):
-    """(first, next, dropped, bases) of the log in `folder`, which is made if it is missing.
+    """(first, next, dropped, bases, noted) of the log in `folder`, which is made if it is missing.
 
     slot_size: bytes of a record with its CRC-32. bases: positions with which the segments begin, a
-    list, ascending. OSError: flash cannot be read.
+    list, ascending. noted: whether there is a file `note`. OSError: flash cannot be read.
     """
     try:
         names = os.listdir(folder)
@@ -47,4 +47,4 @@ def found(folder, slot_size):
         last = bases[-1]
         next = last + os.stat("%s/%08x" % (folder, last))[6] // slot_size
         first = max(first, bases[0])
-    return first, max(first, next), dropped, bases
+    return first, max(first, next), dropped, bases, "note" in names

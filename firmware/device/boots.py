@@ -1,6 +1,6 @@
-"""What a boot asks of flash, and is then let go of: its number, how many Readings there is room
-for, and what to run when a config was refused: the last one that the code in this slot took, or
-else the other slot, which has code and config of its own.
+"""What a boot asks of flash, and is then let go of: its number, and what to run when a config was
+refused: the last one that the code in this slot took, or else the other slot, which has code and
+config of its own.
 
 One module instead of two: each has names, and those stay.
 """
@@ -17,11 +17,6 @@ from device import flash
 from device.flash import access, read, replace
 from device.power import reset, reset_cause, watchdog
 
-# Bytes that Readings leave free: for two slots of code, of some 44 files each, every one in a block
-# of its own; and so for config, Commands and crashes, whatever an outage brings.
-_SPARE = const(2 * 44 * 4096)
-_BLOCK = const(4096)
-_RECORD = const(24)  # bytes of flash for a Reading, see lib/recordlog.py
 _COUNTER = "<II"
 _2020 = const(1_577_836_800)
 _CONFIG = "/config.json"
@@ -53,18 +48,6 @@ def _counter(path):
         return 0
     boot, complement = struct.unpack(_COUNTER, record)
     return boot if boot ^ complement == 0xFFFFFFFF else 0
-
-
-def readings_max(config):
-    """How many Readings flash may hold in the folder `readings`: as many as the config says, or
-    what is there already and what else there is room for. OSError.
-    """
-    held = 0
-    if "readings" in access(os.listdir, "."):  # to be refused is not to have none
-        held = sum([each[3] for each in access(os.ilistdir, "readings") if len(each) > 3])
-    stats = access(os.statvfs, ".")
-    blocks = max(stats[1] * stats[4] - _SPARE, 2 * _BLOCK) // _BLOCK
-    return min(config.outbox_readings, held // _RECORD + blocks * (_BLOCK // _RECORD))
 
 
 def begin(rtc_state):

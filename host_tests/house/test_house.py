@@ -135,7 +135,11 @@ def test_flash_is_used_through_one_door() -> None:
     booting = {"boot.py", "main.py", "boots.py", "config.py", "dates.py"}
     found = [path.name for path in sources(FIRMWARE) if uses.search(path.read_text())]
     assert set(found) - booting == {"flash.py"}
-    assert "boots.readings_max(cfg), None, flash.access)" in (FIRMWARE / "app.py").read_text()
+    text = (FIRMWARE / "device" / "generations.py").read_text()
+    logs = re.findall(r"[ (]RecordLog\(.*", text)
+    assert len(logs) == 2
+    assert all(", None, access" in each for each in logs), logs
+    assert not [path for path in sources(FIRMWARE) if "RecordLog(" in path.read_text()][1:]
 
 
 def test_app_is_short() -> None:

@@ -13,8 +13,8 @@ STORED = 250
 STORE = f"""
 from node.shared.reading import Reading
 from recordlog import RecordLog
-from support.parts.layouts import SIZE, pack_into
-log = RecordLog("readings", SIZE, 1000)
+from support.parts.layouts import FOLDER, NOTE, SIZE, pack_into
+log = RecordLog(FOLDER, SIZE, 1000, note=NOTE)
 record = bytearray(SIZE)
 for seq in range({STORED}):
     pack_into(record, 0, Reading(1, seq, 1770000000 + 4 * seq + seq % 2, 4 * seq, (244, 463)))

@@ -115,7 +115,7 @@ def of_health() -> list[Sample]:
     client = Given(handshake_took_ms=1130, ping_took_ms=21, oversized=0, refused_subscriptions=0)
     sampler = Given(reads=360, errors={"silent": 1}, interval_ms=10_000)
     live = Given(queued=1, dropped=0, errors=0)
-    backlog = Given(queued=0, dropped=0, commits=4, errors=0)
+    backlog = Given(queued=0, dropped=0, commits=4, errors=0, foreign=0)
     supervisor = Given(bugs=0, longest_ms=38)
     made = health.Health(
         BASE, 300, board, client, sampler, live, backlog, supervisor, {"tcp-timeout": 2}

@@ -25,6 +25,9 @@ _SYNC_MS = const(10000)  # how often, at most, the log is told on flash what is 
 class Backlog:
     """The Readings on flash, in a log of records (lib/recordlog.py). Keys are positions in it.
 
+    `elders`   logs of other layouts, from before an update (drains.py), or None
+    `foreign`  Readings on flash that only other versions of the code understand
+
     encode: has `size`, bytes of a record, and batch_at(buffer, count, now) -> (how many of the
     records make one Message, that Message), or None while it cannot be made. limits: has
     `backlog_rate`, Readings per second at most (0: as many as the window takes), and `payload_max`,
@@ -50,17 +53,19 @@ class Backlog:
         self._now = 0
         self._synced = 0
         self._unsynced = False
-        self.commits = self.errors = 0
+        self.commits = self.errors = self.foreign = 0
+        self.elders = None
 
     @property
     def queued(self):
-        """Readings on flash that are not acknowledged."""
-        return len(self._log) - sum(self._done.values())
+        """Readings on flash that are not acknowledged, in all logs."""
+        own = len(self._log) - sum(self._done.values())
+        return own + self.elders.queued if self.elders else own
 
     @property
     def dropped(self):
-        """Readings lost to the bound."""
-        return self._log.dropped
+        """Readings lost to the bound, in all logs."""
+        return self._log.dropped + (self.elders.dropped if self.elders else 0)
 
     def append(self, records, in_flight):
         """Commit records; the first `in_flight` stay with Live. Returns the position of the first.
@@ -69,10 +74,13 @@ class Backlog:
         log = self._log
         position = log.next
         count = len(records) // self._size
+        if self.elders:
+            self.elders.make_room(count)
         try:
             log.append(records, count)
         except OSError as error:
-            if error.errno != _NO_SPACE or not log.drop_oldest():
+            dropped = error.errno == _NO_SPACE and self.elders and self.elders.drop_oldest()
+            if not dropped and (error.errno != _NO_SPACE or not log.drop_oldest()):
                 raise
             log.append(records, count)
         self.commits += 1

@@ -8,8 +8,8 @@ from node.shared.errors import CommandError
 class Resting:
     """A sampler that takes no Readings, and a source that has none."""
 
-    queued = dropped = commits = reads = 0
-    last = None
+    queued = dropped = commits = reads = foreign = 0
+    last = elders = None
 
     def __init__(self, interval_ms):
         self.interval_ms = interval_ms

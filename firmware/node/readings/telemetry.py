@@ -29,8 +29,8 @@ class Telemetry:
         """
         self.topic = base + "/" + topics.TELEMETRY
         self.qos = qos
-        self._boot = boot
-        self._clock = clock
+        self.boot = boot
+        self.clock = clock
         self.fields, self.format = layout
         self.size = struct.calcsize(self.format)
         # Text is made in one go, of forms that stay while the same fields are null. Little is
@@ -86,11 +86,11 @@ class Telemetry:
         """
         if numbers[2]:
             return numbers[2]
-        if numbers[0] != self._boot:
+        if numbers[0] != self.boot:
             return UNKNOWN
-        unix = self._clock.unix()
+        unix = self.clock.unix()
         if unix is None:
-            return UNKNOWN if self._clock.given_up else None
+            return UNKNOWN if self.clock.given_up else None
         return unix - (now // 1000 - numbers[3])
 
     def _text(self, form, numbers, index):

@@ -6,6 +6,7 @@ def figures(board, client, sampler, live, backlog, supervisor, downs, dropped, h
 
     `idf`, `idf_largest`, `idf_min`: free bytes of the chip's own heap, see Board.idf_heap(). A
     chip's `heap` counts in `idf_largest`, by which MicroPython's own could still grow.
+    `foreign`: Readings on flash that other code has left, and this one does not understand.
     dropped: Commands without a Response. heap_min: the least `heap` so far, or None.
     """
     heap, clock = board.heap_free(), board.clock
@@ -21,6 +22,7 @@ def figures(board, client, sampler, live, backlog, supervisor, downs, dropped, h
         "ping_ms": client.ping_took_ms,
         "queued": live.queued + backlog.queued,
         "dropped": live.dropped + backlog.dropped,
+        "foreign": backlog.foreign,
         "commits": backlog.commits,
         "flash_errors": live.errors + backlog.errors,
         "reads": sampler.reads,

@@ -32,7 +32,7 @@ class Desk:
         )
         self.sampler = Part(reads=5, errors={}, interval_ms=10_000)
         self.live = Part(queued=2, dropped=30, errors=500)
-        self.backlog = Part(queued=40, dropped=1, errors=6, commits=8)
+        self.backlog = Part(queued=40, dropped=1, errors=6, commits=8, foreign=0)
         clock = Part(unix=lambda: 1780000000, now=lambda: self.now)
         board = Part(
             clock=clock,
@@ -61,6 +61,7 @@ def case_snapshot() -> None:
         "ping_ms": None,
         "queued": 42,
         "dropped": 31,
+        "foreign": 0,
         "commits": 8,
         "flash_errors": 506,
         "reads": 5,
@@ -91,12 +92,14 @@ def case_what_is_rare_is_said_only_where_there_is_some() -> None:
     desk.health.dropped = {"no-id": 2}
     desk.client.has(oversized=4, refused_subscriptions=1)
     desk.idf = (61_000, 33_000, 12_500)
+    desk.backlog.has(foreign=9)
     desk.downs["closed"] = 7
     desk.sampler.has(errors={"no-response": 9})
     said = desk.health.snapshot()
     assert said["commands_dropped"] == {"no-id": 2}
     assert (said["oversized"], said["refused_subscriptions"]) == (4, 1)
     assert (said["idf"], said["idf_largest"], said["idf_min"]) == (61_000, 33_000, 12_500)
+    assert said["foreign"] == 9
     assert said["downs"] == {"closed": 7}
     assert said["read_errors"] == {"no-response": 9}
 

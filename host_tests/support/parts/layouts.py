@@ -2,6 +2,7 @@
 
 import struct
 
+from device.generations import named
 from node.readings.layouts import layout
 from node.readings.telemetry import Telemetry
 from node.shared.reading import Reading
@@ -12,6 +13,7 @@ LAYOUT = layout(FIELDS)
 PACKED = Telemetry("", 1, 0, None, LAYOUT)
 SIZE = PACKED.size
 pack_into = PACKED.pack_into
+FOLDER, NOTE = named(PACKED.fields, PACKED.format)  # of a node's log
 
 
 def unpack_from(buffer: bytes, offset: int) -> Reading:

@@ -15,7 +15,7 @@ import umqtt_tls
 from board import network
 from node.shared.reading import Reading
 from recordlog import RecordLog
-from support.parts.layouts import SIZE, pack_into
+from support.parts.layouts import FOLDER, NOTE, SIZE, pack_into
 
 settings = json.loads(os.getenv("TURNS"))
 world = settings["world"]
@@ -145,7 +145,7 @@ def tell():
 
 def store(count):
     """Have so many Readings of an earlier boot on flash, 10 s apart."""
-    log = RecordLog("readings", SIZE, count)
+    log = RecordLog(FOLDER, SIZE, count, note=NOTE)
     record = bytearray(SIZE)
     for seq in range(count):
         pack_into(record, 0, Reading(1, seq, 1770000000 + 10 * seq, 10 * seq, (244, 463)))

@@ -9,7 +9,7 @@ from support.micropython import upy
 
 SCRIPT = """
 import errno, os
-from device import boots, flash
+from device import flash, generations
 from support.flash.flashes import ROOT, fresh
 from node.shared.pair_file import PairFile
 from recordlog import RecordLog
@@ -38,7 +38,7 @@ def others():
         failed += 1
     return failed
 
-failed = 0
+failed = held = 0
 log = RecordLog("readings", 20, READINGS_MAX)
 records = bytes(20 * 100)
 for n in range(200):
@@ -49,6 +49,7 @@ for n in range(200):
         log.drop_oldest()
     if n % 10 == 9:
         failed += others()
+held = generations.held("readings") // 24
 again = RecordLog("readings", 20, READINGS_MAX)
 assert len(again) == len(log)
 try:
@@ -59,7 +60,7 @@ print(failed, len(again), again.dropped > 0, os.statvfs(ROOT)[3] * 4096)
 """
 
 
-def full(left: int, held: str = "boots.readings_max(config)") -> list[str]:
+def full(left: int, held: str = "generations.readings_max(config, 24, held)") -> list[str]:
     """What is left of `left` bytes when an outage took 20,000 Readings: failures, held, free."""
     script = f"LEFT = {left}\n" + SCRIPT.replace("READINGS_MAX", held)
     return upy.run(script, heap="8m").split()
@@ -91,27 +92,38 @@ def test_refused_look_at_the_readings_is_no_empty_folder() -> None:
     """Else the bound would fall to what is free, and what is held beyond it would be dropped."""
     script = """
 import os
-from device import boots
+from device import generations
+from node.readings import layouts
+from node.readings.telemetry import Telemetry
+from support.parts.backlogs import fresh_rtc_state
 
 class Refusing:
+    refused = None
+
     def __getattr__(self, name):
         return getattr(os, name)
 
     def ilistdir(self, path):
-        raise OSError(5)
+        if path == self.refused:
+            raise OSError(5)
+        return os.ilistdir(path)
 
 class config:
     outbox_readings = 60000
+    backlog_rate = 0
+    payload_max = 2048
 
-print(boots.readings_max(config) > 0)
-os.mkdir("readings")
-boots.os = Refusing()
-try:
-    print(boots.readings_max(config))
-except OSError as error:
-    print(error.errno)
+encode = Telemetry("", 1, 1, None, layouts.of((("temperature", 1, "h"),)))
+opened = lambda: generations.opened(encode, config, fresh_rtc_state())
+print(opened().foreign)
+generations.os = Refusing()
+for Refusing.refused in (".", generations.named(encode.fields, encode.format)[0]):
+    try:
+        print(opened())
+    except OSError as error:
+        print(error.errno)
 """
-    assert upy.run(script).split() == ["True", "5"]
+    assert upy.run(script).split() == ["0", "5", "5"]
 
 
 def test_full_flash_fails_others_without_that() -> None:

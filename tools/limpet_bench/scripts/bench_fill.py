@@ -11,19 +11,22 @@ except ImportError:  # a version from before the groups
 
 if hasattr(reading, "SIZE"):  # a version from before Readings of any fields
     size, pack_into, taken = reading.SIZE, reading.pack_into, reading.Reading
+    log = RecordLog("readings", size, 20000)
 else:
+    from device import generations
     from node.readings import layouts, telemetry
 
     layout = layouts.of((("temperature", 1, "h"), ("humidity", 1, "h")))
     packed = telemetry.Telemetry("", 1, 1, None, layout)
     size, pack_into = packed.size, packed.pack_into
+    folder, note = generations.named(packed.fields, packed.format)
+    log = RecordLog(folder, size, 20000, note=note)
 
     def taken(boot, seq, ts, up, *values):
         """A Reading as it is now."""
         return reading.Reading(boot, seq, ts, up, values)
 
 
-log = RecordLog("readings", size, 20000)
 count, record = settings["count"], bytearray(size)
 for seq in range(count):
     ts = 1780000000 + 10 * seq
