@@ -24,6 +24,8 @@ import _thread
 _LIMIT = const(3)
 LEAST = const(1); MOST = 9
 _shared = "é"; _later = "_shared"
+class Overrun(ValueError):
+    """It is named where nobody catches it."""
 class Counter:
     def __init__(self, start_at, step_by=1):
         self._total = start_at
@@ -54,6 +56,7 @@ class Holder:
 def _private_here(counter_given):
     return counter_given._total
 counter = one.Counter(7)
+_nothing = one.Overrun
 Holder(counter)
 print(one.made(5).add(1, 2, three=3), _private_here(counter), counter.later(), one.MOST)
 """
@@ -78,7 +81,7 @@ def test_what_others_may_mean_keeps_its_name() -> None:
     """Public names, names used by another file, keywords, modules, texts and comments stay."""
     one, two = renamed(ONE, TWO)
     for name in (
-        "Counter",
+        "Overrun",
         "_total",
         "_held_back",
         "step_by=",
@@ -88,7 +91,7 @@ def test_what_others_may_mean_keeps_its_name() -> None:
     ):
         assert name in one, name
     assert "step_by=2" in one
-    assert "one.Counter" in two
+    assert "one.Overrun" in two
 
 
 def test_what_nobody_else_knows_is_short() -> None:
@@ -142,8 +145,8 @@ def test_files_of_one_class_have_different_private_names() -> None:
     base = "class Base:\n    def __init__(self): self._one_here = 1\n"
     mine = "from a import Base\nclass Mine(Base):\n    def two(self): self._two_here = 2\n"
     names = short_names.of([base, mine])
-    assert names.common.keys() == {"_one_here", "_two_here"}
-    assert len(set(names.common.values())) == 2
+    assert names.common.keys() == {"Base", "_one_here", "_two_here"}
+    assert len(set(names.common.values())) == 3
 
 
 def test_what_is_compiled_besides_changes_no_name() -> None:
@@ -210,34 +213,33 @@ def test_rom_has_two_kinds_of_names() -> None:
     assert looked_up.isdisjoint(FREE)
 
 
-def test_no_class_builds_on_another_file_of_ours() -> None:
-    """Only then may the same short name stand for different things in two files."""
-    ours = {path.stem for folder in (FIRMWARE, LIB) for path in folder.rglob("*.py")}
-    for path in (*FIRMWARE.rglob("*.py"), *LIB.rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        imported = {
-            alias.asname or alias.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom | ast.Import)
-            for alias in node.names
-            if (getattr(node, "module", None) or alias.name).split(".")[-1] in ours
-        }
-        bases = [
-            base for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases
-        ]
-        for base in bases:
-            root = base.value if isinstance(base, ast.Attribute) else base
-            assert not (isinstance(root, ast.Name) and root.id in imported), path
+def test_what_meets_in_one_object_has_different_names() -> None:
+    """In the node's own files, where a class builds on another file's: the same short name must not
+    stand for different things.
+    """
+    names = names_in(FIRMWARE, LIB)
+    texts = [path.read_text() for folder in (FIRMWARE, LIB) for path in folder.rglob("*.py")]
+    made, bases, short = {}, [], {}
+    for text in texts:
+        short[text] = short_names.originals(text, names).keys() - set(names.common.values())
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                made[node.name] = text
+                bases += [(text, ast.unparse(base).split(".")[-1]) for base in node.bases]
+    pairs = [(text, made[base]) for text, base in bases if base in made and made[base] != text]
+    assert all(short[one].isdisjoint(short[other]) for one, other in pairs)
 
 
 def test_traceback_of_byte_code_becomes_readable() -> None:
     """A function that byte code calls by a short name has its own one again."""
     folders, _ = compiled(FIRMWARE, LIB)
-    script = """
+    made = names_in(FIRMWARE, LIB).common["PairFile"]
+    script = f"""
 import sys
 from node import pair_file  # byte code has no groups
 try:
-    pair_file.PairFile("a", lambda path, how: how(None), None).load()  # None is no file
+    # None is no file.
+    pair_file.{made}("a", lambda path, how: how(None), None).load()
 except AttributeError as error:
     sys.print_exception(error)
 """

@@ -32,9 +32,12 @@ IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay"}
 # How many of the folders are the node's own, first of all; then come a Board's and a bench's.
 OWN = 2
 # Names that are meant by texts which run on a board beside the node (`test-board`, `make bench`),
-# and by what comes from elsewhere: an app.py that was copied by hand.
+# and by what comes from elsewhere: an app.py that was copied by hand. Then the classes of parts,
+# which `test-board` names.
 SPOKEN = """
-build built client handshake_took_ms interruptible on_ack on_down room take
+RecordLog RtcState Supervisor build built client handshake_took_ms interruptible on_ack on_down
+room take
+Clock Crashes Link NodeApi Recovery Router Sampler
 """
 _CONST = re.compile(r"^from micropython import const$", re.MULTILINE)
 COMPILE_S = 60  # of one file, which takes milliseconds

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from limpet.node_host import spelling
 from limpet.node_host.rom_names import FREE, THEIRS
 
-_PUBLIC = re.compile(r"[a-z]\w\w+|[A-Z][A-Z0-9_]+")
+_PUBLIC = re.compile(r"[A-Za-z]\w\w+")
 _FUNCTIONS = (ast.FunctionDef, ast.Lambda)
 # Names of the ROM for parameters, more than any function has, and for these and private ones.
 _PARAMETERS, _SPARE = 12, 90

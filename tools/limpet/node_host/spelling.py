@@ -56,9 +56,12 @@ def meant(tree: ast.AST) -> set[str]:
 def public(tree: ast.AST) -> Iterator[str]:
     """Names by which an object is known outside the function that makes it."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            yield node.name
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bases = [ast.unparse(base) for base in getattr(node, "bases", ())]
+            # What is raised has its name in tracebacks.
+            if not any(base.endswith(("Error", "Exception")) for base in bases):
+                yield node.name
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr
         elif isinstance(node, ast.Module | ast.ClassDef):
             for statement in node.body:
