@@ -12,7 +12,7 @@ of them.
 4. Poll the raw socket, never the TLS one: polling that wakes thousands of times a second while
    idle. TLS may hold bytes that the raw socket no longer shows, so read until None before waiting.
 
-What goes wrong becomes a word in `cause`, here and nowhere else.
+What goes wrong becomes a word in `cause`, here (and in transport_causes.py) and nowhere else.
 
 It never waits (but for `wait()`, as long as it is told, and looking up, as long as DNS takes,
 because getaddrinfo offers nothing else) and never speaks TLS without verifying: the certificate
@@ -30,58 +30,8 @@ _TCP = const(6)
 _NODELAY = const(1)
 _ADDRESSES = const(4)  # of a name, in one go: each may take as long as a connect
 
-# Mbed TLS's own error numbers (mbedtls/ssl.h); MicroPython passes them on in OSError.errno, in
-# which they are negative.
-_FATAL_ALERT = const(-0x7780)
-_INVALID_RECORD = const(-0x7200)
-# The peer's close_notify, and the end without one. What the socket below TLS says comes through it
-# with the sign turned; EPIPE has no name here, and the same number everywhere.
-_GONE = (-0x7880, -0x7280, -32, -errno.ECONNRESET)
-_ALLOC_FAILED = (-0x7F00, -0x4290, -0x4320)  # ssl, and what RSA and big numbers make of it on ESP32
-
-# Mbed TLS tells the reasons of a failed verification in words only. The first that is found counts:
-# a certificate that nobody vouches for says nothing worth knowing about its name or its dates.
-_CERTIFICATE = (
-    ("correctly signed", "certificate-untrusted"),
-    ("has expired", "certificate-expired"),
-    ("in the future", "certificate-not-yet-valid"),
-    ("does not match", "certificate-name"),
-)
-
-
 # What the calls of a socket or of TLS raise, on one port or another.
 _ENDS = (OSError, ValueError, MemoryError)
-
-
-def cause_of(error, doing):
-    """The cause that `error` (OSError, ValueError or MemoryError) stands for while `doing` "tcp",
-    "tls", "mqtt" or, once the peer is `proven`, "up": a word for logs, counters and back-off, the
-    same on every port.
-    """
-    if isinstance(error, MemoryError):
-        return "memory"
-    if isinstance(error, ValueError):
-        text = str(error)
-        for words, cause in _CERTIFICATE:
-            if words in text:
-                return cause
-        return "certificate"
-    code = error.errno
-    if code == errno.ENOMEM or code in _ALLOC_FAILED:
-        return "memory"
-    if code == _FATAL_ALERT:
-        # The server's last word. With TLS 1.3 it judges the client's certificate only after the
-        # client has finished. Whoever was let in is not refused.
-        return "tls-broken" if doing == "up" else "tls-refused"
-    if doing == "tls":
-        return "tls-plaintext" if code == _INVALID_RECORD else "tls-closed"
-    if doing == "tcp":
-        if code in (errno.ECONNREFUSED, errno.ECONNRESET):  # lwIP does not tell them apart
-            return "tcp-refused"
-        # ECONNABORTED: lwIP has sent its last SYN in vain.
-        timeout = code in (errno.ETIMEDOUT, errno.ECONNABORTED)
-        return "tcp-timeout" if timeout else "tcp-unreachable"
-    return "closed" if code in _GONE or (isinstance(code, int) and code > 0) else "tls-broken"
 
 
 def resolve(net, host, port, kind):
@@ -142,7 +92,7 @@ class Transport:
             self._raw.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
-                self.cause = cause_of(error, self._doing)
+                self._over(error)
 
     def proven(self):
         """The peer is the right one, also the next time. From now on a packet does not wait for its
@@ -182,7 +132,7 @@ class Transport:
             )
             self._io.setblocking(False)
         except _ENDS as error:
-            self.cause = cause_of(error, self._doing)
+            self._over(error)
 
     def write(self, data):
         """Write what can be written at once: bytes taken, or None (then the same bytes must come
@@ -194,7 +144,7 @@ class Transport:
                 self._doing = "mqtt"
             return taken
         except _ENDS as error:
-            self.cause = cause_of(error, self._doing)
+            self._over(error)
 
     def readinto(self, buffer):
         """Read what is there into `buffer`: bytes read, or None: nothing, or the peer has closed,
@@ -207,7 +157,18 @@ class Transport:
                 return None
             return count
         except _ENDS as error:
+            self._over(error)
+
+    def _over(self, error):
+        """`error` has ended it. What tells the reason is loaded now: it takes 1 KB of heap."""
+        try:
+            from transport_causes import cause_of
+
             self.cause = cause_of(error, self._doing)
+        except MemoryError:
+            self.cause = "memory"
+        except OSError:
+            self.cause = "closed"  # a flash that cannot be read does not tell any more
 
     def wait(self, real_ms, to_write=False):
         """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can

@@ -144,11 +144,13 @@ def needed(module: str) -> set[str]:
     # What is imported within functions counts too: each is compiled, and its text read.
     script = f"import sys\nimport {module}\nprint(*({known} & set(sys.modules)))"
     found = set(run(script, path=[umqtt_dir()]).split())
-    for node in ast.walk(ast.parse((LIB / f"{module}.py").read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & set(MODULES)
-        elif isinstance(node, ast.ImportFrom):
-            found |= {str(node.module)} & set(MODULES)
+    # What is imported within a function, here or in one of those.
+    for name in sorted(found | {module}):
+        for node in ast.walk(ast.parse((LIB / f"{name}.py").read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names} & set(MODULES)
+            elif isinstance(node, ast.ImportFrom):
+                found |= {str(node.module)} & set(MODULES)
     return {f"{name}.py" for name in found}
 
 

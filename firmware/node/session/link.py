@@ -261,7 +261,7 @@ class Link:
             )
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
-        unimport("node.session.causes")
+        unimport("node.session.causes", "transport_causes")
         self._starved = 0
         if self._cause is None:
             self._cause = cause
