@@ -1,16 +1,18 @@
-"""What a boot asks of flash, and is then let go of: its number, and what to run when a config was
-refused: the last one that the code in this slot took, or else the other slot, which has code and
-config of its own.
+"""What a boot needs, and is then let go of: app.py is built here, the boot gets its number, and
+from a config that was refused it goes back to the last one that the code in this slot took, or else
+to the other slot, which has code and config of its own.
 
 One module instead of two: each has names, and those stay.
 """
 
+import gc
 import os
 import struct
 import sys
 from binascii import crc32
 
 from micropython import const
+from node.shared.unimport import unimport
 from node.shared.version import EARLIEST
 
 from device import flash
@@ -21,6 +23,26 @@ _COUNTER = "<II"
 _2020 = const(1_577_836_800)
 _CONFIG = "/config.json"
 _CONSOLE_MS = const(600_000)
+
+
+def built(rtc_state, crashes):
+    """What app.py has built. What has done its work with that is let go of, this module too."""
+    begin(rtc_state)
+    try:
+        if not crashes.safe:  # which does without all that may go wrong
+            hasten()
+        import app
+
+        node = app.build(rtc_state, crashes)
+    finally:
+        flash.access(bool)  # mounted as it was, whoever is at the console now
+    del app.build
+    keep(node, rtc_state)
+    gc.threshold(-1)
+    unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
+    unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
+    unimport("device.generations", "recordlog_opening")
+    return node
 
 
 def next_boot(path, unix):

@@ -31,22 +31,7 @@ def built(rtc_state, crashes):
     gc.threshold(_GARBAGE)
     from device import boots
 
-    boots.begin(rtc_state)
-    try:
-        if not crashes.safe:  # which does without all that may go wrong
-            boots.hasten()
-        import app
-
-        node = app.build(rtc_state, crashes)
-    finally:
-        flash.access(bool)  # mounted as it was, whoever is at the console now
-    del app.build
-    boots.keep(node, rtc_state)
-    gc.threshold(-1)
-    unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
-    unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
-    unimport("device.generations", "recordlog_opening")
-    return node
+    return boots.built(rtc_state, crashes)
 
 
 def run():
