@@ -1,9 +1,12 @@
 """What every sensor driver offers, so that who reads it need not know which one it is.
 
-A driver is a module with a function that makes the sensor from a Board's wiring, and a subclass of
-`Sensor` (dht22.py is the pattern):
+A driver is a module with a subclass of `Sensor`, and a function that makes one (dht22.py is the
+pattern):
 
-    sensor(machine, *wiring) -> Sensor    machine: the module of that name, or its like
+    sensor(machine, *wiring) -> Sensor
+
+machine: the module of that name, or its like; wiring: pins, and what else the Board says of it. If
+several can share the same pins, the module says how, by a text `BUS`.
 
 Nothing in a driver waits longer than a frame on the wire takes, and none makes a float.
 """
@@ -19,20 +22,22 @@ Field = namedtuple("Field", "name unit decimals low high step")
 
 
 class SensorError(Exception):
-    """No usable values. args[0] is the reason: a word as a counter is named, such as checksum."""
+    """No usable values. args[0] is the reason: a word that can name a counter, such as checksum;
+    args[1], if there is one, is an exception that tells more.
+    """
 
 
 class Sensor:
     """One sensor. What a subclass leaves out is as it is here; all times are in milliseconds.
 
-    `name`        str: "", or what goes before each field's name when there are several sensors
+    `name`        str: "", or what goes before each field's name where there are several sensors
     `fields`      tuple of Field, in the order of what `read` returns
-    `pace_ms`     least time from one `start` or `read` to the next `read` that begins anew
-    `warm_up_ms`  from power-up to the first of either
+    `pace_ms`     least time from one measurement to the next
+    `warm_up_ms`  from power-up to the first
     `lead_ms`     from `start` to the `read` that it is for
-    `fresh_ms`    how old may be what `read` hands out, counted from the last `start` or `read`.
-                  Where `read` itself begins no measurement this is less than `pace_ms`: then each
-                  needs a `start`
+    `fresh_ms`    how old a measurement may be when `read` hands it out. Where it is at least
+                  `pace_ms`, `read` begins the next measurement, and `start` is only needed after a
+                  pause; else it is needed before each `read`
     """
 
     name = ""
@@ -46,3 +51,26 @@ class Sensor:
     def read(self):
         """The last measurement: a tuple of int, one for each field. Raises SensorError."""
         raise NotImplementedError
+
+
+def measure(sensor):
+    """What `sensor.read()` gives, held to what the sensor declares.
+
+    Raises SensorError, whatever the sensor does: with its own reason; the name of the class of
+    whatever else it raised; `shape` for what is no tuple of one int for each field; `out-of-range`.
+    MemoryError is nobody's fault, and comes through.
+    """
+    try:
+        values = sensor.read()
+        if len(values) != len(sensor.fields):
+            raise SensorError("shape")
+        for value, field in zip(values, sensor.fields):
+            if type(value) is not int:
+                raise SensorError("shape")
+            if not field.low <= value <= field.high:
+                raise SensorError("out-of-range")
+    except (SensorError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a driver may be anybody's
+        raise SensorError(type(error).__name__, error)
+    return values

@@ -4,7 +4,8 @@ The sampler keeps the sensor's pace.
 """
 
 import machine
-from dht22 import DHT22, DHTError
+import sensing
+from dht22 import DHT22
 from node.shared.errors import SensorError
 
 
@@ -17,9 +18,9 @@ class Sensor:
     def read(self):
         """(temperature, humidity) in tenths of a degree Celsius and of % relative humidity.
 
-        Raises SensorError with the reason that lib/dht22.py gives. Holds the CPU for 270 ms.
+        Raises SensorError with the reason that sensing.measure gives. Holds the CPU for 270 ms.
         """
         try:
-            return self._dht.read()
-        except DHTError as error:
-            raise SensorError(error.reason)
+            return sensing.measure(self._dht)
+        except sensing.SensorError as error:
+            raise SensorError(error.args[0])

@@ -18,7 +18,8 @@ SPEED = "1000"
 
 READ_ALL = """
 import laptop, machine
-from dht22 import DHT22, DHTError
+from dht22 import DHT22
+from sensing import SensorError, measure
 
 sensor = DHT22(machine.Pin(27), machine.dht_readinto)
 due = 1000
@@ -27,9 +28,9 @@ for _ in range({count}):
         pass
     due = laptop.clock.now() + 2000
     try:
-        print(*sensor.read())
-    except DHTError as error:
-        print(error.reason)
+        print(*measure(sensor))
+    except SensorError as error:
+        print(error.args[0])
 """
 
 

@@ -1,4 +1,4 @@
-"""lib/dht22.py: what each kind of frame means, under the real interpreter."""
+"""lib/dht22.py and dht11.py: what each kind of frame means, under the real interpreter."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import pytest
 from support.micropython.upy import run
 
 DECODE = """
-import dht22
+from {driver} import {kind}
+from sensing import SensorError, measure
+
+def readinto(pin, buffer):
+    buffer[:] = bytes({frame})
+
 try:
-    print(*dht22.decode(bytes({frame})))
-except dht22.DHTError as error:
-    print(error.reason)
+    print(*measure({kind}(None, readinto)))
+except SensorError as error:
+    print(error.args[0])
 """
 
 
@@ -54,22 +59,56 @@ def frame(humidity: int, temperature: int) -> list[int]:
 )
 def test_frame_means(data: list[int], said: str) -> None:
     """A frame decodes to tenths, or is refused for the reason that holds."""
-    assert run(DECODE.format(frame=data)).strip() == said
+    script = DECODE.format(frame=data, driver="dht22", kind="DHT22")
+    assert run(script).strip() == said
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        # The manual's own example: 53 % and 24 degrees, both decimals 0.
+        ([0x35, 0x00, 0x18, 0x00, 0x4D], "240 530"),
+        # Tenths of both, as today's ones have them; below zero by the bit above the tenths.
+        ([0x35, 0x04, 0x18, 0x09, 0x5A], "249 534"),
+        ([0x35, 0x00, 0x0A, 0x81, 0xC0], "-101 530"),
+        ([0x35, 0x00, 0x00, 0x85, 0xBA], "-5 530"),
+        # Limits of the range, and one tenth beyond each.
+        ([95, 0, 60, 0, 155], "600 950"),
+        ([5, 0, 20, 0x80, 153], "-200 50"),
+        ([95, 1, 60, 0, 156], "out-of-range"),
+        ([4, 9, 20, 0, 33], "out-of-range"),
+        ([95, 0, 60, 1, 156], "out-of-range"),
+        ([50, 0, 20, 0x81, 199], "out-of-range"),
+        # A frame of a DHT22 is none of a DHT11's: 65.2 % have no byte of tenths.
+        ([0x02, 0x8C, 0x01, 0x5F, 0xEE], "out-of-range"),
+        ([0x35, 0x0A, 0x18, 0x00, 0x57], "out-of-range"),
+        ([0x35, 0x00, 0x18, 0x0A, 0x57], "out-of-range"),
+        ([0, 0, 0, 0, 0], "all-zero"),
+        ([0x35, 0x00, 0x18, 0x00, 0x4E], "checksum"),
+    ],
+)
+def test_frame_of_a_dht11_means(data: list[int], said: str) -> None:
+    """A byte of whole ones and one of tenths each, of which the temperature's has the sign."""
+    script = DECODE.format(frame=data, driver="dht11", kind="DHT11")
+    assert run(script).strip() == said
 
 
 def test_every_flipped_bit_is_noticed() -> None:
     """Any single wrong bit of a good frame fails the checksum."""
     script = """
-import dht22
+from dht22 import DHT22
+from sensing import SensorError
 good = bytes([0x02, 0x8C, 0x01, 0x5F, 0xEE])
 noticed = 0
 for bit in range(40):
     bad = bytearray(good)
     bad[bit // 8] ^= 1 << bit % 8
+    def readinto(pin, buffer):
+        buffer[:] = bad
     try:
-        dht22.decode(bad)
-    except dht22.DHTError as error:
-        noticed += error.reason == "checksum"
+        DHT22(None, readinto).read()
+    except SensorError as error:
+        noticed += error.args[0] == "checksum"
 print(noticed)
 """
     assert run(script) == "40\n"
@@ -79,7 +118,8 @@ def test_buffer_of_a_failed_read_is_never_used() -> None:
     """A good frame left in the buffer by a read that then fails gives no value."""
     script = """
 import errno
-from dht22 import DHT22, DHTError
+from dht22 import DHT22
+from sensing import SensorError
 
 def readinto(pin, buffer):
     buffer[:] = b"\\x02\\x8c\\x01\\x5f\\xee"
@@ -89,10 +129,31 @@ def readinto(pin, buffer):
 print(DHT22("works", readinto).read())
 try:
     print(DHT22("breaks", readinto).read())
-except DHTError as error:
-    print(error.reason, isinstance(error, ValueError))
+except SensorError as error:
+    print(error.args[0])
 """
-    assert run(script) == "(351, 652)\nno-response True\n"
+    assert run(script) == "(351, 652)\nno-response\n"
+
+
+def test_request_ahead_of_a_reading_may_fail() -> None:
+    """`start` asks for nothing: a silence, as the first request after power-up has it, is none."""
+    script = """
+import errno
+from dht22 import DHT22
+
+asked = []
+def readinto(pin, buffer):
+    asked.append(pin)
+    if len(asked) == 1:
+        raise OSError(errno.ETIMEDOUT)
+    buffer[:] = b"\\x02\\x8c\\x01\\x5f\\xee"
+
+sensor = DHT22("pin", readinto)
+sensor.start()
+sensor.start()
+print(sensor.read(), asked)
+"""
+    assert run(script) == "(351, 652) ['pin', 'pin', 'pin']\n"
 
 
 def test_foreign_errors_are_not_swallowed() -> None:
