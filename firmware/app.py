@@ -38,17 +38,17 @@ def build(rtc_state, crashes):
         from node.readings import layouts, outbox, sampler, telemetry
         from ring import Ring
 
-        def on_taken(taken):
-            for listener in (live.put, alerts.read, node_api.reading):
-                listener(taken)
-            log("sampler", "reading", encode.words(taken))  # last: it may find no heap
+        def on_reading(taken):
+            live.put(taken)
+            node_api.reading(taken)
 
-        fields = ("temperature", "°C", 1, -400, 800, 50), ("humidity", "%", 1, 0, 1000, 200)
-        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layouts.layout(fields))
-        size, read, ms = encode.size, board.sensor().read, cfg.interval_s * 1000
+        sensors, ms = board.sensors(), cfg.interval_s * 1000
+        layout = layouts.layout([field for each in sensors for field in each.fields])
+        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
+        size, how = encode.size, (clock, on_reading, alerts.change, log, encode)
         stored = generations.opened(encode, cfg, rtc_state)
         live = outbox.Live(Ring(size, RAM_READINGS), stored, encode, cfg.commit_after_s)
-        return sampler.Sampler(read, boot, ms, on_taken, alerts.failed, unix, encode), live, stored
+        return sampler.Sampler(sensors, boot, ms, *how), live, stored
 
     clock, unix, net = board.clock, board.clock.unix, board.network
     log, files = logger(clock.now), (flash.read, flash.replace)
@@ -71,7 +71,7 @@ def build(rtc_state, crashes):
     kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
     status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said)
-    alerts = Alerts(base, warnings, unix, log, status, kept[2])
+    alerts = Alerts(base, warnings, unix, status, kept[2])
     supervisor = Supervisor(clock, log, recovery)
     client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
     sampler, live, backlog = sampling()

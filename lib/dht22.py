@@ -31,13 +31,6 @@ class DHT22(Sensor):
         self._readinto = readinto
         self._frame = bytearray(5)
 
-    def start(self):
-        """Ask for nothing: what is measured now, the next request hands out."""
-        try:
-            self.read()
-        except SensorError:
-            pass  # thrown away either way; if the sensor is out, the next read will say so
-
     def read(self):
         """Ask once and return (temperature, humidity), in tenths of a degree C and of % RH.
 

@@ -28,7 +28,8 @@ class SensorError(Exception):
 
 
 class Sensor:
-    """One sensor. What a subclass leaves out is as it is here; all times are in milliseconds.
+    """One sensor. A subclass has to say `fields` and `pace_ms`, and how to `read`; what else it
+    leaves out is as it is here. All times are in milliseconds.
 
     `name`        str: "", or what goes before each field's name where there are several sensors
     `fields`      tuple of Field, in the order of what `read` returns
@@ -38,29 +39,34 @@ class Sensor:
     `fresh_ms`    how old a measurement may be when `read` hands it out. Where it is at least
                   `pace_ms`, `read` begins the next measurement, and `start` is only needed after a
                   pause; else it is needed before each `read`
+    `read()`      the last measurement: a tuple of int, one for each field. Raises SensorError
     """
 
     name = ""
-    fields = ()
-    pace_ms = 1000
     warm_up_ms = lead_ms = fresh_ms = 0
 
     def start(self):
-        """Begin a measurement, and return at once. Raises SensorError."""
+        """Begin a measurement, and return at once. Raises SensorError.
 
-    def read(self):
-        """The last measurement: a tuple of int, one for each field. Raises SensorError."""
-        raise NotImplementedError
+        Where `read` begins the next one, a read for nothing is enough; if that fails, the next read
+        will say so.
+        """
+        try:
+            self.read()
+        except SensorError:
+            pass
 
 
-def measure(sensor):
-    """What `sensor.read()` gives, held to what the sensor declares.
+def measure(sensor, start=False):
+    """What `sensor.read()` gives, held to what the sensor declares; or have it `start`.
 
-    Raises SensorError, whatever the sensor does: with its own reason; the name of the class of
-    whatever else it raised; `shape` for what is no tuple of one int for each field; `out-of-range`.
-    MemoryError is nobody's fault, and comes through.
+    Raises SensorError, whatever the sensor does: its own; the name of the class of what else it
+    raised; `shape` for what is no tuple of one int for each field; `out-of-range`. MemoryError is
+    nobody's fault, and comes through.
     """
     try:
+        if start:
+            return sensor.start()
         values = sensor.read()
         if len(values) != len(sensor.fields):
             raise SensorError("shape")
@@ -69,8 +75,8 @@ def measure(sensor):
                 raise SensorError("shape")
             if not field.low <= value <= field.high:
                 raise SensorError("out-of-range")
+        return values
     except (SensorError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a driver may be anybody's
         raise SensorError(type(error).__name__, error)
-    return values

@@ -27,4 +27,4 @@ LED_GPIO = 5
 
 network = Wifi(driver)
 clock = clock_by(network)
-sensor, led = wired(SENSORS[0][1], LED_GPIO)
+sensors, led = wired(SENSORS, LED_GPIO)

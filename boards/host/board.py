@@ -42,11 +42,11 @@ class _Network:
 network = _Network()
 
 
-def sensor():
-    """The DHT22: an object with `read()`, see device/sensor.py."""
-    from device.sensor import Sensor  # safe mode has to do without: it may be what fails
+def sensors():
+    """What SENSORS says, made: a tuple of sensors, see lib/sensing.py."""
+    from device.sensors import make  # safe mode has to do without: it may be what fails
 
-    return Sensor(SENSORS[0][1])
+    return make(SENSORS, machine, LED=LED_GPIO)
 
 
 def led(on):

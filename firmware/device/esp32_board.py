@@ -28,20 +28,20 @@ def set_rtc(unix_ms):
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
 
-def wired(sensor_gpio, led_gpio):
-    """The Board's functions `sensor` and `led`, for what is wired to these pins."""
+def wired(lines, led_gpio):
+    """The Board's functions `sensors` and `led`, for what is wired: its SENSORS, its LED."""
 
-    def sensor():
-        """The DHT22: an object with `read()`, see device/sensor.py."""
-        from device.sensor import Sensor  # safe mode has to do without: it may be what fails
+    def sensors():
+        """What SENSORS says, made: a tuple of sensors, see lib/sensing.py."""
+        from device.sensors import make  # safe mode has to do without: it may be what fails
 
-        return Sensor(sensor_gpio)
+        return make(lines, machine, LED=led_gpio)
 
     def led(on):
         """Light the LED or not."""
         machine.Pin(led_gpio, machine.Pin.OUT, value=on)
 
-    return sensor, led
+    return sensors, led
 
 
 def halt():

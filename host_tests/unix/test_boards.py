@@ -254,12 +254,12 @@ sys.modules["network"] = machine
 import board
 board.led(True)
 board.led(False)
-print(board.sensor().read())
+print([each.read() for each in board.sensors()])
 """
     led, sensor = said(board, "LED_GPIO"), said(board, "SENSORS")[0][1]
     printed = run(script, path=[board]).splitlines()
     lights = [f"{led} 3 True", f"{led} 3 False"]
-    assert printed == [*lights, f"{sensor} None None", f"read {sensor}", "(244, 464)"]
+    assert printed == [*lights, f"{sensor} None None", f"read {sensor}", "[(244, 464)]"]
 
 
 @each_esp32
@@ -384,7 +384,7 @@ def wait(until):
 
 def test_laptop_sensor_reads_through_the_board() -> None:
     """After its second of power-up the sensor gives the capture's first values, in tenths."""
-    script = WAIT + "import board\nwait(1000)\nprint(board.sensor().read())\n"
+    script = WAIT + "import board\nwait(1000)\nprint(board.sensors()[0].read())\n"
     assert run(script, env={"LIMPET_SPEED": "100"}) == "(244, 464)\n"
 
 
@@ -394,14 +394,14 @@ def test_laptop_sensor_is_silent_when_asked_too_soon() -> None:
         WAIT
         + """
 import board
-from node.shared.errors import SensorError
-sensor = board.sensor()
+from sensing import SensorError
+(sensor,) = board.sensors()
 for at in (1000, 2000, 3500, 5600):
     wait(at)
     try:
         print(sensor.read())
     except SensorError as error:
-        print(error.reason)
+        print(error.args[0])
 """
     )
     said = run(script, env={"LIMPET_SPEED": "10"}, path=[OWN_TIME])
@@ -413,11 +413,11 @@ def test_laptop_sensor_needs_its_second_after_power_up(cause: str, said: str) ->
     """A freshly powered sensor is silent in its first second; a reset takes no power from it."""
     script = """
 import board
-from node.shared.errors import SensorError
+from sensing import SensorError
 try:
-    print(board.sensor().read())
+    print(board.sensors()[0].read())
 except SensorError as error:
-    print(error.reason)
+    print(error.args[0])
 """
     assert run(script, env={"LIMPET_RESET": cause}, path=[OWN_TIME]).strip() == said
 
@@ -551,7 +551,7 @@ power.save(b"kept")
 )
 def test_bad_setting_ends_with_a_line_that_names_it(setting: str, value: str, text: str) -> None:
     """A setting that cannot be used is exit code 78 and one line, no traceback."""
-    script = "import board; board.reset_cause(); board.sensor().read()"
+    script = "import board; board.reset_cause(); board.sensors()[0].read()"
     said = run(script, env={setting: value}, exit_code=78)
     assert text in said
     assert said.count("\n") == 1
@@ -565,7 +565,7 @@ def test_capture_that_breaks_later_is_named_by_its_line() -> None:
 import board
 with open("capture.jsonl", "w") as file:
     file.write('{"t": 0, "us": [20000]}\\n{"t": 2, "us": []}\\n')
-sensor = board.sensor()
+(sensor,) = board.sensors()
 for at in (1000, 3000):
     wait(at)
     try:

@@ -522,13 +522,19 @@ def test_readings_from_before_the_time_was_known_are_stamped_afterwards(days: in
     """
     script = f"""
 from support.parts.layouts import LAYOUT, SIZE, pack_into
+from dht22 import DHT22
 from node.readings.sampler import Sampler
 from node.readings.telemetry import Telemetry
 
 taken = []
 clock = new(wait_s={days} * 86400)
 telemetry = Telemetry("base", 1, 7, clock, LAYOUT)
-sampler = Sampler(lambda: (244, 463), 7, 3_600_000, taken.append, print, lambda: clock.unix())
+
+def always(pin, buffer):
+    buffer[:] = b"\\x01\\xcf\\x00\\xf4\\xc4"
+
+how = (clock, taken.append, lambda *_: None, lambda *_: None, telemetry)
+sampler = Sampler((DHT22(None, always),), 7, 3_600_000, *how)
 net.dns = False
 start = 1_900_000_000
 net.unix = lambda: start + chip.real // 1000
@@ -554,7 +560,8 @@ for index, reading in enumerate(taken):
     wrong += not -1 <= ts - start - (1 + 3600 * index) <= 1
     origins.add(ts - reading.up)
     chip.pass_ms(7)
-print(len(taken), wrong, len(origins), {{b.up - a.up for a, b in zip(taken, taken[1:])}})
+# The first one of a boot comes 2 s after its slot: it is asked about again.
+print(len(taken), wrong, len(origins), {{b.up - a.up for a, b in zip(taken[1:], taken[2:])}})
 """
     assert run(NET + script).splitlines() == [
         "None None {None}",

@@ -122,7 +122,9 @@ def of_causes() -> dict[str, str]:
 
 
 def _alerts() -> set[str]:
-    """The alerts that the firmware's calls of `change` and `alarm` name, some by a constant."""
+    """The alerts that the firmware's calls of `change` and `alarm` name, some by a constant; of
+    those that a sensor's name goes before, what is the same in each.
+    """
     found = set()
     for path in FIRMWARE.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
@@ -132,6 +134,9 @@ def _alerts() -> set[str]:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and node.value.args
         }
         for call in ast.walk(tree):
+            if isinstance(call, ast.Assign) and ast.unparse(call.targets[0]) == "self.alert":
+                assert isinstance(call.value, ast.BinOp)
+                found.add(ast.literal_eval(call.value.right))
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:
                 name = constants.get(ast.unparse(call.args[0]), call.args[0])
                 told = call.func.attr in ("change", "alarm", "_alarm")

@@ -98,7 +98,7 @@ def of_alerts() -> list[Sample]:
     messages = Given(put=lambda topic, text: said.append(message.Message(topic, text, 1, False)))
     store = Given(load=list, save=lambda pairs: None)
     known = Given(again=lambda: None, raised=[])
-    made = alerts.Alerts(BASE, messages, lambda: TS, lambda *_: None, known, store)
+    made = alerts.Alerts(BASE, messages, lambda: TS, known, store)
     made.change("sensor-silent", True, ("reason", "silent"))
     made.change("sensor-silent", False)
     return [_sample("An alert is raised", said[0]), _sample("It is over", said[1])]

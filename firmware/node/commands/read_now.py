@@ -1,4 +1,4 @@
-"""read_now: a Reading as soon as the sensor allows, which is 2 s after its last one."""
+"""read_now: a Reading as soon as the sensors allow, which is seconds after their last one."""
 
 from node.commands.deferred import Deferred
 

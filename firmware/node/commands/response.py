@@ -5,7 +5,7 @@ Codes, by status; a handler may add its own to `failed`:
     rejected    too-long too-complex not-json duplicate-key unknown-key bad-version bad-action
                 bad-params bad-ts bad-ttl bad-reply-to unknown-action clock-not-set retained
     expired     expired
-    failed      flash busy timeout interrupted internal memory forgotten safe-mode
+    failed      flash too-short busy timeout interrupted internal memory forgotten safe-mode
 
 What does not fit is not shortened.
 """

@@ -8,12 +8,16 @@ from node.shared.errors import CommandError
 class Resting:
     """A sampler that takes no Readings, and a source that has none."""
 
-    queued = dropped = commits = reads = foreign = 0
-    last = elders = None
+    queued = dropped = commits = reads = foreign = pace_ms = 0
+    elders = None
 
     def __init__(self, interval_ms):
         self.interval_ms = interval_ms
         self.errors = {}
+
+    def every(self, interval_ms):
+        """The interval that is told, and in force after safe mode."""
+        self.interval_ms = interval_ms
 
     def read_now(self, now):
         """Not here. Raises CommandError."""

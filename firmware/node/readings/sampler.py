@@ -1,126 +1,199 @@
-"""Takes a Reading each interval, at the pace the sensor allows, and counts what fails.
+"""Takes a Reading each interval, of all sensors, at the pace that each of them allows.
 
-Time is passed in and the sensor is a function, so days of sampling are tested in a second. A
-Reading goes to `on_reading`, the reason of a failure to `on_error`, which returns whether the
-sensor counts as dead by now.
+Time is passed in and sensors are objects (lib/sensing.py), so days of sampling are tested in a
+second.
 
 1. The schedule is fixed: a late step makes one Reading late and moves no other. Slots that a
-   stall has missed are skipped; the sensor could not catch up anyway.
-2. The sensor is asked at most every 2 s, first 1 s after start, and again 2 s after a failure; a
-   dead one at its interval.
-3. A sensor hands out what it measured when it was asked before. If that is long ago, it is asked
-   once for nothing, 2 s ahead of the Reading.
+   stall has missed are skipped; the sensors could not catch up anyway.
+2. A Reading is one moment: at its slot each sensor is read, one in each step. One that fails, or
+   whose values are in doubt (plausible.py), is read once more at its pace; then the Reading goes
+   out, with None for what is missing. Where all is missing there is none, and it is tried again.
+3. A sensor that has failed five times in a row counts as dead: it is asked once in each slot, and
+   waited for no more. There is an alert until it is read again.
+4. Where what a sensor would hand out is older than it declares as fresh, it is started ahead of the
+   Reading.
 """
 
 from micropython import const
-from node.shared.errors import SensorError
+from node.readings.plausible import judged
 from node.shared.reading import Reading
+from sensing import SensorError, measure
 
-_PACE_MS = const(2000)
-_POWER_UP_MS = const(1000)
-
-# Two time constants of the sensor's thermometer (datasheet: 10 s): an older value is thrown away.
-# The odd half second keeps a late step from changing what happens at an interval of whole seconds.
-_FRESH_MS = const(20_500)
+# Failed reads in a row; the retries of one bad moment are no reason to wake anybody.
+_DEAD_AFTER = const(5)
 
 # A Reading may be late by a step of the Link that waits for DNS, but not by this.
 _LATE_MS = const(60_000)
 
+# Different reasons that are counted by their own name: a driver may have any number of them.
+_REASONS = const(16)
+
+
+class _Asked:
+    """A sensor, and how far it has got with the Reading that is being taken."""
+
+    def __init__(self, sensor, now):
+        self.sensor = sensor
+        self.ready = now + sensor.warm_up_ms  # from when it may be asked
+        self.measured = self.ready - sensor.pace_ms  # when what it would hand out was begun
+        self.failures = 0  # in a row
+        self.alert = (sensor.name and sensor.name + "-") + "sensor-silent"
+        self.tries = 2  # left for this Reading
+        self.values = None  # for this Reading
+        self.believed = self.doubted = None  # see plausible.py
+
+    def when(self, at, now):
+        """When it is to be asked for a Reading that was wanted `at`, and whether it is `stale`:
+        to be started, for that.
+        """
+        due = max(at, self.ready)
+        self.stale = max(due, now) - self.measured > self.sensor.fresh_ms
+        return max(at - self.sensor.lead_ms, self.ready) if self.stale else due
+
 
 class Sampler:
-    """Reads the sensor by `read()`: a tuple with a whole number for each field, or SensorError.
+    """Reads `sensors`, of which there is at least one. Times are in ms of the clock.
 
-    `unix()` gives Unix seconds or None, `boot` is this boot's number.
+    boot: this boot's number. clock: has `now()`, and `unix()` in s or None. on_reading(reading)
+    gets each Reading. alert(name, raised, *more): see reporting/alerts.py. log: see shared/log.py.
+    encode: the Telemetry, which has the names of the values.
 
-    `reads`   Readings taken since boot
-    `errors`  failed reads since boot: reason -> count
-    `last`    the last Reading, or None
-    `encode`  the Telemetry, which has the `fields`
+    `due`          when `run` wants to be called
+    `interval_ms`  time from one slot to the next
+    `pace_ms`      the slowest sensor's, and so the least interval
+    `reads`        Readings taken since boot
+    `errors`       failed reads since boot: reason -> count, name:reason for a sensor with a name;
+                   `implausible` are those that were doubted and not borne out
     """
 
-    def __init__(self, read, boot, interval_ms, on_reading, on_error, unix, encode=None):
-        self._read = read
+    def __init__(self, sensors, boot, interval_ms, clock, on_reading, alert, log, encode):
+        self._asked = []
         self._boot = boot
-        self._interval_ms = interval_ms
         self._on_reading = on_reading
-        self._on_error = on_error
-        self._unix = unix
-        self._slot = None  # when the schedule wants its next Reading
-        self._ready = 0  # from when the sensor may be asked
-        self._asked = None  # when it was asked last
-        self._wanted = False  # a Reading is owed now, whatever the schedule says
-        self.reads = 0
-        self.errors = {}
-        self.last = None
+        self._alert = alert
+        self._clock = clock
+        self._log = log
         self.encode = encode
+        self._taken = None  # Unix seconds, and seconds since boot, of the Reading's first values
+        self.reads = self.pace_ms = 0
+        self.errors = {}
+        # When the schedule wants a Reading, and when the one that is being taken was wanted.
+        now = self._slot = self.due = clock.now()
+        for sensor in sensors:
+            asked = _Asked(sensor, now)
+            self._asked.append(asked)
+            first = asked.when(0, now) + (asked.stale and sensor.lead_ms)
+            self._slot = max(self._slot, first)
+            self.pace_ms = max(self.pace_ms, sensor.pace_ms)
+        self._at = self._slot
+        self.interval_ms = max(interval_ms, self.pace_ms)
 
-    @property
-    def interval_ms(self):
-        """Time from one slot to the next; a new one counts from the slot before."""
-        return self._interval_ms
-
-    @interval_ms.setter
-    def interval_ms(self, interval_ms):
-        if self._asked is not None:
-            self._slot += interval_ms - self._interval_ms
-        self._interval_ms = interval_ms
+    def every(self, interval_ms):
+        """Take a Reading each `interval_ms`, counted from the slot before."""
+        interval_ms = max(interval_ms, self.pace_ms)
+        moved = interval_ms - self.interval_ms
+        if self._at == self._slot:
+            self._at += moved
+        self._slot += moved
+        self.interval_ms = interval_ms
+        self.due = 0  # `run` will find out
 
     def read_now(self, now):
-        """Owe a Reading as soon as the sensor allows. Returns the ms until the sensor is asked."""
-        self._wanted = True
-        return self._wait(now)
+        """Owe a Reading as soon as the sensors allow."""
+        self._at = min(self._at, now)
+        self.due = now
+
+    def run(self, now):
+        """Ask one sensor, if its time has come: each holds the CPU."""
+        try:
+            asked = self._next(now)
+            if asked and now >= self.due:
+                while self._slot <= max(now, self._at):
+                    self._slot += self.interval_ms
+                self._ask(asked, now)
+            if not self._next(now):
+                self._finish(now)
+        finally:  # without heap, too, each keeps its pace
+            self._next(now)
+
+    def _next(self, now):
+        """The sensor that is to be asked next for this Reading, at `due`; None: that is over."""
+        first = None
+        for asked in self._asked:
+            if asked.tries:
+                when = asked.when(self._at, now)
+                if not first or when < self.due:
+                    self.due, first = when, asked
+        return first
 
     def step(self, now):
-        """Ask the sensor if it is time. Returns the ms after which this has to be called again."""
-        if self._slot is None:
-            self._slot = self._ready = now + _POWER_UP_MS
-        if not self._wait(now):
-            stale = self._stale(now)
-            self._asked = now
-            self._ready = now + _PACE_MS
-            if not stale:
-                self._take(now)
-            else:
-                try:
-                    self._read()
-                except SensorError:
-                    pass  # thrown away either way; if it is out, the Reading 2 s later will say so
-        return self._wait(now)
+        """`run` if it is due. Returns the ms until it is."""
+        if now >= self.due:
+            self.run(now)
+        return max(self.due - now, 0)
 
     def overdue(self, now):
-        """Whether a slot has long passed that `step` should have used. A read that fails has used
+        """Whether a slot has long passed that `run` should have used. A read that fails has used
         its own, so a dead sensor is no reason.
         """
-        return now - (self._slot or 0) > _LATE_MS
+        return now - self._slot > _LATE_MS
 
-    def _wait(self, now):
-        """Milliseconds until the sensor is to be asked: 0 is now."""
-        if self._slot is None:
-            return 0
-        due = now if self._wanted else self._slot
-        if self._stale(now):
-            due -= _PACE_MS
-        return max(due - now, self._ready - now, 0)
-
-    def _stale(self, now):
-        """Whether what the sensor would hand out for the next Reading is too old."""
-        if self._asked is None:
-            return False
-        due = now if self._wanted else max(self._slot, now)
-        return due - self._asked > _FRESH_MS
-
-    def _take(self, now):
-        if now >= self._slot:
-            self._slot += (now - self._slot) // self._interval_ms * self._interval_ms
-            self._slot += self._interval_ms
+    def _ask(self, asked, now):
+        sensor, start = asked.sensor, asked.stale
+        asked.ready = now + sensor.pace_ms
+        if sensor.fresh_ms >= sensor.pace_ms:  # each read begins the next measurement
+            asked.measured = now
         try:
-            values = self._read()
+            values = measure(sensor, start)
+            if start:
+                asked.measured = now
+                asked.ready = now + sensor.lead_ms
+                return
+            asked.ready = asked.measured + sensor.pace_ms
+            asked.believed, asked.doubted, thrown = judged(
+                asked.believed, asked.doubted, values, sensor.fields
+            )
+            if thrown:
+                self._failed(asked, "implausible")
+            elif asked.doubted:
+                asked.failures = 0
+                asked.tries = 1  # what is new is always asked about
+            if not asked.doubted:
+                asked.failures = asked.tries = 0
+                asked.values = values
+                self._taken = self._taken or (self._clock.unix(), now // 1000)
+                self._alert(asked.alert, False)  # which may be an earlier boot's
         except SensorError as error:
-            self.errors[error.reason] = self.errors.get(error.reason, 0) + 1
-            self._wanted = not self._on_error(error.reason)
-            return
-        self._wanted = False
-        # A failed read takes no number: a gap in seq means that a Reading was lost on its way.
-        self.last = Reading(self._boot, self.reads, self._unix(), now // 1000, values)
-        self.reads += 1
-        self._on_reading(self.last)
+            self._failed(asked, *error.args)
+
+    def _failed(self, asked, reason="unnamed", *more):
+        name, errors, reason = asked.sensor.name, self.errors, str(reason)
+        key = name + ":" + reason if name else reason
+        self._log("sampler", "error reason=" + key, *more)
+        if key not in errors and len(errors) >= _REASONS:
+            key = "other"
+        errors[key] = errors.get(key, 0) + 1
+        asked.tries -= 1
+        asked.failures += 1
+        if asked.failures >= _DEAD_AFTER:
+            asked.tries = 0
+            self._alert(asked.alert, True, ("reason", reason))
+
+    def _finish(self, now):
+        """All are through with this Reading: hand it out, and begin with the next."""
+        values, dead = (), True
+        for each in self._asked:
+            values += each.values or (None,) * len(each.sensor.fields)
+            each.values = None
+            each.tries = 1
+            if each.failures < _DEAD_AFTER:
+                each.tries = 2
+                dead = False
+        taken, self._taken = self._taken, None
+        self._at = self._slot if taken or dead else now
+        if taken:
+            # What gave no values takes no number: a gap in seq means that a Reading was lost.
+            self.reads += 1
+            reading = Reading(self._boot, self.reads - 1, *taken, values)
+            self._on_reading(reading)
+            self._log("sampler", "reading", self.encode.words(reading))  # last: it takes heap

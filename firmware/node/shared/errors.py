@@ -1,18 +1,8 @@
 """What can go wrong in the node, by name. Each class is caught in exactly one place.
 
 Not here: what the network does. The client reports that as a cause, `on_down(cause)`, and raises
-nothing.
+nothing. Nor what sensors do: lib/sensing.py.
 """
-
-
-class SensorError(Exception):
-    """The sensor gave no usable Reading. Caught in the sampler, which counts `reason` and tries
-    again.
-    """
-
-    def __init__(self, reason):
-        super().__init__(reason)
-        self.reason = reason
 
 
 class CommandError(Exception):

@@ -7,7 +7,7 @@ costs heap, and 24.4 has no exact one.
 
 from collections import namedtuple
 
-# Seconds between Readings, least and most: a DHT22 needs 2 s between reads.
+# Seconds between Readings, least and most. A slow sensor may need more than the least: sampler.py.
 INTERVAL_S = (2, 86400)
 
 # boot    boot counter, 1 or more; (boot, seq) names the Reading for ever

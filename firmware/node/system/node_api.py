@@ -34,7 +34,7 @@ class NodeApi:
 
         unimport("node.config.settings")  # when this returns
         settings.keep(seconds, *self._config)
-        self.sampler.interval_ms = seconds * 1000
+        self.sampler.every(seconds * 1000)
 
     def asked_to_leave(self):
         """A reason to leave, or None."""

@@ -11,22 +11,17 @@ T0 = 1780000000
 
 
 class Said:
-    """Messages that keep what was put, and the log beside them."""
+    """Messages that keep what was put."""
 
     def __init__(self) -> None:
         self.alerts: list[dict] = []
         self.topics: set[str] = set()
-        self.lines: list[tuple] = []
         self.unix: int | None = T0
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take one."""
         self.topics.add(topic)
         self.alerts.append(json.loads(payload))
-
-    def log(self, *words: str) -> None:
-        """Take a line."""
-        self.lines.append(words)
 
     @property
     def states(self) -> list[tuple]:
@@ -39,43 +34,27 @@ def _alerts() -> tuple[Alerts, Said]:
     files = Flash()
     store = PairFile("raised", files.read, files.replace)
     status = Status("o/s/z/t/d", 1, "0.1.0", "hard", lambda: 0)
-    return Alerts("o/s/z/t/d", said, lambda: said.unix, said.log, status, store), said
+    return Alerts("o/s/z/t/d", said, lambda: said.unix, status, store), said
 
 
-def case_fifth_failure_in_a_row_is_silence() -> None:
-    """Four failed reads in a row wake nobody; the fifth does, with its reason."""
+def case_raised_says_why() -> None:
+    """What a part adds is in the alert, and in no other."""
     alerts, said = _alerts()
-    for _ in range(4):
-        alerts.failed("no-response")
-    assert said.alerts == []
-    alerts.failed("checksum")
+    alerts.change("sensor-silent", True, ("reason", "checksum"))
     assert said.alerts == [
         {"v": 1, "ts": T0, "alert": "sensor-silent", "state": "raised", "reason": "checksum"}
     ]
     assert said.topics == {"o/s/z/t/d/alerts"}
 
 
-def case_read_in_between_starts_the_count_again() -> None:
-    """However many reads fail, as long as not five in a row do."""
-    alerts, said = _alerts()
-    for _ in range(10):
-        for _ in range(4):
-            alerts.failed("no-response")
-        alerts.read(None)
-    assert said.alerts == []
-    for _ in range(5):
-        alerts.failed("no-response")
-    assert said.states == [("sensor-silent", "raised")]
-
-
 def case_each_change_is_said_once() -> None:
     """A sensor that stays dead is said once, and its first read clears that, once."""
     alerts, said = _alerts()
     for _ in range(500):
-        alerts.failed("no-response")
+        alerts.change("sensor-silent", True, ("reason", "no-response"))
     said.unix = T0 + 60
     for _ in range(500):
-        alerts.read(None)
+        alerts.change("sensor-silent", False)
     assert said.states == [("sensor-silent", "raised"), ("sensor-silent", "cleared")]
     assert said.alerts[1] == {
         "v": 1,
@@ -86,12 +65,11 @@ def case_each_change_is_said_once() -> None:
 
 
 def case_dead_again_is_said_again() -> None:
-    """What was cleared can be raised again, after five more."""
+    """What was cleared can be raised again."""
     alerts, said = _alerts()
     for _ in range(3):
-        for _ in range(5):
-            alerts.failed("no-response")
-        alerts.read(None)
+        alerts.change("sensor-silent", True)
+        alerts.change("sensor-silent", False)
     assert said.states == 3 * [("sensor-silent", "raised"), ("sensor-silent", "cleared")]
 
 
@@ -115,21 +93,13 @@ def case_alerts_do_not_hide_each_other() -> None:
     assert said.alerts[0] == {"v": 1, "ts": None, "alert": "no-time", "state": "raised"}
 
 
-def case_each_failure_is_in_the_log() -> None:
-    """Also of those that raise nothing, and of those that come after."""
-    alerts, said = _alerts()
-    for _ in range(7):
-        alerts.failed("all-zero")
-    assert said.lines == 7 * [("sampler", "error reason=all-zero")]
-
-
 def case_without_heap_for_the_file_it_is_said() -> None:
     """No heap to write the names down is as no room on flash: the alert goes out all the same."""
     alerts, said = _alerts()
-    alerts._store.save = starve
+    alerts.store.save = starve
     alerts.change("no-time", True)
     assert said.states == [("no-time", "raised")]
-    assert alerts._status.raised == ["no-time"]
+    assert alerts.status.raised == ["no-time"]
 
 
 def case_without_heap_for_the_alert_it_is_said_later() -> None:

@@ -44,6 +44,16 @@ def case_set_interval_not_kept() -> None:
     assert rig.bugs == []
 
 
+def case_set_interval_too_short_for_a_sensor() -> None:
+    """What the slowest sensor does not allow is refused, and is no bug."""
+    rig = Rig()
+    rig.node.sampler.pace_ms = 5000
+    response = rig.send("a", "set_interval", params={"seconds": 4})
+    assert (response["status"], response["code"]) == ("failed", "too-short")
+    assert rig.send("b", "set_interval", params={"seconds": 5})["status"] == "executed"
+    assert rig.node.did == [("set_interval", 5)]
+
+
 def case_identify() -> None:
     """identify takes 1 to 60 s, 5 unless said."""
     rig = Rig()

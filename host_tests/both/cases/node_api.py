@@ -23,6 +23,10 @@ class Sampler:
         self.interval_ms = 10_000
         self.asked = 0
 
+    def every(self, interval_ms: int) -> None:
+        """Keep it."""
+        self.interval_ms = interval_ms
+
     def read_now(self, now: int) -> None:
         """Count."""
         self.asked += 1

@@ -20,7 +20,7 @@ class Said:
         more = [("why", "safe-mode"), ("mode", "safe")]
         self.status = Status(BASE, 4294967295, "10.20.30", "watchdog", lambda: self.now, more)
         store = PairFile("raised", self.flash.read, self.flash.replace)
-        self.alerts = Alerts(BASE, self, lambda: None, lambda *words: None, self.status, store)
+        self.alerts = Alerts(BASE, self, lambda: None, self.status, store)
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take an alert."""
@@ -52,20 +52,18 @@ class Said:
 def case_cleared_by_the_next_boot() -> None:
     """What one boot has raised the next one knows, says in its birth, and clears."""
     said = Said()
-    for _ in range(5):
-        said.alerts.failed("no-answer")
+    said.alerts.change("sensor-silent", True, ("reason", "no-answer"))
     said = Said(said.flash)
     said.connect()
     assert said.birth()["alerts"] == ["sensor-silent"]  # type: ignore[index]
-    said.alerts.failed("no-answer")
-    said.alerts.change("sensor-silent", True)
+    said.alerts.change("sensor-silent", True, ("reason", "no-answer"))
     assert said.published == []  # it was said already
-    said.alerts.read(None)
+    said.alerts.change("sensor-silent", False)
     assert said.published == [("sensor-silent", "cleared")]
     said = Said(said.flash)
     said.connect()
     assert "alerts" not in said.birth()  # type: ignore[operator]
-    said.alerts.read(None)
+    said.alerts.change("sensor-silent", False)
     assert said.published == []
 
 

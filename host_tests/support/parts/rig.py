@@ -56,6 +56,7 @@ class Node:
         self.callbacks: list = []
         self.encode = PACKED
         self.sampler = self
+        self.pace_ms = 2000
 
     def _do(self, what: object) -> None:
         if self.fault:

@@ -28,24 +28,24 @@ def nobody() -> Nobody:
 CRASHES = {
     "import": (
         "node/readings/sampler.py",
-        "\nfrom node.shared.errors",
-        "\nimport no_such_module\nfrom node.shared.errors",
+        "\nfrom node.shared.reading",
+        "\nimport no_such_module\nfrom node.shared.reading",
     ),
     "start": (
         "node/readings/sampler.py",
-        "        self._read = read\n",
-        "        self._read = red\n",
+        "        self._boot = boot\n",
+        "        self._boot = boat\n",
     ),
     "bugs": (
         "node/readings/sampler.py",
-        "        if not self._wait(now):",
-        "        if not self._weit(now):",
+        "            asked = self._next(now)\n",
+        "            asked = self._naxt(now)\n",
     ),
 }
 TEXTS = {
     "import": "ImportError: no module named 'no_such_module'",
-    "start": "NameError: name 'red' isn't defined",
-    "bugs": "AttributeError: 'Sampler' object has no attribute '_weit'",
+    "start": "NameError: name 'boat' isn't defined",
+    "bugs": "AttributeError: 'Sampler' object has no attribute '_naxt'",
 }
 
 
@@ -97,9 +97,9 @@ def test_good_run_clears_the_count(node: StartNode, tmp_path: Path, nobody: Nobo
     """Two crashes, then 120 s of life: the next two crashes do not lead to safe mode either."""
     twice = (
         "node/readings/sampler.py",
-        "\nfrom node.shared.errors",
+        "\nfrom node.shared.reading",
         "\nimport os\nfor each in ('crash-1', 'crash-2'):\n    if each in os.listdir():\n"
-        "        os.remove(each)\n        import no_such_module\nfrom node.shared.errors",
+        "        os.remove(each)\n        import no_such_module\nfrom node.shared.reading",
     )
     firmware = patched(tmp_path / "firmware", twice)
     crashes = {"crash-1": b"", "crash-2": b""}
@@ -161,10 +161,14 @@ def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody)
     """An exception that quotes a password, over several lines, leaves none of it on flash."""
     leaks = (
         "node/readings/sampler.py",
-        "        self._read = read\n",
+        "        self._boot = boot\n",
         "        raise ValueError('%s\\n  File \"%s\", line 1' % (SECRET, SECRET))\n",
     )
-    secret = ("node/readings/sampler.py", "\n\n\nclass", f"\nSECRET = {PASSWORD!r}\n\n\nclass")
+    secret = (
+        "node/readings/sampler.py",
+        "\n\n\nclass _Asked",
+        f"\nSECRET = {PASSWORD!r}\n\n\nclass _Asked",
+    )
     firmware = patched(tmp_path / "firmware", secret, leaks)
     running = node(nobody, firmware=firmware)
     nth_boot(running, 2)

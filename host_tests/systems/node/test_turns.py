@@ -96,7 +96,8 @@ def test_pace_of_the_backlog_wakes_the_loop(tmp_path: Path, rate: int, within_ms
     """1,000 Readings on flash go out as fast as `backlog_rate` says, with nothing else to do."""
     config = {"backlog_rate": rate, "interval_s": 86400}
     published = ran(tmp_path, config, world="up", minutes=3, stored=1000)["published"]
-    batches = [at for at in published if at < 60000]
+    # The boot's first Reading, which is not from flash, is taken 3 s after it.
+    batches = [at for at in published if at < 60000 and at != 3000]
     assert len(batches) >= 10
     assert batches[-1] - batches[0] <= within_ms
 

@@ -21,13 +21,13 @@ HANGS = "if now > 20_000:\n            while True:\n                pass\n      
 STUCK = {
     "sampler hangs": (
         "sampler",
-        "        if self._slot is None:\n            self._slot = self._ready",
-        "        " + HANGS + "if self._slot is None:\n            self._slot = self._ready",
+        "        try:\n            asked = self._next(now)\n",
+        "        " + HANGS + "try:\n            asked = self._next(now)\n",
     ),
     "sampler idles": (
         "sampler",
-        "        if not self._wait(now):\n",
-        "        if now < 20_000 and not self._wait(now):\n",
+        "            if asked and now >= self.due:\n",
+        "            if asked and now >= self.due and now < 20_000:\n",
     ),
     "link hangs": (
         "link",

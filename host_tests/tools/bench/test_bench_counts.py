@@ -30,7 +30,7 @@ BOUNDS = {
     # bytes of heap on a 32-bit interpreter
     "client": 14_336,
     "client frozen": 7_950,
-    "node joined": 82_500,
+    "node joined": 75_000,
     "frozen, up": 55_300,
     "frozen, after a Command": 62_200,
     "bytecode, up": 88_000,

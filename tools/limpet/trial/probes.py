@@ -120,8 +120,8 @@ print((count, took, client.handshake_took_ms, cause))
 """
 
 # The node itself, as main.py starts it, with a stopwatch around its sleep and each step, and a
-# count around its sensor. Once a second it says: ms awake, ms in all, Readings taken, bytes of a
-# block of the heap. From `look_ms` on it says now and then the longest step of each part (us, by
+# count around its first sensor. Once a second it says: ms awake, ms in all, reads, bytes of a block
+# of the heap. From `look_ms` on it says now and then the longest step of each part (us, by
 # the part's class), collects, and has the heap described; saying is not counted as awake. Sums are
 # in ms, because us are no small int any more after 18 minutes. It takes some heap itself.
 LOOK = f"""
@@ -137,16 +137,17 @@ def step(self, what, now):
         longest[name] = took
     return wait
 Supervisor.step = step
-taken, made_sensor, made_wait = 0, board.sensor, board.interruptible
-def sensor():
-    class Counted:
-        real = made_sensor()
-        def read(self):
-            global taken
-            found = self.real.read()
-            taken += 1
-            return found
-    return Counted()
+taken, made_sensors, made_wait = 0, board.sensors, board.interruptible
+def sensors():
+    made = made_sensors()
+    real = made[0].read
+    def read():
+        global taken
+        found = real()
+        taken += 1
+        return found
+    made[0].read = read
+    return made
 def interruptible(wait):
     sleep, woke = made_wait(wait), time.ticks_us()
     awake = whole = awake_us = whole_us = told = 0
@@ -173,6 +174,6 @@ def interruptible(wait):
                 micropython.mem_info()
             woke = time.ticks_us()
     return stopwatch
-board.sensor, board.interruptible = sensor, interruptible
+board.sensors, board.interruptible = sensors, interruptible
 import main
 """
