@@ -85,7 +85,7 @@ class RecordLog:
         most 3 at a time; 1 per call with 6 or more at once.
         """
         if not 1 <= count <= self._capacity or count * len(self._record) > len(records):
-            raise ValueError("not that many records")
+            raise ValueError("too many")
         self.access(self._store, memoryview(records), count)
         self.next += count
         while len(self) > self._capacity:
@@ -100,7 +100,7 @@ class RecordLog:
         OSError when flash cannot be read, ValueError when `buffer` is too short. No erases.
         """
         if not 0 < count * len(self._record) <= len(buffer):
-            raise ValueError("buffer too short")
+            raise ValueError("buffer")
         return self.access(self._read, position, buffer, count)
 
     def _read(self, position, buffer, count):
@@ -136,7 +136,7 @@ class RecordLog:
         IndexError when `position` is beyond `next`.
         """
         if position > self.next:
-            raise IndexError("record was never stored")
+            raise IndexError("not stored")
         if position <= self.first:
             return
         self.first = position

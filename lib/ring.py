@@ -18,7 +18,7 @@ class Ring:
 
     def __init__(self, record_size, capacity):
         if record_size < 1 or capacity < 1:
-            raise ValueError("record_size and capacity must be at least 1")
+            raise ValueError("sizes")
         self.buffer = bytearray(record_size * capacity)
         self.first = 0
         self.next = 0
@@ -45,7 +45,7 @@ class Ring:
     def at(self, index):
         """Offset in `buffer` of the record `index`; IndexError when it is not held (any more)."""
         if not self.first <= index < self.next:
-            raise IndexError("record is not held")
+            raise IndexError("not held")
         return index % self._capacity * self._size
 
     def forget_until(self, index):
@@ -54,6 +54,6 @@ class Ring:
         IndexError when `index` is beyond `next`: nobody can be done with what was never stored.
         """
         if index > self.next:
-            raise IndexError("record was never stored")
+            raise IndexError("not stored")
         if index > self.first:
             self.first = index

@@ -61,7 +61,7 @@ class Clock:
 
     def __init__(self, speed=1, ntp=None, set_system=None, source=time):
         if not speed > 0:
-            raise ValueError("speed must be above 0")
+            raise ValueError("speed")
         self.alarm = self.broker = self.given_up = None
         self._milli = int(speed * 1000)
         self._ntp = ntp

@@ -18,9 +18,9 @@ TTL_MAX_S = 2592000
 
 # id: None when it cannot be read. fault: None, or what texts.told() takes: a code, and what belongs
 # into its text. reply_to: always one of our own.
-Command = namedtuple("Command", ("id", "action", "params", "ts", "ttl", "reply_to", "fault"))
+Command = namedtuple("Command", "id action params ts ttl reply_to fault")
 
-_KEYS = ("v", "id", "action", "params", "ts", "ttl", "reply_to")
+_KEYS = "v id action params ts ttl reply_to"
 
 
 def parse(payload, base):
@@ -87,8 +87,9 @@ def _whole(value, high):
 
 def _fault(values):
     """What texts.told() takes of the first rule that the members break, or None."""
+    keys = _KEYS.split(" ")
     for name in values:
-        if name not in _KEYS:
+        if name not in keys:
             return ("unknown-key",)
     code = None
     if "v" in values and not (_whole(values["v"], 1) and values["v"]):

@@ -22,7 +22,7 @@ import json
 from collections import namedtuple
 
 # topic str, payload bytes, qos 0 or 1, retain bool
-Message = namedtuple("Message", ("topic", "payload", "qos", "retain"))
+Message = namedtuple("Message", "topic payload qos retain")
 
 
 def encode(*members):

@@ -20,6 +20,7 @@ NOT_JSON = "not-json"
 TOO_COMPLEX = "too-complex"
 DUPLICATE = "duplicate-key"
 
+_WORDS = b"truefalsenull"  # one object instead of three
 _QUOTE = 0x22
 _COMMA = 0x2C
 _COLON = 0x3A
@@ -77,7 +78,7 @@ class Shape:
             self._array(depth + 1)
         elif char == 0x2D or 0x30 <= char <= 0x39:
             self._number()
-        elif not (self._word(b"true") or self._word(b"false") or self._word(b"null")):
+        elif not (self._word(0, 4) or self._word(4, 9) or self._word(9, 13)):
             raise ValueError(NOT_JSON)
 
     def _object(self, depth):
@@ -168,36 +169,39 @@ class Shape:
         raise ValueError(NOT_JSON)
 
     def _number(self):
-        self._skip(b"-")
-        zero = self._skip(b"0")
+        self._skip(0x2D)
+        zero = self._skip(0x30)
         if zero == self._digits():
             # `01` and a lone `-`: a zero stands alone, anything else needs a digit.
             raise ValueError(NOT_JSON)
-        if self._skip(b".") and not self._digits():
+        if self._skip(0x2E) and not self._digits():
             raise ValueError(NOT_JSON)
-        if self._skip(b"eE"):
-            self._skip(b"+-")
+        if self._skip(0x65) or self._skip(0x45):
+            self._skip(0x2D) or self._skip(0x2B)
             if not self._digits():
                 raise ValueError(NOT_JSON)
 
     def _digits(self):
         """Passes digits; True when there were any."""
         start = self._at
-        while self._skip(b"0123456789"):
+        while self._skip(0x30, 0x39):
             if self._at - start > DIGITS_MAX:
                 raise ValueError(TOO_COMPLEX)
         return self._at > start
 
-    def _skip(self, chars):
-        if self._at < self._end and self._data[self._at] in chars:
+    def _skip(self, low, high=0):
+        """Passes a byte that is `low`, or up to `high`."""
+        if self._at < self._end and low <= self._data[self._at] <= (high or low):
             self._at += 1
             return True
         return False
 
-    def _word(self, word):
-        if self._data[self._at : self._at + len(word)] != word:
+    def _word(self, start, stop):
+        """Passes one of _WORDS."""
+        end = self._at + stop - start
+        if self._data[self._at : end] != _WORDS[start:stop]:
             return False
-        self._at += len(word)
+        self._at = end
         return True
 
 

@@ -78,6 +78,7 @@ def test_class_forgets_where_it_is_from(tmp_path: Path) -> None:
     """Two places in the dictionary of each; it is the same class else."""
     (tmp_path / "one.py").write_text(
         'class Said:\n    """é, and\n    more."""\n    x = 1\nclass Bare:\n    x = 2\n'
+        'named = "Said Bare"  # so they keep their names\n'
     )
     (made,), _ = compiled(tmp_path)
     script = (
@@ -86,3 +87,18 @@ def test_class_forgets_where_it_is_from(tmp_path: Path) -> None:
         "print(one.Said, one.Said.x, one.Said.__name__)\n"
     )
     assert run(script, path=[made]) == "[False, True]\n<class 'Said'> 1 Said\n"
+
+
+def test_number_that_one_file_names_is_left_out(tmp_path: Path) -> None:
+    """It stands where it is used; one that another file or a function changes stays a name."""
+    (tmp_path / "one.py").write_text(
+        "ALONE_HERE = 7\nSHARED = 8\nCHANGED = 9\n"
+        "def run():\n    global CHANGED\n    CHANGED = 1\n"
+        "    return ALONE_HERE, SHARED, CHANGED\n"
+    )
+    (tmp_path / "two.py").write_text("import one\ntold = one.SHARED\n")
+    (made,), _ = compiled(tmp_path)
+    script = (
+        "import one; print(one.run(), sorted(v for v in one.__dict__.values() if type(v) is int))"
+    )
+    assert run(script, path=[made]) == "(7, 8, 1) [1, 8]\n"

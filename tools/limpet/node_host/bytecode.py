@@ -119,6 +119,31 @@ def _without_const(text: str) -> str:
     return _CONST.sub("", text) if used == carried_out else text
 
 
+def _with_const(text: str, names: short_names.Names) -> str:
+    """`text` with numbers that only this file has a name for as constants: those are left out."""
+    tree = ast.parse(text)
+    alone = short_names.originals(text, names).values() - names.common.keys()
+    bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and _stores(node)]
+    edits = []
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and type(node.value.value) is int
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in alone
+            and bound.count(node.targets[0].id) == 1
+        ):
+            number = node.value
+            edits.append((number.lineno - 1, number.col_offset, 0, "const("))
+            edits.append((number.lineno - 1, number.end_col_offset or 0, 0, ")"))
+    return short_names.edited(text, edits)
+
+
+def _stores(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store | ast.Del)
+
+
 def _without_origin(text: str) -> str:
     """`text` with classes that forget at once where they are from: nobody asks, and their methods
     take the two places. Those without a docstring, which have no line for it, keep it.
@@ -157,7 +182,8 @@ def _compile(source: Source, target: Path, names: short_names.Names) -> None:
         return
     text = source.text
     if not _is_umqtt(source):
-        text = _without_origin(short_names.shortened(_without_const(text), names))
+        text = _with_const(_without_const(text), names)
+        text = _without_origin(short_names.shortened(text, names))
     target.write_text(text, "utf-8", newline="\n")
     # -s: the name in tracebacks, instead of this machine's path. The module's own costs no heap.
     # -O3: no line numbers. They are 7 % of the byte code, all of it heap.
