@@ -33,8 +33,8 @@ endif
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20
-	@.venv/bin/limpet run $(call option,--seconds,SECONDS)
+run: venv ## Run the node against the embedded broker: a live view until Ctrl-C, or SECONDS=20; SENSORS=dht22,ds18b20:outdoor
+	@.venv/bin/limpet run $(call option,--seconds,SECONDS) $(call option,--sensors,SENSORS)
 
 image: venv ## Make what goes onto a board: BOARD=esp32_devkit DEVICE=node-1 FLEET=folder FIRMWARE=some.bin FLASH=8
 	@.venv/bin/limpet image $(board) $(call option,--device,DEVICE) $(call option,--firmware,FIRMWARE) \

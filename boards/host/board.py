@@ -1,4 +1,4 @@
-"""The laptop as a Board: the sensor plays a capture, the network is always there."""
+"""The laptop as a Board: sensors play captures, the network is always there."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ FLASH_MB = 0
 OTA = False
 DEEP_SLEEP = False
 
-SENSORS = (("dht22", 27),)
+SENSORS = laptop.table.SENSORS if laptop.table else (("dht22", 27),)
 LED_GPIO = 26
 
 

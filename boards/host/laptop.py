@@ -1,6 +1,6 @@
 """What the laptop adds to the Board: its settings, taken from LIMPET_* variables, and its clock.
 
-`machine` and `board` share the clock, so that the sensor's 2 s are the node's 2 s at any speed.
+`machine` and `board` share the clock, so that a sensor's 2 s are the node's 2 s at any speed.
 The variables are `limpet node`'s options. One that cannot be used ends the process with
 `BAD_SETTING` and a line that names it.
 """
@@ -90,3 +90,7 @@ speed = _speed()
 clock = Clock(speed, _ntp())
 capture = os.getenv("LIMPET_REPLAY") or __file__.rsplit("/", 1)[0] + "/" + _CAPTURE
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"
+# Which sensors there are, where it is not one DHT22: see table.py.
+table = None
+if os.getenv("LIMPET_SENSORS"):
+    import table  # noqa: F401 (for board, machine and what plays)

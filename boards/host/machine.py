@@ -1,8 +1,8 @@
 """Stands in for the chip's `machine`: what the node uses of it, and nothing else.
 
-The sensor plays a real capture (replay.py). Stricter than the chip: it stays silent when it is
-asked within 2 s of the last request or 1 s of power-up, which a real DHT22 may forgive; a pin must
-be a real GPIO, no flash pin, and an output only where the ESP32 has one.
+The sensors play captures (replay.py). Stricter than the chip: a DHT stays silent when it is asked
+before its pace allows or within 1 s of power-up, which a real one may forgive; a pin must be a real
+GPIO, no flash pin, and an output only where the ESP32 has one.
 
 Kinder than the chip: a read takes no time, where the chip stands still for 270 ms.
 """
@@ -42,7 +42,7 @@ _FLASH = (6, 7, 8, 9, 10, 11)
 
 
 class Pin:
-    """A GPIO of an ESP32 that nothing but the sensor is wired to."""
+    """A GPIO of an ESP32 that nothing but a sensor is wired to."""
 
     IN = 1
     OUT = 3
@@ -52,6 +52,7 @@ class Pin:
             raise ValueError("invalid pin")
         if mode != self.IN and gpio >= _INPUT_ONLY:
             raise ValueError("pin can only be input")
+        self.gpio = gpio  # the chip's has no such thing: for who plays what is wired to it
         self._mode = mode
         self._value = 0
         if mode != self.IN:
@@ -66,12 +67,15 @@ class Pin:
         self._value = 1 if level else 0
 
 
-class _Sensor:
-    """The one DHT22 on the desk. Only a power-on finds it freshly powered as well."""
+class _Dht:
+    """A DHT on the table, on a data line. Only a power-on finds it freshly powered as well."""
 
-    def __init__(self):
+    def __init__(self, gpio):
+        self._pace_ms, capture = _PACE_MS, laptop.capture
+        if laptop.table:
+            self._pace_ms, capture = laptop.table.dht(gpio)
         try:
-            self._replay = Replay(laptop.capture)
+            self._replay = Replay(capture)
         except ValueError as error:
             laptop.refuse("LIMPET_REPLAY: %s" % error)
         self._quiet_until = _POWER_UP_MS if reset_cause() == PWRON_RESET else 0
@@ -79,7 +83,7 @@ class _Sensor:
     def answer(self, frame):
         now = laptop.clock.now()
         early = self._quiet_until - now
-        self._quiet_until = max(self._quiet_until, now + _PACE_MS)
+        self._quiet_until = max(self._quiet_until, now + self._pace_ms)
         if early > 0 and laptop.clock.real_ms(early) > _HICCUP_MS:
             raise OSError(errno.ETIMEDOUT)
         try:
@@ -163,19 +167,29 @@ class _Alarm:
         self._exit(laptop.WATCHDOG_RESET)
 
 
-_sensor = None
+_dhts = {}
 
 
 def dht_readinto(pin, buffer):
-    """Put the sensor's next answer into `buffer`; OSError(ETIMEDOUT) when it stays silent."""
-    global _sensor
+    """Put the next answer of the sensor on `pin` into `buffer`; OSError(ETIMEDOUT) when it stays
+    silent, or there is none.
+    """
     if not isinstance(pin, Pin):
         raise ValueError("expecting a pin")
     if len(buffer) < 5:
         raise ValueError("buffer too small")
-    if _sensor is None:
-        _sensor = _Sensor()
-    _sensor.answer(buffer)
+    if pin.gpio not in _dhts:
+        _dhts[pin.gpio] = _Dht(pin.gpio)
+    _dhts[pin.gpio].answer(buffer)
+
+
+def __getattr__(name):
+    """What only some sensors want, loaded when it is asked for."""
+    if name in ("ADC", "SoftI2C"):
+        import wires
+
+        return getattr(wires, name)
+    raise AttributeError(name)
 
 
 def reset_cause():

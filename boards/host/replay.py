@@ -1,10 +1,11 @@
-"""Plays a capture of a real DHT22, one answer at a time, for ever.
+"""Plays what a sensor has said, one answer at a time, for ever.
 
-A capture is a file of lines {"t": seconds, "us": [lengths of the levels in microseconds]}, one for
-each request, beginning with the host's own low. A request that the sensor did not answer has that
-one level. A line is held in memory only while it is played, so that a small heap holds any capture.
+A capture is a file of lines, each a JSON object with what was on the wire at one request; README.md
+has their form for each kind of sensor. A line is held in memory only while it is played, so that a
+small heap holds any capture. A wrong checksum is passed on as it was captured.
 
-A wrong checksum is passed on as it was captured.
+Of a DHT a line is {"t": seconds, "us": [lengths of the levels in microseconds]}, beginning with the
+host's own low. A request that the sensor did not answer has that one level.
 """
 
 import errno
@@ -23,24 +24,37 @@ _ONE_US = const(48)
 _LONGEST_US = const(100)
 
 
-class Replay:
-    """The answers in the file at `path`; ValueError for a file that is no capture."""
+def levels(line):
+    """The lengths in a line of a DHT's capture; ValueError where there are none."""
+    found = line["us"]
+    if not found or min(found) <= 0:
+        raise ValueError
+    return found
 
-    def __init__(self, path):
+
+class Replay:
+    """The answers in the file at `path`; ValueError for a file that is no capture.
+
+    `take` is called with each line, a dict, gives what `next` does, and raises ValueError, KeyError
+    or TypeError for one that is none.
+    """
+
+    def __init__(self, path, take=levels):
         self._path = path
+        self._take = take
         self._line = 0
         self._file = None
         self._rewind()
-        self._next()
+        self.next()
         self._rewind()
 
     def answer(self, frame):
-        """Put the next answer into `frame`, a bytearray of 5.
+        """Put a DHT's next answer into `frame`, a bytearray of 5.
 
         Raises OSError(ETIMEDOUT) when the line fell silent; the bits before that are in `frame`.
         ValueError when the file stops being a capture.
         """
-        levels = self._next()
+        levels = self.next()
         for bit in range(_BITS):
             index = _FIRST_BIT + 2 * bit
             # A high ends when the line falls, so it takes one more level to be one.
@@ -57,17 +71,14 @@ class Replay:
             raise ValueError("%s cannot be opened" % self._path)
         self._line = 0
 
-    def _next(self):
-        """The levels of the next request; after the last comes the first."""
+    def next(self):
+        """What `take` makes of the next line; after the last comes the first. Raises ValueError."""
         text = self._file.readline()
         if not text and self._line:
             self._rewind()
             text = self._file.readline()
         self._line += 1
         try:
-            levels = json.loads(text)["us"]
-            if not levels or min(levels) <= 0:
-                raise ValueError
+            return self._take(json.loads(text))
         except (ValueError, KeyError, TypeError):
             raise ValueError("%s, line %d: not a capture" % (self._path, self._line))
-        return levels

@@ -15,11 +15,17 @@ _TAKEN = ("v", "boot", "seq", "ts", "up", "dt")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_0123456789"
 
 
+class WiringError(TypeError):
+    """SENSORS that cannot be. The words name pins, fields and drivers, and no value, so a crash
+    report keeps them as it does a TypeError's.
+    """
+
+
 def make(lines, machine, **pins):
     """A tuple of sensors (lib/sensing.py), one for each of `lines`, whose fields bear the names of
     telemetry. machine: the module; pins: what else the Board has on which GPIO.
 
-    Raises ValueError, which says what is wrong: a pin or a field that is there twice, a field or a
+    Raises WiringError, which says what is wrong: a pin or a field that is there twice, a field or a
     name that telemetry cannot have, a sensor that would be stale before it is read, none at all.
     What a driver refuses, and that there is none, comes through. No sensor is asked anything.
     """
@@ -37,7 +43,7 @@ def make(lines, machine, **pins):
             other, line = ours.get(gpio) or users.get(gpio) or (None, None)
             # Those of one bus may have the same pins: all of them, in the same order.
             if other and (not bus or line != (bus, wiring)):
-                raise ValueError("GPIO%d is used twice: %s, %s" % (gpio, other, driver))
+                raise WiringError("GPIO%d is used twice: %s, %s" % (gpio, other, driver))
             ours[gpio] = (driver, None)
         for gpio in wiring:
             users[gpio] = (driver, (bus, wiring))
@@ -49,16 +55,16 @@ def make(lines, machine, **pins):
             )
         for field in sensor.fields:
             if field.name in fields:
-                raise ValueError("field %s is there twice: %s" % (field.name, driver))
+                raise WiringError("field %s is there twice: %s" % (field.name, driver))
             if [each for each in field.name if each not in _LETTERS] or not field.name[0].isalpha():
-                raise ValueError("no name for a field: %s of %s" % (field.name, driver))
+                raise WiringError("no name for a field: %s of %s" % (field.name, driver))
             fields.add(field.name)
         if sensor.fresh_ms <= sensor.lead_ms or sensor.pace_ms < 1:
-            raise ValueError("stale before it is read: %s" % driver)
+            raise WiringError("stale before it is read: %s" % driver)
         sensors.append(sensor)
     for driver, *_ in lines:
         if hasattr(sys.modules[driver], "sensor"):
             del sys.modules[driver].sensor  # which has done its work
     if not sensors:
-        raise ValueError("SENSORS is empty")
+        raise WiringError("SENSORS is empty")
     return tuple(sensors)

@@ -36,7 +36,7 @@ NASTY = [
 ]
 # Each target, its variables that reach a program as options, and which program that is.
 OPTIONS = {
-    "run": {"SECONDS": "--seconds"},
+    "run": {"SECONDS": "--seconds", "SENSORS": "--sensors"},
     "image": {
         "DEVICE": "--device",
         "FIRMWARE": "--firmware",

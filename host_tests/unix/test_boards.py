@@ -80,6 +80,9 @@ def offered(board: Path) -> dict[str, ast.stmt]:
 
 def said(board: Path, name: str) -> Any:
     """The constant that a board.py gives this name."""
+    if (board, name) == (HOST, "SENSORS"):
+        # The only one that a setting changes: what stands there without any.
+        return ast.literal_eval(run("import board\nprint(board.SENSORS)"))
     statement = offered(board)[name]
     assert isinstance(statement, ast.Assign)
     return ast.literal_eval(statement.value)

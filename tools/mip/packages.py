@@ -3,20 +3,22 @@ NAME.json for each module of lib/ alone.
 
     python tools/mip/packages.py    writes them again: a file came, went, or imports another
 
-mip takes an address beside the list for the root of its files, but no `..` and no relative package:
-so a module's list holds what it imports, too, and a Board's nothing but its board.py. umqtt comes
+The repository's holds the drivers of the sensors that our Boards have; another one is a module of
+lib/, to be had alone. mip takes an address beside the list for the root of its files, but no `..`
+and no relative package: so a module's list holds what it imports, too, and a Board's nothing but
+its board.py. umqtt comes
 from mip's own index: an ESP32 has it in its firmware and does not look at what is installed, but
 other chips have not. boot.py and main.py are not in a list: mip installs into /lib, and they have
 to lie outside.
 """
 
-import ast
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limpet.boards.board_facts import BOARDS, names
+from limpet.boards.board_facts import BOARDS, facts, names
+from limpet.boards.drivers import imports
+from limpet.boards.node_files import modules
 from limpet.shared.firmware import version
 from limpet.shared.paths import FIRMWARE, LIB, REPO
 
@@ -30,15 +32,22 @@ def packages() -> dict[Path, dict[str, Any]]:
     found = {LIB / f"{path.stem}.json": _module(path) for path in sorted(LIB.glob("*.py"))}
     for name in names():
         found[BOARDS / name / "package.json"] = _package({"board.py": "board.py"}, set())
+    sources = dict.fromkeys(sorted(FIRMWARE.rglob("*.py")), FIRMWARE)
+    sources |= dict.fromkeys(_of_lib(), LIB)
     files = {}
     imported: set[str] = set()
-    for folder in (FIRMWARE, LIB):
-        for path in sorted(folder.rglob("*.py")):
-            if path.name not in _STARTERS:
-                files[str(path.relative_to(folder))] = str(path.relative_to(REPO))
-                imported.update(_imports(path))
+    for path, folder in sources.items():
+        if path.name not in _STARTERS:
+            files[str(path.relative_to(folder))] = str(path.relative_to(REPO))
+            imported.update(imports(path))
     found[REPO / "package.json"] = _package(files, imported)
     return found
+
+
+def _of_lib() -> list[Path]:
+    """What the firmware imports of lib/, with the drivers of the sensors that our Boards have."""
+    found = {path for name in names() for path in modules(BOARDS / name, facts(name).sensors)}
+    return sorted(path for path in found if path.parent == LIB)
 
 
 def text(package: dict[str, Any]) -> str:
@@ -61,7 +70,7 @@ def _module(path: Path) -> dict[str, Any]:
         name = wanted.pop()
         if f"{name}.py" not in files and (LIB / f"{name}.py").exists():
             files.append(f"{name}.py")
-            wanted += _imports(LIB / f"{name}.py")
+            wanted += imports(LIB / f"{name}.py")
         imported.add(name)
     return _package({name: name for name in sorted(files)}, imported)
 
@@ -71,15 +80,6 @@ def _package(files: dict[str, str], imported: set[str]) -> dict[str, Any]:
     if deps := [[OF_THE_INDEX[name], "latest"] for name in sorted(imported & OF_THE_INDEX.keys())]:
         package["deps"] = deps
     return package
-
-
-def _imports(path: Path) -> Iterator[str]:
-    """The top-level names of what a file imports, at whatever depth."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.split(".")[0]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """read_now: a Reading as soon as the sensors allow, which is seconds after their last one."""
 
+from collections import OrderedDict
+
 from node.commands.deferred import Deferred
 
 PARAMS = {}
@@ -12,7 +14,7 @@ def read_now(params, node):
     deferred = Deferred()
 
     def on_reading(reading):
-        said = {"boot": reading.boot, "seq": reading.seq, "ts": reading.ts}
+        said = OrderedDict((("boot", reading.boot), ("seq", reading.seq), ("ts", reading.ts)))
         for (name, unit, _), value in zip(node.sampler.encode.fields, reading.values):
             said[name] = value if value is None or unit == 1 else value / unit
         deferred.done(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -14,7 +15,7 @@ from limpet.boards.board_facts import facts, names
 from limpet.boards.node_files import code_files, device_files, flash_files
 from limpet.brokers.setup import open_setup
 from limpet.shared.firmware import version
-from limpet.shared.paths import FIRMWARE, LIB, REPO
+from limpet.shared.paths import BOARDS, FIRMWARE, LIB, REPO
 from support.brokers.running import fields
 
 AGAIN = """
@@ -27,22 +28,60 @@ print(json.dumps([[name, sha256(data).hexdigest()] for name, data in files.items
 """
 
 
+# Drivers of sensors that no Board of ours has.
+OTHERS = {"dht11", "ds18b20", "sht3x", "sht4x", "supply"}
+
+
 @pytest.mark.parametrize("name", names())
 def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
     """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once, and
-    without the groups of node/.
+    without the groups of node/; but no driver of a sensor that the Board has not.
     """
     files = code_files(facts(name))
     wanted = {"board.mpy", "files.json"}
     for folder in (FIRMWARE, LIB):
         for path in folder.rglob("*.py"):
-            if path.name not in ("boot.py", "main.py"):
+            if path.name not in ("boot.py", "main.py") and path.stem not in OTHERS:
                 file = path.relative_to(folder).with_suffix(".mpy")
                 grouped = FIRMWARE / "node" in path.parent.parents and file.parts[1] != "commands"
                 wanted.add(f"node/{file.name}" if grouped else file.as_posix())
     assert set(files) == wanted
     assert list(files) == [*sorted(wanted - {"files.json"}), "files.json"]
     assert name.encode() in files["board.mpy"]
+
+
+OURS = """
+import helping
+from sensing import Field, Sensor
+
+
+class Ours(Sensor):
+    fields = (Field("level", "m", 2, 0, 100, 1),)
+
+
+def sensor(machine, gpio, echo_gpio):
+    return Ours()
+"""
+
+
+def test_slot_holds_the_drivers_that_sensors_names(tmp_path: Path) -> None:
+    """One line in SENSORS and one file, of lib/ or the Board's own, and what that imports; the
+    Board's own goes before lib/'s, and what else lies beside it stays there.
+    """
+    ours = Path(shutil.copytree(BOARDS / "esp32_devkit", tmp_path / "greenhouse"))
+    text = (ours / "board.py").read_text("utf-8")
+    line = 'SENSORS = (("dht22", 27), ("sht3x", (22, 21), "in"), ("ours", (25, 33)))\n'
+    (ours / "board.py").write_text(text.replace('SENSORS = (("dht22", 27),)\n', line), "utf-8")
+    (ours / "ours.py").write_text(OURS)
+    (ours / "helping.py").write_text("HELP = 1\n")
+    (ours / "sht4x.py").write_text((LIB / "sht4x.py").read_text("utf-8") + "\nOWN = 'mine'\n")
+    (ours / "notes.py").write_text("NOTES = 1\n")
+    bare = code_files(facts("esp32_devkit"))
+    files = code_files(facts("greenhouse", own=tmp_path))
+    more = {"sht3x.mpy", "sht4x.mpy", "ours.mpy", "helping.mpy"}
+    assert files.keys() == bare.keys() | more
+    assert b"mine" in files["sht4x.mpy"]
+    assert json.loads(files["files.json"])["files"].keys() == files.keys() - {"files.json"}
 
 
 @pytest.mark.parametrize("name", names())

@@ -116,12 +116,51 @@ ONE = 'SENSORS = (("dht22", 27),)\n'
         (
             'SENSORS = (("dht23", 27),)\n',
             "board.py: SENSORS: ('dht23', 27) has no driver: neither greenhouse/ nor lib/ holds "
-            "dht23.py.",
+            "a dht23.py with a function sensor().",
+        ),
+        (
+            'SENSORS = (("backoff", 27),)\n',
+            "board.py: SENSORS: ('backoff', 27) has no driver: neither greenhouse/ nor lib/ holds "
+            "a backoff.py with a function sensor().",
         ),
         ('SENSORS = (("dht22", ()),)\n', "board.py: SENSORS: ('dht22', ()) has no pins."),
+        ('SENSORS = (("dht22", True),)\n', "board.py: SENSORS: ('dht22', True) has no pins."),
         (
-            'SENSORS = (("dht22", True),)\n',
-            "board.py: SENSORS: ('dht22', True) has no pins.",
+            'SENSORS = (("dht22", (27, 14)),)\n',
+            "board.py: SENSORS: ('dht22', (27, 14)) does not say what dht22 wants to be told: "
+            "gpio.",
+        ),
+        (
+            'SENSORS = (("sht4x", 22),)\n',
+            "board.py: SENSORS: ('sht4x', 22) does not say what sht4x wants to be told: scl, sda, "
+            "address.",
+        ),
+        (
+            'SENSORS = (("supply", 35, "", 100),)\n',
+            "board.py: SENSORS: ('supply', 35, '', 100) does not say what supply wants to be told: "
+            "gpio, upper, lower.",
+        ),
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("dht22", 21, "outdoor"))\n',
+            "board.py: GPIO21 is used twice, by sht4x and by dht22.",
+        ),
+        # On one bus, but both at its usual address; or at crossed pins, or of different buses.
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("sht3x", (22, 21), "low"))\n',
+            "board.py: GPIO22 is used twice, by sht4x and by sht3x.",
+        ),
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("sht3x", (21, 22), "low", 69))\n',
+            "board.py: GPIO21 is used twice, by sht4x and by sht3x.",
+        ),
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("ds18b20", 22, "low", "28"))\n',
+            "board.py: GPIO22 is used twice, by sht4x and by ds18b20.",
+        ),
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("sht3x", (22, 21), "", 69))\n',
+            "board.py: temperature would be there twice, from sht4x and from sht3x: one of them "
+            "needs a name.",
         ),
         (
             'SENSORS = (("dht22", 27, "Out door"),)\n',
@@ -136,7 +175,7 @@ ONE = 'SENSORS = (("dht22", 27),)\n'
             "board.py: GPIO19 is used twice, by LED_GPIO and by dht22.",
         ),
         (
-            'SENSORS = (("ours", 27), ("ours", 14, "low"), ("ours", 13, "low"))\n',
+            'SENSORS = (("ours", (27, 1)), ("ours", (14, 2), "low"), ("ours", (13, 4), "low"))\n',
             "board.py: low_level would be there twice, from ours and from ours: one of them needs "
             "a name.",
         ),
@@ -167,11 +206,15 @@ def test_own_board_without_sensors(root: Path) -> None:
 
 
 OURS = """
-from sensing import Field
+from sensing import Field, Sensor
 
 
-class Sensor:
-    fields = (Field("level", "m", 2, 0, 100, 1), Field("level" if 1 else "", "m", 2, 0, 100, 1))
+class Ours(Sensor):
+    fields = (Field("level", "m", 2, 0, 100, 1),)
+
+
+def sensor(machine, gpio, echo_gpio, offset=0):
+    return Ours()
 """
 
 
@@ -179,12 +222,35 @@ def test_own_driver_lies_beside_the_board(root: Path) -> None:
     """A driver is one file in the Board's folder, and one line in SENSORS."""
     path = root / "boards" / "greenhouse" / "board.py"
     (path.parent / "ours.py").write_text(OURS)
-    more = 'SENSORS = (("dht22", 27), ("ours", (14, 13), "tank"))\n'
+    more = 'SENSORS = (("dht22", 27), ("ours", (14, 13), "tank", 27))\n'
     path.write_text(path.read_text("utf-8").replace(ONE, more), "utf-8")
     assert facts("greenhouse", own=root / "boards").sensors == (
         WiredSensor("dht22", (27,)),
-        WiredSensor("ours", (14, 13), "tank"),
+        WiredSensor("ours", (14, 13), "tank", (27,)),
     )
+
+
+def test_sensors_on_one_bus_share_its_pins(root: Path) -> None:
+    """Two SHTs at two addresses, two DS18B20s with their ROMs; the ones and zeros beside the pins
+    are none.
+    """
+    path = root / "boards" / "greenhouse" / "board.py"
+    line = (
+        'SENSORS = (("sht4x", (22, 21)), ("sht3x", (22, 21), "low", 69), '
+        '("ds18b20", 25, "in", "28ff"), ("ds18b20", 25, "out", "28fe"), '
+        '("supply", 35, "", 22, 21))\n'
+    )
+    path.write_text(path.read_text("utf-8").replace(ONE, line), "utf-8")
+    found = facts("greenhouse", own=root / "boards").sensors
+    assert [each.pins for each in found] == [(22, 21), (22, 21), (25,), (25,), (35,)]
+    assert [each.more for each in found] == [(), (69,), ("28ff",), ("28fe",), (22, 21)]
+    assert [each.line for each in found] == [
+        ("sht4x", (22, 21)),
+        ("sht3x", (22, 21), "low", 69),
+        ("ds18b20", 25, "in", "28ff"),
+        ("ds18b20", 25, "out", "28fe"),
+        ("supply", 35, "", 22, 21),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from limpet.boards import board_facts
+from limpet.boards import board_facts, laptop_sensors
 from limpet.boards.board_sensors import WiredSensor
 from limpet.boards.image import LISTING
 from limpet.simulator.diagram import faults
@@ -23,6 +23,7 @@ from limpet.simulator.wokwi_files import scenario_faults, toml_faults
 from limpet.simulator.wokwi_parts import PARTS
 from support.micropython.upy import REPO
 from support.nodes import StartNode
+from support.sensors.one_wire import crc8
 
 # A Board needs no diagram, but one that has it needs a good one.
 NAMES = sorted(path.parent.name for path in (REPO / "boards").glob("*/diagram.json"))
@@ -433,6 +434,10 @@ def test_scenario_has_no_fault(name: str) -> None:
 @pytest.mark.parametrize(
     ("step", "fault"),
     [
+        (
+            {"set-control": {"part-id": "outdoor", "control": "humidity", "value": 1}},
+            "Step 1: outdoor has no control humidity.",
+        ),
         ({"wait": "1s"}, "Step 1 is none that is known."),
         ({"wait-serial": "up", "set-control": {}}, "Step 1 is none that is known."),
         (None, "Step 1 is none that is known."),
@@ -470,6 +475,16 @@ def frame(temperature: float, humidity: float) -> list[int]:
     return [*levels, 47]
 
 
+ROM = "280102030405069e"
+
+
+def scratchpad(temperature: float) -> str:
+    """What a DS18B20 holds after a conversion, as a capture has it: nine bytes in hex."""
+    raw = round(temperature * 16) & 0xFFFF
+    data = bytes((raw & 0xFF, raw >> 8, 0x4B, 0x46, 0x7F, 0xFF, 16 - (raw & 15), 0x10))
+    return (data + bytes((crc8(data),))).hex()
+
+
 @dataclass
 class Nobody:
     """A port that nobody listens on."""
@@ -488,27 +503,38 @@ def nobody() -> Iterator[Nobody]:
 def test_scenario_waits_for_what_the_node_says(
     node: StartNode, nobody: Nobody, tmp_path: Path
 ) -> None:
-    """A node whose sensor does what the scenario does to Wokwi's says all it waits for, in order,
+    """A node whose sensors do what the scenario does to Wokwi's says all it waits for, in order,
     without a broker; but for the Board's name, which begins with esp32 on all that Wokwi has.
     """
-    sensor = {key: float(value) for key, value in part(diagram(NAMES[0]), "dht")["attrs"].items()}
-    waits, frames = [], []
+    found = diagram(NAMES[0])
+    parts = {name: dict(part(found, name)["attrs"]) for name in ("dht", "outdoor")}
+    waits: list[str] = []
+    indoors: list[Diagram] = []
+    outdoors: list[Diagram] = []
     for step in scenario()["steps"]:
         if "set-control" in step:
-            sensor[step["set-control"]["control"]] = step["set-control"]["value"]
+            control = step["set-control"]
+            parts[control["part-id"]][control["control"]] = control["value"]
         else:
             waits.append(step["wait-serial"])
-            frames.append(frame(sensor["temperature"], sensor["humidity"]))
-    capture = tmp_path / "scenario.jsonl"
-    # The first wait is for the boot, which takes no Reading.
-    lines = [json.dumps({"t": 2 * n, "us": us}) for n, us in enumerate(frames[1:])]
-    capture.write_text("\n".join(lines) + "\n")
+            dht = {key: float(value) for key, value in parts["dht"].items()}
+            indoors.append({"us": frame(dht["temperature"], dht["humidity"])})
+            outdoors.append({"pad": scratchpad(float(parts["outdoor"]["temperature"]))})
+    outdoors[1]["rom"] = ROM
+    captures: list[Path] = []
+    # The first wait is for the boot, which takes no Reading. Each state lasts for some Readings: a
+    # jump is asked about twice, so that the sensors go through theirs at different paces.
+    for name, states in (("indoors", indoors), ("outdoors", outdoors)):
+        captures.append(tmp_path / f"{name}.jsonl")
+        lines = [json.dumps({"t": n} | state) for n, state in enumerate(states[1:])]
+        captures[-1].write_text("".join(8 * (line + "\n") for line in lines))
     assert waits[0] == "board=esp32"
     assert all(name.startswith("esp32") for name in NAMES)
-    running = node(nobody, config={"interval_s": 2}, replay=capture, speed=20)
+    sensors = laptop_sensors.setting(f"dht22={captures[0]},ds18b20:outdoor={captures[1]}")
+    running = node(nobody, config={"interval_s": 2}, sensors=sensors, speed=20)
     running.until("board=host")
     since = 0
     for wanted in waits[1:]:
         line = running.until(wanted, since)
         since = running.lines.index(line) + 1
-    assert len(waits) == 5
+    assert len(waits) == 6

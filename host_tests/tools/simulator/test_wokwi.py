@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 from limpet.boards import board_facts, image
 from limpet.boards.board_facts import BoardFacts
+from limpet.boards.node_files import code_files
 from limpet.identity import device_config, device_folder
 from limpet.identity.authority import covers, load_certificate
 from limpet.identity.layout import Layout
 from limpet.shared import private
 from limpet.shared.problem import Problem
 from limpet.simulator import wokwi
+from limpet.simulator.diagram_sensors import simulated
 from littlefs import LittleFS
 from support.flashing import micropython_images
 from support.fleets import fleet
@@ -98,6 +100,15 @@ def test_image_is_where_wokwi_looks_for_it(
     files.mount()
     with files.open("/config.json", "rb") as file:
         said = json.loads(file.read())
+    second = simulated(json.loads((folder / "diagram.json").read_text()), facts)[-1]
+    with files.open("/a/board.mpy", "rb") as file:
+        code = file.read()
+    # The second sensor is in the Board of this image and in no other, with what drives it.
+    assert second.line[2] == "outdoor"
+    assert b"outdoor" in code
+    assert b"outdoor" not in code_files(facts)["board.mpy"]
+    assert {"dht22.mpy", "ds18b20.mpy"} <= set(files.listdir("/a"))
+    assert "ds18b20.mpy" not in code_files(facts)
     name = f"wokwi-{facts.chip}"
     assert (said["device_id"], said["wifi_ssid"]) == (name, "Wokwi-GUEST")
     for path in parts.values():

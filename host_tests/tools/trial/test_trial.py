@@ -299,7 +299,7 @@ def test_patience_stretches_each_wait(embedded: Embedded) -> None:
 def test_sensor_that_is_not_there_is_no_failure(
     node: StartNode, staged: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A board without a DHT22 is told apart from one that loses Readings."""
+    """A board without its sensor is told apart from one that loses Readings."""
     monkeypatch.setattr(checks, "INTERVAL_S", 0.2)
     up(node, staged, replay=SILENCE, speed=20)
     outcomes = list(checks.readings(staged, Untouched()))

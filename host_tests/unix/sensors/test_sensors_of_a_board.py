@@ -116,44 +116,44 @@ print(hasattr(dht22, "sensor"), hasattr(dht22, "DHT22"))
     ("lines", "says"),
     [
         # A pin that is somebody else's.
-        ('("dht22", 26),', "ValueError: GPIO26 is used twice: LED, dht22"),
+        ('("dht22", 26),', "WiringError: GPIO26 is used twice: LED, dht22"),
         (
             '("dht22", 27), ("ds18b20", 27, "out")',
-            "ValueError: GPIO27 is used twice: dht22, ds18b20",
+            "WiringError: GPIO27 is used twice: dht22, ds18b20",
         ),
         (
             '("dht22", 27), ("dht22", 27, "out")',
-            "ValueError: GPIO27 is used twice: dht22, dht22",
+            "WiringError: GPIO27 is used twice: dht22, dht22",
         ),
         # Buses of two kinds, and half a bus.
         (
             '("sht4x", (22, 4)), ("ds18b20", 4, "out")',
-            "ValueError: GPIO4 is used twice: sht4x, ds18b20",
+            "WiringError: GPIO4 is used twice: sht4x, ds18b20",
         ),
         (
             '("sht4x", (22, 21)), ("sht4x", (21, 22), "out", 0x45)',
-            "ValueError: GPIO21 is used twice: sht4x, sht4x",
+            "WiringError: GPIO21 is used twice: sht4x, sht4x",
         ),
         (
             '("sht4x", (22, 22)),',
-            "ValueError: GPIO22 is used twice: sht4x, sht4x",
+            "WiringError: GPIO22 is used twice: sht4x, sht4x",
         ),
         # A name that is there already, or that telemetry has for something else, or that is none.
         (
             '("dht22", 27), ("ds18b20", 4)',
-            "ValueError: field temperature is there twice: ds18b20",
+            "WiringError: field temperature is there twice: ds18b20",
         ),
         (
             '("dht22", 27, "out"), ("ds18b20", 4, "out")',
-            "ValueError: field out_temperature is there twice: ds18b20",
+            "WiringError: field out_temperature is there twice: ds18b20",
         ),
         (
             '("dht22", 27, "Out"),',
-            "ValueError: no name for a field: Out_temperature of dht22",
+            "WiringError: no name for a field: Out_temperature of dht22",
         ),
         (
             '("dht22", 27, "2"),',
-            "ValueError: no name for a field: 2_temperature of dht22",
+            "WiringError: no name for a field: 2_temperature of dht22",
         ),
         # A driver that is not there, or refuses what it is told.
         ('("dht23", 27),', "ImportError: no module named 'dht23'"),
@@ -163,7 +163,7 @@ print(hasattr(dht22, "sensor"), hasattr(dht22, "DHT22"))
             "AttributeError: type object 'machine' has no attribute 'ADC'",
         ),
         # None at all.
-        ("", "ValueError: SENSORS is empty"),
+        ("", "WiringError: SENSORS is empty"),
     ],
 )
 def test_what_cannot_be_is_refused(lines: str, says: str) -> None:
@@ -174,13 +174,27 @@ def test_what_cannot_be_is_refused(lines: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("says", "why"),
     [
-        ('fields=(Field("ts", "s", 0, 0, 1, 1),)', "ValueError: field ts is there twice: odd"),
-        ('fields=(Field("a b", "s", 0, 0, 1, 1),)', "ValueError: no name for a field: a b of odd"),
-        ('fields=(Field("_a", "s", 0, 0, 1, 1),)', "ValueError: no name for a field: _a of odd"),
-        ("fresh_ms=700, lead_ms=700", "ValueError: stale before it is read: odd"),
-        ("pace_ms=0", "ValueError: stale before it is read: odd"),
+        ('fields=(Field("ts", "s", 0, 0, 1, 1),)', "WiringError: field ts is there twice: odd"),
+        ('fields=(Field("a b", "s", 0, 0, 1, 1),)', "WiringError: no name for a field: a b of odd"),
+        ('fields=(Field("_a", "s", 0, 0, 1, 1),)', "WiringError: no name for a field: _a of odd"),
+        ("fresh_ms=700, lead_ms=700", "WiringError: stale before it is read: odd"),
+        ("pace_ms=0", "WiringError: stale before it is read: odd"),
     ],
 )
 def test_declaration_that_cannot_be_is_refused(says: str, why: str) -> None:
     """A field with a name of telemetry's own, or none; a sensor that could never be read."""
     assert said(f'odd({says})\nmade(("odd", 5))') == [why]
+
+
+def test_words_of_a_refusal_are_kept_in_a_crash_report() -> None:
+    """Of most exceptions a crash keeps the kind alone, as they may quote a secret; these name pins,
+    fields and drivers.
+    """
+    script = """
+from node.system.crash_report import report
+try:
+    make((("dht22", 26),), machine, LED=26)
+except Exception as error:
+    print(report(error).split("\\n")[-1])
+"""
+    assert said(script) == ["WiringError: GPIO26 is used twice: LED, dht22"]

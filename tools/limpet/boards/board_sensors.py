@@ -1,8 +1,9 @@
 """The sensors that a board.py lists in SENSORS, read and checked before anything is flashed.
 
-A line is (driver, pins) or (driver, pins, name): ("dht22", 27), ("sht3x", (21, 22), "outdoor").
-The driver is a file of that name in the Board's folder or in lib/. What is refused here, the node
-refuses when it boots (firmware/device/sensors.py): it then starts without sensors, in safe mode.
+A line is (driver, pins), (driver, pins, name) or (driver, pins, name, and what else the driver is
+to be told): ("dht22", 27), ("sht4x", (22, 21), "low", 0x45). The driver is a file of that name in
+the Board's folder or in lib/. What is refused here, the node refuses when it boots
+(firmware/device/sensors.py): after three crashes it is in safe mode, which has no sensors.
 """
 
 import ast
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limpet.shared.paths import LIB
+from limpet.boards.drivers import Driver
 from limpet.shared.problem import Problem
 
 # With an underscore behind it, what the names of a sensor's fields begin with.
@@ -22,17 +23,22 @@ _OLD = ("sensor", "SENSOR_GPIO")
 
 
 class WiredSensor(NamedTuple):
-    """A line of SENSORS: the driver's module, the GPIOs, and the name, "" for none."""
+    """A line of SENSORS: the driver's module, the GPIOs, the name ("" for none), and what else the
+    driver is told, such as an address or a divider's resistors.
+    """
 
     driver: str
     pins: tuple[int, ...]
     name: str = ""
+    more: tuple[Any, ...] = ()
 
     @property
     def line(self) -> tuple[Any, ...]:
         """As board.py has it."""
         pins = self.pins[0] if len(self.pins) == 1 else self.pins
-        return (self.driver, pins, self.name) if self.name else (self.driver, pins)
+        if self.name or self.more:
+            return (self.driver, pins, self.name, *self.more)
+        return (self.driver, pins)
 
 
 def read(path: Path, said: dict[str, Any]) -> tuple[WiredSensor, ...]:
@@ -55,7 +61,7 @@ def read(path: Path, said: dict[str, Any]) -> tuple[WiredSensor, ...]:
             f"{path}: SENSORS is no list of texts and numbers, written out.", f"Say it so: {_FORM}"
         )
     sensors = tuple(_sensor(path, line) for line in said["SENSORS"])
-    for fault in _clashes(path.parent, sensors, said.get("LED_GPIO")):
+    for fault in clashes(path.parent, sensors, said.get("LED_GPIO")):
         raise Problem(f"{path}: {fault}", "Correct SENSORS.")
     return sensors
 
@@ -71,64 +77,64 @@ def rewritten(text: str, sensors: Iterable[WiredSensor]) -> str:
     raise AssertionError("no SENSORS, though the facts were read")
 
 
-def driver(folder: Path, name: str) -> Path | None:
-    """Return the file of a driver: the Board's own, in its `folder`, goes before lib/'s."""
-    return next((path for at in (folder, LIB) if (path := at / f"{name}.py").is_file()), None)
-
-
 def _sensor(path: Path, line: Any) -> WiredSensor:
     """One line of SENSORS. Raises Problem."""
     fault = f"{path}: SENSORS: {line!r} "
-    if not isinstance(line, tuple | list) or len(line) not in (2, 3):
+    if not isinstance(line, tuple | list) or len(line) < 2:
         raise Problem(f"{fault}is not (driver, pins) or (driver, pins, name).", f"So: {_FORM}")
-    name, pins, *rest = line
-    pins = tuple(pins) if isinstance(pins, tuple | list) else (pins,)
-    if not isinstance(name, str) or not name.isidentifier() or name == "board":
+    driver, wiring, *rest = line
+    pins = tuple(wiring) if isinstance(wiring, tuple | list) else (wiring,)
+    name, *more = rest or [""]
+    if not isinstance(driver, str) or not driver.isidentifier() or driver == "board":
         raise Problem(f"{fault}names no driver.", "The first is a driver's module, a text.")
     if not pins or not all(type(pin) is int and pin >= 0 for pin in pins):
-        raise Problem(f"{fault}has no pins.", "The second is a GPIO, or several: (21, 22).")
-    if rest and not (isinstance(rest[0], str) and (not rest[0] or NAME.fullmatch(rest[0]))):
+        raise Problem(f"{fault}has no pins.", "The second is a GPIO, or several: (22, 21).")
+    if not isinstance(name, str) or not (name == "" or NAME.fullmatch(name)):
         raise Problem(
             f"{fault}has a name that no field can begin with.",
             "A name is a letter, then up to 19 more of a-z, 0-9 and _.",
         )
-    if driver(path.parent, name) is None:
+    known = Driver.of(path.parent, driver)
+    if known is None:
         raise Problem(
-            f"{fault}has no driver: neither {path.parent.name}/ nor lib/ holds {name}.py.",
-            f"Put {name}.py beside board.py, or name another driver.",
+            f"{fault}has no driver: neither {path.parent.name}/ nor lib/ holds a {driver}.py with "
+            "a function sensor().",
+            f"Put {driver}.py beside board.py, or name another driver.",
         )
-    return WiredSensor(name, pins, *rest)
+    if not known.least <= len(pins) + len(more) <= len(known.wants):
+        raise Problem(
+            f"{fault}does not say what {driver} wants to be told: {', '.join(known.wants)}.",
+            "GPIOs come second, several in brackets; what else it wants, behind the name.",
+        )
+    return WiredSensor(driver, pins, name, tuple(more))
 
 
-def _clashes(folder: Path, sensors: tuple[WiredSensor, ...], led: Any) -> Iterator[str]:
-    """What two sensors, or a sensor and the LED, cannot both have."""
-    users = {led: "LED_GPIO"} if type(led) is int else {}
+def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[str]:
+    """Yield what two sensors, or a sensor and the LED (its GPIO), cannot both have. `folder` is the
+    Board's, where drivers may lie.
+    """
+    users: dict[int, WiredSensor] = {}
     fields: dict[str, str] = {}
     for sensor in sensors:
+        driver = Driver.of(folder, sensor.driver)
+        assert driver, "a driver was found before"
         for pin in sensor.pins:
-            if pin in users:
-                yield f"GPIO{pin} is used twice, by {users[pin]} and by {sensor.driver}."
-            users[pin] = sensor.driver
-        for field in _fields(folder, sensor):
-            if field in fields:
+            other = users.setdefault(pin, sensor)
+            if pin == led:
+                yield f"GPIO{pin} is used twice, by LED_GPIO and by {sensor.driver}."
+            elif other is not sensor and not _may_share(folder, other, sensor):
+                yield f"GPIO{pin} is used twice, by {other.driver} and by {sensor.driver}."
+        for field in driver.fields:
+            full = f"{sensor.name}_{field}" if sensor.name else field
+            if full in fields:
                 yield (
-                    f"{field} would be there twice, from {fields[field]} and from "
+                    f"{full} would be there twice, from {fields[full]} and from "
                     f"{sensor.driver}: one of them needs a name."
                 )
-            fields[field] = sensor.driver
+            fields[full] = sensor.driver
 
 
-def _fields(folder: Path, sensor: WiredSensor) -> Iterator[str]:
-    """The names of a sensor's fields, as far as its driver says them as texts: Field("...", ...).
-    It is read and not run; what it puts together otherwise, the node checks when it boots.
-    """
-    path = driver(folder, sensor.driver)
-    assert path
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return  # the compiler says it better
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name(id="Field"), args=[ast.Constant(value=str(name)), *_]):
-                yield f"{sensor.name}_{name}" if sensor.name else name
+def _may_share(folder: Path, one: WiredSensor, other: WiredSensor) -> bool:
+    """Whether both are on one bus, each with something of its own: an address, a ROM."""
+    buses = {found.bus for each in (one, other) if (found := Driver.of(folder, each.driver))}
+    return len(buses) == 1 and "" not in buses and one.pins == other.pins and one.more != other.more

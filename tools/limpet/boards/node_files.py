@@ -5,10 +5,13 @@ ESP32 firmware carries that.
 """
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from limpet.boards import drivers
 from limpet.boards.board_facts import BoardFacts
+from limpet.boards.board_sensors import WiredSensor
 from limpet.identity.device_folder import checked
 from limpet.node_host.bytecode import compiled
 from limpet.shared.firmware import version
@@ -21,7 +24,8 @@ LISTING = "files.json"
 
 
 def code_files(facts: BoardFacts) -> dict[str, bytes]:
-    """Return the content of a slot by path: firmware/, lib/ and the Board's board.py, merged flat.
+    """Return the content of a slot by path: firmware/, the Board's board.py, and what these and the
+    drivers that its SENSORS names import of lib/ and of the Board's folder, merged flat.
 
     files.json is the list of it: {"version", "board", "files": {path: SHA-256 in hex}}. Byte code
     is the same for every chip, as long as none of it is native. Raises Problem when a file does not
@@ -29,15 +33,33 @@ def code_files(facts: BoardFacts) -> dict[str, bytes]:
     """
     (firmware, lib, board), _ = compiled(FIRMWARE, LIB, facts.folder)
     files = {"board.mpy": (board / "board.mpy").read_bytes()}
-    for folder in (firmware, lib):
-        for path in folder.rglob("*.mpy"):
-            name = path.relative_to(folder).as_posix()
-            assert name not in files, f"{name} is there twice"
-            files[name] = path.read_bytes()
+    for path in firmware.rglob("*.mpy"):
+        files[path.relative_to(firmware).as_posix()] = path.read_bytes()
+    for path in modules(facts.folder, facts.sensors):
+        name = f"{path.stem}.mpy"
+        assert name not in files, f"{name} is there twice"
+        files[name] = ((lib if path.parent == LIB else board) / name).read_bytes()
     files = dict(sorted(files.items()))
     hashes = {name: sha256(data).hexdigest() for name, data in files.items()}
     listing = {"version": version.VERSION, "board": facts.name, "files": hashes}
     return files | {LISTING: (json.dumps(listing, indent=0) + "\n").encode()}
+
+
+def modules(folder: Path, sensors: Iterable[WiredSensor]) -> list[Path]:
+    """Return the files of lib/ and of the Board's `folder` that a node needs beside board.py: what
+    its firmware, its board.py and its sensors' drivers import, and what that imports.
+    """
+    wanted = [sensor.driver for sensor in sensors]
+    for path in (*FIRMWARE.rglob("*.py"), folder / "board.py"):
+        wanted += drivers.imports(path)
+    found: dict[str, Path] = {}
+    while wanted:
+        name = wanted.pop()
+        file = drivers.module(folder, name)
+        if file is not None and name not in found and name != "board":
+            found[name] = file
+            wanted += drivers.imports(file)
+    return [found[name] for name in sorted(found)]
 
 
 def device_files(folder: Path) -> dict[str, bytes]:

@@ -28,7 +28,7 @@ from limpet.shared.problem import Problem
 SOURCES = {"boot.py", "main.py", "start.py"}
 
 # On every chip umqtt is frozen, and what stands in for `machine` is C.
-IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay"}
+IN_FIRMWARE = {"umqtt", "machine", "laptop", "replay", "table", "onewire", "wires"}
 # How many of the folders are the node's own, first of all; then come a Board's and a bench's.
 OWN = 2
 # Names that are meant by texts which run on a board beside the node (`test-board`, `make bench`),

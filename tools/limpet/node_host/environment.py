@@ -12,12 +12,17 @@ REPLAY = CAPTURES / "am2302_1mhz_200s.jsonl"
 
 
 def environment(
-    path: Iterable[Path], rom: Path | None = None, replay: Path = REPLAY, speed: float = 1.0
+    path: Iterable[Path],
+    rom: Path | None = None,
+    replay: Path = REPLAY,
+    speed: float = 1.0,
+    sensors: str = "",
 ) -> dict[str, str]:
     """Return this process's own variables, and those of a node whose modules lie on `path`.
 
     rom: image of byte code that the Board mounts, see bytecode.py. replay: the capture that the
-    sensor plays. speed: how much faster than real time the clock runs.
+    DHT22 plays. speed: how much faster than real time the clock runs. sensors: LIMPET_SENSORS,
+    empty for a DHT22 alone.
     """
     return {
         **os.environ,
@@ -25,4 +30,5 @@ def environment(
         "LIMPET_REPLAY": str(replay.absolute()),
         "LIMPET_SPEED": f"{speed:g}",
         "LIMPET_ROM": str(rom or ""),
+        "LIMPET_SENSORS": sensors,
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
+from limpet.boards import laptop_sensors
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.node_host import debian
@@ -35,6 +36,7 @@ def node(
     root: Path | None = None,
     fleet: FleetOption = None,
     replay: Path = REPLAY,
+    sensors: str | None = None,
     heap: str | None = None,
     arch: str = debian.HOST,
     speed: Speed = 1.0,
@@ -51,7 +53,9 @@ def node(
     root
         Another folder to be its flash, with config.json, certificates and key.
     replay
-        The capture of a DHT22 that its sensor plays.
+        The capture that a DHT22 plays which names none.
+    sensors
+        What stands on its table, instead of one DHT22: see `limpet run`.
     heap
         The interpreter's heap, such as 128k; with --arch i386 it means what it means on the chip.
     arch
@@ -74,6 +78,7 @@ def node(
     process = NodeProcess(
         flash,
         replay=replay,
+        sensors=laptop_sensors.setting(sensors) if sensors else "",
         heap=heap,
         arch=arch,
         speed=speed,

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from limpet.boards import laptop_sensors
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.identity import fleet_folder, fleet_settings
@@ -120,10 +121,17 @@ def _command_line(directory: Path, device: str, speed: float) -> str:
     return shlex.join(words)
 
 
+def _played(sensors: str | None) -> str:
+    """What the node measures, in words."""
+    if not sensors:
+        return "its DHT22 plays real captures"
+    return f"its sensors play captures: {payloads.safe(sensors)}"
+
+
 def _introduce(
-    view: PlainView | LiveView, scene: Scene, where: str, remark: str, hint: str
+    view: PlainView | LiveView, scene: Scene, where: str, remark: str, hint: str, played: str
 ) -> None:
-    view.say("The firmware in MicroPython's unix port; its DHT22 plays real captures.")
+    view.say(f"The firmware in MicroPython's unix port; {played}.")
     view.say(f"  broker   {where}, TLS, client certificates required{remark and f' ({remark})'}")
     view.say(f"  node     {scene.base}")
     view.say(f"  try      {hint}   in another terminal")
@@ -169,6 +177,7 @@ def run(
     arch: str = debian.HOST,
     heap: str | None = None,
     speed: Speed = 1.0,
+    sensors: str | None = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
@@ -187,10 +196,15 @@ def run(
         The interpreter's heap, such as 128k.
     speed
         How much faster than real time the node's clock runs.
+    sensors
+        What stands on the table, instead of one DHT22: dht22,ds18b20:outdoor is a DS18B20 beside
+        it, with the name that its fields begin with. Others are dht11, sht3x, sht4x and supply;
+        DRIVER:NAME=FILE plays a capture of yours.
     verbose
         Show every line of the node's log.
     """
     windows.refuse("run", "MicroPython has no port of that kind there")
+    table = laptop_sensors.setting(sensors) if sensors else ""
     directory, settings = RUN, Settings()
     if fleet is not None:
         directory = fleet_folder.required(fleet).root
@@ -204,6 +218,7 @@ def run(
             arch=arch,
             heap=heap,
             speed=speed,
+            sensors=table,
             on_line=lambda line: inbox.put(LogLine(line, time.monotonic())),
         )
         # Before anything in there is changed: `limpet node` may run on it.
@@ -221,7 +236,7 @@ def run(
         client.subscribe([scene.base.split("/")[0] + "/#"])
         hint = _command_line(directory, device, speed)
         view = view_for(device, hint)
-        _introduce(view, scene, f"{LOOPBACK}:{port}", remark, hint)
+        _introduce(view, scene, f"{LOOPBACK}:{port}", remark, hint, _played(sensors))
         view.open()
         return _follow(Run(scene, view, inbox, stop), node, seconds)
 

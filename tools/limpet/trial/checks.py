@@ -67,7 +67,7 @@ class Board(Protocol):
 
 
 def readings(stage: Stage, board: Board) -> Iterable[Outcome]:
-    """Readings arrive, none is left out, and they are such as a DHT22 can give."""
+    """Readings arrive, none is left out, and they are such as the sensors can give."""
     since = stage.mark()
     within_s = INTERVAL_S * READINGS * 2
     # Live ones overtake what was stored while the node was not up.
@@ -99,9 +99,11 @@ def _sensors(message: dict[str, Any]) -> Outcome:
 def _no_readings(stage: Stage) -> Outcome:
     status = node_status(stage)
     errors = status.get("read_errors") or {}
-    if status.get("reads") == 0 and errors.get("no-response"):
-        why = f"the DHT22 does not answer ({errors['no-response']} times): not wired?"
-        return unchecked("Readings", why)
+    # By sensor: "no-response", and "outdoor:no-response" of one that has a name.
+    silent = {name: times for name, times in errors.items() if name.endswith("no-response")}
+    if status.get("reads") == 0 and silent:
+        times = ", ".join(f"{name} {count}" for name, count in silent.items())
+        return unchecked("Readings", f"no sensor answers ({times}): not wired?")
     return judged("Readings", False, f"none; errors {errors}")
 
 

@@ -50,7 +50,7 @@ class Part:
     def put(self, number, now):
         """A Reading, as if the sensor had given it; as long in a Message as the others' payload."""
         ts = int(time.time())
-        values = 244, 452
+        values = (244, 452) + (-250,) * settings.get("sensors", "").count(",")
         if not hasattr(reading, "SIZE"):  # else a version from before Readings of any fields
             values = (values,)
         self.sampler._on_reading(reading.Reading(1, 10000 + number, ts, now // 1000, *values))

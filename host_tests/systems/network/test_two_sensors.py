@@ -1,0 +1,130 @@
+"""A node with a DHT22 and a DS18B20, over TLS, to a real broker: what comes of it, also while one
+of the two fails.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from limpet.boards import laptop_sensors
+from limpet.shared.paths import CAPTURES
+from support.brokers.mqtt_client import Client, Message
+from support.brokers.running import RunningBroker, base
+from support.nodes import (
+    FAST,
+    IN_ORDER,
+    TIMEOUT_S,
+    Commander,
+    StartNode,
+    readings,
+    wait_for_readings,
+    wait_for_status,
+)
+from support.tool import Tool
+
+OUTDOOR = "outdoor_temperature"
+
+
+def conversions(capture: str) -> list[dict[str, Any]]:
+    """The lines of a capture that comes with the laptop."""
+    return [json.loads(line) for line in (CAPTURES / f"{capture}.jsonl").read_text().splitlines()]
+
+
+def hundredths(line: dict[str, Any]) -> int:
+    """What a DS18B20 said in one line of its capture, by the datasheet's sixteenths."""
+    raw = int.from_bytes(bytes.fromhex(line["pad"])[:2], "little", signed=True)
+    return (raw * 25 + 2) // 4
+
+
+def alerts(operator: Client) -> list[tuple[str, str]]:
+    """Which alerts have come, and whether each was raised or cleared."""
+    seen = [message.json() for message in operator.seen(f"{base()}/alerts")]
+    return [(each["alert"], each["state"]) for each in seen]
+
+
+def test_readings_have_the_fields_of_both(broker: RunningBroker, node: StartNode) -> None:
+    """Each Reading is one moment: both sensors' values, each in the order of its capture."""
+    operator = broker.operator()
+    sensors = laptop_sensors.setting("dht22,ds18b20:outdoor")
+    node(broker, speed=20, config=FAST | IN_ORDER, sensors=sensors)
+    arrived = wait_for_readings(operator, 20)
+    wanted = [hundredths(line) for line in conversions("ds18b20_made_up")]
+    said = [round(100 * each[OUTDOOR]) for each in arrived]
+    # Each conversion in its turn; one that a busy machine leaves until it is too old is done again,
+    # as is the first of a boot.
+    left = iter(wanted[1:])
+    assert all(value in left for value in said), said
+    assert {tuple(each)[-3:] for each in arrived} == {("temperature", "humidity", OUTDOOR)}
+    assert all(20 < each["temperature"] < 30 for each in arrived)
+
+
+def test_sensor_that_fails_for_a_while_costs_its_own_field(
+    broker: RunningBroker, node: StartNode, tmp_path: Path
+) -> None:
+    """While the outdoor sensor is silent its field is null, counted, and alarmed; the other's
+    values go out all the same, and nothing of it is left when it is back.
+    """
+    operator = broker.operator()
+    lines = conversions("ds18b20_made_up")
+    capture = tmp_path / "fails.jsonl"
+    rows = [*lines[:6], *[{"t": 0, "pad": ""}] * 16, *lines[6:]]
+    capture.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sensors = laptop_sensors.setting(f"dht22,ds18b20:outdoor={capture}")
+    config = FAST | IN_ORDER | {"health_s": 10}
+    node(broker, speed=20, config=config, sensors=sensors)
+
+    def cleared(message: Message) -> bool:
+        said = message.json()
+        return (said["alert"], said["state"]) == ("outdoor-sensor-silent", "cleared")
+
+    operator.wait_for(f"{base()}/alerts", cleared, TIMEOUT_S)
+    assert alerts(operator) == [
+        ("outdoor-sensor-silent", "raised"),
+        ("outdoor-sensor-silent", "cleared"),
+    ]
+    last = max(each["seq"] for each in readings(operator))
+    arrived = wait_for_readings(operator, last + 2)
+    absent = [each[OUTDOOR] is None for each in arrived]
+    first = absent.index(True)
+    back = first + absent[first:].index(False)
+    assert first > 2
+    assert back - first >= 5
+    assert not any(absent[back:])
+    assert all(each["temperature"] is not None for each in arrived)
+    assert all(each["humidity"] is not None for each in arrived)
+    assert [each["seq"] for each in arrived] == list(range(last + 3))
+
+    def counted(message: Message) -> bool:
+        return set(message.json()["read_errors"]) == {"outdoor:no-response"}
+
+    operator.wait_for(f"{base()}/health", counted, TIMEOUT_S)
+
+
+def test_sensors_that_cannot_be_end_in_safe_mode(broker: RunningBroker, node: StartNode) -> None:
+    """What the tools refuse and a node was given all the same: it crashes with words for it, and
+    after the third time can be asked which.
+    """
+    operator = broker.operator()
+    node(broker, speed=10, sensors="dht22,ds18b20")
+    wait_for_status(operator, lambda said: said.get("mode") == "safe")
+    crash = Commander(operator).ask("get_crash")["result"]
+    assert crash["count"] == 3
+    assert crash["crash"].endswith("WiringError: field temperature is there twice: ds18b20")
+
+
+def test_run_shows_both(tmp_path: Path) -> None:
+    """`limpet run --sensors` shows every field; a list that nobody can play is refused at once."""
+    words = ("--fleet", tmp_path, "--sensors", "dht22,ds18b20:outdoor", "--seconds", "7")
+    with Tool("init", tmp_path) as made:
+        assert made.end() == 0, made.text
+    with Tool("run", *words) as tool:
+        assert tool.end() == 0, tool.text
+    assert "its sensors play captures: dht22,ds18b20:outdoor." in tool.text
+    assert re.search(r"reading  24\.\d °C 46\.\d % outdoor -2\.44 °C seq 0 ", tool.text)
+    with Tool("run", "--sensors", "dht22,bmp280:roof", terminal=False) as refused:
+        assert refused.end() == 1
+    assert "no sensor on the laptop's table is called 'bmp280'." in refused.text
+    assert "Say one of: dht11, dht22, ds18b20, sht3x, sht4x, supply." in refused.text

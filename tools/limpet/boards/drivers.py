@@ -1,0 +1,101 @@
+"""The drivers of sensors: what a PC has to know of one. They are read, and not run.
+
+A driver is a module with a function sensor(machine, ...), in the Board's own folder or in lib/
+(docs/adding.md).
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from limpet.shared.paths import LIB
+
+
+class Driver(NamedTuple):
+    """A driver: its file; what `sensor` wants to be told beside `machine`, and how much of that at
+    least; the names of its fields as far as they are written out; and its BUS, on which several may
+    share their GPIOs ("": none may).
+    """
+
+    path: Path
+    wants: tuple[str, ...]
+    least: int
+    fields: tuple[str, ...]
+    bus: str
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> "Driver | None":
+        """Return the driver `name`; None where there is none. The Board's own, in its `folder`,
+        goes before lib/'s.
+        """
+        path = module(folder, name)
+        tree = _parsed(path) if path else None
+        if path is None or tree is None:
+            return None
+        for statement in tree.body:
+            match statement:
+                case ast.FunctionDef(name="sensor", args=arguments):
+                    wants = tuple(each.arg for each in arguments.args[1:])
+                    least = len(wants) - len(arguments.defaults)
+                    fields = tuple(_fields(folder, tree))
+                    return cls(path, wants, least, fields, _bus(folder, tree))
+        return None
+
+
+def module(folder: Path, name: str) -> Path | None:
+    """Return the file of a module: the Board's own, in its `folder`, goes before lib/'s."""
+    return next((path for at in (folder, LIB) if (path := at / f"{name}.py").is_file()), None)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The first part of each name that a file imports, at whatever depth."""
+    for node in ast.walk(_parsed(path) or ast.Module([], [])):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def _parsed(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return None  # the compiler says it better
+
+
+def _fields(folder: Path, tree: ast.Module) -> Iterator[str]:
+    """The names of the fields: Field("...", ...) in the driver, else in what it builds on. What is
+    put together otherwise, the node checks when it boots.
+    """
+    found = [name for node in ast.walk(tree) for name in _called(node, "Field")]
+    yield from found
+    if not found:
+        for base in _bases(folder, tree):
+            yield from _fields(folder, base)
+
+
+def _called(node: ast.AST, function: str) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(first)), *_]):
+            if name == function:
+                yield first
+
+
+def _bus(folder: Path, tree: ast.Module) -> str:
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="BUS")], value=ast.Constant(value=str(bus))):
+                return bus
+            case ast.ImportFrom(module=str(), names=names) if "BUS" in [n.name for n in names]:
+                return next((_bus(folder, base) for base in _bases(folder, tree)), "")
+    return ""
+
+
+def _bases(folder: Path, tree: ast.Module) -> Iterator[ast.Module]:
+    """The modules at hand from which a driver imports, but for sensing."""
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module not in (None, "sensing"):
+            path = module(folder, str(statement.module))
+            if path and (found := _parsed(path)):
+                yield found
