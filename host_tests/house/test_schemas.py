@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import re
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from limpet.shared import firmware
-from limpet.shared.paths import REPO
+from limpet.shared.paths import LIB, REPO
+from limpet.shared.seen_readings import UNITS
 from node.commands import parse
 from support import schemas
 from support.brokers.running import RunningBroker, base
@@ -208,6 +210,25 @@ def test_commands_are_what_the_node_takes() -> None:
         assert fits is (parsed.fault is None), (command, parsed)
         taken += fits
     assert taken > 50
+
+
+def test_drivers_measure_in_the_units_of_the_schemas() -> None:
+    """What a driver in lib/ calls a field says what it is in, to every consumer, and within the
+    bounds that the schema has for it.
+    """
+    parts = SCHEMAS["telemetry"]["$defs"]
+    seen = set()
+    for path in sorted(LIB.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Field":
+                name, unit, decimals, low, high, _ = map(ast.literal_eval, node.args)
+                quantity = name.rpartition("_")[2]
+                assert unit == UNITS[quantity], path.name
+                part = parts[quantity]
+                assert low / 10**decimals >= part["minimum"], path.name
+                assert high / 10**decimals <= part.get("maximum", high), path.name
+                seen.add(quantity)
+    assert seen == {"temperature", "humidity", "supply"}
 
 
 def test_what_a_test_says_itself_may_be_wrong(broker: RunningBroker) -> None:
