@@ -3,7 +3,6 @@
 The only file that knows every part. When all is built it makes way for it: see device/guard.py.
 """
 
-CONFIG = "config.json"
 RAM_READINGS = 64  # until they are sent or on flash, whichever comes first
 WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash commit together
 
@@ -53,37 +52,38 @@ def build(rtc_state, crashes):
     clock, unix, net = board.clock, board.clock.unix, board.network
     log, files = logger(clock.now), (flash.read, flash.replace)
     try:
-        cfg = settings.load(CONFIG, net.cause is not None)
-        tls = identity.tls(cfg.ca, cfg.cert, cfg.key)
+        own, cfg = settings.load(boots.found, files[1], boots.settings(), bool(net.cause), log)
+        tls = identity.tls(own.ca, own.cert, own.key)
     except errors.ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
         rtc_state.put("why", ":".join(("config", error.field)))
         return board.halt()
-    clock.start(cfg.ntp_servers, (cfg.ca, cfg.cert), log, cfg.no_time_after_s)
+    clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
     recovery = Recovery(net, rtc_state, crashes, backoff.attempts, log)
     boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
-    start = (boot, version.VERSION, cause, board.NAME, cfg.device_id)
+    start = (boot, version.VERSION, cause, board.NAME, own.device_id)
     log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *recovery.words)
     watchdog = board.watchdog(WATCHDOG_MS)
-    base = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id)
-    net.join(cfg.wifi_ssid, cfg.wifi_password)
+    base = topics.base(own.org, own.site, own.zone, own.device_type, own.device_id)
+    net.join(own.wifi_ssid, own.wifi_password)
     kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
-    status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said)
+    status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said, cfg)
     alerts = Alerts(base, warnings, unix, status, kept[2])
     supervisor = Supervisor(clock, log, recovery)
-    client, downs = MQTTClient(ssl=tls, **settings.client(cfg)), {}
+    client, downs = MQTTClient(ssl=tls, **settings.client(own, cfg)), {}
     sampler, live, backlog = sampling()
+    cfg.users = sampler.change, status.again
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
     drains = backlog.elders.drains if backlog.elders else ()
     sources = (status, responses, warnings, live) + tuple(drains) + (backlog, health)
     link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
     stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
-    node_api = NodeApi(clock, sampler, board.led, health.snapshot, (CONFIG,) + files, crashes.last)
+    node_api = NodeApi(clock, sampler, board.led, health.snapshot, (cfg,) + files, crashes.last)
     router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
-    clock.alarm, clock.broker = alerts.change, tls and (client, cfg.org + "/" + topics.TIME)
+    clock.alarm, clock.broker = alerts.change, tls and (client, own.org + "/" + topics.TIME)
     client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

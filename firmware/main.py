@@ -1,8 +1,8 @@
 """Starts the node. app.py is what a main.py usually is: here it is byte code, and watched over.
 
-Code that not even the guard can be imported from is left for the slot before it, and each slot is
-run with the config that is right for it: /config.json, or config.next in the slot if that is there.
-From there on the guard decides.
+Code that not even the guard can be imported from is left for the slot before it. Each slot has its
+settings in it; code from before that wants its config in /config.json. From there on the guard
+decides.
 """
 
 _FIRMWARE = "os time struct binascii collections errno io json socket select machine network tls"
@@ -54,6 +54,7 @@ def known(sys):
 
 def place(os, slot, other):
     """Put the slot's own config in its place; the one that was there becomes the other slot's own.
+    Only code from before identity and settings were two files has any.
 
     A cut between the renames leaves no config.json, and each slot its own. Where both have one
     already, config.json is nobody's.

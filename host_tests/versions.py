@@ -34,8 +34,6 @@ MODULES = (
 WITH_FFI = "host_tests/unix/test_client.py::test_nagle_is_off_once_up_and_not_before"
 # Cases that the build for JavaScript cannot run, for want of sockets.
 NOT_PURE = {"transport"}
-# There a file that is not there has the errno 44, as WASI numbers it, where every chip says 2.
-LEFT_OUT = {"config": ["case_load"]}
 CASES_S = 120  # far above what a module's cases take: only a hang meets it
 
 # Whole nodes, which need `ffi` for their watchdog and their resets.
@@ -129,7 +127,7 @@ def run_pure(release: str) -> Row:
             continue
         script = TESTS / "support" / "micropython" / "cases.mjs"
         line = ["node", str(script), str(build), str(REPO), f"both.cases.{path.stem}"]
-        code, said = ended([*line, *LEFT_OUT.get(path.stem, [])])
+        code, said = ended(line)
         found = re.search(r"^(\d+) passed (\d+) failed (\d+) skipped$", said, re.MULTILINE)
         counts = [int(number) for number in found.groups()] if found else [0, 0, 0]
         if code:

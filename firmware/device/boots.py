@@ -1,6 +1,6 @@
 """What a boot needs, and is then let go of: app.py is built here, the boot gets its number, and
-from a config that was refused it goes back to the last one that the code in this slot took, or else
-to the other slot, which has code and config of its own.
+from a config that was refused it goes back to the last settings that the code in this slot took, or
+else to the other slot, which has code and settings of its own.
 
 One module instead of two: each has names, and those stay.
 """
@@ -21,7 +21,7 @@ from device.power import reset, reset_cause, watchdog
 
 _COUNTER = "<II"
 _2020 = const(1_577_836_800)
-_CONFIG = "/config.json"
+_IDENTITY = "identity.json"
 _CONSOLE_MS = const(600_000)
 
 
@@ -75,21 +75,42 @@ def _counter(path):
 def begin(rtc_state):
     """If the watchdog has ended ten minutes with a refused config, and nobody has put another one
     or other code there, put in use what was good before; if nothing was, leave it. OSError.
+
+    The identity is never taken back: it is not the code's, and the one before may be revoked. Nor
+    is code to blame for one that is damaged.
     """
     refused, slot = rtc_state.take("refused"), sys.path[0]
     if refused is None or reset_cause() != "watchdog" or refused != _seal():
         return
-    last = slot + "/config.last"
-    if read(last) not in (None, read(_CONFIG)):
-        print("limpet: the config was refused, back to the one before")
+    last = slot + "/settings.last"
+    if read(last) not in (None, read(settings())):
+        print("limpet: the config was refused, back to the settings before")
         # By rename, which a full flash takes as well; `keep` makes a new copy.
-        access(os.rename, last, _CONFIG)
+        access(os.rename, last, settings())
         return
     other = "a" if slot[1] == "b" else "b"
     if read("/%s/files.json" % other) is not None:
         print("limpet: the config was refused, back to slot", other)
         replace("slot", other.encode() + b"\n")
         reset()
+
+
+def settings():
+    """Where the settings of this code are: in its slot, or beside the identity."""
+    return sys.path[0] + "/settings.json" if sys.path[0] in ("/a", "/b") else "settings.json"
+
+
+def found(path):
+    """The file at `path` (bytes), or None. Settings that are missing are made out of a config.json
+    that is left from before they were a file of their own. OSError.
+    """
+    text = read(path)
+    if text is None and path == settings():
+        from device import upgrade
+
+        upgrade.split(access(os.listdir))
+        text = read(path)
+    return text
 
 
 def hasten():
@@ -107,19 +128,21 @@ def hasten():
 
 
 def keep(taken, rtc_state):
-    """Whether the code has `taken` the config. Then a copy is kept, of the same config once; if it
-    was refused, the console is left to who can mend that, and in ten minutes the node starts again.
+    """Whether the code has `taken` the config. Then a copy of the settings is kept, of the same
+    ones once; if it was refused, the console is left to who can mend that, and in ten minutes the
+    node starts again.
     """
     slot = sys.path[0]
     if not taken:
         print("limpet: starts again in 10 minutes")
-        rtc_state.put("refused", _seal())
+        if rtc_state.get("why") != "config:identity":
+            rtc_state.put("refused", _seal())
         watchdog(_CONSOLE_MS)
     elif slot in ("/a", "/b"):
         try:
-            text = read(_CONFIG)
-            if text != read(slot + "/config.last"):
-                replace(slot + "/config.last", text)
+            text = read(settings())
+            if text != read(slot + "/settings.last"):
+                replace(slot + "/settings.last", text)
         except OSError:
             pass  # without room there is the copy before, or none: no reason not to run
 
@@ -127,4 +150,6 @@ def keep(taken, rtc_state):
 def _seal():
     """Of code and config: a number, by which others are told from these. None without slots."""
     slot = sys.path[0]
-    return crc32(slot.encode() + (read(_CONFIG) or b"")) if slot in ("/a", "/b") else None
+    if slot not in ("/a", "/b"):
+        return None
+    return crc32(slot.encode() + (read(_IDENTITY) or b"") + (read(settings()) or b""))

@@ -1,7 +1,7 @@
-"""The console of a node without a config: bytes in, and what they tell onto flash.
+"""The console of a node without an identity: bytes in, and what they tell onto flash.
 
-Loaded only then. Nothing is echoed, and a node that has a config, even one that is refused, takes
-none: only erasing config.json opens the door again.
+Loaded only then. Nothing is echoed, and a node that has one, even one that is refused, takes none:
+only erasing identity.json and identity.bak opens the door again.
 """
 
 import gc
@@ -28,15 +28,17 @@ _BURST_MS = const(1000)  # twice as long as that takes; somebody who types is no
 _SENT_MS = const(100)
 
 
-def provisioned(path, rtc_state):
-    """Listen until there is a config at `path`: True. False when nobody is there to say anything
-    (a laptop's closed stdin). KeyboardInterrupt.
+def provisioned(rtc_state):
+    """Listen until identity and settings are there: True. False when nobody is there to say
+    anything (a laptop's closed stdin). KeyboardInterrupt.
     """
     import board
     from node.config.provisioning import Provisioning
 
-    def keep(text, files):
-        store(path, text, files)
+    from device.boots import settings as place
+
+    def keep(identity, settings, files):
+        store(place(), identity, settings, files)
 
     log = logger(board.clock.now)
     device = "Limpet", VERSION, board.CHIP, board.NAME
@@ -103,10 +105,11 @@ def _collector(burst):
     return collect
 
 
-def store(path, text, files):
-    """Put credentials (dict of name and bytes) and the config that names them on flash.
+def store(path, identity, settings, files):
+    """Put credentials (dict of name and bytes), the settings, at `path`, and the identity that
+    names the credentials on flash.
 
-    The config comes last, and by its rename: until then the node has none. What another attempt
+    The identity comes last, and by its rename: until then the node has none. What another attempt
     left is removed first, as there is a key in it. OSError.
     """
     for name in access(os.listdir):
@@ -114,7 +117,9 @@ def store(path, text, files):
             access(os.remove, name)
     for name, data in files.items():
         replace(name, data)
-    replace(path, text)
+    replace(path, settings)
+    for name in ("identity.json", "identity.bak"):
+        replace(name, identity)
 
 
 def _loads(ca, cert, key):

@@ -44,11 +44,11 @@ def run():
     crashes.begin(cause)
     node = hard = None
     try:
-        if flash.read("config.json") is None:
-            from device.console import provisioned
+        if flash.read("identity.json", bool) is None:
+            from device import upgrade
 
-            if provisioned("config.json", rtc_state):
-                power.reset()
+            upgrade.begin(rtc_state)
+            del upgrade
         from device import heap_size
 
         anchor = heap_size.grow()  # held: it keeps the heap at the size that the node needs

@@ -199,7 +199,7 @@ def test_path_may_be_any_bytes(tmp_path: Path) -> None:
     assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
     line = [str(LIMPET), "provision", "--fleet", folder]
     assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
-    assert os.path.exists(folder + b"/devices/node-1/config.json")
+    assert os.path.exists(folder + b"/devices/node-1/identity.json")
     line += ["--broker-config", "mosquitto"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1

@@ -123,7 +123,7 @@ def test_full_disk_is_said(words: Callable[[str], list[str]], root: Path, name: 
         line = [name]
     with open(FULL, "w") as full:
         assert ended(line, full) == (1, CUT_SHORT)
-    assert (root / "devices" / "node-2" / "config.json").exists() == (name == "provision")
+    assert (root / "devices" / "node-2" / "identity.json").exists() == (name == "provision")
 
 
 def test_output_that_was_never_open(root: Path) -> None:
@@ -131,7 +131,7 @@ def test_output_that_was_never_open(root: Path) -> None:
     line = f'"{LIMPET}" provision node-3 --fleet "{root}" <&- >&- 2>&-'
     done = subprocess.run(["sh", "-c", line], timeout=TIMEOUT_S)
     assert done.returncode == 0
-    assert (root / "devices" / "node-3" / "config.json").exists()
+    assert (root / "devices" / "node-3" / "identity.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -44,17 +44,19 @@ print([again.response(id) for id in ids] == responses, len(response) == RESPONSE
 
 
 def test_interval_is_kept_in_pieces() -> None:
-    """A config of 2 KB, which a Command changes."""
+    """Settings of 2 KB, which a Command changes."""
     said = in_islands("""
 import json
 from device import flash
-from node.config import settings
-values = {"interval_s": 10, "ntp_servers": ["n" * 253] * 3, "broker": "b" * 253, "ca": "c" * 250}
-flash.replace("config.json", settings.encoded(values))
+from node.config import written
+from node.config.settings import values as made
+values = {"interval_s": 10, "version": 1, "ntp_servers": ["n" * 253] * 3, "more": ["m" * 250] * 3}
+flash.replace("settings.json", written.encoded(values))
+own = made({"version": 1}, "settings.json")
 held = cut_up()
-settings.keep(30, "config.json", flash.read, flash.replace)
+written.change(own, "interval_s", 30, flash.read, flash.replace)
 del held
-values["interval_s"] = 30
-print(flash.read("config.json") == settings.encoded(values))
+values["interval_s"], values["version"] = 30, 2
+print(flash.read("settings.json") == written.encoded(values))
 """)
     assert said == "True\n"

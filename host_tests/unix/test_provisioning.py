@@ -47,10 +47,11 @@ for name in old + kept:
     with open(name, "w") as file:
         file.write("old")
 new = {name + "-3.der": b"new " + name.encode() for name in ("ca", "cert", "key")}
-store("config.json", b"{}", new)
-print(sorted(os.listdir()) == sorted(kept + list(new) + ["config.json"]), os.listdir())
-print(open("key-3.der").read(), open("config.json").read(), open("boot.bin").read())
+store("settings.json", b"[]", b"{}", new)
+made = list(new) + ["identity.json", "identity.bak", "settings.json"]
+print(sorted(os.listdir()) == sorted(kept + made), os.listdir())
+print(*[open(name).read() for name in ("key-3.der", "identity.json", "settings.json", "boot.bin")])
 """
     said = upy.run(script).splitlines()
     assert said[0].startswith("True"), said[0]
-    assert said[1] == "new key {} old"
+    assert said[1] == "new key [] {} old"

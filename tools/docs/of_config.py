@@ -17,26 +17,31 @@ from limpet.shared import firmware
 def of_config() -> dict[str, str]:
     """Each field with its rule, its default, and the comment that the code has."""
     config = firmware.config
-    comments = _comments(Path(str(config.__file__)).read_text("utf-8"))
-    agree("config", config.FIELDS, comments)
-    rows = []
-    for name, default, rule in config._KEYS:
-        given = "**must be given**" if default == () else f"`{json.dumps(default)}`"
-        rows.append((f"`{name}`", _rule(name, rule), given, comments[name]))
     return {
-        "config": table(("field", "rule", "default", "what"), rows),
+        "identity": _table("IDENTITY", config.IDENTITY),
+        "settings": _table("SETTINGS", config.SETTINGS),
         "config-bytes": f"{config.SIZE_MAX:,}",
-        "public-brokers": ", ".join(f"`{name}`" for name in config.PUBLIC_BROKERS.split()),
+        "public-brokers": ", ".join(f"`{name}`" for name in firmware.rules.PUBLIC_BROKERS.split()),
     }
 
 
-def _comments(text: str) -> dict[str, str]:
-    """The comment above each entry of _KEYS, by the entry's name."""
+def _table(of: str, keys: Any) -> str:
+    comments = _comments(Path(str(firmware.config.__file__)).read_text("utf-8"), of)
+    agree("config", [key[0] for key in keys], comments)
+    rows = []
+    for name, default, rule in keys:
+        given = "**must be given**" if default == () else f"`{json.dumps(default)}`"
+        rows.append((f"`{name}`", _rule(name, rule), given, comments[name]))
+    return table(("field", "rule", "default", "what"), rows)
+
+
+def _comments(text: str, of: str) -> dict[str, str]:
+    """The comment above each entry of the table `of`, by the entry's name."""
     said: dict[str, str] = {}
     above: list[str] = []
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     names = [each.string for each in tokens]
-    start = next(i for i, two in enumerate(pairwise(names)) if two == ("_KEYS", "="))
+    start = next(i for i, two in enumerate(pairwise(names)) if two == (of, "="))
     for before, token in pairwise(tokens[start:]):
         if token.type == tokenize.COMMENT:
             above.append(token.string.removeprefix("#").strip())
@@ -45,12 +50,14 @@ def _comments(text: str) -> dict[str, str]:
             above = []
         elif token.type == tokenize.NEWLINE:
             return said
-    raise ValueError("_KEYS has no end")
+    raise ValueError(f"{of} has no end")
 
 
 def _rule(name: str, rule: Any) -> str:
     """The rule of a field, in the words in which it refuses what no field takes."""
     fault = str(firmware.config.fault(name, 10**12))
+    if name == "v":
+        return "1"
     if "must be a list" in fault:
         return f"a list, {rule([]).removeprefix('must have ')}"
     if "must be a string" not in fault:

@@ -75,13 +75,17 @@ def of_telemetry() -> list[Sample]:
 def of_status() -> list[Sample]:
     """A birth with all that can be in one, the will, and a goodbye."""
     more = [("why", "memory"), ("mode", "safe")]
-    made: Any = status.Status(BASE, BOOT, firmware.version.VERSION, "soft", lambda: 0, more)
+    made: Any = status.Status(
+        BASE, BOOT, firmware.version.VERSION, "soft", lambda: 0, more, Given(version=4)
+    )
     will = made.will()
     made.raised = [f"alert-{i}" for i in range(9)]
     made.up(0, {"s": 48, "cause": "tcp-timeout", "rejoins": 1})
     birth = made.peek(0)[1]
     made.goodbye("reboot")
-    short = status.Status(BASE, BOOT, firmware.version.VERSION, RESET, lambda: 0)
+    short = status.Status(
+        BASE, BOOT, firmware.version.VERSION, RESET, lambda: 0, (), Given(version=1)
+    )
     short.will()
     short.up(0, None)
     return [

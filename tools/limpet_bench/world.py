@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from typing import Any, Protocol
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.brokers.setup import open_setup
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from limpet.shared.paths import CACHE
@@ -103,8 +102,7 @@ class World:
 
     def change(self, flash: Path, **config: Any) -> None:
         """Change the config on a flash."""
-        path = flash / "config.json"
-        private.write(path, encoded(json.loads(path.read_bytes()) | config))
+        device_config.write(flash, device_config.read(flash) | config)
 
 
 class Mosquitto:

@@ -15,5 +15,5 @@ def set_interval(params, node):
     try:
         node.set_interval(params["seconds"])
     except OSError:
-        raise CommandError("flash", "the config could not be written")
+        raise CommandError("flash", "the settings could not be written")
     return {"seconds": params["seconds"]}

@@ -1,6 +1,6 @@
-"""What a node without a config is handed: one line of JSON, checked whole before any of it is kept.
+"""What a node without an identity is handed: one line of JSON, checked whole before any is kept.
 
-    the fields of the config, but for ca, cert and key (config.py says which there are)
+    the fields of identity and settings, but for ca, cert and key (config.py says which there are)
     ca_der, cert_der, key_der    the credentials themselves: DER in base64
     crc32                        may come last: 8 hex digits, the CRC-32 of all that is before it
 
@@ -11,11 +11,12 @@ A refusal names the field and the rule, never the value. It writes nothing, and 
 the CA has signed the certificate, which the broker does, or that an RSA key is of its certificate.
 """
 
-from binascii import a2b_base64, b2a_base64, crc32
+from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 
 from node.config import config
-from node.config.settings import encoded
+from node.config.settings import unseal
+from node.config.written import encoded, sealed
 from node.shared.errors import ConfigError
 from node.shared.strictjson import Shape
 
@@ -23,8 +24,6 @@ from node.shared.strictjson import Shape
 LINE_MAX = 6144
 
 _CREDENTIALS = ("ca", "cert", "key")
-_CRC = b',"crc32":"'
-_CRC_AT = -len(_CRC) - 10  # 8 digits, a quote and a bracket
 _COMMON_NAME = b"\x55\x04\x03"  # 2.5.4.3, X.520
 # How the public half begins in a key on P-256 (RFC 5915): a bit string, the point uncompressed.
 _POINT = b"\x03\x42\x00\x04"
@@ -33,31 +32,30 @@ _INTEGER = 0x02
 
 
 def read(line, loads):
-    """Take the line (bytes). Returns the config's values (dict), with names for the credentials,
-    and these by name (dict of bytes).
+    """Take the line (bytes). Returns its fields (dict), with names for the credentials, and these
+    by name (dict of bytes).
 
     loads(ca, cert, key) is whether TLS takes the three. Raises ConfigError(field, rule).
     """
     if len(line) > LINE_MAX:
         raise ConfigError("line", "must have at most %d bytes" % LINE_MAX)
-    sealed = line[_CRC_AT:].startswith(_CRC)
-    if sealed and line[-10:-2] != ("%08x" % crc32(line[:_CRC_AT])).encode():
+    body = unseal(line)
+    if body is None:
         raise ConfigError("crc32", "the line was damaged on its way")
     try:
         # Twice three credentials and the CRC, each a comma and a colon.
-        values = Shape(line, len(line), config.STRUCTURAL_MAX + 8).load()
+        values = Shape(body, len(body), config.STRUCTURAL_MAX + 8).load()
     except ValueError as error:
         raise ConfigError("line", "must be JSON, each key once: " + error.args[0])
     if not isinstance(values, dict):
         raise ConfigError("line", "must be a JSON object")
-    if "crc32" in values and not sealed:
+    if "crc32" in values:
         raise ConfigError("crc32", "must come last, without white space")
-    values.pop("crc32", None)
     ders = [_credential(values, name) for name in _CREDENTIALS]
     names = ["%s-%s.der" % (n, _hash(der)) for n, der in zip(_CREDENTIALS, ders)]
     values.update(zip(_CREDENTIALS, names))
-    checked = config.parse(encoded(values))
-    if not _names(ders[1], checked.device_id):
+    identity, _ = _checked(values)
+    if not _names(ders[1], identity["device_id"]):
         raise ConfigError("cert_der", "is another device's")
     if not _fits(ders[2], ders[1]):
         raise ConfigError("key_der", "is not of cert_der")
@@ -67,14 +65,21 @@ def read(line, loads):
 
 
 def complete(values, wifi):
-    """The text of config.json (bytes) by the line's values; `wifi` is (ssid, password or None),
-    which counts where the line names no network, or None. Raises ConfigError.
+    """What goes onto flash by the line's values: identity and settings, as bytes; `wifi` is (ssid,
+    password or None), which counts where the line names no network, or None. Raises ConfigError.
     """
     if wifi and values.get("wifi_ssid") is None:
         values["wifi_ssid"], values["wifi_password"] = wifi
-    text = encoded(values)
-    config.parse(text)
-    return text
+    identity, settings = _checked(values)
+    return sealed(identity), encoded(settings)
+
+
+def _checked(values):
+    """The values of both files. Raises ConfigError."""
+    identity, settings = config.split(values)
+    config.identity(encoded(identity))
+    config.settings(encoded(settings))
+    return identity, settings
 
 
 def wifi_fault(ssid, password):

@@ -1,4 +1,4 @@
-"""First boot: a node without a config is told it on the console on which it logs.
+"""First boot: a node without an identity is told it on the console on which it logs.
 
 In either order: Wi-Fi by Improv (improv-wifi.com/serial), which is tried at once, and all the rest,
 credentials included, as one line of JSON (first_config.py). A line may name a network itself: that
@@ -28,8 +28,8 @@ class Provisioning:
     """`heard` every byte, `step` often, until `done`.
 
     device: firmware, version, chip and name (str), for who asks. network: the Board's. loads: see
-    first_config.read. keep(text, files): makes config.json and the credentials stay, all or none;
-    may raise OSError. send(bytes): to the console. A line takes its length, up to 6 KB.
+    first_config.read. keep(identity, settings, files): makes these stay, the last ones by name, all
+    or none; may raise OSError. send(bytes): to the console. A line takes its length, up to 6 KB.
     """
 
     def __init__(self, device, network, loads, keep, send, log):
@@ -133,9 +133,9 @@ class Provisioning:
         if self._no_wifi and not self._wifi and values.get("wifi_ssid") is None:
             self._say_at = 0
             return
-        text = first_config.complete(values, self._wifi)
+        texts = first_config.complete(values, self._wifi)
         try:
-            self._keep(text, files)
+            self._keep(*texts, files)
         except OSError as error:
             self._told = None
             self._log("config", "not kept, flash failed errno=%s" % error.errno)

@@ -1,62 +1,112 @@
-"""What the node does with its config: takes it from flash, and puts it back with another interval.
+"""What the node has of itself on flash, taken at boot: its identity, in two copies, and the
+settings of its code.
 
-The checker (config.py) is needed at boot, and takes 13 KB of heap: it is imported on use and let go
-of at once; so is this module, when the node is joined.
+The checker (config.py) takes 13 KB of heap: it is imported on use and let go of at once; so is this
+module, when the node is joined. What changes the settings later is in written.py.
 """
 
-import json
+from binascii import crc32
 
+from node.shared.errors import ConfigError
 from node.shared.unimport import unimport
 
+IDENTITY = "identity.json"
+SPARE = "identity.bak"
 
-def load(path, wifi):
-    """The Config in the file at `path`; `wifi` is whether the Board has to be told its network.
-    Raises ConfigError, and OSError of flash.
+_CRC = b',"crc32":"'
+_CRC_AT = -len(_CRC) - 10  # 8 digits, a quote and a bracket
+
+
+class Config:
+    """Named values as attributes: an identity's; or the settings, one object for the whole node.
+
+    Of settings: `path` is their file, `version` counts the changes, and `users` are called with
+    them after each.
+    """
+
+    # No method: one would keep this module in the heap as long as the object is there.
+
+
+def values(found, path=None, users=()):
+    """Values of a dict."""
+    made = Config()
+    made.path = path
+    made.users = users
+    for name in found:
+        setattr(made, name, found[name])
+    return made
+
+
+def load(read, replace, path, wifi, log):
+    """(identity, settings), two Values. `path` is the settings' file, `wifi` whether the Board has
+    to be told its network; `read` and `replace` a file. Raises ConfigError, and OSError of flash.
     """
     from node.config import config
 
     try:
-        return config.load(path, wifi)
+        own = config.identity(mended(read, replace, log), wifi)
+        text = read(path)
+        if text is None:
+            raise ConfigError("settings", "settings.json cannot be read")
+        return values(own), values(config.settings(text), path)
     finally:
-        unimport("node.config.config", "node.shared.strictjson", "node.shared.topic_rules")
+        unimport("node.config.config", "node.config.rules", "node.shared.strictjson")
+        unimport("node.shared.topic_rules")
 
 
-def keep(interval_s, path, read, replace):
-    """Put another interval into the file at `path`. `read` and `replace` may raise OSError. Neither
-    way it lies in the heap in a row.
+def unseal(text):
+    """A JSON object (bytes) without the CRC-32 that stands last in it; itself, if none does; None
+    if it is wrong.
     """
-    values = read(path, json.load)
-    values["interval_s"] = interval_s
-    replace(path, *lines(values))
+    if not text[_CRC_AT:].startswith(_CRC):
+        return text
+    body = text[:_CRC_AT]
+    return body + b"}" if text[-10:] == b'%08x"}' % crc32(body) else None
 
 
-def encoded(values):
-    """The values of a config (dict) as the JSON of its file (bytes)."""
-    return b"".join(lines(values))
+def mended(read, replace, log):
+    """The text of the identity (bytes), without its CRC-32. A copy that is missing or damaged is
+    mended from the other one.
+
+    Each change writes identity.json first, all of it or nothing, and then the other copy. So where
+    both are whole and differ, identity.json is the newer one: the power went between the two.
+    Whoever makes a change says that it is made when both are there, and a boot makes them the same
+    before it connects: what was replaced never comes back.
+
+    Without a second copy it may be one without CRC-32, edited by hand on a laptop, and stays alone.
+    Beside a second copy such a one is taken for damaged. Raises ConfigError, and OSError of flash.
+    """
+    texts = read(IDENTITY), read(SPARE)
+    bodies = [text and unseal(text) for text in texts]
+    if texts[1] is None:
+        if texts[0] is None:
+            raise ConfigError("identity", IDENTITY + " cannot be read")
+        if bodies[0] is texts[0]:
+            return texts[0]
+    for good, bad, name in ((0, 1, SPARE), (1, 0, IDENTITY)):
+        if bodies[good] and bodies[good] is not texts[good]:
+            if texts[good] != texts[bad]:
+                try:
+                    replace(name, texts[good])
+                    log("config", "mended " + name)
+                except OSError:
+                    pass  # the next boot tries again
+            return bodies[good]
+    raise ConfigError("identity", IDENTITY + " is damaged, and so is " + SPARE)
 
 
-def lines(values):
-    """The same, a list of bytes."""
-    found = []
-    for name in sorted(values):
-        line = '%s\n"%s": %s' % ("," if found else "{", name, json.dumps(values[name]))
-        found.append(line.encode())
-    found.append(b"\n}\n")
-    return found
-
-
-def client(settings):
-    """What the config says of the client: the keyword arguments (dict) of umqtt_tls.MQTTClient, but
-    for TLS.
+def client(own, settings):
+    """What both say of the client: the keyword arguments (dict) of umqtt_tls.MQTTClient, but for
+    TLS.
     """
     return {
-        "client_id": settings.device_id,
-        "server": settings.broker,
-        "port": settings.port,
-        "user": settings.username,
-        "password": settings.password,
+        "client_id": own.device_id,
+        "server": own.broker,
+        "port": own.port,
+        "user": own.username,
+        "password": own.password,
         "keepalive": settings.keepalive_s,
-        "ssl_params": {"server_hostname": settings.server_hostname or settings.broker},
+        "ssl_params": {"server_hostname": own.server_hostname or own.broker},
         "window": settings.window,
         "handshake_ms": settings.handshake_s * 1000,
         "clean_session": settings.clean_session,

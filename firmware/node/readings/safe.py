@@ -15,13 +15,13 @@ class Resting:
         self.interval_ms = interval_ms
         self.errors = {}
 
-    def every(self, interval_ms):
-        """The interval that is told, and in force after safe mode."""
-        self.interval_ms = interval_ms
-
     def read_now(self, now):
         """Not here. Raises CommandError."""
         raise CommandError("safe-mode", "there is no sampler in safe mode")
+
+    def change(self, settings):
+        """There are other settings: the interval that is told, and used after safe mode."""
+        self.interval_ms = settings.interval_s * 1000
 
     def overdue(self, now):
         """Nothing is due."""

@@ -88,9 +88,9 @@ class Sampler:
         self._at = self._slot
         self.interval_ms = max(interval_ms, self.pace_ms)
 
-    def every(self, interval_ms):
-        """Take a Reading each `interval_ms`, counted from the slot before."""
-        interval_ms = max(interval_ms, self.pace_ms)
+    def change(self, settings):
+        """There are other settings: their interval counts from the slot before."""
+        interval_ms = max(settings.interval_s * 1000, self.pace_ms)
         moved = interval_ms - self.interval_ms
         if self._at == self._slot:
             self._at += moved

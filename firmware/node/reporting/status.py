@@ -33,8 +33,10 @@ class Status:
     from 1.
     """
 
-    def __init__(self, base, boot, fw, reset, now, more=()):
-        """`more`: what else the birth says of this boot, pairs of name and value."""
+    def __init__(self, base, boot, fw, reset, now, more=(), settings=None):
+        """`more`: what else the birth says of this boot, pairs of name and value; and the version
+        of the `settings`, if there are any.
+        """
         self.session = 0
         self.goodbye_done = False
         self.heard = False  # whether the broker passes on what it takes from this connection
@@ -50,6 +52,7 @@ class Status:
         self._fw = fw
         self._reset = reset
         self._more = more
+        self._settings = settings
         self._clock = now
         self._outage = None
         self._waiting = None  # "online", or the reason of the goodbye
@@ -76,8 +79,8 @@ class Status:
         self._birth_said = None  # a kept session may bring the last one's first
         self._birth(now)
 
-    def again(self):
-        """What the birth says has changed: say it again, soon."""
+    def again(self, settings=None):
+        """What the birth says has changed, the settings or anything else: say it again, soon."""
         if self._birth_at is not None:
             self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
 
@@ -151,6 +154,8 @@ class Status:
         if self._waiting != "online":
             return self._key + 1, self._message("offline", ("reason", self._waiting))
         more = [("fw", self._fw), ("reset", self._reset)]
+        if self._settings:
+            more.append(("settings", self._settings.version))
         more.extend(self._more)
         if self._outage:
             more.append(("outage", self._outage))

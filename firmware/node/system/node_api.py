@@ -10,7 +10,7 @@ _BLINK_MS = const(250)
 
 
 class NodeApi:
-    """`config`: path of the config, and what reads and replaces a file; `status()` gives the health
+    """`config`: the settings, and what reads and replaces a file; `status()` gives the health
     snapshot, `crash()` what the node died of last (dicts).
     """
 
@@ -30,11 +30,11 @@ class NodeApi:
         """Take a Reading every `seconds` from now on, over resets too. OSError when flash does not
         take it.
         """
-        from node.config import settings
+        from node.config import written
 
-        unimport("node.config.settings")  # when this returns
-        settings.keep(seconds, *self._config)
-        self.sampler.every(seconds * 1000)
+        unimport("node.config.written")  # when this returns
+        settings, read, replace = self._config
+        written.change(settings, "interval_s", seconds, read, replace)
 
     def asked_to_leave(self):
         """A reason to leave, or None."""

@@ -1,10 +1,15 @@
-"""Cases of node/config/config.py: what is refused, by which field and which rule."""
+"""Cases of node/config: what is refused, by which field and which rule; which copy counts."""
 
 import json
 
-from node.config import config
+from node.config import config, rules, settings, written
+from node.config.settings import values
 from node.shared.errors import ConfigError
-from support.parts.rig import changed
+from support.parts.rig import Flash, changed
+
+# MicroPython has no typing; it never looks at an annotation.
+if False:
+    from typing import Any
 
 NEEDED = {
     "device_id": "node-1",
@@ -16,19 +21,39 @@ NEEDED = {
 }
 
 
+WRONG_NUMBERS = ("true", "8.0", '"8"', "null", "[8]", "1e999")
+IN_SETTINGS = [key[0] for key in config.SETTINGS]
 # Something that no refusal may show, long enough for every rule.
 HIDDEN = "hunter2-hunter2"
 
 
-def _text(**more: object) -> str:
+def _text(**more: object) -> "tuple[str, str]":
+    """Return the texts of identity and settings, each with what of `more` belongs into it."""
     values: dict[str, object] = dict(NEEDED)
     values.update(more)
-    return json.dumps(values)
+    identity, own = config.split(values)
+    return json.dumps(identity), json.dumps(own)
 
 
-def _refused(source: str | bytes, read=config.parse) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+def _parse(texts: "tuple[str, str]", wifi: bool = False) -> dict:
+    """Return all that both say."""
+    found = dict(config.identity(texts[0], wifi))
+    found.update(config.settings(texts[1]))
+    return found
+
+
+def _refused(texts: "tuple[str, str]", wifi: bool = False) -> "tuple[str, str]":
     try:
-        read(source)
+        _parse(texts, wifi)
+    except ConfigError as error:
+        return error.field, error.text
+    return "", ""
+
+
+def _alone(read, text: "str | bytes") -> "tuple[str, str]":  # type: ignore[no-untyped-def]
+    """Field and rule by which one file is refused."""
+    try:
+        read(text)
     except ConfigError as error:
         return error.field, error.text
     return "", ""
@@ -36,7 +61,7 @@ def _refused(source: str | bytes, read=config.parse) -> tuple[str, str]:  # type
 
 def case_defaults() -> None:
     """Six keys are enough; what they leave out is as documented."""
-    cfg = config.parse(_text())
+    cfg: Any = values(_parse(_text()))
     assert cfg.device_id == "node-1"
     assert (cfg.port, cfg.ca, cfg.cert, cfg.key) == (8883, "ca.der", "cert.der", "key.der")
     assert cfg.server_hostname is None
@@ -48,15 +73,31 @@ def case_defaults() -> None:
     assert cfg.clean_session is False
     assert cfg.allow_public_broker is False
     assert cfg.refuse_retained_commands is True
-    assert config.parse(_text().encode()) == cfg
+    assert cfg.version == 1
+    identity, own = _text()
+    assert config.identity(identity.encode()) == config.identity(identity)
+    assert config.settings(own.encode()) == config.settings(own)
 
 
 def case_required() -> None:
-    """Each of the six is required."""
+    """Each of the six is required, and of each file the number of its format."""
     for name in NEEDED:
-        values = dict(NEEDED)
+        values = {"v": 1}
+        values.update(NEEDED)  # type: ignore[arg-type]
         del values[name]
-        assert _refused(json.dumps(values)) == (name, "is required")
+        assert _alone(config.identity, json.dumps(values)) == (name, "is required")
+    assert _alone(config.identity, json.dumps(NEEDED)) == ("v", "is required")
+    assert _alone(config.settings, "{}") == ("v", "is required")
+
+
+def case_another_format_is_refused() -> None:
+    """A file of a number that this code does not know is not guessed at."""
+    rule = ("v", "must be 1: this code knows no other")
+    for number in (0, 2, True, "1", 1.5, [1]):
+        values = dict(NEEDED)
+        values["v"] = number  # type: ignore[assignment]
+        assert _alone(config.identity, json.dumps(values)) == rule
+        assert _alone(config.settings, json.dumps({"v": number})) == rule
 
 
 def case_unknown_key() -> None:
@@ -66,34 +107,67 @@ def case_unknown_key() -> None:
     assert _refused(_text(**{"a\n\u00e9" + "b" * 99: 1})) == ("a??" + "b" * 29, "unknown key")
 
 
+def case_key_of_the_other_file() -> None:
+    """A key that belongs into the other file is sent there, in whichever way they were mixed up."""
+    identity, own = _text()
+    for name, value in (("interval_s", "10"), ("ntp_servers", "null"), ("version", "2")):
+        text = f'{identity[:-1]},"{name}":{value}}}'
+        assert _alone(config.identity, text) == (name, "belongs into settings.json")
+    for name in ("device_id", "password", "wifi_ssid", "allow_public_broker"):
+        text = f'{own[:-1]},"{name}":"x"}}'
+        assert _alone(config.settings, text) == (name, "belongs into identity.json")
+    assert _alone(config.settings, identity)[1] == "belongs into identity.json"
+
+
+def case_split() -> None:
+    """Fields go into the file of theirs; what is none goes where it is refused."""
+    identity, own = config.split({"zone": "z", "interval_s": 5, "colour": 1, "version": 7})
+    assert identity == {"v": 1, "zone": "z", "colour": 1}
+    assert own == {"v": 1, "version": 7, "interval_s": 5}
+    assert config.split({}) == ({"v": 1}, {"v": 1, "version": 1})
+
+
 def case_not_json() -> None:
     """What is no JSON object, or has a key twice, is refused, though MicroPython would take it."""
-    whole = _text()
-    for text in ("", "[]", "null", whole[:-1], whole + "}", whole[:-1] + ",}", whole[:-1] + "]"):
-        field, rule = _refused(text)
-        assert field == "config", text
-        assert "JSON" in rule
-    field, rule = _refused(whole[:-1] + ',"port":8883,"port":1883}')
-    assert (field, rule[-13:]) == ("config", "duplicate-key")
-    assert _refused(whole + " " * 4096)[0] == "config"
-    assert _refused(b'{"org":"\xff"}')[0] == "config"
+    files = (("identity", config.identity), ("settings", config.settings))
+    for (name, read), whole in zip(files, _text()):  # noqa: B905 - MicroPython has no strict
+        for text in (
+            "",
+            "[]",
+            "null",
+            whole[:-1],
+            whole + "}",
+            whole[:-1] + ",}",
+            whole[:-1] + "]",
+        ):
+            field, rule = _alone(read, text)
+            assert field == name, text
+            assert "JSON" in rule
+        field, rule = _alone(read, whole[:-1] + ',"v":1,"v":1}')
+        assert (field, rule[-13:]) == (name, "duplicate-key")
+        assert _alone(read, whole + " " * 4096) == (name, "at most 4096 bytes")
+        assert _alone(read, b'{"v":"\xff"}')[0] == name
 
 
 def case_types() -> None:
     """A wrong type is refused with the field's name; true is no number, 8883.0 no whole one."""
     texts = ("device_id", "org", "broker", "server_hostname", "ca", "cert", "username", "password")
-    numbers = ("port", "interval_s", "window", "telemetry_qos", "health_s", "no_time_after_s")
+    numbers = ("port", "interval_s", "window", "telemetry_qos", "health_s", "version")
     flags = ("clean_session", "allow_public_broker", "refuse_retained_commands")
+    identity, _ = _text()
     for names, rule, wrong in (
         (texts, "must be a string", ("1", "true", "[]", "{}", "1.5")),
-        (numbers, "must be a whole number", ("true", "8.0", '"8"', "null", "[8]", "1e999")),
+        (numbers, "must be a whole number", WRONG_NUMBERS),
         (flags, "must be true or false", ("1", "0", '"true"', "null")),
     ):
         for name in names:
             for value in wrong:
-                # A required one would be there twice.
-                text = _text().replace(f'"{name}"', '"ca"')[:-1] + f',"{name}":{value}}}'
-                assert _refused(text) == (name, rule), text
+                read, text = config.settings, '{"v":1}'
+                if name not in IN_SETTINGS:
+                    # A required one would be there twice.
+                    read, text = config.identity, identity.replace(f'"{name}"', '"ca"')
+                text = f'{text[:-1]},"{name}":{value}}}'
+                assert _alone(read, text) == (name, rule), text
     for name in NEEDED:
         assert _refused(_text(**{name: None})) == (name, "must be a string")
 
@@ -112,6 +186,7 @@ def case_ranges() -> None:
         ("health_s", 10, 86400),
         ("no_time_after_s", 30, 86400),
         ("payload_max", 512, 2048),
+        ("version", 1, 1_000_000_000),
     ):
         for good in (low, high):
             assert _refused(_text(**{name: good})) == ("", ""), (name, good)
@@ -188,22 +263,22 @@ def case_numbers_are_addresses() -> None:
                 assert host == "1" or host not in said
             field, said = _refused(_text(ntp_servers=["h", host]))
             assert (field, said[:10]) == ("ntp_servers", "each must "), host
-            assert not config.is_loopback(host)
+            assert not rules.is_loopback(host)
 
 
 def case_wifi_has_to_be_named() -> None:
     """A Board with Wi-Fi is told its network; one that is in its network by itself need not be."""
     rule = ("wifi_ssid", "must be given: the Board has Wi-Fi")
     for more in ({}, {"wifi_ssid": None}):
-        assert _refused(_text(**more), lambda text: config.parse(text, True)) == rule
-        assert config.parse(_text(**more)).wifi_ssid is None
-    assert config.parse(_text(wifi_ssid="x"), True).wifi_ssid == "x"
+        assert _refused(_text(**more), True) == rule
+        assert _parse(_text(**more))["wifi_ssid"] is None
+    assert _parse(_text(wifi_ssid="x"), True)["wifi_ssid"] == "x"
 
 
 def case_ntp_servers() -> None:
     """Time servers are a list of one to four hosts, each by the rule of a host; or null."""
     for good in (None, ["h"], ["10.1.2.3", "a-b.example", "::1", "ntp"]):
-        assert config.parse(_text(ntp_servers=good)).ntp_servers == good
+        assert _parse(_text(ntp_servers=good))["ntp_servers"] == good
     assert _refused(_text(ntp_servers="h")) == ("ntp_servers", "must be a list")
     for count in (0, 5):
         field, rule = _refused(_text(ntp_servers=["h"] * count))
@@ -276,7 +351,7 @@ def case_together() -> None:
 
 def case_no_value_is_told() -> None:
     """A refusal never shows the value: it may be the password."""
-    for values in (
+    for more in (
         {"password": HIDDEN},
         {"username": HIDDEN, "password": HIDDEN},
         {"wifi_password": HIDDEN},
@@ -284,25 +359,55 @@ def case_no_value_is_told() -> None:
         {"broker": HIDDEN + "!"},
         {"org": HIDDEN + "!"},
     ):
-        field, rule = _refused(_text(**values))
+        field, rule = _refused(_text(**more))
         assert field
         assert HIDDEN not in field + rule
 
 
 def case_changed() -> None:
-    """A config with another interval is written so that it reads the same but for that."""
-    before = _text(wifi_ssid='"\u00e9\\', interval_s=10, username="node-1")
-    cfg = config.parse(before)
-    text = changed(before, 30)
-    again = config.parse(text)
-    assert again.interval_s == 30
-    for number, field in enumerate(config.FIELDS):
-        assert cfg[number] == again[number] or field == "interval_s", field
-    assert changed(text, 30) == text
+    """Settings with another interval are written so that they read the same but for that, and for
+    their version, which counts on; at its end it begins again.
+    """
+    before = _text(ntp_servers=["a.example", "::1"], interval_s=10, window=3)[1]
+    cfg = config.settings(before)
+    again = config.settings(changed(before, 30))
+    assert again["interval_s"] == 30
+    assert again["version"] == cfg["version"] + 1 == 2
+    for field in cfg:
+        assert cfg[field] == again[field] or field in ("interval_s", "version"), field
+    last = json.dumps({"v": 1, "version": 1_000_000_000})
+    assert config.settings(changed(last, 30))["version"] == 1
+
+
+def case_users_are_told_of_a_change() -> None:
+    """Each user is told once, by the settings that are in force from now on; of a change that flash
+    refuses nobody is told, and nothing has changed.
+    """
+    heard: list = []
+
+    def user(own) -> None:  # type: ignore[no-untyped-def]
+        heard.append((own.interval_s, own.version))
+
+    flash = Flash()
+    flash.files["/a/settings.json"] = b'{"v": 1, "version": 6, "window": 4}'
+    own: Any = values({"interval_s": 10, "version": 6}, "/a/settings.json", (user, user))
+    written.change(own, "interval_s", 30, flash.read, flash.replace)
+    assert heard == [(30, 7), (30, 7)]
+    kept = {"v": 1, "version": 7, "window": 4, "interval_s": 30}
+    assert json.loads(flash.files["/a/settings.json"]) == kept
+    flash.full = True
+    try:
+        written.change(own, "interval_s", 60, flash.read, flash.replace)
+    except OSError:
+        assert (own.interval_s, own.version, len(heard)) == (30, 7, 2)
+    else:
+        raise AssertionError("taken")
 
 
 def case_longest_fits() -> None:
-    """A config with every key at its longest is within the bounds of size and structure."""
+    """Files with every key at its longest are within the bounds of size and structure, and both
+    together as one line are within those of structure.
+    """
     long = {
         "device_id": "d" * 32,
         "username": "d" * 32,
@@ -317,29 +422,131 @@ def case_longest_fits() -> None:
         "key": '"' * 64,
         "ntp_servers": ["n" * 253] * 4,
     }
-    text = _text(**long)
-    wanted = config.parse(_text(interval_s=86400, **long))
-    assert config.parse(changed(text, 86400)) == wanted
+    wanted = _parse(_text(interval_s=86400, **long))
+    wanted["version"] = 2
+    identity, own = _text(**long)
+    again = dict(config.identity(identity))
+    again.update(config.settings(changed(own, 86400)))
+    assert again == wanted
+    for name in wanted:
+        long.setdefault(name, wanted[name])
+    identity, own = (json.dumps(each) for each in config.split(long))
+    assert _parse((identity, own))["broker"] == long["broker"]
+    structure = sum((identity[1:-1] + own).count(each) for each in ":,[]{}")
+    assert structure + 1 <= config.STRUCTURAL_MAX
 
 
-def case_load() -> None:
-    """A file that is not there is refused by its name; one that cannot be read is no refusal."""
-    path = "no-such-config.json"
-    assert _refused(path, config.load) == (path, "cannot be read")
-    try:
-        config.load("/")
-    except OSError:
-        return
-    raise AssertionError
+def _seal(text: str) -> bytes:
+    return written.sealed(json.loads(text))
+
+
+def _loaded(flash: Flash, lines: "list | None" = None) -> "tuple":
+    """What a boot takes from this flash, and what it says."""
+    said: list = [] if lines is None else lines
+    log = lambda area, words: said.append(area + " " + words)  # noqa: E731
+    own, cfg = settings.load(flash.read, flash.replace, "settings.json", False, log)
+    return own.zone, cfg.version
+
+
+def _flash(first: "bytes | None", spare: "bytes | None") -> Flash:
+    flash = Flash()
+    for name, data in (("identity.json", first), ("identity.bak", spare)):
+        if data is not None:
+            flash.files[name] = data
+    flash.files["settings.json"] = b'{"v": 1, "version": 3}'
+    return flash
+
+
+def case_identity_is_mended_from_its_copy() -> None:
+    """Whichever of the two is missing, cut short or not its own: the other one counts, and both are
+    the same afterwards. Where both are whole and differ, identity.json is the newer one.
+    """
+    old, new = (_seal(_text(zone=name)[0]) for name in ("old", "new"))
+    for first, spare, zone, mended in (
+        (new, new, "new", None),
+        (new, old, "new", "identity.bak"),
+        (new, None, "new", "identity.bak"),
+        (new, b"", "new", "identity.bak"),
+        (new, new[:-7], "new", "identity.bak"),
+        (None, old, "old", "identity.json"),
+        (b"", old, "old", "identity.json"),
+        (new[:99], old, "old", "identity.json"),
+        # Without its CRC-32 it is nobody's word against a copy that has one.
+        (_text(zone="new")[0].encode(), old, "old", "identity.json"),
+    ):
+        flash, lines = _flash(first, spare), []  # type: ignore[var-annotated]
+        assert _loaded(flash, lines) == (zone, 3)
+        good = new if zone == "new" else old
+        assert flash.files["identity.json"] == flash.files["identity.bak"] == good
+        assert lines == (["config mended " + mended] if mended else [])
+        assert _loaded(flash, lines) == (zone, 3)
+        assert flash.writes == len(lines)
+
+
+def case_identity_on_a_full_flash() -> None:
+    """It cannot be mended there, and is taken all the same."""
+    flash = _flash(_seal(_text()[0]), None)
+    flash.full = True
+    assert _loaded(flash) == ("desk", 3)
+
+
+def case_any_flipped_bit_of_a_copy_is_mended() -> None:
+    """Each bit of each byte, in either copy: what is taken is the other one, and both are whole."""
+    whole = _seal(_text(username="node-1", password=HIDDEN)[0])
+    for name in ("identity.json", "identity.bak"):
+        for at in range(len(whole)):
+            for bit in range(8):
+                flash = _flash(whole, whole)
+                damaged = whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
+                flash.files[name] = damaged
+                assert settings.mended(flash.read, flash.replace, _silent) == settings.unseal(whole)
+                assert flash.files["identity.json"] == flash.files["identity.bak"] == whole
+
+
+def _silent(area: str, words: str) -> None:
+    pass
+
+
+def case_damaged_copies() -> None:
+    """Both damaged is a refusal by name, and so is one without a second: nothing is written."""
+    whole = _seal(_text()[0])
+    bad = whole[:50] + b"#" + whole[51:]
+    rule = ("identity", "identity.json is damaged, and so is identity.bak")
+    for first, spare in ((bad, bad), (bad, None), (bad, b""), (b"", b""), (b"", bad), (None, bad)):
+        flash = _flash(first, spare)
+        assert _alone(lambda _, flash=flash: _loaded(flash), "") == rule, (first, spare)
+        assert flash.writes == 0
+
+
+def case_edited_by_hand() -> None:
+    """A laptop's identity has neither CRC-32 nor copy, and stays so; what it breaks is named."""
+    text = _text(zone="shed")[0].encode()
+    flash = _flash(text, None)
+    assert _loaded(flash) == ("shed", 3)
+    assert (flash.files["identity.json"], flash.writes) == (text, 0)
+    assert "identity.bak" not in flash.files
+    flash = _flash(_text(colour=1)[0].encode(), None)
+    assert _alone(lambda _: _loaded(flash), "") == ("colour", "unknown key")
+
+
+def case_one_without_the_other() -> None:
+    """An identity without settings, and settings without an identity, are refused by the file."""
+    flash = _flash(None, None)
+    assert _alone(lambda _: _loaded(flash), "") == ("identity", "identity.json cannot be read")
+    flash = _flash(_seal(_text()[0]), _seal(_text()[0]))
+    del flash.files["settings.json"]
+    assert _alone(lambda _: _loaded(flash), "") == ("settings", "settings.json cannot be read")
 
 
 def case_mutated() -> None:
-    """Whatever bit of a config is flipped: it is read, or refused with a field and a rule."""
-    data = _text(port=8883, ca="ca.der", clean_session=False, username="node-1").encode()
-    read = 0
-    for at in range(len(data)):
-        for bit in range(8):
-            field, rule = _refused(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
-            assert bool(field) == bool(rule)
-            read += not field
-    assert 0 < read < len(data) * 8
+    """Whatever bit of a file is flipped: it is read, or refused with a field and a rule."""
+    more = {"port": 8883, "ca": "ca.der", "clean_session": False, "username": "node-1"}
+    for check, text in zip((config.identity, config.settings), _text(window=12, **more)):  # noqa: B905 - as above
+        data, read = text.encode(), 0
+        for at in range(len(data)):
+            for bit in range(8):
+                mutated = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+                field, rule = _alone(check, mutated)
+                assert bool(field) == bool(rule)
+                read += not field
+        assert 0 < read < len(data) * 8

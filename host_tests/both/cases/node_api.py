@@ -2,6 +2,7 @@
 
 import io
 
+from node.config.settings import values
 from node.system.node_api import NodeApi
 
 
@@ -23,9 +24,9 @@ class Sampler:
         self.interval_ms = 10_000
         self.asked = 0
 
-    def every(self, interval_ms: int) -> None:
-        """Keep it."""
-        self.interval_ms = interval_ms
+    def change(self, settings) -> None:  # type: ignore[no-untyped-def]
+        """Take the new interval."""
+        self.interval_ms = settings.interval_s * 1000
 
     def read_now(self, now: int) -> None:
         """Count."""
@@ -39,9 +40,10 @@ class Desk:
         self.clock = Clock()
         self.sampler = Sampler()
         self.switched: list[tuple] = []
-        self.file = b'{"interval_s": 10, "org": "o"}'
+        self.file = b'{"interval_s": 10, "window": 4}'
         self.full = False
-        config = ("config.json", lambda path, how: how(io.BytesIO(self.file)), self.replace)
+        own = values({"interval_s": 10, "version": 1}, "settings.json", (self.sampler.change,))
+        config = (own, lambda path, how: how(io.BytesIO(self.file)), self.replace)
         self.node_api = NodeApi(self.clock, self.sampler, self.led, dict, config, dict)
 
     def led(self, on: bool) -> None:
@@ -49,8 +51,8 @@ class Desk:
         self.switched.append((self.clock.at, on))
 
     def replace(self, path: str, *pieces: bytes) -> None:
-        """Take a new config, unless full."""
-        assert path == "config.json"
+        """Take new settings, unless full."""
+        assert path == "settings.json"
         if self.full:
             raise OSError(28)
         self.file = b"".join(pieces)
@@ -123,12 +125,13 @@ def case_each_who_asked_gets_one_reading() -> None:
 
 
 def case_interval_that_flash_refuses_is_not_taken() -> None:
-    """First the config, then the sampler: what would not outlive a reset is not begun."""
+    """First the settings, then the sampler: what would not outlive a reset is not begun."""
     desk = Desk()
     desk.node_api.set_interval(60)
     assert desk.sampler.interval_ms == 60_000
     assert b'"interval_s": 60' in desk.file
-    assert b'"org": "o"' in desk.file
+    assert b'"window": 4' in desk.file
+    assert b'"version": 2' in desk.file
     desk.full = True
     try:
         desk.node_api.set_interval(3600)

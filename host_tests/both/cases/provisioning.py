@@ -2,7 +2,7 @@
 
 import improv
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
-from node.config import config, first_config
+from node.config import config, first_config, settings
 from node.shared.errors import ConfigError
 from support.fuzz.chance import Random
 from support.parts.first_boot import (
@@ -367,12 +367,12 @@ def case_complete() -> None:
     """The network of the line goes before that of Improv; too much of both is refused."""
     for more, ssid in (({}, "y"), ({"wifi_ssid": "x"}, "x")):
         taken, _ = first_config.read(line(**more), lambda *_: True)
-        text = first_config.complete(taken, ("y", SECRETS[1]))
-        assert config.parse(text).wifi_ssid == ssid
+        identity, _ = first_config.complete(taken, ("y", SECRETS[1]))
+        assert config.identity(settings.unseal(identity))["wifi_ssid"] == ssid
     taken["ntp_servers"] = ["n" * 5000]
     field = ""
     try:
         first_config.complete(taken, None)
     except ConfigError as error:
         field = error.field
-    assert field == "config"
+    assert field == "settings"

@@ -5,18 +5,16 @@ Ports are free ones, so tests run beside each other.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from limpet.brokers.embedded.broker import LOOPBACK
+from limpet.identity import device_config
 from limpet.identity.authority import Identity, load
-from limpet.identity.device_config import encoded
 from limpet.identity.operators import Operator, operator_identity
 from limpet.identity.provisioning import Setup
-from limpet.shared import private
 from support.brokers.mqtt_client import Client
 from support.ports import Held
 
@@ -97,11 +95,11 @@ class RunningBroker:
         if self.setup.device(fields(device_id)):
             self.reload()
         shutil.copytree(self.setup.layout.device(device_id), folder)
-        config = json.loads((folder / "config.json").read_text())
+        config = device_config.read(folder)
         config["port"] = self.login_port if login else self.port
         if login:
             config |= {"username": device_id, "password": PASSWORD}
-        private.write(folder / "config.json", encoded(config | changes))
+        device_config.write(folder, config | changes)
         return folder
 
     def client(

@@ -7,26 +7,30 @@ import struct
 import sys
 from binascii import crc32
 
+from node.config import written
 from support.fuzz.common import CPYTHON, JSON_TOKENS, NOW_S
 from support.parts.rig import changed
 
 
 class Config:
-    """node/config/config.py: a file that a person has written."""
+    """node/config: an identity and settings that a person has written, or a flash has spoiled."""
 
     heap, per_byte, kept = 12288, 8, 2048
     size_max = 4200
     samples = (
-        b'{"device_id":"node-1","org":"limpet","site":"home","zone":"desk","device_type":"climate",'
-        b'"broker":"127.0.0.1","port":8883,"server_hostname":null,"interval_s":10,"window":8,'
-        b'"clean_session":false,"username":"node-1","password":"p\\u00e4ss"}',
-        b'{\n"device_id": "a", "org": "b", "site": "c", "zone": "d", "device_type": "e", '
+        b'{"v":1,"device_id":"node-1","org":"limpet","site":"home","zone":"desk",'
+        b'"device_type":"climate","broker":"127.0.0.1","port":8883,"server_hostname":null,'
+        b'"username":"node-1","password":"p\\u00e4ss"}',
+        b'{\n"v": 1, "device_id": "a", "org": "b", "site": "c", "zone": "d", "device_type": "e", '
         b'"broker": "broker.example", "wifi_ssid": "beach", "wifi_password": "shells-and-sand"}',
+        b'{"v":1,"device_id":"a","org":"b","site":"c","zone":"d","device_type":"e",'
+        b'"broker":"h","crc32":"79a02040"}',
+        b'{"v":1,"version":7,"interval_s":10,"window":8,"clean_session":false,"ntp_servers":["h"]}',
     )
     tokens = (
         JSON_TOKENS
         + b'"ca":null "port":1883 localhost ::1 test.mosquitto.org - . "key": "ca":'.split()
-        + b"device_id keepalive_s handshake_s command_qos \n 8 -1".split()
+        + b'device_id keepalive_s handshake_s command_qos "v":1 "version": crc32 \n 8 -1'.split()
     )
 
     def __init__(self) -> None:
@@ -38,19 +42,24 @@ class Config:
         self._error = ConfigError
 
     def feed(self, data: bytes) -> None:
-        """Parse; what is accepted can be written and parsed again."""
-        try:
-            parsed = self._config.parse(data)
-        except self._error as error:
-            if len(str(error.field)) > 64 or len(error.text) > 128:
-                raise AssertionError("words") from error
-            return
-        self._settings.client(parsed)
-        again = changed(data, parsed.interval_s).decode()
-        if CPYTHON:  # whose json.dumps escapes what is not ASCII
-            again = json.dumps(json.loads(again), ensure_ascii=False)
-        if len(again) <= self._config.SIZE_MAX and self._config.parse(again) != parsed:
-            raise AssertionError("not the same again")
+        """Parse as either; what is accepted can be written and parsed again."""
+        text = self._settings.unseal(data)
+        for read in (self._config.identity, self._config.settings):
+            try:
+                parsed = read(b"" if text is None else text)
+            except self._error as error:
+                if len(str(error.field)) > 64 or len(error.text) > 128:
+                    raise AssertionError("words") from error
+                continue
+            if read == self._config.settings:
+                again = changed(data, parsed["interval_s"]).decode()
+                parsed["version"] = parsed["version"] % self._config.VERSION_MAX + 1
+            else:
+                again = written.sealed(json.loads(text))[:-20].decode() + "}"
+            if CPYTHON:  # whose json.dumps escapes what is not ASCII
+                again = json.dumps(json.loads(again), ensure_ascii=False)
+            if len(again) <= self._config.SIZE_MAX and read(again) != parsed:
+                raise AssertionError("not the same again")
 
 
 class Boots:

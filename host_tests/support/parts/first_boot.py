@@ -9,7 +9,7 @@ from binascii import b2a_base64, crc32
 
 import improv
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
-from node.config import config
+from node.config import config, settings
 from node.config.provisioning import Provisioning
 
 SECRETS = ("hunter2-hunter2", "beach-and-shells")
@@ -134,10 +134,10 @@ class Rig:
     def _loads(self, *ders: bytes) -> bool:
         return bool(self.loads(*ders))
 
-    def _keep(self, text: bytes, files: dict) -> None:
+    def _keep(self, identity: bytes, own: bytes, files: dict) -> None:
         if self.full:
             raise OSError(28, "full")
-        self.kept.append((text, files))
+        self.kept.append((identity, own, files))
 
     def _send(self, data: bytes) -> None:
         for secret in SECRETS:
@@ -180,10 +180,13 @@ class Rig:
             self.wait(ms)
 
     def config(self) -> tuple:
-        """Return the config that was kept, read by the node's own rules, and its files."""
+        """Return what was kept, read by the node's own rules, and its files."""
         assert self.node.done
         assert len(self.kept) == 1
-        return config.parse(self.kept[0][0]), self.kept[0][1]
+        identity, own, files = self.kept[0]
+        found = dict(config.identity(settings.unseal(identity)))
+        found.update(config.settings(own))
+        return settings.values(found), files
 
     def interrupted(self, data: bytes) -> bool:
         """Say something; whether it ended in a Ctrl-C."""

@@ -7,7 +7,8 @@ has not exactly its members fails at once; so does a second one to the same mess
 import io
 import json
 
-from node.config import settings
+from node.config import written
+from node.config.settings import values
 from node.session.router import Router
 from support.parts.layouts import PACKED
 
@@ -39,11 +40,12 @@ class Flash:
 
 
 def changed(text: "str | bytes", interval_s: int) -> bytes:
-    """Return a config with another interval, as the node writes it."""
-    flash = Flash()
-    flash.files["config.json"] = text if isinstance(text, bytes) else text.encode()
-    settings.keep(interval_s, "config.json", flash.read, flash.replace)
-    return flash.files["config.json"]
+    """Return settings with another interval, as the node writes them."""
+    flash, path = Flash(), "settings.json"
+    flash.files[path] = text if isinstance(text, bytes) else text.encode()
+    own = values({"version": json.loads(text).get("version", 1)}, path)
+    written.change(own, "interval_s", interval_s, flash.read, flash.replace)
+    return flash.files[path]
 
 
 class Node:

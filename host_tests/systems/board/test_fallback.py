@@ -1,5 +1,6 @@
 """A config that the node refuses, on the virtual board: ten minutes for who can mend it, and then
-what was good before. But for the last three tests app.py is a small one that knows few keys.
+what was good before. But for the last tests app.py is a small one that knows few keys, and looks at
+the settings alone.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ Make = Callable[..., VirtualBoard]
 
 # Takes a config whose keys it knows, says with which code it runs, and leaves the console.
 APP = """
-import json
+import json, sys
 def build(rtc_state, crashes):
-    with open("config.json") as file:
+    with open(sys.path[0] + "/settings.json") as file:
         config = json.load(file)
     for name in config:
         if name not in {known}:
@@ -51,14 +52,15 @@ def slot(name: str, version: str, *known: str) -> dict[str, bytes]:
 
 
 def config(zone: str, **more: Any) -> bytes:
-    """A config."""
+    """Settings."""
     return json.dumps({"zone": zone} | more).encode()
 
 
 def starters() -> dict[str, bytes]:
     """What is in the root of a board whose slot a is in use."""
     whole = flash_files(facts("esp32_devkit"), None)
-    return {path: whole[path] for path in ("/boot.py", "/main.py", "/slot")}
+    identity = dict.fromkeys(("/identity.json", "/identity.bak"), b"{}")
+    return identity | {path: whole[path] for path in ("/boot.py", "/main.py", "/slot")}
 
 
 def test_new_code_that_refuses_its_config_is_left_for_the_old(virtual_board: Make) -> None:
@@ -66,7 +68,7 @@ def test_new_code_that_refuses_its_config_is_left_for_the_old(virtual_board: Mak
     which tells why, and goes on to at the next boot.
     """
     files = starters() | slot("a", "one") | slot("b", "two") | {"/slot": b"b\n"}
-    files |= {"/config.json": config("old"), "/b/config.next": config("new", colour=1)}
+    files |= {"/a/settings.json": config("old"), "/b/settings.json": config("new", colour=1)}
     board = virtual_board(files=files, haste=HASTE)
     board.wait_for("refused colour")
     board.wait_for(WAITS)
@@ -82,47 +84,49 @@ def test_new_code_that_refuses_its_config_is_left_for_the_old(virtual_board: Mak
 def test_config_that_worked_comes_back(virtual_board: Make) -> None:
     """The code has run with another config before: it does again."""
     files = starters() | slot("a", "one", "colour") | slot("b", "two") | {"/slot": b"b\n"}
-    board = virtual_board(files=files | {"/config.json": config("first")}, haste=HASTE)
+    board = virtual_board(files=files | {"/b/settings.json": config("first")}, haste=HASTE)
     for zone in ("first", "second"):
         board.power_cut()
-        board.put({"/config.json": config(zone)})
+        board.put({"/b/settings.json": config(zone)})
         since = len(board.lines)
         board.power_on()
         board.wait_for(f"runs two {zone}", since)
         board.wait_for("MicroPython v", since)
     board.power_cut()
-    board.put({"/config.json": config("third", colour=1)})
+    board.put({"/b/settings.json": config("third", colour=1)})
     since = len(board.lines)
     board.power_on()
     board.wait_for(WAITS, since)
-    board.wait_for("limpet: the config was refused, back to the one before", since)
+    board.wait_for("limpet: the config was refused, back to the settings before", since)
     again = board.lines.index(board.wait_for("runs two second config:colour", since))
     board.wait_for("MicroPython v", again)
     files = board.files()
-    assert files["/config.json"] == files["/b/config.last"] == config("second")
+    assert files["/b/settings.json"] == files["/b/settings.last"] == config("second")
 
 
 @pytest.mark.parametrize("what", ["config", "code"])
 def test_what_was_mended_at_the_console_is_tried(virtual_board: Make, what: str) -> None:
     """Who has put another config there, or other code, and then pulls the cable, is not undone."""
-    files = starters() | slot("a", "one") | slot("b", "two", "colour") | {"/config.json": b"{"}
-    files |= {"/a/config.last": config("last"), "/config.json": config("mended", colour=1)}
+    files = starters() | slot("a", "one") | slot("b", "two", "colour")
+    files |= {"/a/settings.last": config("last"), "/a/settings.json": config("mended", colour=1)}
+    files |= {"/b/settings.json": config("other")}
     board = virtual_board(files=files, haste=200)  # three seconds
     board.wait_for("refused colour")
     with Remote(board.port) as remote:
         if what == "config":
-            remote.write("/config.json", config("mended"), lambda _: None)
+            remote.write("/a/settings.json", config("mended"), lambda _: None)
         else:
             remote.write("/slot", b"b\n", lambda _: None)
     board.wait(lambda: "watchdog" in board.starts)
-    expected = "runs one mended" if what == "config" else "runs two mended"
+    expected = "runs one mended" if what == "config" else "runs two other"
     board.wait_for(f"{expected} config:colour")
 
 
 def test_nothing_to_fall_back_to_is_tried_again(virtual_board: Make) -> None:
     """There is no other slot, and no other config ever worked: every ten minutes, for ever."""
     board = virtual_board(
-        files=starters() | slot("a", "one") | {"/config.json": config("x", colour=1)}, haste=HASTE
+        files=starters() | slot("a", "one") | {"/a/settings.json": config("x", colour=1)},
+        haste=HASTE,
     )
     board.wait(lambda: board.starts[:3] == ["power-on", "watchdog", "watchdog"])
     board.wait(lambda: sum(WAITS in line for line in board.lines) >= 3)
@@ -132,7 +136,7 @@ def test_nothing_to_fall_back_to_is_tried_again(virtual_board: Make) -> None:
 def test_cut_anywhere_on_the_way_back_leaves_a_pair(tmp_path: Path) -> None:
     """With the power cut at each operation of the flash between the refusal and what is good."""
     files = starters() | slot("a", "one") | slot("b", "two", "size") | {"/slot": b"b\n"}
-    files |= {"/config.json": config("old"), "/b/config.next": config("new", colour=1)}
+    files |= {"/a/settings.json": config("old"), "/b/settings.json": config("new", colour=1)}
     cut, cut_off = 0, True
     while cut_off:
         cut += 1
@@ -155,11 +159,12 @@ def run_or_cut(board: VirtualBoard) -> bool:
 
 def test_config_that_cannot_be_read_is_a_failure_of_flash(virtual_board: Make) -> None:
     """It is no refusal and takes nothing back: the node starts again at once, and counts that."""
-    files = starters() | slot("a", "one") | {"/a/config.last": config("last")}
+    files = starters() | slot("a", "one") | {"/a/settings.last": config("last")}
     code = code_files(facts("esp32_devkit"))
     files |= {f"/a/{path}": data for path, data in code.items()}
     del files["/a/app.py"]
-    board = virtual_board(files=files | {"/config.json/x": b""}, haste=40)
+    del files["/identity.json"]
+    board = virtual_board(files=files | {"/identity.json/x": b""}, haste=40)
     board.wait(lambda: board.starts[:2] == ["power-on", "hard"])
     said = "\n".join(board.lines)
     assert "OSError" in said
@@ -171,17 +176,48 @@ def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:
     setup = open_setup(tmp_path / "dev")
     setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
     files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
-    good = files["/config.json"]
+    good = files["/a/settings.json"]
     bad = encoded(json.loads(good) | {"colour": 1})
     # The node's own watchdog bites as soon; by then it has said what is looked for.
-    board = virtual_board(files=files | {"/a/config.last": good, "/config.json": bad}, haste=HASTE)
+    board = virtual_board(
+        files=files | {"/a/settings.last": good, "/a/settings.json": bad}, haste=HASTE
+    )
     board.wait_for("config refused field=colour rule=unknown key")
     board.wait_for(WAITS)
     line = board.wait_for(" node boot=")
     assert "reset=watchdog" in line
     assert line.endswith("why=config:colour")
     board.power_cut()
-    assert board.files()["/config.json"] == good
+    assert board.files()["/a/settings.json"] == good
+
+
+def test_damaged_identity_takes_nothing_back(tmp_path: Path, virtual_board: Make) -> None:
+    """Both copies are spoiled: it says so, and is tried again every ten minutes by the same code,
+    which is not to blame. One copy that is spoiled is mended, and the node runs.
+    """
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
+    whole = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    copy = whole["/identity.json"]
+    bad = copy[:40] + bytes([copy[40] ^ 4]) + copy[41:]
+    files = whole | {"/identity.json": bad, "/identity.bak": bad, "/a/settings.last": b"{}"}
+    files |= {name.replace("/a/", "/b/"): whole[name] for name in whole if name.startswith("/a/")}
+    board = virtual_board(files=files, haste=HASTE)
+    board.wait(lambda: board.starts[:3] == ["power-on", "watchdog", "watchdog"])
+    refusals = [line for line in board.lines if " config refused " in line]
+    assert all(
+        "field=identity rule=identity.json is damaged, and so is" in line for line in refusals
+    )
+    assert not any("back to" in line for line in board.lines)
+    board.power_cut()
+    assert board.files()["/slot"] == b"a\n"
+    board.put({"/identity.bak": copy})
+    since = len(board.lines)
+    board.power_on()
+    board.wait_for("config mended identity.json", since)
+    board.wait_for("device=node-1", since)
+    board.power_cut()
+    assert board.files()["/identity.json"] == copy
 
 
 def test_board_with_wifi_has_to_be_told_its_network(tmp_path: Path, virtual_board: Make) -> None:

@@ -16,16 +16,15 @@ import improv
 import pytest
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import flash_files
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config
 from limpet.identity.provision_line import provision_line
 from limpet.identity.provisioning import Setup
 from limpet.node_host.debian import HOST, available
 from limpet.node_host.interpreter import micropython
-from limpet.shared import private
 from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
 from limpet.shared.problem import Problem
 from mpremote.transport_serial import SerialTransport
-from support.brokers.running import RunningBroker
+from support.brokers.running import RunningBroker, fields
 from support.nodes import NodeProcess, readings
 from support.virtual_board.board import VirtualBoard
 from support.virtual_board.improv_client import ImprovClient
@@ -110,10 +109,14 @@ def test_board_without_config_becomes_a_node(
     assert board.starts == ["power-on", "hard", "hard"]
     text = "\n".join(board.lines)
     assert not [secret for secret in secrets(line) if secret in text]
-    config = json.loads(board.files()["/config.json"])
+    kept = board.files()
+    config = device_config.opened(kept["/identity.json"]) or {}
     assert (config["wifi_ssid"], config["wifi_password"]) == ("beach", "shells-and-sand")
-    device = {name for name in files(board) - before if name.endswith((".der", "config.json"))}
-    assert device == {"/config.json", *("/" + config[name] for name in ("ca", "cert", "key"))}
+    assert kept["/identity.bak"] == kept["/identity.json"]
+    device = {name for name in files(board) - before if name.endswith((".der", ".json", ".bak"))}
+    assert device_config.opened(kept["/a/settings.json"]) == {"v": 1, "version": 1}
+    own = {"/identity.json", "/identity.bak"}
+    assert device == own | {"/" + config[name] for name in ("ca", "cert", "key")}
 
 
 def test_bad_lines_and_ctrl_c(
@@ -162,22 +165,41 @@ def _unsealed(line: bytes) -> bytes:
 
 
 def test_refused_config_keeps_the_door_shut(bare: Callable[[], VirtualBoard]) -> None:
-    """A config that is there is the config: the node says why it cannot run, and is deaf."""
+    """An identity that is there is the identity, damaged, refused or without settings: the node
+    says why it cannot run, and is deaf.
+    """
     board = bare()
     board.wait_for(WAITS)
     board.power_cut()
-    board.put({"/config.json": b"{}"})
-    count = len(board.lines)
-    board.power_on()
-    board.wait_for("config refused field=device_id", since=count)
-    board.wait_for("MicroPython v", since=count)
-    assert not any(WAITS in line for line in board.lines[count:])
-    # And only its removal opens it again.
-    board.power_cut()
-    board.remove("/config.json")
+    told = fields("node-1") | {"wifi_ssid": "beach"}
+    whole = {f"/{name}": data for name, data in device_config.on_flash(told).items()}
+    own = {"/a/settings.json": whole.pop("/a/settings.json")}
+    damaged = dict.fromkeys(whole, b"#")
+    for found, refusal in (
+        (damaged | own, "identity rule=identity.json is damaged, and so is identity.bak"),
+        ({"/identity.json": b'{"v": 1}'} | own, "device_id rule=is required"),
+        (whole, "settings rule=settings.json cannot be read"),
+    ):
+        put_instead(board, found)
+        count = len(board.lines)
+        board.power_on()
+        board.wait_for(f"config refused field={refusal}", since=count)
+        board.wait_for("MicroPython v", since=count)
+        assert not any(WAITS in line for line in board.lines[count:])
+        board.power_cut()
+    # And only its removal opens it again, also where there are settings.
+    put_instead(board, own)
     count = len(board.lines)
     board.power_on()
     board.wait_for(WAITS, since=count)
+
+
+def put_instead(board: VirtualBoard, found: dict[str, bytes]) -> None:
+    """Have these of identity and settings on the flash, and no others."""
+    for name in ("/identity.json", "/identity.bak", "/a/settings.json"):
+        if name in board.files():
+            board.remove(name)
+    board.put(found)
 
 
 def test_limpet_node_takes_the_line_from_a_pipe(
@@ -188,9 +210,7 @@ def test_limpet_node_takes_the_line_from_a_pipe(
     """
     (tmp_path / "flash").mkdir()
     folder = broker.image(tmp_path / "device")
-    private.write(
-        setup.layout.device("node-1") / "config.json", (folder / "config.json").read_bytes()
-    )
+    device_config.write(setup.layout.device("node-1"), device_config.read(folder))
     limpet = [sys.executable, "-c", "from limpet.cli import main; main()"]
     made = subprocess.run(
         [*limpet, "provision", "node-1", "--line", "--fleet", str(setup.layout.root)],
@@ -253,7 +273,9 @@ def test_nobody_at_the_console(tmp_path: Path) -> None:
     """A node whose stdin is closed says what it always said, and ends."""
     with NodeProcess(tmp_path) as node:
         assert node.wait(20) == 78
-    assert node.lines[-1].endswith("config refused field=config.json rule=cannot be read")
+    assert node.lines[-1].endswith(
+        "config refused field=identity rule=identity.json cannot be read"
+    )
     assert len(node.lines) == 1
 
 
@@ -264,6 +286,6 @@ def test_line_that_no_node_takes_is_not_made(setup: Setup, tmp_path: Path) -> No
     )
     with pytest.raises(Problem, match=r"would refuse .* as a line: ca_der"):
         provision_line(folder)
-    (folder / "config.json").write_bytes(encoded({"org": "x"}))
+    device_config.write(folder, {"org": "x"})
     with pytest.raises(Problem, match="would be refused by the node"):
         provision_line(folder)

@@ -6,12 +6,11 @@ Counted on the real littlefs of the virtual board, whose node has all its code i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import flash_files
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config
 from limpet.identity.provisioning import Setup
 from mpremote.transport_serial import SerialTransport
 from support.brokers.running import fields
@@ -24,11 +23,12 @@ BOOTS = 12  # the root's log is compacted every seventh
 def files(setup: Setup) -> dict[str, bytes]:
     """A node's flash, for a broker without TLS that is not there."""
     setup.device(fields("node-1"))
-    made = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    folder = setup.layout.device("node-1")
+    made = flash_files(facts("esp32_devkit"), folder)
     plain = dict.fromkeys(("ca", "cert", "key"))
     wifi = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
-    config = json.loads(made["/config.json"]) | plain | wifi | {"interval_s": 3600}
-    return made | {"/config.json": encoded(config)}
+    own = device_config.on_flash(fields("node-1") | plain | wifi | {"interval_s": 3600})
+    return made | {f"/{name}": data for name, data in own.items()}
 
 
 def test_reads_from_power_to_the_first_step(setup: Setup, virtual_board: Make) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
+from limpet.identity import device_config
 from support.brokers.codec import Packet, publish
 from support.brokers.scripted_broker import ScriptedBroker
 from support.brokers.scripted_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
@@ -34,8 +34,7 @@ def delivered(node: StartNode, before: Node, count: int) -> None:
     """Assert that a node that starts on this flash delivers `count` Readings of the boot before."""
     with ScriptedBroker(echoing()) as broker:
         after = Node(before.root, before.device_id, speed=20)
-        config = json.loads((before.root / "config.json").read_text()) | {"port": broker.port}
-        (before.root / "config.json").write_text(json.dumps(config))
+        device_config.write(before.root, device_config.read(before.root) | {"port": broker.port})
         with after:
             boot = int(after.until("node boot=").partition("boot=")[2].split(" ")[0])
 

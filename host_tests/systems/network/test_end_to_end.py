@@ -59,6 +59,7 @@ def test_birth_is_retained_and_says_what_booted(broker: RunningBroker, node: Sta
         "session": 1,
         "fw": value(said, "fw"),
         "reset": "power-on",
+        "settings": 1,
     }
 
 
@@ -232,7 +233,7 @@ def test_set_interval_holds_over_a_reset(broker: RunningBroker, node: StartNode)
     )
     assert commander.response(command_id, nth=2) == first
     assert commander.ask("get_status")["result"]["interval_s"] == 60
-    assert json.loads((running.root / "config.json").read_text())["interval_s"] == 60
+    assert json.loads((running.root / "settings.json").read_text())["interval_s"] == 60
     assert commander.ask("set_interval", params={"seconds": 1})["status"] == "rejected"
 
 

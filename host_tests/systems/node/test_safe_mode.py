@@ -176,7 +176,7 @@ def test_nothing_secret_is_kept(node: StartNode, tmp_path: Path, nobody: Nobody)
     assert b"sampler.py" in kept
     assert kept.endswith(b"\nValueError")
     for file in running.root.glob("*"):
-        if file.name != "config.json" and file.is_file():
+        if file.name not in ("identity.json", "settings.json") and file.is_file():
             assert PASSWORD.encode() not in file.read_bytes()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limpet.identity import device_config
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.paths import CAPTURES
 from support.micropython import upy
@@ -31,7 +32,7 @@ MINUTES = 40
 
 def ran(flash: Path, config: dict[str, Any], **settings: Any) -> dict[str, list[int]]:
     """What turns.py has counted."""
-    (flash / "config.json").write_text(json.dumps(CONFIG | config))
+    device_config.write(flash, CONFIG | config)
     said = upy.run(
         "from support.simulated import turns",
         cwd=flash,

@@ -221,6 +221,6 @@ def test_unknown_figure_is_named() -> None:
 
 def test_script_that_fails_is_no_figure(tmp_path: Path) -> None:
     """A script that says nothing ends in its last words."""
-    (tmp_path / "config.json").write_text('{"device_id": "n-1"}')
+    (tmp_path / "identity.json").write_text('{"device_id": "n-1"}')
     with pytest.raises(tree.Unmeasured, match="KeyError"):
         tree.Tree().run("bench_client", tmp_path, {})

@@ -219,7 +219,7 @@ def test_command(tmp_path: Path, device: Path) -> None:
         "0x0      83.6 KB  micropython.bin: MicroPython 1.29.0",
         "0x200000  14,336.0 KB  vfs.bin: ",
         " KB  code, ",
-        " KB  node-1: config.json, 3 for TLS",
+        " KB  node-1: identity and settings, 3 for TLS",
         "On a chip its broker, 127.0.0.1, is the chip itself: limpet provision node-1 --broker",
         " KB  once it has started",
     ):
@@ -263,7 +263,7 @@ def test_command_refuses(tmp_path: Path, device: Path) -> None:
     own = ("--fleet", tmp_path / "dev")
     cases: list[tuple[list[str | Path], str]] = [
         (["esp32_devkit", "--device", "node-404", *own], "There is no device node-404."),
-        (["esp32_devkit", "--device", tmp_path / "no"], "no/config.json cannot be read"),
+        (["esp32_devkit", "--device", tmp_path / "no"], "no/identity.json cannot be read"),
         (["esp32_devkit", "--device", laptop], "names no Wi-Fi: wifi_ssid must be given"),
         (["esp99", "--device", device], "There is no board esp99."),
         (["esp32_devkit", "--flash", "5"], "no image for a flash of 5 MB"),

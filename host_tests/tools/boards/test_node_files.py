@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from limpet.boards import node_files
 from limpet.boards.board_facts import facts, names
-from limpet.boards.node_files import code_files, device_files, flash_files
+from limpet.boards.node_files import code_files, flash_files, own_files
 from limpet.brokers.setup import open_setup
+from limpet.identity.device_folder import checked
 from limpet.shared.firmware import version
 from limpet.shared.paths import BOARDS, FIRMWARE, LIB, REPO
 from support.brokers.running import fields
@@ -136,6 +137,6 @@ def test_flash_is_slot_and_device(tmp_path: Path) -> None:
     slot = {f"/a/{path}": data for path, data in code_files(board).items()}
     assert bare.items() >= slot.items()
     assert len(bare) == len(slot) + 3
-    assert flash_files(board, folder) == bare | {
-        f"/{name}": data for name, data in device_files(folder).items()
-    }
+    own = own_files(checked(folder))
+    assert set(own) >= {"identity.json", "identity.bak", "a/settings.json"}
+    assert flash_files(board, folder) == bare | {f"/{name}": data for name, data in own.items()}

@@ -25,7 +25,7 @@ from limpet.deploying import deploy as deploying
 from limpet.deploying import remote, slots
 from limpet.deploying.deploy import deploy
 from limpet.deploying.deployment import KEPT
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
 from limpet.shared.paths import FIRMWARE
@@ -41,12 +41,12 @@ WIFI: dict[str, Any] = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"
 STARTERS = {f"/{name}": (FIRMWARE / name).read_bytes() for name in ("boot.py", "main.py")}
 # With a watchdog, as on a node: Ctrl-C and a soft reset do not stop it.
 GUARD = """
-import json, machine, time
+import json, machine, sys, time
 from device import version
 def run():
-    with open("config.json") as file:
+    with open("identity.json") as file:
         device = json.load(file)["device_id"]
-    print("0.001 node fw=%s device=%s" % (version.TEXT, device))
+    print("0.001 node fw=%s slot=%s device=%s" % (version.TEXT, sys.path[0], device))
     print("0.002 link up session=1")
     watchdog = machine.WDT(timeout=120000)
     while True:
@@ -98,8 +98,8 @@ class Bench:
 
     def config(self, **changes: Any) -> None:
         """Change the device's config."""
-        path = self.setup.layout.device("node-1") / "config.json"
-        path.write_bytes(encoded(json.loads(path.read_bytes()) | changes))
+        folder = self.setup.layout.device("node-1")
+        device_config.write(folder, device_config.read(folder) | changes)
 
     def deploy(self, board: VirtualBoard, **how: Any) -> str:
         """Deploy, and return what that said."""
@@ -164,7 +164,9 @@ def test_fresh_board_becomes_a_node_and_the_second_deploy_writes_nothing(
     files = board.files()
     assert files["/slot"] == b"a\n"
     assert {name: files[f"/a/{name}"] for name in code("one")} == code("one")
-    config = json.loads(files["/config.json"])
+    config = device_config.opened(files["/identity.json"]) or {}
+    assert files["/identity.bak"] == files["/identity.json"]
+    assert device_config.opened(files["/a/settings.json"]) == {"v": 1, "version": 1}
     for field in ("ca", "cert", "key"):
         assert (
             files[f"/{config[field]}"]
@@ -207,7 +209,9 @@ def test_one_changed_file_is_the_only_one_sent(bench: Bench, virtual_board: Make
 
 
 def test_config_alone_takes_no_slot(bench: Bench, virtual_board: Make) -> None:
-    """A new key or config is sent and nothing else; the next deploy removes what it replaced."""
+    """A new key or identity is sent and nothing else, in both copies; the next deploy removes what
+    it replaced. So are settings, into the slot that runs.
+    """
     board = virtual_board(blocks=64)
     bench.deploy(board)
     old = board.files()
@@ -215,36 +219,54 @@ def test_config_alone_takes_no_slot(bench: Bench, virtual_board: Make) -> None:
     bench.config(zone="attic")
     assert "config   node-1, changed" in bench.deploy(board)
     new = board.files()
-    assert json.loads(new["/config.json"])["zone"] == "attic"
+    assert json.loads(new["/identity.json"])["zone"] == "attic"
+    assert new["/identity.bak"] == new["/identity.json"]
     assert new["/slot"] == b"a\n"
     changed = {path for path in new if new[path] != old.get(path)}
-    assert sorted(path[1:5] for path in changed) == ["cert", "conf", "key-"]
+    assert {path.split("-")[0] for path in changed if path.endswith(".der")} == {"/cert", "/key"}
+    assert {p for p in changed if not p.endswith(".der")} == {"/identity.json", "/identity.bak"}
     bench.deploy(board)
     assert sum(path.endswith(".der") for path in board.files()) == 3
+    bench.config(health_s=60)
+    assert "1 files sent" in bench.deploy(board)
+    newer = board.files()
+    assert {path for path in newer if newer[path] != new.get(path)} == {"/a/settings.json"}
+    assert json.loads(newer["/a/settings.json"]) == {"v": 1, "version": 2, "health_s": 60}
 
 
 def test_config_goes_into_use_with_its_code(bench: Bench, virtual_board: Make) -> None:
-    """Both are new: one rename decides about both, and no config is left in the slot."""
+    """Code and settings are new: one rename decides about both, and each slot has its own."""
     board = virtual_board(blocks=64)
     bench.deploy(board)
     bench.put("two")
-    bench.config(zone="attic")
+    bench.config(health_s=60)
     bench.deploy(board)
     files = board.files()
-    assert json.loads(files["/config.json"])["zone"] == "attic"
-    assert "/b/config.next" not in files
+    assert files["/slot"] == b"b\n"
+    assert json.loads(files["/a/settings.json"]) == {"v": 1, "version": 1}
+    assert json.loads(files["/b/settings.json"]) == {"v": 1, "version": 2, "health_s": 60}
+    bench.put("three")
+    bench.deploy(board)
+    files = board.files()
+    assert files["/a/settings.json"] == files["/b/settings.json"], "carried over as they are"
 
 
 def test_interval_that_a_command_has_set_is_kept(bench: Bench, virtual_board: Make) -> None:
-    """A config that differs in nothing else is left alone, and that is said."""
+    """Settings that differ in nothing else are left alone, and that is said; new code gets them."""
     board = virtual_board(blocks=64)
     bench.deploy(board)
     board.power_cut()
-    config = json.loads(board.files()["/config.json"]) | {"interval_s": 77}
-    board.put({"/config.json": json.dumps(config).encode()})
+    told = {"v": 1, "version": 5, "interval_s": 77}
+    board.put({"/a/settings.json": json.dumps(told).encode()})
     board.power_on()
     assert "with the interval that was set by a Command" in bench.deploy(board)
-    assert json.loads(board.files()["/config.json"])["interval_s"] == 77
+    assert json.loads(board.files()["/a/settings.json"]) == told
+    bench.put("two")
+    assert "with the interval that was set by a Command" in bench.deploy(board)
+    assert json.loads(board.files()["/b/settings.json"]) == told
+    bench.config(health_s=60)
+    assert "config   node-1, changed" in bench.deploy(board)
+    assert json.loads(board.files()["/b/settings.json"])["version"] == 6
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -252,8 +274,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "kind": ({}, {"name": "esp32c3_devkitm"}, "has an ESP32, and esp32c3_devkitm an ESP32C3."),
     "old": ({"release": "1.22.2"}, {}, "MicroPython 1.22.2 is too old: it takes 1.23 or later."),
     "umqtt": ({"umqtt": False}, {}, "This MicroPython was built without umqtt."),
-    "device": (
+    "device of before": (
         {"files": {"/config.json": json.dumps(fields("node-7")).encode()}},
+        {},
+        "This board is node-7, not node-1.",
+    ),
+    "device": (
+        {"files": {f"/{n}": d for n, d in device_config.on_flash(fields("node-7")).items()}},
         {},
         "This board is node-7, not node-1.",
     ),
@@ -304,11 +331,17 @@ def test_bad_folder_is_refused_before_the_port_is_opened(bench: Bench) -> None:
 
 
 def test_no_device_sends_code_alone(bench: Bench, virtual_board: Make, tmp_path: Path) -> None:
-    """Where nothing is provisioned the board keeps its config; of two devices one is named."""
-    board = virtual_board(blocks=64, files={"/config.json": b'{"device_id": "own"}'})
+    """Where nothing is provisioned the board keeps what it was told, here before that were two
+    files; of two devices one is named.
+    """
+    board = virtual_board(blocks=64, files={"/config.json": b'{"device_id": "own", "window": 3}'})
     deploy("esp32_devkit", port=board.port, fleet=fleet(tmp_path / "none"))
     assert running(board) == "one"
-    assert board.files()["/config.json"] == b'{"device_id": "own"}'
+    files = board.files()
+    for name in ("/identity.json", "/identity.bak"):
+        assert device_config.opened(files[name]) == {"v": 1, "device_id": "own"}
+    assert json.loads(files["/a/settings.json"]) == {"v": 1, "version": 1, "window": 3}
+    assert "/config.json" not in files
     bench.setup.device(fields("node-2"))
     assert bench.refused(board) == "Which device will it be?"
 
@@ -373,64 +406,100 @@ del choose
 
 
 def zone(board: VirtualBoard) -> str:
-    """The zone in the config that is in use."""
-    return str(json.loads(board.files()["/config.json"])["zone"])
+    """The zone in the identity; both copies have it."""
+    files = board.files()
+    assert files["/identity.json"] == files["/identity.bak"]
+    return str((device_config.opened(files["/identity.json"]) or {})["zone"])
 
 
-def test_config_of_code_that_cannot_start_is_not_used(bench: Bench, virtual_board: Make) -> None:
-    """Both are new, and the code is broken: the old code runs with the old config, and the next
-    deploy brings the new one all the same.
+def health(board: VirtualBoard) -> int:
+    """What the settings of the slot that runs say of health; it tells one config from another."""
+    slot = next(line for line in reversed(board.lines) if " node fw=" in line).split("slot=")[1][:2]
+    found = json.loads(board.files()[f"{slot}/settings.json"])
+    return int(found["health_s"])
+
+
+def test_settings_of_code_that_cannot_start_are_not_used(bench: Bench, virtual_board: Make) -> None:
+    """Both are new, and the code is broken: the old code runs with the old settings, and the next
+    deploy brings the new ones all the same.
     """
     board = virtual_board(blocks=96)
-    bench.config(zone="attic")
+    bench.config(health_s=11)
     bench.deploy(board)
     bench.put("two", device__guard=BROKEN)
-    bench.config(zone="cellar")
+    bench.config(health_s=12)
     assert "slot /b cannot start" in bench.refused(board)
-    assert (running(board), zone(board)) == ("one", "attic")
+    assert (running(board), health(board)) == ("one", 11)
     bench.put("three")
     bench.deploy(board)
-    assert (running(board), zone(board)) == ("three", "cellar")
+    assert (running(board), health(board)) == ("three", 12)
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["with the code", "later"])
-def test_slot_keeps_the_config_of_its_time(bench: Bench, virtual_board: Make, later: bool) -> None:
-    """Code that breaks long after its deploy leaves the code before it with the config, and with
-    the keys, that this had; whether the config that is in use came with the code or later.
+def test_slot_keeps_the_settings_of_its_time(
+    bench: Bench, virtual_board: Make, later: bool
+) -> None:
+    """Code that breaks long after its deploy leaves the code before it with the settings that this
+    had, whether those that are in use came with the code or later; but with the identity and the
+    keys of today: what was replaced does not come back.
     """
     board = virtual_board(blocks=96)
-    bench.config(zone="attic")
+    bench.config(health_s=11, zone="attic")
     bench.deploy(board)
+    before = set(board.files())
     bench.put("two")
     if later:
         bench.deploy(board)
     bench.setup.renew("node-1")
-    for name in ("cellar", "garage"):
-        bench.config(zone=name)
+    for number, name in ((12, "cellar"), (13, "garage")):
+        bench.config(health_s=number, zone=name)
         bench.deploy(board)
-        assert (running(board), zone(board)) == ("two", name)
+        assert (running(board), health(board), zone(board)) == ("two", number, name)
     board.power_cut()
     board.put({"/b/device/guard.py": BROKEN.encode()})
     starts = len(board.starts)
     board.power_on()
     assert restarted(board, starts, "power-on") == "one"
+    assert (health(board), zone(board)) == (11, "garage")
     board.power_cut()
     found = board.files()
-    kept = json.loads(found["/config.json"])
-    assert kept["zone"] == "attic"
+    kept = device_config.opened(found["/identity.json"]) or {}
     assert {"/" + kept[name] for name in ("ca", "cert", "key")} <= set(found)
+    assert "/" + kept["key"] not in before
 
 
-def test_deploy_onto_a_board_of_an_older_version(bench: Bench, virtual_board: Make) -> None:
-    """With the power cut at random operations: the pair of code and config is old or new, and the
-    old one is there to fall back to.
+def old_board(version: str, config: dict[str, Any], **more: str) -> dict[str, bytes]:
+    """The flash of a board whose code, in slot a, is from before: it has one config.json."""
+    guard = GUARD.replace('"identity.json"', '"config.json"')
+    files = code(version, device__guard=guard, **more)
+    old = {f"/a/{path}": data for path, data in files.items()} | OLD_STARTERS
+    old |= {"/slot": b"a\n", "/config.json": json.dumps(config).encode()}
+    old |= {"/a/config.last": json.dumps(config).encode()}
+    return old | {f"/{name}-old.der": name.encode() for name in ("ca", "cert", "key")}
+
+
+def old_zone(board: VirtualBoard) -> str:
+    """The zone in the config of code from before."""
+    return str(json.loads(board.files()["/config.json"])["zone"])
+
+
+@pytest.mark.parametrize("starters", ["of then", "of b079fd8"])
+def test_deploy_onto_a_board_of_an_older_version(
+    bench: Bench, virtual_board: Make, starters: str
+) -> None:
+    """With the power cut at random operations: code and settings are a pair, old or new; the
+    identity is the old one or the new one; the interval that a Command has set is kept; and code
+    that is gone back to finds its config, in which the identity is today's.
     """
     chance = random.Random(6)
-    old = {f"/a/{path}": data for path, data in code("old").items()} | OLD_STARTERS
-    old |= {"/slot": b"a\n", "/config.json": encoded(fields("node-1") | WIFI | {"zone": "old"})}
+    ders = {name: f"{name}-old.der" for name in ("ca", "cert", "key")}
+    config = fields("node-1") | WIFI | ders | {"zone": "old", "interval_s": 77, "window": 3}
+    old = old_board("old", config)
+    if starters == "of b079fd8":  # main.py is as today's but for its words
+        old |= STARTERS
     bench.put("new")
-    bench.config(zone="new")
-    cuts = [0, *(chance.randrange(1, 60) for _ in range(4))]
+    bench.config(zone="new", window=3, interval_s=10)
+    cuts = [0, *(chance.randrange(1, 70) for _ in range(5))]
     for cut in cuts:
         board = virtual_board(blocks=96, files=old)
         board.wait_for("node fw=old")
@@ -439,16 +508,38 @@ def test_deploy_onto_a_board_of_an_older_version(bench: Bench, virtual_board: Ma
             bench.refused(board)
             starts = len(board.starts)
             board.power_cycle()
-            name = restarted(board, starts, "power-on")
-            assert (name, zone(board)) in [("old", "old"), ("new", "new")]
+            name = restarted(board, starts, "power-on") if told(board) else "new"
+            assert name in ("old", "new")
+            assert old_zone(board) in ("old", "new")
         bench.deploy(board)
         assert (running(board), zone(board)) == ("new", "new")
+        own = json.loads(board.files()["/b/settings.json"])
+        assert (own["interval_s"], own["window"]) == (77, 3)
         board.power_cut()
+        found = board.files()
+        assert "/a/config.last" not in found
         board.put({"/b/device/guard.py": BROKEN.encode()})
         starts = len(board.starts)
         board.power_on()
         assert restarted(board, starts, "power-on") == "old"
-        assert zone(board) == "old"
+        kept = json.loads(board.files()["/config.json"])
+        assert (kept["zone"], kept["interval_s"], kept["window"]) == ("new", 77, 3)
+        assert kept["key"] == (device_config.opened(found["/identity.json"]) or {})["key"]
+        bench.put("newer")
+        bench.deploy(board)
+        bench.put("newest")
+        bench.deploy(board)
+        assert running(board) == "newest"
+        assert "/config.json" not in board.files(), "no code wants it any more"
+        bench.put("new")
+
+
+def told(board: VirtualBoard) -> bool:
+    """Whether the code that runs finds what it was told; the guard of these tests does not split
+    a config.json.
+    """
+    files = board.files()
+    return files["/slot"] == b"a\n" or "/identity.json" in files
 
 
 # --- cut off ------------------------------------------------------------------------------------
@@ -478,7 +569,7 @@ class Versions:
         """The next one is what is deployed from here on. It is new in 6 KB of one file."""
         self.number += 1
         self._bench.put(f"v{self.number}", much=f"{self.number:06}\n" * 900)
-        self._bench.config(zone=f"zone-{self.number}")
+        self._bench.config(zone=f"zone-{self.number}", health_s=100 + self.number)
 
     def check(self, cause: str) -> None:
         """What runs after a deploy that ended for `cause` is a whole version, and which one was
@@ -490,14 +581,24 @@ class Versions:
             listed = json.loads(files.get(f"/{slot}/{LISTING}") or b'{"files": {}}')["files"]
             for name, digest in listed.items():
                 assert sha256(files[f"/{slot}/{name}"]).hexdigest() == digest
-        zone = json.loads(files["/config.json"])["zone"]
-        found = (running(self._board), zone)
+        found = (running(self._board), health(self._board))
         may_be = {self.number} if "It has the new" in cause else {self.number - 1, self.number}
         if KEPT in cause:
             may_be = {self.number - 1}
-        assert found in [(f"v{number}", f"zone-{number}") for number in may_be]
+        assert found in [(f"v{number}", 100 + number) for number in may_be]
+        copies = [
+            device_config.opened(files[f"/{name}"]) for name in ("identity.json", "identity.bak")
+        ]
+        zones = [(each or {})["zone"] for each in copies]
+        assert set(zones) <= {f"zone-{self.number - 1}", f"zone-{self.number}"}
+        assert zones[0] >= zones[1], "the first copy is the newer one"
+        if "It has the new" in cause:
+            assert zones == [f"zone-{self.number}"] * 2
+        if KEPT in cause:
+            assert zones == [f"zone-{self.number - 1}"] * 2
         self._bench.deploy(self._board)
         assert running(self._board) == f"v{self.number}"
+        assert zone(self._board) == f"zone-{self.number}"
 
 
 @pytest.mark.long
@@ -684,4 +785,4 @@ def test_node_that_waits_for_a_config_is_given_one(bench: Bench, virtual_board: 
     cause = bench.refused(board)
     assert cause.startswith("The node is not up after ")
     assert "(tcp-refused)" in cause
-    assert "4 files sent" in bench.said()
+    assert "6 files sent" in bench.said()

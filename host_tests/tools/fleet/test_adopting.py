@@ -12,7 +12,7 @@ from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
 from limpet.fleet.init import init
-from limpet.identity import fleet_settings, passwords
+from limpet.identity import device_config, fleet_settings, passwords
 from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
 from limpet.shared.problem import Problem
@@ -109,7 +109,7 @@ def test_options_go_before_what_is_found(old: Path, tmp_path: Path) -> None:
     assert init(tmp_path / "new", org="other", broker="c.example", old=old) == 0
     said = fleet_settings.read(tmp_path / "new")
     assert (said.organisation, said.address) == ("other", "c.example")
-    config = json.loads((tmp_path / "new/devices/node-2/config.json").read_text())
+    config = device_config.read(tmp_path / "new/devices/node-2")
     assert (config["org"], config["broker"]) == ("farm", "192.168.1.7")
 
 

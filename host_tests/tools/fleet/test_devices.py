@@ -87,7 +87,7 @@ def test_list_of_none(tmp_path: Path) -> None:
 def test_list_says_what_is_wrong(made: Setup) -> None:
     """One folder that is broken, gone, or in no registry does not hide the others."""
     layout = made.layout
-    (layout.device("node-1") / "config.json").write_text("{")
+    (layout.device("node-1") / "identity.json").write_text("{")
     made.device(fields("node-3"))
     shutil.rmtree(layout.device("node-3"))
     made.device(fields("node-4"))

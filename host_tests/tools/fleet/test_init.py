@@ -61,7 +61,7 @@ def test_in_an_empty_folder(tmp_path: Path) -> None:
     assert fleet_settings.read(here) == Settings(device=fleet_settings.PLACE)
     made = limpet("provision", cwd=here / "devices")
     assert made.returncode == 0, made.stderr
-    assert (here / "devices" / "node-1" / "config.json").is_file()
+    assert (here / "devices" / "node-1" / "identity.json").is_file()
     lease = operator_identity(here)
     lease.release()
 

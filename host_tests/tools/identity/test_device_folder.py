@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -13,12 +12,11 @@ from typing import Any
 
 import pytest
 from limpet.brokers.setup import open_setup
+from limpet.identity import device_config
 from limpet.identity.authority import Authority, Identity
-from limpet.identity.device_config import encoded
 from limpet.identity.device_folder import checked
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
-from limpet.shared.firmware import config
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
 
@@ -52,8 +50,7 @@ def changed(**changes: Any) -> Change:
     """Change members of the config."""
 
     def change(folder: Path, _: Authority) -> None:
-        path = folder / "config.json"
-        private.write(path, encoded(json.loads(path.read_bytes()) | changes))
+        device_config.write(folder, device_config.read(folder) | changes)
 
     return change
 
@@ -91,10 +88,16 @@ def expired_ca(folder: Path, _: Authority) -> None:
 
 
 CASES: dict[str, tuple[Change, str]] = {
-    "no config": (gone("config.json"), "config.json cannot be read: No such file"),
-    "refused": (changed(interval_s=0), "config.json would be refused by the node: interval_s must"),
+    "no identity": (gone("identity.json"), "identity.json cannot be read: No such file"),
+    "no settings": (gone("settings.json"), "settings.json cannot be read: No such file"),
+    "refused": (changed(interval_s=0), "would be refused by the node: interval_s must"),
+    "in the other file": (
+        content("settings.json", b'{"v": 1, "zone": "desk"}'),
+        "zone belongs into identity.json",
+    ),
+    "another format": (content("settings.json", b'{"v": 2}'), "v must be 1"),
     "unknown": (changed(colour="red"), "colour unknown key"),
-    "no json": (content("config.json", b"{"), "config must be JSON"),
+    "no json": (content("identity.json", b"{"), "identity must be JSON"),
     "elsewhere": (changed(key="../key.der"), "key is no plain file name"),
     "absolute": (changed(ca="/ca.der"), "ca is no plain file name"),
     "no key": (gone("key.der"), "key.der cannot be read: No such file"),
@@ -170,24 +173,26 @@ def test_files_are_named_by_their_content(folder: Path, made: Setup) -> None:
     """
     private.write(folder / "boot.bin", b"1")
     first = checked(folder)
-    parsed = config.parse(first.files["config.json"])
+    parsed = first.config
+    assert device_config.opened(first.files["identity.json"])["key"] == parsed.key  # type: ignore[index]
+    assert first.files["identity.bak"] == first.files["identity.json"]
     for name in ("ca", "cert", "key"):
         data = (folder / f"{name}.der").read_bytes()
         assert getattr(parsed, name) == f"{name}-{sha256(data).hexdigest()[:8]}.der"
         assert first.files[getattr(parsed, name)] == data
-    assert len(first.files) == 4
-    plain = config.load(str(folder / "config.json"))
+    assert len(first.files) == 5
+    plain = device_config.load(folder)
     assert parsed._replace(ca="ca.der", cert="cert.der", key="key.der") == plain
     identity(lambda ca: ca.client("node-1"))(folder, made.authority)
     second = checked(folder)
-    assert len(first.files.keys() & second.files.keys()) == 2, "config.json and the CA's"
+    assert len(first.files.keys() & second.files.keys()) == 3, "the identity's and the CA's"
 
 
 def test_without_certificates(folder: Path) -> None:
     """A node for a broker on loopback without TLS has a config and nothing else."""
     changed(ca=None, cert=None, key=None)(folder, Authority.new())
     found = checked(folder)
-    assert list(found.files) == ["config.json"]
+    assert list(found.files) == ["identity.json", "identity.bak"]
     assert found.expires is None
 
 

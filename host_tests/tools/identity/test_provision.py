@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
 from limpet.fleet.provision import provision
-from limpet.identity import authority, layout, operators, passwords
+from limpet.identity import authority, device_config, layout, operators, passwords
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
@@ -30,7 +30,7 @@ from limpet.identity.provisioning import Setup
 from limpet.node_host.debian import HOST
 from limpet.operating.where import SetupInfo
 from limpet.shared import private
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
 from support.fleets import fleet
@@ -282,7 +282,7 @@ def test_interrupted_device_is_not_there(tmp_path: Path, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("limpet.identity.provisioning.encoded", interrupted)
+        patch.setattr("limpet.identity.device_config.encoded", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made.device(fields("node-1"))
     assert list(made.layout.devices.iterdir()) == []
@@ -380,8 +380,8 @@ def test_any_network_is_what_the_node_reads(tmp_path: Path) -> None:
     """A Wi-Fi name with characters that JSON would escape in halves is read back by the node."""
     made = open_setup(tmp_path / "dev")
     made.device(fields("node-1") | {"wifi_ssid": "Strand 🏖"})
-    written = (made.layout.device("node-1") / "config.json").read_bytes()
-    assert config.parse(written).wifi_ssid == "Strand 🏖"
+    folder = made.layout.device("node-1")
+    assert device_config.load(folder).wifi_ssid == "Strand 🏖"
 
 
 def test_operators_are_leased(tmp_path: Path) -> None:
@@ -439,7 +439,7 @@ def test_command(tmp_path: Path) -> None:
     for name, where in (("CA", "ca"), ("broker", "broker"), ("node-7", "devices/node-7")):
         line = rf"^{name} +EC P-256, expires \d{{4}}-\d\d-\d\d +{tmp_path}/dev/{where}$"
         assert re.search(line, done.stdout, re.M), done.stdout
-    config = json.loads((tmp_path / "dev/devices/node-7/config.json").read_text())
+    config = device_config.read(tmp_path / "dev/devices/node-7")
     assert config["server_hostname"] == "b.example"
     assert "password" not in config
     again = limpet("provision", "node-7", "--fleet", tmp_path / "dev")
@@ -459,7 +459,7 @@ def test_command_with_password(tmp_path: Path) -> None:
         done = limpet("provision", device, "--fleet", out, "--username", device, *options, **env)
         assert done.returncode == 0, done.stderr
         assert SECRET not in done.stdout + done.stderr
-        config = json.loads((out / "devices" / device / "config.json").read_text())
+        config = device_config.read(out / "devices" / device)
         assert (config["username"], config["password"]) == (device, SECRET)
         assert passwords.right(Layout(out), device, SECRET)
     without = limpet("provision", "node-3", "--fleet", out, "--username", "node-3")
@@ -485,7 +485,7 @@ def test_password_file_of_any_editor(tmp_path: Path, data: bytes) -> None:
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = limpet("provision", "--fleet", tmp_path / "dev", *words, **env)
     assert done.returncode == 0, done.stderr
-    config = json.loads((tmp_path / "dev/devices/node-1/config.json").read_bytes())
+    config = device_config.read(tmp_path / "dev/devices/node-1")
     assert config["password"].encode() == b"p\xc3\xa4ss"
 
 
@@ -545,7 +545,7 @@ def test_command_with_wifi(tmp_path: Path) -> None:
         done = limpet("provision", "node-1", "--fleet", out, *words, **env)
         assert done.returncode == 0, done.stderr
         assert SECRET not in done.stdout + done.stderr
-        config = json.loads((out / "devices/node-1/config.json").read_text())
+        config = device_config.read(out / "devices/node-1")
         return [config.get("wifi_ssid"), config.get("wifi_password")]
 
     assert wifi("--wifi-ssid", "café", WIFI_PASSWORD=SECRET) == ["café", SECRET]
@@ -563,14 +563,15 @@ def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
     may have been edited by hand since.
     """
     out = tmp_path / "dev"
-    path = out / "devices/node-1/config.json"
+    path = out / "devices/node-1/identity.json"
+    own = path.with_name("settings.json")
     assert limpet("provision", "node-1", "--fleet", out, "--zone", "shed").returncode == 0
-    path.write_text(path.read_text().replace("{", '{"interval_s": 60,', 1))
+    own.write_text(own.read_text().replace("{", '{"interval_s": 60,', 1))
     before = contents(out / "devices")
     words = ("--broker", "192.0.2.7", "--zone", "hall", "--port", "8883")
     done = limpet("provision", "node-1", "--fleet", out, *words)
     assert "its config has another zone, broker\n" in done.stdout
-    config = json.loads(path.read_text())
+    config = device_config.read(path.parent)
     assert (config["broker"], config["zone"], config["interval_s"]) == ("192.0.2.7", "hall", 60)
     assert Layout(out).bases() == {"node-1": "limpet/home/hall/climate/node-1"}
     after = contents(out / "devices")
@@ -590,7 +591,7 @@ def test_login_of_a_known_device(tmp_path: Path) -> None:
     before = contents(made.layout.device("node-1"))
     made.set_login("node-1", SECRET)
     after = contents(made.layout.device("node-1"))
-    assert {path.name for path in after if after[path] != before[path]} == {"config.json"}
+    assert {path.name for path in after if after[path] != before[path]} == {"identity.json"}
     assert made.config("node-1").password == SECRET
 
 

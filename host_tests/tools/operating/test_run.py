@@ -212,7 +212,7 @@ def test_no_reading_is_a_failure(root: Path) -> None:
 
 def test_config_that_is_refused(root: Path) -> None:
     """A config that the node would refuse is refused before anything starts, by field and rule."""
-    path = root / "devices/node-1/config.json"
+    path = root / "devices/node-1/settings.json"
     path.write_text(path.read_text().replace('"interval_s": 2', '"interval_s": 1'))
     with run(root) as tool:
         assert tool.end() == 1
@@ -277,13 +277,13 @@ def test_node_and_run_exclude_each_other(root: Path) -> None:
     the config as it is.
     """
     flash = root / "devices" / "node-1"
-    config = (flash / "config.json").read_bytes()
+    config = (flash / "identity.json").read_bytes()
     with Tool("node", "--root", flash) as node:
         node.wait_for("node boot")
         with run(root) as second:
             assert second.end() == 1
         assert f"A node runs already in {flash}." in second.text
-        assert (flash / "config.json").read_bytes() == config
+        assert (flash / "identity.json").read_bytes() == config
         node.interrupt()
         assert node.end() == 0
     with run(root) as first:

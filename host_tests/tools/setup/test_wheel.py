@@ -185,7 +185,7 @@ def test_from_a_fleet_to_an_image(user: User, tmp_path: Path) -> None:
     said = user.limpet("image", "esp32_devkit", *words)
     assert "node-2" in said
     files = files_in((user.folder / "images" / "esp32_devkit" / "vfs.bin").read_bytes())
-    assert json.loads(files["/config.json"])["wifi_ssid"] == "beach"
+    assert json.loads(files["/identity.json"])["wifi_ssid"] == "beach"
     assert {"/boot.py", "/main.py", "/a/board.mpy"} <= set(files)
     # The fleet is where he works, and nothing of it elsewhere.
     assert not (user.folder.parent / "data").exists()

@@ -20,7 +20,6 @@ from limpet.boards.node_files import code_files
 from limpet.identity import device_config, device_folder
 from limpet.identity.authority import covers, load_certificate
 from limpet.identity.layout import Layout
-from limpet.shared import private
 from limpet.shared.problem import Problem
 from limpet.simulator import wokwi
 from limpet.simulator.diagram_sensors import simulated
@@ -65,8 +64,7 @@ def simulate(place: Path, monkeypatch: pytest.MonkeyPatch) -> Wokwi:
 
 def config(layout: Layout, device: str = "wokwi-esp32") -> dict[str, Any]:
     """The config of a device."""
-    found: dict[str, Any] = json.loads((layout.device(device) / "config.json").read_text())
-    return found
+    return device_config.read(layout.device(device))
 
 
 @pytest.mark.parametrize("board", ["esp32_devkit", "esp32s3_devkitc", "esp32c3_devkitm"])
@@ -98,7 +96,7 @@ def test_image_is_where_wokwi_looks_for_it(
     files = LittleFS(mount=False, block_count=facts.files_blocks, block_size=4096)
     files.context.buffer = bytearray(parts[facts.files_offset].read_bytes())
     files.mount()
-    with files.open("/config.json", "rb") as file:
+    with files.open("/identity.json", "rb") as file:
         said = json.loads(file.read())
     second = simulated(json.loads((folder / "diagram.json").read_text()), facts)[-1]
     with files.open("/a/board.mpy", "rb") as file:
@@ -168,15 +166,15 @@ def test_second_time_changes_the_broker_and_keeps_the_key(simulate: Wokwi) -> No
     """What else was put into the config stays, and so does the device's identity."""
     layout = simulate(broker="test.mosquitto.org", allow_public_broker=True)
     folder = layout.device("wokwi-esp32")
-    path = folder / "config.json"
-    private.write(path, device_config.encoded(config(layout) | {"interval_s": 5}))
+    device_config.write(folder, config(layout) | {"interval_s": 5})
     key = (folder / "key.der").read_bytes()
     simulate(broker="broker.example", port=8884)
     said = config(layout)
     assert (said["broker"], said["port"], said["interval_s"]) == ("broker.example", 8884, 5)
     assert "allow_public_broker" not in said
     assert (folder / "key.der").read_bytes() == key
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for name in ("identity.json", "settings.json"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 
 
 def test_without_a_broker_it_is_this_machine(
@@ -217,8 +215,8 @@ def test_another_device_can_be_simulated(simulate: Wokwi) -> None:
 def test_device_of_another_network_is_left_alone(simulate: Wokwi, differs: dict[str, Any]) -> None:
     """A device that was made for a Board is not sent to Wokwi by accident."""
     layout = simulate(device="node-7")
-    path = layout.device("node-7") / "config.json"
-    path.write_bytes(device_config.encoded(config(layout, "node-7") | differs))
+    path = layout.device("node-7") / "identity.json"
+    device_config.write(path.parent, config(layout, "node-7") | differs)
     before = path.read_bytes()
     with pytest.raises(Problem, match="node-7 was made for another network than Wokwi-GUEST"):
         simulate(device="node-7", broker="broker.example")

@@ -6,12 +6,15 @@ many flash refused operations: (times, (raises, done)), see refusals.py.
 
 import json
 import os
+import sys
 
 from device.boots import next_boot
 from device.console import store
 from device.flash import access, read, replace
+from device.upgrade import split
 from node.commands.response_cache import ENTRIES, ResponseCache
-from node.config import config, settings
+from node.config import config, written
+from node.config.settings import mended, unseal, values
 from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
 from node.shared.pair_file import PairFile
@@ -22,7 +25,6 @@ from support.flash.flashes import ROOT, cut_everywhere, fresh
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import backlog
 from support.parts.layouts import LAYOUT, SIZE
-from support.parts.rig import changed
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -85,38 +87,109 @@ def boot_counter(refusals: "tuple | None" = None) -> None:
 
 
 def provisioned(refusals: "tuple | None" = None) -> None:
-    """device/console.py: no config, or all of it; a try that was cut leaves nothing to a later."""
+    """device/console.py: no identity, or all of it with its settings; a try that was cut leaves
+    nothing to a later one.
+    """
 
-    def told(number: int) -> "tuple[bytes, dict]":
+    def told(number: int) -> "tuple[bytes, bytes, dict]":
         size = 400 + number
         names = [f"{name}-0000000{number}.der" for name in ("ca", "cert", "key")]
-        return json.dumps(names).encode(), {name: name.encode() * size for name in names}
+        identity = written.sealed({"number": number, "names": names})
+        files = {name: name.encode() * size for name in names}
+        return identity, written.encoded({"version": number}), files
 
-    def whole(text: bytes, files: dict) -> bool:
-        return read("config.json") == text and all(
-            read(name) == data for name, data in files.items()
-        )
+    def whole(identity: bytes, own: bytes, files: dict) -> bool:
+        assert mended(read, replace, lambda *_: None) == unseal(identity)
+        copies = read("identity.json") == identity == read("identity.bak")
+        kept = all(read(name) == data for name, data in files.items())
+        return copies and kept and read("settings.json") == own
 
     def scenario() -> "Iterator[int]":
         os.chdir(ROOT)
         yield 0
-        insist(store, "config.json", *told(1))
+        insist(store, "settings.json", *told(1))
         yield 1
         os.chdir("/")
 
     def check(before: int, after: int) -> None:
         os.chdir(ROOT)
-        if read("config.json") is None:
+        if read("identity.json") is None and read("identity.bak") is None:
             assert not before
-            store("config.json", *told(2))
+            store("settings.json", *told(2))
             assert whole(*told(2))
-            assert len(os.listdir()) == 4
+            assert len(os.listdir()) == 6
         else:
             assert after
             assert whole(*told(1))
         os.chdir("/")
 
     tried(scenario, check, refusals)
+
+
+def identities(refusals: "tuple | None" = None) -> None:
+    """settings.py: of an identity that is written anew, first copy first, a boot has the old one or
+    the new one; and once both copies are there, never the old one again, whichever is lost.
+    """
+    texts = [written.sealed({"number": number, "more": "m" * 300}) for number in range(4)]
+
+    def taken() -> bytes:
+        return mended(read, replace, lambda *_: None)
+
+    def scenario() -> "Iterator[int]":
+        os.chdir(ROOT)
+        yield 0
+        for number in (1, 2, 3):
+            for name in ("identity.json", "identity.bak"):
+                insist(replace, name, texts[number])
+            yield number
+        os.chdir("/")
+
+    def check(before: int, after: int) -> None:
+        os.chdir(ROOT)
+        found = taken()
+        assert found in (unseal(texts[before]), unseal(texts[after]))
+        for name in ("identity.json", "identity.bak"):
+            replace(name, b"\xff" * 300)
+            assert taken() == found
+        os.chdir("/")
+
+    def prepare() -> None:
+        replace(ROOT + "/identity.json", texts[0])
+        replace(ROOT + "/identity.bak", texts[0])
+
+    tried(scenario, check, refusals, prepare)
+
+
+OLD = {"device_id": "node-1", "zone": "desk", "password": "p" * 90, "interval_s": 77, "window": 3}
+
+
+def upgraded(refusals: "tuple | None" = None) -> None:
+    """device/upgrade.py: config.json becomes identity and settings, whatever a cut leaves of them;
+    where code of before is in the other slot, it keeps what it needs.
+    """
+
+    def scenario() -> "Iterator[bool]":
+        os.chdir(ROOT)
+        yield False
+        insist(split, os.listdir())
+        yield True
+        os.chdir("/")
+
+    def check(before: bool, after: bool) -> None:
+        os.chdir(ROOT)
+        names = os.listdir()
+        if "config.json" in names:
+            split(names)
+        assert "config.json" not in os.listdir()
+        identity = json.loads(mended(read, replace, lambda *_: None))
+        assert identity == {"v": 1, "device_id": "node-1", "zone": "desk", "password": "p" * 90}
+        own = read("settings.json", json.load)
+        assert own == {"v": 1, "version": 1, "interval_s": 77, "window": 3}
+        os.chdir("/")
+
+    first, sys.path[0] = sys.path[0], ""
+    tried(scenario, check, refusals, lambda: replace(ROOT + "/config.json", written.encoded(OLD)))
+    sys.path[0] = first
 
 
 def command_memory(refusals: "tuple | None" = None) -> None:
@@ -181,20 +254,23 @@ def messages(refusals: "tuple | None" = None) -> None:
 
 
 def configured(refusals: "tuple | None" = None) -> None:
-    """The config: an interval that was set is kept, and it can always be read."""
-    first = b'{"device_id": "node-1", "broker": "localhost", "username": "node-1", "password": "p",'
-    first += b'"org": "limpet", "site": "home", "zone": "desk", "device_type": "climate"}'
+    """The settings: an interval that was set is kept, under a version of its own, and they can
+    always be read.
+    """
+    first = b'{"v": 1, "version": 1, "window": 3, "ntp_servers": ["a.example", "b.example"]}'
 
-    def scenario() -> "Iterator[int]":
-        yield config.load(PATH).interval_s
-        for interval_s in (60, 2, 86400):
-            insist(settings.keep, interval_s, PATH, read, replace)
-            yield interval_s
+    def scenario() -> "Iterator[tuple]":
+        yield 10, 1
+        own = values(config.settings(first), PATH)
+        for number, interval_s in enumerate((60, 2, 86400)):
+            insist(written.change, own, "interval_s", interval_s, read, replace)
+            yield interval_s, number + 2
 
-    def check(before: int, after: int) -> None:
-        cfg = config.load(PATH)
-        assert cfg.interval_s in (before, after)
-        assert cfg == config.parse(changed(first, cfg.interval_s))
+    def check(before: tuple, after: tuple) -> None:
+        found = config.settings(read(PATH))
+        assert (found["interval_s"], found["version"]) in (before, after)
+        found.update({"interval_s": 10, "version": 1})
+        assert found == config.settings(first)
 
     tried(scenario, check, refusals, lambda: replace(PATH, first))
 

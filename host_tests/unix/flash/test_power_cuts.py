@@ -54,6 +54,7 @@ def test_log_of_larger_records_keeps_what_it_promised(size: int) -> None:
 CALLS = [
     *("replaced(8)", "replaced(3000)", "boot_counter()", "command_memory()"),
     *("messages()", "configured()", "readings()", "provisioned()"),
+    *("identities()", "upgraded()"),
 ]
 
 

@@ -226,7 +226,9 @@ def test_new_interval_counts_from_the_slot_before(interval_ms: int, times: str) 
     script = f"""
 s = new(10000)
 go(s, 14000)
-s.every({interval_ms})
+class settings:
+    interval_s = {interval_ms} // 1000
+s.change(settings)
 go(s, 24000 if {interval_ms} < 10000 else 30000)
 print(asked, s.interval_ms)
 """

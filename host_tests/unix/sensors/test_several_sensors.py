@@ -250,8 +250,8 @@ def test_slowest_sensor_sets_the_least_interval() -> None:
 a = Told(time, (T,), [(200,)], pace_ms=5000, fresh_ms=20000, lead_ms=5000)
 desk = Desk(time, (dht((200, 500)), a), 2000)
 print(desk.sampler.pace_ms, desk.sampler.interval_ms)
-desk.sampler.every(7000)
-desk.sampler.every(3000)
+desk.sampler.change(type("S", (), {"interval_s": 7}))
+desk.sampler.change(type("S", (), {"interval_s": 3}))
 print(desk.sampler.interval_ms)
 desk.go(60_000)
 ups = [r.up for r in desk.readings]

@@ -1,24 +1,25 @@
 """What is in the file system of a board, read block by block through whatever reads its flash.
 
-It writes nothing, and reads no file but the config, and of that no more than the device's name.
+It writes nothing, and reads no file but the identity, and of that no more than the device's name.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
 from limpet.boards.board_facts import BLOCK
+from limpet.identity import device_config
 
 # MicroPython makes this one by itself on a flash that it finds empty.
 _OWN = {"boot.py"}
-_OF_A_NODE = {"slot", "config.json"}
+_NAMED_IN = (device_config.IDENTITY, device_config.SPARE, device_config.OLD)
+_OF_A_NODE = {"slot", *_NAMED_IN}
 
 
 @dataclass(frozen=True)
 class Files:
-    """A file system of `blocks` blocks, the `names` in its root, and whose config is there."""
+    """A file system of `blocks` blocks, the `names` in its root, and whose identity is there."""
 
     blocks: int
     names: frozenset[str]
@@ -76,11 +77,16 @@ def _look(blocks: UserContext) -> Files:
     files.mount()
     device_id = None
     names = frozenset(files.listdir("/"))
-    if "config.json" in names:
-        try:
-            with files.open("/config.json", "rb") as config:
-                said = json.loads(config.read()).get("device_id")
-            device_id = said if isinstance(said, str) else None
-        except (LittleFSError, ValueError, AttributeError):
-            device_id = None  # a node's, even so
+    for name in _NAMED_IN:
+        if name in names and device_id is None:
+            device_id = _device_id(files, name)
     return Files(files.block_count, names, device_id)
+
+
+def _device_id(files: LittleFS, name: str) -> str | None:
+    try:
+        with files.open(f"/{name}", "rb") as file:
+            said = (device_config.opened(file.read()) or {}).get("device_id")
+    except LittleFSError:
+        return None  # a node's, even so
+    return said if isinstance(said, str) else None

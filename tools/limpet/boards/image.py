@@ -24,13 +24,13 @@ from limpet.boards import file_system, heap
 from limpet.boards.board_facts import BLOCK, BoardFacts, facts
 from limpet.boards.micropython_download import downloaded
 from limpet.boards.micropython_image import MicroPythonImage, opened
-from limpet.boards.node_files import code_files, flash_files
-from limpet.identity.device_folder import CONFIG, DeviceFolder, checked, for_wifi
+from limpet.boards.node_files import code_files, flash_files, own_files
+from limpet.identity.device_folder import DeviceFolder, checked, for_wifi
 from limpet.identity.fleet_folder import FleetOption, own_boards, required, tell
 from limpet.identity.layout import Layout
 from limpet.node_host import interpreter
 from limpet.shared import private
-from limpet.shared.firmware import config, version
+from limpet.shared.firmware import rules, version
 from limpet.shared.paths import DATA
 from limpet.shared.problem import Problem
 
@@ -214,8 +214,9 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
     code = code_files(board)
     print(f"            {_kb(sum(map(len, code.values())))}  code, {len(code)} files")
     if owner:
-        size = _kb(sum(map(len, owner.files.values())))
-        print(f"            {size}  {owner.device_id}: {CONFIG}, {len(owner.files) - 1} for TLS")
+        files = own_files(owner)
+        size, tls = _kb(sum(map(len, files.values()))), sum(name.endswith(".der") for name in files)
+        print(f"            {size}  {owner.device_id}: identity and settings, {tls} for TLS")
         _notes(owner)
     else:
         print("                      no device: it waits on its console for being provisioned")
@@ -231,7 +232,7 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
 
 def _notes(owner: DeviceFolder) -> None:
     """Say what the node takes and a chip can do nothing with."""
-    if config.is_loopback(owner.config.broker):
+    if rules.is_loopback(owner.config.broker):
         remedy = f"limpet provision {owner.device_id} --broker ADDRESS"
         print(f"  On a chip its broker, {owner.config.broker}, is the chip itself: {remedy}")
 

@@ -1,4 +1,5 @@
-"""What lies on a node's file system: its code as byte code in a slot, its config and its identity.
+"""What lies on a node's file system: its code as byte code in a slot, its settings and its
+identity.
 
 The same input gives the same bytes, so that a deploy can compare by hash. Umqtt is not in it: every
 ESP32 firmware carries that.
@@ -12,7 +13,9 @@ from pathlib import Path
 from limpet.boards import drivers
 from limpet.boards.board_facts import BoardFacts
 from limpet.boards.board_sensors import WiredSensor
-from limpet.identity.device_folder import checked
+from limpet.identity import device_config
+from limpet.identity.device_config import SETTINGS
+from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.node_host.bytecode import compiled
 from limpet.shared.firmware import version
 from limpet.shared.paths import FIRMWARE, LIB
@@ -62,21 +65,22 @@ def modules(folder: Path, sensors: Iterable[WiredSensor]) -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def device_files(folder: Path) -> dict[str, bytes]:
-    """Return what a device has for itself, by name: config.json, and the files that it names.
-
-    `folder` is checked first: see `limpet.identity.device_folder.checked`, and what it raises.
+def own_files(device: DeviceFolder) -> dict[str, bytes]:
+    """Return what a device has for itself, by path: both copies of its identity, the files that it
+    names, and the settings that go with the code in the first slot.
     """
-    return checked(folder).files
+    path = f"{FIRST_SLOT}/{SETTINGS}"
+    return device.files | {path: device_config.settings_file(device.fields, device.version)}
 
 
 def flash_files(facts: BoardFacts, folder: Path | None) -> dict[str, bytes]:
     """Return the whole file system of a node by absolute path, its code in the first slot.
 
-    Without a `folder` of a device it is a node that has yet to be provisioned. Raises Problem.
+    Without a `folder` of a device it is a node that has yet to be provisioned. `folder` is checked
+    first: see `limpet.identity.device_folder.checked`, and what it raises.
     """
     files = {name: (FIRMWARE / name).read_bytes() for name in STARTERS}
     files["slot"] = f"{FIRST_SLOT}\n".encode()
     files |= {f"{FIRST_SLOT}/{name}": data for name, data in code_files(facts).items()}
-    files |= device_files(folder) if folder else {}
+    files |= own_files(checked(folder)) if folder else {}
     return {f"/{name}": data for name, data in files.items()}

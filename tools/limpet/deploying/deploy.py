@@ -16,13 +16,13 @@ from limpet.boards.node_files import code_files
 from limpet.boards.port import find_port
 from limpet.brokers import age
 from limpet.deploying import arrival, surveying
-from limpet.deploying.deployment import KEPT, ROOM, Deployment, settings
+from limpet.deploying.deployment import KEPT, ROOM, Deployment
 from limpet.deploying.remote import Gone, NoRoom, Remote
 from limpet.deploying.slots import Survey
 from limpet.identity import fleet_folder
 from limpet.identity.device_folder import DeviceFolder, checked, for_wifi
 from limpet.identity.layout import Layout
-from limpet.shared.firmware import config
+from limpet.shared.firmware import rules
 from limpet.shared.problem import Problem
 
 OLDEST = (1, 23)
@@ -126,7 +126,7 @@ def _folder(root: Path | None, device: str | None) -> DeviceFolder | None:
             raise Problem("Which device will it be?", f"Say one of: {', '.join(known)}.")
         device = known[0]
     found = for_wifi(checked(layout.device(device), device))
-    if config.is_loopback(found.config.broker):
+    if rules.is_loopback(found.config.broker):
         remedy = f"limpet provision {device} --broker ADDRESS{fleet_folder.option(root)}"
         print(f"config   {device} has its broker on the board itself: {remedy}")
     return found
@@ -151,7 +151,7 @@ def _refuse(wanted: BoardFacts, folder: DeviceFolder | None, there: Survey, repl
             "This MicroPython was built without umqtt.",
             f"Put the official one on the board: limpet flash {wanted.name}.",
         )
-    own = settings(there.config).get("device_id")
+    own = there.fields.get("device_id")
     if folder and own not in (None, folder.device_id) and not replace:
         raise Problem(
             f"This board is {own}, not {folder.device_id}.",

@@ -1,11 +1,9 @@
 """One deploy, from what is on a board to its reset: what differs is sent, verified, put in use."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -13,9 +11,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from limpet.boards.board_facts import BLOCK
 from limpet.boards.node_files import LISTING, STARTERS
 from limpet.deploying import slots, surveying
+from limpet.deploying.own_files import OwnFiles
 from limpet.deploying.remote import Remote
-from limpet.deploying.slots import CONFIG, NEXT, OTHER, Plan, Survey
-from limpet.identity.device_folder import CONFIG as CONFIG_NAME
+from limpet.deploying.slots import OTHER, Plan, Survey
+from limpet.identity.device_config import SETTINGS, opened
 from limpet.identity.device_folder import DeviceFolder
 from limpet.shared.paths import FIRMWARE
 from limpet.shared.problem import Problem
@@ -25,7 +24,6 @@ ROOM = (
     "Let the node deliver the Readings that it has stored, or begin anew: limpet flash BOARD "
     "--erase."
 )
-_INTERVAL = "interval_s"
 
 Count = Callable[[int], None]
 
@@ -46,13 +44,13 @@ class Deployment:
         self._there = there
         self._remote = remote
         self._sent: list[int] = []
-        self._old = settings(there.config)
         in_use = there.slot_files(there.slot) if there.slot else {}
         self._new_code = bool(slots.differs(code, in_use))
         target = OTHER[there.slot] if there.slot else "a"
         self._plan = slots.plan(code, target, there) if self._new_code else Plan(target)
+        self._own = OwnFiles(folder, there, target if self._new_code else None)
         self._root = self._other_files()
-        self._config = self._new_config()
+        print(f"config   {self._own.said}")
         self._unwanted = self._left_behind()
 
     def run(self) -> None:
@@ -61,15 +59,16 @@ class Deployment:
         if self._there.fallen and self._there.slot:
             # What is written from here on is written into a slot that is not in use.
             self._point_to(self._there.slot)
-        if self._new_code or self._root or self._config or self._unwanted:
+        if self._new_code or self._root or self._unwanted or not self._own.nothing:
             self._make_room()
             with _progress(self._bytes_to_send()) as count:
                 self._fill(count)
                 self._put_root(count)
                 if self._new_code:
                     self._complete(count)
-                elif self._config:
-                    self._put_config(count)
+                elif self._own.settings:
+                    self._put_settings(count)
+                self._put_identity(count)
         self.committed = True
         self._say(time.monotonic() - began)
         # What the version before has handed over: how often it failed to connect, and why it reset.
@@ -80,45 +79,34 @@ class Deployment:
 
     # -- what has to be done -----------------------------------------------------------------------
 
-    def _new_config(self) -> bytes | None:
-        """The config to put in the place of the board's, or None. Says which."""
-        if not self._folder:
-            print("config   left alone: no device is provisioned here")
-            return None
-        text, device_id = self._folder.files[CONFIG_NAME], self._folder.device_id
-        new, old = json.loads(text), self._old
-        if new == old:
-            print(f"config   {device_id}, as it was")
-            return None
-        if old and old | {_INTERVAL: 0} == new | {_INTERVAL: 0}:
-            print(f"config   {device_id}, with the interval that was set by a Command")
-            return None
-        print(f"config   {device_id}, {'changed' if old else 'new'}")
-        return text
-
     def _other_files(self) -> dict[str, bytes]:
         """What goes into the root, but for the config, by path."""
         files = {f"/{name}": (FIRMWARE / name).read_bytes() for name in STARTERS}
         if self._folder:
             ours = self._folder.files
-            files |= {f"/{name}": ours[name] for name in ours if name != CONFIG_NAME}
+            files |= {f"/{name}": ours[name] for name in ours if name.endswith(".der")}
         there = self._there.files
         return {path: data for path, data in files.items() if not slots.same(data, there.get(path))}
 
     def _left_behind(self) -> list[str]:
         """Files in the root that an earlier deploy has left, and that nothing names any more."""
-        kept = [settings(text) for text in self._there.configs.values()]
+        kept = [opened(text) or {} for text in self._there.configs.values()]
         named = {f"/{each.get(name)}" for each in kept for name in ("ca", "cert", "key")}
         if self._folder:
             named |= {f"/{name}" for name in self._folder.files}
         root = [path for path in self._there.files if path.count("/") == 1]
-        old = [path for path in root if path.endswith(".der") and path not in named and self._old]
+        old = [
+            path
+            for path in root
+            if path.endswith(".der") and path not in named and self._there.fields
+        ]
         return old + [path for path in root if path.endswith((".part", ".new"))]
 
     def _make_room(self) -> None:
         """See whether there is room, and only then remove what is not wanted."""
         unwanted = self._unwanted
-        missing = slots.missing_blocks(self._plan, self._code, self._root, self._there, unwanted)
+        root = self._root | self._own.root
+        missing = slots.missing_blocks(self._plan, self._code, root, self._there, unwanted)
         if missing > 0:
             kilobytes = missing * BLOCK // 1024
             cause = f"The board's file system lacks {kilobytes} KB for the new version."
@@ -128,7 +116,7 @@ class Deployment:
 
     def _bytes_to_send(self) -> int:
         sizes = [len(self._code[name]) for name in self._plan.send]
-        return sum(sizes) + sum(map(len, self._root.values())) + len(self._config or b"")
+        return sum(sizes) + sum(map(len, self._root.values())) + self._own.size
 
     # -- doing it ----------------------------------------------------------------------------------
 
@@ -158,35 +146,39 @@ class Deployment:
             self._remote.rename(f"{path}.part", path)
 
     def _complete(self, count: Count) -> None:
-        """Give the new slot the config that is right for it and its list, and put it in use."""
+        """Give the new slot its settings and its list, and put it in use."""
         slot, there = self._plan.slot, self._there
-        if self._config:
-            self._send(f"/{slot}/config.part", self._config, count)
-            self._remote.rename(f"/{slot}/config.part", f"/{slot}/{NEXT}")
-        elif there.config is not None:
-            self._keep_config(slot)
+        part, path = f"/{slot}/settings.part", f"/{slot}/{SETTINGS}"
+        if self._own.settings:
+            self._send(part, self._own.settings, count)
+            self._remote.rename(part, path)
+        elif f"/{there.slot}/{SETTINGS}" in there.configs:
+            surveying.copy(self._remote, f"/{there.slot}/{SETTINGS}", part)
+            self._verify(part, there.configs[f"/{there.slot}/{SETTINGS}"])
+            self._remote.rename(part, path)
         if LISTING in self._plan.send:
             self._send(self._in_slot(LISTING), self._code[LISTING], count)
         self.committed = None
         self._point_to(slot)
 
-    def _put_config(self, count: Count) -> None:
-        """Put another config in use. The other slot keeps the one that it shares with this."""
-        there = self._there
-        other = OTHER.get(there.slot or "", "")
-        shares = f"/{other}/{LISTING}" in there.files and f"/{other}/{NEXT}" not in there.configs
-        if shares and there.config_path == CONFIG and there.config is not None:
-            self._keep_config(other)
-        self._send("/config.part", self._config or b"", count)
+    def _put_settings(self, count: Count) -> None:
+        """Put other settings in use. The other slot keeps its own."""
+        slot = self._there.slot
+        self._send(f"/{slot}/settings.part", self._own.settings or b"", count)
         self.committed = None
-        self._remote.rename("/config.part", there.config_path)
+        self._remote.rename(f"/{slot}/settings.part", f"/{slot}/{SETTINGS}")
 
-    def _keep_config(self, slot: str) -> None:
-        """Have the board copy the config that is in use to where a slot has its own."""
-        part = f"/{slot}/config.part"
-        surveying.copy(self._remote, self._there.config_path, part)
-        self._verify(part, self._there.config or b"")
-        self._remote.rename(part, f"/{slot}/{NEXT}")
+    def _put_identity(self, count: Count) -> None:
+        """Put another identity in use, whatever code runs: nothing may fall back to what it was.
+
+        identity.json comes first: where the copies differ, the node takes that for the newer one.
+        """
+        for path, data in self._own.root.items():
+            self.committed = None
+            self._send(f"{path}.part", data, count)
+            self._remote.rename(f"{path}.part", path)
+        for path in self._own.gone:
+            self._remote.remove(path)
 
     def _point_to(self, slot: str) -> None:
         """Put a slot in use."""
@@ -215,15 +207,6 @@ class Deployment:
             f"code     {len(self._sent)} files sent, {sum(self._sent)} bytes, "
             f"in {took_s:.1f} s{copied}{slot}"
         )
-
-
-def settings(text: bytes | None) -> dict[str, Any]:
-    """Return what a config says; nothing when there is none, or it is none."""
-    try:
-        found = json.loads(text or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 @contextlib.contextmanager

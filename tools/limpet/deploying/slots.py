@@ -6,9 +6,13 @@ Pure: surveying.py has the board tell what is there.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from limpet.boards.board_facts import BLOCK
 from limpet.boards.node_files import LISTING
+from limpet.identity import device_config
+from limpet.identity.device_config import IDENTITY, SETTINGS, SPARE
+from limpet.shared.firmware import config
 
 OTHER = {"a": "b", "b": "a"}
 # littlefs keeps a shorter file beside its name.
@@ -16,10 +20,16 @@ _INLINE = 128
 # For folders, names and the node's own next files.
 _SPARE_BLOCKS = 8
 
-CONFIG = "/config.json"
-# What a slot has for itself beside its code: the config that goes into use with it where that is
-# not /config.json (firmware/main.py), and the last one that its code took (device/boots.py).
-NEXT, LAST = "config.next", "config.last"
+# Both copies of the identity.
+COPIES = (f"/{IDENTITY}", f"/{SPARE}")
+# The last settings that a slot's code took (device/boots.py).
+LAST = "settings.last"
+# What code has from before identity and settings were two files: one config for all, or the one
+# that goes into use with its slot (firmware/main.py); and the last one that it took.
+CONFIG = f"/{device_config.OLD}"
+OLD_NEXT, OLD_LAST = "config.next", "config.last"
+# How what a slot has for itself beside its code begins.
+_OWN = ("settings.", "config.")
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Survey:
     """What a board is, and what is on its flash.
 
     slot: the one that runs, None when there is none; fallen: it is not the one that was put in use,
-    because that cannot start (see firmware/main.py). configs: texts of configs by absolute path.
+    because that cannot start (see firmware/main.py). configs: texts of identity, settings and
+    configs by absolute path.
     files: by absolute path, of the root only what a deploy looks after.
     """
 
@@ -55,26 +66,52 @@ class Survey:
     folders: tuple[str, ...]
 
     @property
-    def config_path(self) -> str:
-        """Where the config of the slot that runs is, or has to be."""
-        own = f"/{self.slot}/{NEXT}"
-        return own if own in self.configs else CONFIG
+    def identity(self) -> dict[str, Any] | None:
+        """Whose it is, and how it gets to its broker; None when it has not been told."""
+        for path in COPIES:
+            if (found := device_config.opened(self.configs.get(path))) is not None:
+                return found
+        old = self._old_config()
+        return old if old is None else config.split(old)[0]
 
     @property
-    def config(self) -> bytes | None:
-        """The config of the slot that runs; None when there is none."""
-        return self.configs.get(self.config_path)
+    def settings(self) -> dict[str, Any] | None:
+        """The settings of the slot that runs; None when there are none."""
+        found = device_config.opened(self.configs.get(f"/{self.slot}/{SETTINGS}"))
+        old = self._old_config()
+        return found if found is not None or old is None else config.split(old)[1]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What both say, as of a device's folder."""
+        found = (self.identity or {}) | (self.settings or {})
+        return {name: value for name, value in found.items() if name not in ("v", "version")}
+
+    def _old_config(self) -> dict[str, Any] | None:
+        return device_config.opened(self.configs.get(self.config_path(self.slot or "")))
+
+    def config_path(self, slot: str) -> str:
+        """Where the config of code from before is, or has to be."""
+        own = f"/{slot}/{OLD_NEXT}"
+        return own if own in self.configs else CONFIG
+
+    def is_old(self, slot: str) -> bool:
+        """Whether a slot has finished code that wants a config of before."""
+        finished = f"/{slot}/{LISTING}" in self.files
+        has_config = self.config_path(slot) in self.configs
+        return finished and has_config and f"/{slot}/{SETTINGS}" not in self.configs
 
     def slot_files(self, slot: str) -> dict[str, File]:
         """The code that is in a slot, and its list, by path in there."""
         start = f"/{slot}/"
         found = {p.removeprefix(start): f for p, f in self.files.items() if p.startswith(start)}
-        return {name: file for name, file in found.items() if not name.startswith("config.")}
+        return {name: file for name, file in found.items() if not name.startswith(_OWN)}
 
     def kept_by(self, slot: str) -> list[str]:
-        """The configs that a slot has for itself, and what was to be one, by path in there."""
-        start = f"/{slot}/config."
-        return [path.removeprefix(f"/{slot}/") for path in self.files if path.startswith(start)]
+        """What a slot has for itself beside its code, and what was to be that, by path in there."""
+        start = f"/{slot}/"
+        names = [path.removeprefix(start) for path in self.files if path.startswith(start)]
+        return [name for name in names if name.startswith(_OWN)]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,17 @@ a file.
 
 from limpet.boards.board_facts import BLOCK
 from limpet.boards.node_files import LISTING
+from limpet.deploying import slots
 from limpet.deploying.remote import Remote
-from limpet.deploying.slots import CONFIG, LAST, NEXT, OTHER, File, Survey
+from limpet.deploying.slots import OTHER, File, Survey
+from limpet.identity.device_config import SETTINGS
 
-_CONFIGS = (CONFIG, *(f"/{slot}/{name}" for slot in OTHER for name in (NEXT, LAST)))
+_IN_SLOT = (SETTINGS, slots.LAST, slots.OLD_NEXT, slots.OLD_LAST)
+_CONFIGS = (
+    *slots.COPIES,
+    slots.CONFIG,
+    *(f"/{slot}/{name}" for slot in OTHER for name in _IN_SLOT),
+)
 # First of all, and in few bytes: from here on the board helps itself.
 _GUARD = "import machine\nguard = machine.WDT(timeout=120000)\nguard.feed()"
 _LOOK = (

@@ -11,13 +11,13 @@ from typing import Any
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
 from limpet.fleet.devices import unused
-from limpet.identity import authority
+from limpet.identity import authority, device_config
 from limpet.identity.fleet_folder import is_old_setup
 from limpet.identity.layout import Layout, running
 from limpet.identity.operators import NAMES
 from limpet.identity.provisioning import LOCAL_NAMES, Setup
 from limpet.shared import private
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors, rules
 from limpet.shared.problem import Problem
 
 # What a broker that runs has in its folder for itself, or holds paths of the old place.
@@ -50,7 +50,7 @@ def settings(old: Layout) -> dict[str, Any]:
     no laptop's, else by its first one; and by its broker's certificate.
     """
     found = [made for made in map(_config, _folders(old)) if made is not None]
-    found.sort(key=lambda made: config.is_loopback(made.broker))  # stable: else as they come
+    found.sort(key=lambda made: rules.is_loopback(made.broker))  # stable: else as they come
     said: dict[str, Any] = {}
     if found:
         first = found[0]
@@ -91,13 +91,13 @@ def renew_broker_files(old: Layout, setup: Setup) -> None:
 
 def _folders(old: Layout) -> list[Path]:
     with contextlib.suppress(FileNotFoundError):
-        return sorted(path for path in old.devices.iterdir() if (path / "config.json").is_file())
+        return sorted(path for path in old.devices.iterdir() if device_config.there(path))
     return []
 
 
 def _config(folder: Path) -> Any:
     try:
-        return config.load(str(folder / "config.json"))
+        return device_config.load(folder)
     except (OSError, errors.ConfigError):
         return None
 

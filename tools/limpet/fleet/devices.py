@@ -18,7 +18,8 @@ from cyclopts import App, Parameter
 from limpet.brokers import age
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
-from limpet.identity.device_folder import CONFIG, DeviceFolder, checked
+from limpet.identity import device_config
+from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout, running
 from limpet.shared import locks, private
@@ -140,7 +141,7 @@ def show(device: str, /, *, fleet: FleetOption = None, as_json: Json = False) ->
 def _config(found: Device) -> dict[str, Any] | None:
     if found.has is None:
         return None
-    said: dict[str, Any] = json.loads((found.has.folder / CONFIG).read_bytes())
+    said = device_config.read(found.has.folder)
     return said | {name: NOT_SHOWN for name in SECRETS if said.get(name) is not None}
 
 

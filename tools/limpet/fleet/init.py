@@ -34,7 +34,7 @@ from limpet.shared.problem import Problem
 
 IGNORE = """\
 # Keys and passwords stay out of git. What may be committed is named here, and nothing else: a new
-# file is a secret until somebody has looked at it. (devices/ID/config.json may hold passwords.)
+# file is a secret until somebody has looked at it. (devices/ID/identity.json may hold passwords.)
 /*
 !/.gitignore
 !/limpet.toml

@@ -4,7 +4,6 @@ A password is never taken from the command line, where every process could read 
 """
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from cyclopts import Parameter
 from limpet.brokers import age
 from limpet.brokers.setup import open_setup
 from limpet.fleet import provision_mosquitto, provision_report
-from limpet.identity import fleet_settings
+from limpet.identity import device_config, fleet_settings
 from limpet.identity.device_config import check
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
@@ -164,8 +163,7 @@ def _username(root: Path, device: str) -> str:
     """Return the name with which a device logs in already. Raises Problem where it does not."""
     found = None
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        path = Layout(root).device(device) / "config.json"
-        found = json.loads(path.read_bytes()).get("username")
+        found = device_config.read(Layout(root).device(device)).get("username")
     if not isinstance(found, str):
         raise Problem(
             f"--password-file is for a login, and {device} has none.",

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from limpet.identity import authority, operators
 from limpet.identity.provisioning import Setup
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors, rules
 
 
 def certificates(setup: Setup, device: str, known: bool, renewed: bool) -> None:
@@ -42,5 +42,5 @@ def without_wifi(setup: Setup, device: str) -> None:
     """Say what a device lacks that may be meant for a Board with Wi-Fi."""
     with contextlib.suppress(errors.ConfigError):
         found = setup.config(device)
-        if found.wifi_ssid is None and not config.is_loopback(found.broker):
+        if found.wifi_ssid is None and not rules.is_loopback(found.broker):
             print(f"{device}: has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME")

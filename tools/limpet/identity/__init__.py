@@ -4,7 +4,7 @@ layout.py           where a set-up's files lie, and the registry
 authority.py        the CA, keys and certificates
 fleet_folder.py     which fleet is meant; fleet_settings.py what its limpet.toml says
 provisioning.py     makes or changes a set-up, a device, its config
-device_config.py    a config as the PC writes it, by the node's own rules
+device_config.py    a config as the PC reads and writes it, by the node's own rules
 device_folder.py    what a device has for itself, checked; provision_line.py the same as one line
 operators.py        who the tools are to a broker; passwords.py the broker's file of passwords
 """

@@ -1,20 +1,37 @@
-"""A device's config as the PC writes it: checked by the node's own rules, and as bytes.
+"""A device's config as the PC has it: the fields of both files in one dict, checked by the node's
+own rules, read from its folder and written there.
 
-No file is read or written.
+A folder that was made before identity and settings were two files has a config.json; it is read
+like them, and becomes them when it is written.
 """
 
+import contextlib
 import json
+from binascii import crc32
+from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 from limpet.identity import operators
-from limpet.shared.firmware import config, errors
+from limpet.shared import private
+from limpet.shared.firmware import config, errors, settings, strictjson
 
+IDENTITY, SETTINGS = config.IDENTITY_FILE, config.SETTINGS_FILE
+# The second copy, which a node makes for itself.
+SPARE = settings.SPARE
+# What both were before.
+OLD = "config.json"
+
+# What belongs to the files themselves: no field of a device.
+_FORMAT = ("v", "version")
+FIELDS = [key[0] for key in config.IDENTITY + config.SETTINGS if key[0] not in _FORMAT]
+Config: Any = namedtuple("Config", FIELDS)  # type: ignore[misc]
 _ANY = ("0.0.0.0", "::")  # to which no device can connect
 
 
 def check(fields: dict[str, Any]) -> Any:
     """Return the config (a namedtuple) that the node would take; else raises ConfigError."""
-    checked = config.parse(json.dumps(fields, ensure_ascii=False))
+    checked = parsed(fields)
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
     if checked.broker in _ANY:
@@ -22,9 +39,123 @@ def check(fields: dict[str, Any]) -> Any:
     return checked
 
 
-def encoded(fields: dict[str, Any]) -> bytes:
-    """Return a config as the bytes of config.json.
+def parsed(fields: dict[str, Any]) -> Any:
+    """Return the same of any node's fields, whoever it is. Raises ConfigError."""
+    identity, own = (json.dumps(each, ensure_ascii=False) for each in config.split(fields))
+    found = config.identity(identity) | config.settings(own)
+    return Config(*[found[name] for name in FIELDS])
+
+
+def encoded(values: dict[str, Any]) -> bytes:
+    """Return the values of one file as its bytes.
 
     Not escaped: the node refuses half a character, which is how JSON escapes the rarer ones.
     """
-    return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def settings_file(fields: dict[str, Any], version: int = 1) -> bytes:
+    """Return those of the fields that are settings as their file, with that version."""
+    return encoded(config.split(fields)[1] | {"version": version})
+
+
+def on_flash(fields: dict[str, Any], slot: str = "a", version: int = 1) -> dict[str, bytes]:
+    """Return what a board has of it, by path: its identity, twice, and a slot's settings."""
+    copy = sealed(config.split(fields)[0])
+    path = f"{slot}/{SETTINGS}" if slot else SETTINGS
+    return {IDENTITY: copy, SPARE: copy, path: settings_file(fields, version)}
+
+
+def sealed(identity: dict[str, Any]) -> bytes:
+    """Return the values of an identity as a board has them: with the CRC-32 of all before it."""
+    body = json.dumps(identity, indent=2, ensure_ascii=False).encode().removesuffix(b"\n}")
+    return body + b',"crc32":"%08x"}' % crc32(body)
+
+
+def opened(data: bytes | None) -> dict[str, Any] | None:
+    """Return the values of a file, sealed or not, of a board or a folder; None if it is none."""
+    try:
+        values = json.loads(settings.unseal(data or b"") or b"")
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def there(folder: Path) -> bool:
+    """Whether the folder has a device's config, of today or from before."""
+    return any((folder / name).is_file() for name in (IDENTITY, OLD))
+
+
+def where(folder: Path) -> Path:
+    """Return the file that says who the device is: the one to name where something is wrong."""
+    old = folder / OLD
+    return old if old.is_file() and not (folder / IDENTITY).exists() else folder / IDENTITY
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return all fields that the folder of a device has, unchecked. Raises OSError, and ConfigError
+    where a file is no JSON object.
+    """
+    names = [OLD] if where(folder).name == OLD else [IDENTITY, SETTINGS]
+    found: dict[str, Any] = {}
+    for name in names:
+        values = opened((folder / name).read_bytes())
+        if values is None:
+            raise errors.ConfigError(name, "must be a JSON object")
+        found |= values
+    return {name: each for name, each in found.items() if name not in _FORMAT}
+
+
+def load(folder: Path) -> Any:
+    """Return the config in a folder, checked as the node does. Raises OSError, ConfigError."""
+    if where(folder).name == OLD:
+        return parsed(_strictly((folder / OLD).read_bytes()))
+    text = settings.unseal((folder / IDENTITY).read_bytes())
+    if text is None:
+        raise errors.ConfigError(IDENTITY, "is damaged")
+    found = config.identity(text) | config.settings((folder / SETTINGS).read_bytes())
+    return Config(*[found[name] for name in FIELDS])
+
+
+def _strictly(data: bytes) -> dict[str, Any]:
+    """The values of a config.json, each key once."""
+    try:
+        values = strictjson.Shape(data, len(data), config.STRUCTURAL_MAX).load()
+    except ValueError as error:
+        rule = f"must be JSON, each key once: {error.args[0]}"
+        raise errors.ConfigError("config", rule) from None
+    if not isinstance(values, dict):
+        raise errors.ConfigError("config", "must be a JSON object")
+    return values
+
+
+def version(folder: Path) -> int:
+    """Return the version of the settings in a folder; 1 where there is none."""
+    found = opened((folder / SETTINGS).read_bytes()) if (folder / SETTINGS).is_file() else None
+    count = (found or {}).get("version", 1)
+    return count if type(count) is int else 1
+
+
+def renewed(folder: Path) -> None:
+    """Make the two files of a folder out of its config.json, if that is what it has. One that is
+    none is left as it is.
+    """
+    if where(folder).name == OLD:
+        with contextlib.suppress(OSError, errors.ConfigError):
+            write(folder, read(folder))
+
+
+def write(folder: Path, fields: dict[str, Any]) -> None:
+    """Make `fields` what the folder has; other settings count on. A cut leaves the old or the new
+    identity, and the old or the new settings.
+    """
+    own, path = config.split(fields)[1], folder / SETTINGS
+    before = opened(path.read_bytes()) if path.is_file() else None
+    count = version(folder)
+    if before is None or before | {"version": 1} != own:
+        if before is not None:
+            count = count % config.VERSION_MAX + 1
+        private.write(path, settings_file(fields, count))
+    private.write(folder / IDENTITY, encoded(config.split(fields)[0]))
+    for name in (SPARE, OLD):
+        (folder / name).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ would refuse is refused here, in words.
 It changes nothing in the folder, and never says what a file holds that could be a secret.
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,20 +19,21 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config
+from limpet.identity.device_config import IDENTITY, SPARE
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
-
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class DeviceFolder:
     """What a device has for itself, and all of it good.
 
-    `config` is the node's own namedtuple; `files` go onto the Board by name: config.json and the
-    files it names, renamed after their content, so that a new set never mixes with an old one.
-    `expires` is when the certificate, or the CA, is no longer good; None without certificates.
+    `config` has all fields, checked; `fields` those that are said, as they are on the Board.
+    `files` go into the Board's root by name: both copies of the identity, and the files it names,
+    renamed after their content, so that a new set never mixes with an old one. The settings, at
+    `version`, go where the Board's code has its own. `expires` is when the certificate, or the CA,
+    is no longer good; None without certificates.
     """
 
     folder: Path
@@ -41,7 +41,9 @@ class DeviceFolder:
     expires: datetime | None
     # Not in the repr, which tracebacks and test reports print: there are a key and passwords in it.
     config: Any = field(repr=False)
+    fields: dict[str, Any] = field(repr=False)
     files: dict[str, bytes] = field(repr=False)
+    version: int
 
 
 def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
@@ -51,19 +53,12 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
     another device than `asked_id`; a file that is missing or no DER; a key that is not of its
     certificate; a certificate that is not valid now, names another device, or is not the CA's.
     """
-    path = folder / CONFIG
     if asked_id is not None and not folder.exists():
         raise Problem(
             f"There is no device {asked_id}.",
             f"Make it: limpet provision {asked_id} --broker ADDRESS --wifi-ssid NAME.",
         )
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Problem(
-            f"{path} cannot be read: {error.strerror}.", "Make the device: limpet provision ID."
-        ) from None
-    found = _config(data, path)
+    found = _config(folder)
     again = f"Make it anew: limpet provision {found.device_id} --renew."
     if asked_id not in (None, found.device_id):
         raise Problem(
@@ -80,9 +75,13 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
     except ValueError as fault:
         raise Problem(f"{folder}: {fault}.", again) from None
     names = {name: f"{name}-{sha256(der).hexdigest()[:8]}.der" for name, der in ders.items()}
-    text = encoded(json.loads(data) | names)
-    files = {CONFIG: text} | {names[name]: der for name, der in ders.items()}
-    return DeviceFolder(folder, found.device_id, expires, _config(text, path), files)
+    fields = device_config.read(folder) | names
+    identity, _ = config.split(fields)
+    files = dict.fromkeys((IDENTITY, SPARE), device_config.sealed(identity))
+    files |= {names[name]: der for name, der in ders.items()}
+    made = device_config.parsed(fields)
+    count = device_config.version(folder)
+    return DeviceFolder(folder, found.device_id, expires, made, fields, files, count)
 
 
 def for_wifi(found: DeviceFolder) -> DeviceFolder:
@@ -95,9 +94,15 @@ def for_wifi(found: DeviceFolder) -> DeviceFolder:
     return found
 
 
-def _config(data: bytes, path: Path) -> Any:
+def _config(folder: Path) -> Any:
+    path = device_config.where(folder)
     try:
-        return config.parse(data)
+        return device_config.load(folder)
+    except OSError as error:
+        raise Problem(
+            f"{error.filename or path} cannot be read: {error.strerror}.",
+            "Make the device: limpet provision ID.",
+        ) from None
     except errors.ConfigError as error:
         raise Problem(
             f"{path} would be refused by the node: {error.field} {error.text}.", "Correct it."
@@ -106,7 +111,9 @@ def _config(data: bytes, path: Path) -> Any:
 
 def _read(folder: Path, field: str, name: str, remedy: str) -> bytes:
     if Path(name).name != name:
-        raise Problem(f"{folder / CONFIG}: {field} is no plain file name.", "Correct it.")
+        raise Problem(
+            f"{device_config.where(folder)}: {field} is no plain file name.", "Correct it."
+        )
     try:
         return (folder / name).read_bytes()
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from limpet.identity.device_config import check
+from limpet.identity.device_config import FIELDS, check
 from limpet.identity.fleet_folder import MARK
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
@@ -103,7 +103,7 @@ class _Reader:
         device = self._table("device", said)
         for name in OWN & device.keys():
             self._refuse(f"device.{name}", "is each device's own: no default, and not in this file")
-        self._known("device", device, set(config.FIELDS) - set(_FIELDS.values()))
+        self._known("device", device, set(FIELDS) - set(_FIELDS.values()))
         names = broker.pop("names", [])
         if not isinstance(names, list):
             self._refuse("broker.names", "must be a list")
@@ -169,7 +169,7 @@ def _toml(value: Any) -> str:
 _TEXT = """\
 # A fleet of Limpet nodes: the devices, keys and broker that belong together lie in this folder.
 # What is said here is how a new device begins. One that is there has its own config, in
-# devices/ID/config.json; `limpet provision ID --zone shed` changes it.
+# devices/ID; `limpet provision ID --zone shed` changes it.
 # No secret belongs into this file: it may be committed to git. Passwords are asked for.
 
 # The first level of all topics: organisation/site/zone/device-type/device-id/...

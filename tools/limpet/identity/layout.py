@@ -2,7 +2,7 @@
 
     ca/                   ca.key ca.crt
     broker/               server.key server.crt, devices.json (the registry), passwords
-    devices/<id>/         config.json ca.der cert.der key.der: the node's flash image
+    devices/<id>/         identity.json settings.json ca.der cert.der key.der: a node's flash
     operators/<name>/     <name>.key <name>.crt ca.crt: all that this operator needs elsewhere
 
 A device's own folder is not trusted: the node writes there.

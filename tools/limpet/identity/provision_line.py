@@ -1,4 +1,5 @@
-"""The one line that a node without a config takes on its console: config and credentials as JSON.
+"""The one line that a node without an identity takes on its console: config and credentials as
+JSON.
 
 It holds the device's key. Nothing here sends, stores or shows it but `limpet provision --line`,
 which was asked for it.
@@ -19,8 +20,8 @@ def provision_line(folder: Path) -> bytes:
 
     Raises Problem for a folder that no node would run by, and for one whose line no node takes.
     """
-    files = checked(folder).files
-    values = json.loads(files["config.json"])
+    found = checked(folder)
+    files, values = found.files, dict(found.fields)
     for name in ("ca", "cert", "key"):
         file = values.pop(name, None)
         if file in files:

@@ -6,19 +6,18 @@ is not said anew.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from limpet.identity import authority, operators, passwords
+from limpet.identity import authority, device_config, operators, passwords
 from limpet.identity.authority import Authority
-from limpet.identity.device_config import check, encoded
+from limpet.identity.device_config import check
 from limpet.identity.layout import Layout
 from limpet.shared import private
-from limpet.shared.firmware import config, errors, topics
+from limpet.shared.firmware import errors, topics
 from limpet.shared.problem import Problem
 
 # Names under which a broker on this machine is reached.
@@ -101,7 +100,7 @@ class Setup:
         try:
             with private.new_folder(folder) as draft:
                 self._identity(draft, checked.device_id)
-                private.write(draft / "config.json", encoded(fields))
+                device_config.write(draft, fields)
         except FileExistsError:
             return False
         return True
@@ -124,20 +123,24 @@ class Setup:
         return known
 
     def change(self, device_id: str, fields: dict[str, Any]) -> list[str]:
-        """Put other `fields` into a device's config; return the names of those that are new.
+        """Put other `fields` into a device's config; return the names of those that are new. A
+        folder from before identity and settings were two files has two from here on.
 
         Raises config's ConfigError, or Problem, before anything is written.
         """
-        path = self.layout.device(device_id) / "config.json"
+        folder = self.layout.device(device_id)
         try:
-            old: dict[str, Any] = dict(json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            old = device_config.read(folder)
+        except (OSError, errors.ConfigError):
+            path = device_config.where(folder)
             raise Problem(f"{path} is no config any more.", "Correct it.") from None
         new = [name for name, value in fields.items() if old.get(name) != value]
         if new:
             checked = check(old | fields)
             self._register(checked)
-            private.write(path, encoded(old | fields))
+            device_config.write(folder, old | fields)
+        else:
+            device_config.renewed(folder)
         return new
 
     def configs(self) -> list[Any]:
@@ -150,10 +153,11 @@ class Setup:
 
     def config(self, device_id: str) -> Any:
         """Return a device's checked config (a namedtuple); raises ConfigError."""
-        path = self.layout.device(device_id) / "config.json"
+        folder = self.layout.device(device_id)
         try:
-            return config.load(str(path))
+            return device_config.load(folder)
         except OSError:
+            path = device_config.where(folder)
             raise errors.ConfigError(str(path), "cannot be read") from None
 
     def _register(self, checked: Any) -> None:

@@ -33,14 +33,14 @@ STOP_S = 10.0
 class NodeProcess:
     """One node. `with NodeProcess(root) as node:` starts it and ends it.
 
-    `root` is the node's flash (config.json, keys), `replay` the capture its DHT22 plays, `sensors`
-    what else stands on the table (LIMPET_SENSORS), `heap` what `-X heapsize=` takes ("128k"),
-    `arch` the interpreter's, `speed` how much faster than real time its clock runs, `umqtt` another
-    folder with umqtt, `firmware` another with boot.py and main.py, `folders` all four that a node
-    is made of, in place of these. `bytecode` and `frozen`: see bytecode.py. `stdin` is its
-    console's other way, as Popen takes it: None for this process's own. `on_line` is called, from a
-    thread, with every line the node says. One node at a time runs on a folder: two on one flash
-    would lose Readings.
+    `root` is the node's flash (identity.json, settings.json, keys), `replay` the capture its DHT22
+    plays, `sensors` what else stands on the table (LIMPET_SENSORS), `heap` what `-X heapsize=`
+    takes ("128k"), `arch` the interpreter's, `speed` how much faster than real time its clock runs,
+    `umqtt` another folder with umqtt, `firmware` another with boot.py and main.py, `folders` all
+    four that a node is made of, in place of these. `bytecode` and `frozen`: see bytecode.py.
+    `stdin` is its console's other way, as Popen takes it: None for this process's own. `on_line` is
+    called, from a thread, with every line the node says. One node at a time runs on a folder: two
+    on one flash would lose Readings.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from pathlib import Path
 from cyclopts import CycloptsError
 
 from limpet.boards import laptop_sensors
+from limpet.identity import device_config
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.node_host import debian
@@ -26,6 +27,7 @@ def _flash(fleet: Path | None, device: str) -> Path:
             f"No device is called {device!r} in the fleet {layout.root}.",
             f"There is: {', '.join(known) or 'none'}.",
         )
+    device_config.renewed(layout.device(device))
     return layout.device(device)
 
 
@@ -51,7 +53,7 @@ def node(
     device
         The fleet's device that it is: its folder there is the node's flash.
     root
-        Another folder to be its flash, with config.json, certificates and key.
+        Another folder to be its flash, with identity.json, settings.json, certificates and key.
     replay
         The capture that a DHT22 plays which names none.
     sensors

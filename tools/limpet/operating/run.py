@@ -6,7 +6,6 @@ first and the broker goes last.
 
 import contextlib
 import errno
-import json
 import os
 import shlex
 import sys
@@ -20,8 +19,7 @@ from cyclopts import Parameter
 from limpet.boards import laptop_sensors
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
-from limpet.identity import fleet_folder, fleet_settings
-from limpet.identity.device_config import encoded
+from limpet.identity import device_config, fleet_folder, fleet_settings
 from limpet.identity.fleet_settings import Settings
 from limpet.identity.layout import Layout, running_port
 from limpet.identity.provisioning import FIRST_DEVICE
@@ -34,7 +32,7 @@ from limpet.operating.scene import Scene, span_text
 from limpet.operating.view import LiveView, PlainView, view_for
 from limpet.operating.where import Where, found_without
 from limpet.shared import locks, payloads, private, windows
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Seconds, Speed
 from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
@@ -68,9 +66,9 @@ def _provisioned(directory: Path, device: str, begins: dict[str, Any]) -> Layout
     try:
         found = setup.config(device)
     except errors.ConfigError as error:
-        path = setup.layout.device(device) / "config.json"
+        path = device_config.where(setup.layout.device(device))
         raise Problem(f"{path}: {error.field} {error.text}.", "Put that right.") from None
-    if not config.is_loopback(found.broker):
+    if not rules.is_loopback(found.broker):
         # A board that is this device would be thrown out by its own name.
         raise Problem(
             f"{device} is for a board: it looks for its broker at {found.broker}.",
@@ -104,10 +102,10 @@ def _broker(directory: Path) -> Iterator[tuple[int, str]]:
 
 def _point_to(root: Path, port: int) -> None:
     """Tell the node where its broker listens this time."""
-    path = root / "config.json"
-    fields = json.loads(path.read_bytes())
+    device_config.renewed(root)
+    fields = device_config.read(root)
     if fields.get("port") != port:
-        private.write(path, encoded(fields | {"port": port}))
+        device_config.write(root, fields | {"port": port})
 
 
 def _command_line(directory: Path, device: str, speed: float) -> str:

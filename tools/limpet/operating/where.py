@@ -13,10 +13,10 @@ from pathlib import Path
 from cyclopts import Parameter
 
 from limpet.brokers.mosquitto import files as mosquitto_files
-from limpet.identity import fleet_folder
+from limpet.identity import device_config, fleet_folder
 from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout, running
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Port
 from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
@@ -97,9 +97,10 @@ class SetupInfo:
         if device is not None and device not in self.bases:
             known = ", ".join(self.bases)
             raise Problem(f"No device is called {device!r} in {root}.", f"There is: {known}.")
-        path = layout.device(device or next(iter(self.bases))) / "config.json"
+        folder = layout.device(device or next(iter(self.bases)))
+        path = device_config.where(folder)
         try:
-            found = config.load(str(path))
+            found = device_config.load(folder)
         except OSError as error:
             raise Problem(f"{path} cannot be read: {error.strerror}.", "See to it.") from None
         except errors.ConfigError as error:
@@ -119,5 +120,5 @@ def _running_port(root: Path, host: str) -> int | None:
     if found is None:
         return None
     at, port = found
-    here = config.is_loopback(at) and config.is_loopback(host)
+    here = rules.is_loopback(at) and rules.is_loopback(host)
     return port if here or at in (host, "0.0.0.0", "::") else None

@@ -13,7 +13,17 @@ if str(FIRMWARE) not in sys.path:
     sys.path.append(str(FIRMWARE))
 
 from node import commands
-from node.config import config, first_config
-from node.shared import errors, topics, version
+from node.config import config, first_config, rules, settings
+from node.shared import errors, strictjson, topics, version
 
-__all__ = ["commands", "config", "errors", "first_config", "topics", "version"]
+__all__ = [
+    "commands",
+    "config",
+    "errors",
+    "first_config",
+    "rules",
+    "settings",
+    "strictjson",
+    "topics",
+    "version",
+]

@@ -22,11 +22,10 @@ from limpet.boards.board_facts import BoardFacts, facts
 from limpet.boards.board_sensors import WiredSensor
 from limpet.boards.image import LISTING, MICROPYTHON, image_of
 from limpet.brokers.setup import open_setup
-from limpet.identity import fleet_settings
-from limpet.identity.device_config import check, encoded
+from limpet.identity import device_config, fleet_settings
+from limpet.identity.device_config import check
 from limpet.identity.fleet_folder import FleetOption, required
-from limpet.shared import private
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Port
 from limpet.shared.paths import BOARDS, DATA, REPO
 from limpet.shared.problem import Problem
@@ -80,7 +79,7 @@ def wokwi(
     root = required(fleet).root
     wanted = facts(board, own=root / "boards")
     serial, sensors = _wokwi_files(wanted)
-    if config.is_loopback(broker):
+    if rules.is_loopback(broker):
         raise Problem(
             f"In the simulator {broker} is the simulated board itself.",
             f"Name a broker on the internet, or {THIS_MACHINE} with Wokwi's private gateway.",
@@ -155,8 +154,7 @@ def _device(root: Path, name: str, fields: dict[str, Any]) -> Path:
 
 
 def _change(folder: Path, fields: dict[str, Any]) -> None:
-    path = folder / "config.json"
-    old = json.loads(path.read_bytes())
+    old = device_config.read(folder)
     if old.get("wifi_ssid") != SSID or old.get("wifi_password") is not None:
         raise Problem(
             f"{folder.name} was made for another network than {SSID}.",
@@ -165,7 +163,7 @@ def _change(folder: Path, fields: dict[str, Any]) -> None:
     new = {key: value for key, value in old.items() if key != "allow_public_broker"} | fields
     check(new)
     if new != old:
-        private.write(path, encoded(new))
+        device_config.write(folder, new)
 
 
 def _project(board: BoardFacts) -> Path:

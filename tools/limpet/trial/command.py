@@ -18,10 +18,10 @@ from limpet.boards.port import find_port
 from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.deploying.deploy import WATCH_S, put
-from limpet.identity.device_config import check, encoded
+from limpet.identity import device_config
+from limpet.identity.device_config import check
 from limpet.identity.fleet_folder import FleetOption, own_boards
 from limpet.identity.provisioning import Setup
-from limpet.shared import private
 from limpet.shared.asked import WIFI_VARIABLE, secret
 from limpet.shared.firmware import errors, version
 from limpet.shared.numbers import Seconds, Times
@@ -216,7 +216,7 @@ def _provision(
     try:
         check(fields)
         if not setup.device(fields):
-            private.write(setup.layout.device(DEVICE) / "config.json", encoded(fields))
+            device_config.write(setup.layout.device(DEVICE), fields)
     except errors.ConfigError as error:
         raise Problem(f"{error.field}: {error.text}.", "Give another.") from None
     return setup.layout.bases()[DEVICE]

@@ -70,7 +70,7 @@ print(took)
 # Where the device may write, and what nobody takes for a Message of the node: it is no JSON.
 CLIENT = f"""
 import machine, time, board
-from device import identity
+from device import boots, flash, identity
 from node import settings, topics
 from umqtt_tls import MQTTClient
 dog = machine.WDT(timeout={WATCHDOG_MS})
@@ -88,13 +88,15 @@ def now():
 def on_ack(packet_id):
     global acked
     acked += 1
-cfg = settings.load("config.json", board.network.cause is not None)
-client = MQTTClient(ssl=identity.tls(cfg.ca, cfg.cert, cfg.key), **settings.client(cfg))
+own, cfg = settings.load(
+    flash.read, flash.replace, boots.settings(), board.network.cause is not None, print
+)
+client = MQTTClient(ssl=identity.tls(own.ca, own.cert, own.key), **settings.client(own, cfg))
 client.clean_session = True
 client.on_ack, client.on_down = on_ack, causes.append
-topic = topics.base(cfg.org, cfg.site, cfg.zone, cfg.device_type, cfg.device_id) + "/health"
+topic = topics.base(own.org, own.site, own.zone, own.device_type, own.device_id) + "/health"
 payload = b"." * 80
-board.network.join(cfg.wifi_ssid, cfg.wifi_password)
+board.network.join(own.wifi_ssid, own.wifi_password)
 began = False
 while client.state != "up" and not causes:
     if now() > %(link_ms)d:

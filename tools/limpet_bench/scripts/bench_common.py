@@ -8,7 +8,7 @@ import tls
 
 settings = json.loads(os.getenv("BENCH"))
 
-with open("config.json") as file:
+with open("identity.json") as file:
     config = json.load(file)
 device_id = config["device_id"]
 topic = b"limpet/home/desk/climate/" + device_id.encode() + b"/telemetry"

@@ -13,7 +13,7 @@ from typing import Any
 from limpet.brokers import rules
 from limpet.identity import operators
 from limpet.identity.layout import Layout
-from limpet.shared.firmware import config
+from limpet.shared import firmware
 
 ACL = "acl"
 
@@ -102,7 +102,7 @@ def where(configs: Iterable[Any], port: int) -> str:
         if each.port == port or (each.username is not None and each.port in logins)
     }
     (one, *more) = found
-    return one if not more and (config.is_loopback(one) or _is_address(one)) else ""
+    return one if not more and (firmware.rules.is_loopback(one) or _is_address(one)) else ""
 
 
 def login_port(port: int) -> int:

@@ -1,0 +1,46 @@
+"""How the node writes what its config is made of; and the one way in which its settings change.
+
+Imported when a Command changes something, and at a first boot.
+"""
+
+import json
+from binascii import crc32
+
+_VERSION_MAX = 1_000_000_000  # as in config.py, which is no longer there
+
+
+def change(settings, name, value, read, replace):
+    """Put another value of `name` into the settings (see settings.py): into their file first, under
+    the next version, then into the object; then its users are told. `read` and `replace` may raise
+    OSError: nothing has changed. In no way it lies in the heap in a row.
+    """
+    version = settings.version % _VERSION_MAX + 1
+    values = read(settings.path, json.load)
+    values[name] = value
+    values["version"] = version
+    replace(settings.path, *lines(values))
+    setattr(settings, name, value)
+    settings.version = version
+    for each in settings.users:
+        each(settings)
+
+
+def encoded(values):
+    """Values (dict) as the JSON of their file (bytes)."""
+    return b"".join(lines(values))
+
+
+def lines(values):
+    """The same, a list of bytes."""
+    found = []
+    for name in sorted(values):
+        line = '%s\n"%s": %s' % ("," if found else "{", name, json.dumps(values[name]))
+        found.append(line.encode())
+    found.append(b"\n}\n")
+    return found
+
+
+def sealed(values):
+    """The values of an identity (dict) as its file (bytes), with the CRC-32 of all before it."""
+    body = b"".join(lines(values)[:-1])
+    return body + b',"crc32":"%08x"}' % crc32(body)
