@@ -74,13 +74,18 @@ def of(
     for source in foreign:
         spoken |= spelling.spoken(ast.parse(source))
     for source in others:
-        outside |= spelling.meant(ast.parse(source))
+        tree = ast.parse(source)
+        # What a keyword names may become the key of a dictionary.
+        outside |= spelling.meant(tree) | spelling.keywords(tree)
     common, alone, spare = _common(sources)
     theirs = {word for source in others for word in spelling.words(source)}
+    told = Counter(word for source in (*sources, *others) for word in spelling.words(source))
+    here = {name for source in others for name in spelling.public(ast.parse(source))}
+    here = {name for name in here if told[name] == 1 and _PUBLIC.fullmatch(name)}
     return Names(
         frozenset(spoken),
         frozenset(kept | outside),
-        frozenset(alone - outside - theirs),
+        frozenset(alone - outside - theirs | here - outside - THEIRS - set(FREE)),
         {
             old: new
             for old, new in common.items()

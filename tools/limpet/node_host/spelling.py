@@ -53,6 +53,11 @@ def meant(tree: ast.AST) -> set[str]:
     return found
 
 
+def keywords(tree: ast.AST) -> set[str]:
+    """Names by which arguments are handed over."""
+    return {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+
+
 def public(tree: ast.AST) -> Iterator[str]:
     """Names by which an object is known outside the function that makes it."""
     for node in ast.walk(tree):

@@ -182,6 +182,9 @@ class Idle(Part):
 class Profile(Part):
     """What is named, `count` times over, in a node that is up and has nothing else to do."""
 
+    # Asked for by name, so on a chip they keep theirs.
+    WHAT = "nothing turn others link_step sources client_step taken made sent"
+
     def look(self, now):
         """Do it, once all is quiet."""
         if self.settled(now):
