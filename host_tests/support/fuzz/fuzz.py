@@ -108,6 +108,8 @@ def held() -> int:
 
 def main(name: str, count: int, seed: int, every: int) -> None:
     """Run one target, and print what its inputs cost at most."""
+    # What lies deep is imported first: MicroPython has not the stack to do that further in.
+    import support.parts.layouts  # noqa: F401
     from support.fuzz import targets
 
     target = targets.TARGETS[name]()

@@ -39,6 +39,13 @@ class Command:
 
     # What handlers ask for.
 
+    pace_ms = 2000
+
+    @property
+    def sampler(self) -> "Command":
+        """What says how fast the sensors can be read."""
+        return self
+
     def status(self) -> dict:
         """Return a snapshot."""
         return {"up": 5, "reads": 3}
