@@ -15,7 +15,7 @@ FLASH_MB = 0
 OTA = False
 DEEP_SLEEP = False
 
-SENSORS = laptop.table.SENSORS if laptop.table else (("dht22", 27),)
+SENSORS = laptop.standing.lines if laptop.standing else (("dht22", 27),)
 LED_GPIO = 26
 
 

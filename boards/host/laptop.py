@@ -90,7 +90,9 @@ speed = _speed()
 clock = Clock(speed, _ntp())
 capture = os.getenv("LIMPET_REPLAY") or __file__.rsplit("/", 1)[0] + "/" + _CAPTURE
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"
-# Which sensors there are, where it is not one DHT22: see table.py.
-table = None
+# Which sensors there are, where it is not one DHT22: the module table.
+standing = None
 if os.getenv("LIMPET_SENSORS"):
-    import table  # noqa: F401 (for board, machine and what plays)
+    import table
+
+    standing = table

@@ -72,8 +72,8 @@ class _Dht:
 
     def __init__(self, gpio):
         self._pace_ms, capture = _PACE_MS, laptop.capture
-        if laptop.table:
-            self._pace_ms, capture = laptop.table.dht(gpio)
+        if laptop.standing:
+            self._pace_ms, capture = laptop.standing.dht(gpio)
         try:
             self._replay = Replay(capture)
         except ValueError as error:

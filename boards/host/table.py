@@ -2,7 +2,7 @@
 
     dht22,ds18b20:outdoor,sht4x:cellar=FILE       driver, its name if it has one, what it plays
 
-Each gets pins of its own, as a Board would have them. SENSORS is what that Board's board.py says.
+Each gets pins of its own, as a Board would have them. `lines` is its SENSORS.
 """
 
 import errno
@@ -80,4 +80,4 @@ def _laid(text):
     return tuple(sensors), played
 
 
-SENSORS, _played = _laid(os.getenv("LIMPET_SENSORS") or "dht22")
+lines, _played = _laid(os.getenv("LIMPET_SENSORS") or "dht22")

@@ -15,7 +15,7 @@ POWER_CUT = 67  # the board's own: nobody starts it again
 
 capture = "/rom/captures/am2302_1mhz_200s.jsonl"
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"
-table = None  # a DHT22, and nothing else
+standing = None  # a DHT22, and nothing else
 
 
 class clock:

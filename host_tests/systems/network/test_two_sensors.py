@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from limpet.boards import laptop_sensors
-from limpet.shared.paths import CAPTURES
+from limpet.node_host.umqtt import umqtt_dir
+from limpet.shared.paths import CAPTURES, FIRMWARE, HOST_BOARD, LIB
 from support.brokers.mqtt_client import Client, Message
 from support.brokers.running import RunningBroker, base
 from support.nodes import (
@@ -101,6 +104,60 @@ def test_sensor_that_fails_for_a_while_costs_its_own_field(
         return set(message.json()["read_errors"]) == {"outdoor:no-response"}
 
     operator.wait_for(f"{base()}/health", counted, TIMEOUT_S)
+
+
+DRIVER = """
+from sensing import Field, Sensor
+
+
+class Gauge(Sensor):
+    fields = (Field("tank_level", "m", 2, 0, 1000, 50),)
+    pace_ms = 1000
+    fresh_ms = 5000
+
+    def __init__(self, pin, offset):
+        self._offset = offset
+
+    def read(self):
+        return (100 + self._offset,)
+
+
+def sensor(machine, gpio, offset=0):
+    return Gauge(machine.Pin(gpio), offset)
+"""
+FIELDS = [
+    *("temperature", "humidity", "outdoor_temperature", "in_temperature", "in_humidity", "supply"),
+    *("low_temperature", "low_humidity", "roof_temperature", "roof_humidity", "tank_level"),
+]
+
+
+@pytest.mark.parametrize("form", ["bytecode", "frozen"])
+def test_byte_code_reads_every_kind_of_sensor(
+    form: str, broker: RunningBroker, node: StartNode, tmp_path: Path
+) -> None:
+    """As a chip has it: with short names, each driver of lib/ and one that lies beside board.py."""
+    board = Path(shutil.copytree(HOST_BOARD, tmp_path / "host"))
+    text = (board / "board.py").read_text("utf-8")
+    lines = re.sub(
+        r"^(SENSORS = )(.*)$", r'\1(\2) + (("gauge", 12, "", 7),)', text, flags=re.MULTILINE
+    )
+    assert lines != text
+    (board / "board.py").write_text(lines, "utf-8")
+    (board / "gauge.py").write_text(DRIVER)
+    kinds = "dht22,ds18b20:outdoor,sht4x:in,supply,dht11:low,sht3x:roof"
+    running = node(
+        broker,
+        speed=20,
+        config=FAST,
+        sensors=laptop_sensors.setting(kinds),
+        folders=(FIRMWARE, LIB, board, umqtt_dir().resolve()),
+        bytecode=form == "bytecode",
+        frozen=form == "frozen",
+    )
+    line = running.until("sampler reading")
+    assert re.findall(r" (\w+)=", line)[1:] == FIELDS
+    assert line.endswith(" tank_level=1.07")
+    assert "null" not in line
 
 
 def test_sensors_that_cannot_be_end_in_safe_mode(broker: RunningBroker, node: StartNode) -> None:
