@@ -118,7 +118,7 @@ def words(layout: Layout) -> str:
         f"{layout.broker / 'acl'} is by rules 1, and this limpet has rules 2. A broker that reads "
         "it acknowledges and drops what is new in them; nodes notice that, and lose no Reading. "
         f"Make it anew: limpet provision node-1 --fleet {layout.root}, and have the broker read it "
-        "(SIGHUP).\n"
+        "(SIGHUP). What is new, and who has to know of it first: docs/upgrading.md.\n"
     )
 
 

@@ -45,7 +45,7 @@ def tell(layout: Layout, out: TextIO | None = None) -> None:
                 f"{path} is by rules {version}, and this limpet has rules {rules.VERSION}. A "
                 "broker that reads it acknowledges and drops what is new in them; nodes notice "
                 f"that, and lose no Reading. Make it anew: {again}, and have the broker read it "
-                "(SIGHUP).",
+                "(SIGHUP). What is new, and who has to know of it first: docs/upgrading.md.",
                 file=out or sys.stdout,
                 flush=True,
             )
