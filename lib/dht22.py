@@ -6,7 +6,8 @@ On the ESP32 one read holds the CPU for about 270 ms (250 ms high, 18 ms low, 5 
 What is read was measured at the previous request. A sensor that is asked sooner than its pace
 allows stays silent, and the first request after power-up often gets no answer.
 
-Source of numbers: the AM2302 datasheet, unless said otherwise.
+Source of numbers: the AM2302 datasheet (single-bus communication; sensor performance), unless said
+otherwise.
 """
 
 from sensing import Field, Sensor, SensorError

@@ -6,7 +6,8 @@ conversion is begun by `start` and not waited for. Reading takes 20 ms.
 Not here: parasite power, which needs the line held up hard while it converts, and the DS18S20,
 whose numbers mean something else.
 
-Source of numbers: the DS18B20 datasheet, unless said otherwise.
+Source of numbers: the DS18B20 datasheet (Measuring Temperature, Memory, Configuration Register, ROM
+Commands, Function Commands), unless said otherwise.
 """
 
 from binascii import unhexlify

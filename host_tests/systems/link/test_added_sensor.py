@@ -24,7 +24,7 @@ class Barometer(Sensor):
 
     fields = (Field("pressure", "hPa", 1, 3000, 11000, 10),)
     pace_ms = 1000
-    fresh_ms = 5000
+    fresh_ms = 600_000
     asked = 0
 
     def __init__(self, pin):

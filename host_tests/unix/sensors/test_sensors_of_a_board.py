@@ -112,6 +112,20 @@ print(hasattr(dht22, "sensor"), hasattr(dht22, "DHT22"))
     assert said(script) == ["False True"]
 
 
+def test_only_what_is_listed_is_loaded() -> None:
+    """A node with one DHT22 has no heap for other drivers, nor for what has made its sensor."""
+    script = """
+from node.shared.unimport import unimport
+
+unimport("sensing", "dht22", "device.sensors")
+before = set(sys.modules)
+from device.sensors import make
+made(("dht22", 27))
+print(sorted(set(sys.modules) - before))
+"""
+    assert said(script) == ["['dht22', 'sensing']"]
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [

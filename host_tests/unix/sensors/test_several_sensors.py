@@ -146,6 +146,23 @@ print([(r.seq, r.up) for r in desk.readings], desk.alerts)
     ]
 
 
+def test_fifth_failure_in_a_row_is_silence() -> None:
+    """Four wake nobody, however often; a read in between starts the count again. The fifth has its
+    reason, and each of them a line in the log.
+    """
+    script = """
+four = [quiet()] * 4 + [(200, 500)]
+a = dht(*[(200, 500)] * 2 + four * 10 + [quiet()] * 4 + [SensorError("checksum"), (200, 500)])
+desk = Desk(time, (a,))
+desk.go(110_500)
+print(len(desk.alerts), desk.sampler.errors["no-response"] >= 40)
+desk.go(200_000)
+print(desk.alerts, len(desk.lines), sum(desk.sampler.errors.values()))
+"""
+    raised = ("sensor-silent", True, ("reason", "checksum"))
+    assert said(script) == ["0 True", f"[{raised}, ('sensor-silent', False)] 45 45"]
+
+
 @pytest.mark.parametrize(
     ("says", "reason"),
     [
