@@ -159,6 +159,15 @@ def test_what_is_compiled_besides_changes_no_name() -> None:
         assert short_names.originals(source, beside).items() <= told.items()
 
 
+def test_constant_of_two_files_is_one_where_one_asks_the_other() -> None:
+    """Though each gives it to something, so that it could be each one's own."""
+    board = "import table\nKINDS = table.KINDS\n_mine = 1\n"
+    texts = [board, "KINDS = 3\n_mine = 2\n"]
+    names = short_names.of([], others=texts)
+    assert all("KINDS" in short_names.shortened(text, names) for text in texts)
+    assert not any("_mine" in short_names.shortened(text, names) for text in texts)
+
+
 def test_constant_that_is_carried_out_keeps_its_underscore() -> None:
     """mpy-cross leaves out what begins with one."""
     own = "_LIMIT_HERE = const(3)\n_list_here = [_LIMIT_HERE]\n"

@@ -60,15 +60,18 @@ def of(
     """
     sources, others, foreign = list(sources), list(others), list(foreign)
     spoken: set[str] = set()
+    asked: set[str] = set()
     known: Counter[str] = Counter()
     bound: Counter[str] = Counter()
     for source in (*sources, *others):
         tree = ast.parse(source)
         spoken |= spelling.spoken(tree)
+        asked |= spelling.asked_for(tree)
         private = spelling.private(source)
         known.update(private)
         bound.update(private & spelling.bound(tree))
-    kept = {name for name in known if known[name] != bound[name]} | spelling.inherited(sources)
+    kept = {name for name in known if known[name] != bound[name]} | asked
+    kept |= spelling.inherited(sources)
     outside = {name for source in foreign for name in spelling.words(source)}
     outside |= set(re.findall(r"\w+", said))
     for source in foreign:

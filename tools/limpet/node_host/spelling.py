@@ -53,6 +53,17 @@ def meant(tree: ast.AST) -> set[str]:
     return found
 
 
+def asked_for(tree: ast.AST) -> set[str]:
+    """Constants that are asked of something else: the same name here and there is one thing."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.isupper()
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+
+
 def keywords(tree: ast.AST) -> set[str]:
     """Names by which arguments are handed over."""
     return {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
