@@ -10,9 +10,10 @@ from limpet_bench.world import World
 
 ALL = "from start to the first PUBACK"
 HANDSHAKE = "of that the handshake"
-BEYOND = "beyond handshake and first conversion"
-# A DHT22 has nothing to say before (data sheet, section 7.1).
-CONVERSION_S = 1.0
+BEYOND = "beyond handshake and first conversions"
+# A DHT22 has nothing to say in its first second (data sheet, section 7.1), and the first values of a
+# boot wait 2 s for the second ones, to be borne out.
+CONVERSION_S = 3.0
 _RUNS = 5
 
 
@@ -33,14 +34,15 @@ def _ours(world: World, tree: Tree) -> list[Row]:
 
 
 def _judge(rows: Rows) -> list[Verdict]:
-    return [at_most(rows[BEYOND], 1.5, "at most 1.5 s beyond handshake and first conversion")]
+    return [at_most(rows[BEYOND], 1.5, "at most 1.5 s beyond handshake and first conversions")]
 
 
 FIGURE = Figure(
     "boot",
     "Boot to the first acknowledged Reading",
     "From the start of the interpreter's process, TLS over loopback. The sensor's first conversion "
-    "takes 1 s, and the handshake goes on meanwhile. A chip adds Wi-Fi, SNTP and its own slowness.",
+    "takes 1 s, the second, which bears it out, 2 s; the handshake goes on meanwhile. A chip adds "
+    "Wi-Fi, SNTP and its own slowness.",
     _ours,
     judge=_judge,
 )
