@@ -11,8 +11,8 @@ from limpet_bench.world import World
 ALL = "from start to the first PUBACK"
 HANDSHAKE = "of that the handshake"
 BEYOND = "beyond handshake and first conversions"
-# A DHT22 has nothing to say in its first second (data sheet, section 7.1), and the first values of a
-# boot wait 2 s for the second ones, to be borne out.
+# A DHT22 has nothing to say in its first second (data sheet, section 7.1), and the first values of
+# a boot wait 2 s for the second ones, to be borne out.
 CONVERSION_S = 3.0
 _RUNS = 5
 
