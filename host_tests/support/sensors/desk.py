@@ -6,7 +6,19 @@ so is a read of what was not started.
 """
 
 from node.readings.sampler import Sampler
-from sensing import Field, Sensor
+from sensing import Field, Sensor, SensorError, measure
+
+
+def read_once(sensor, bus, wait=None):
+    """What `sensor` measures, or the reason why not, `wait` ms (its `lead_ms`) of the bus's `now`
+    after its start.
+    """
+    try:
+        sensor.start()
+        bus.now += sensor.lead_ms if wait is None else wait
+        return measure(sensor)
+    except SensorError as error:
+        return error.args[0]
 
 
 class Told(Sensor):

@@ -9,15 +9,8 @@ from support.sensors.one_wire import crc8, rom
 DESK = """
 from ds18b20 import DS18B20
 from sensing import SensorError, measure
+from support.sensors.desk import read_once as read
 from support.sensors.one_wire import Bus, Thermometer, rom
-
-def read(sensor, bus, wait=750):
-    try:
-        sensor.start()
-        bus.now += wait
-        return measure(sensor)
-    except SensorError as error:
-        return error.args[0]
 
 """
 

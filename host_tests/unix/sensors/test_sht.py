@@ -10,15 +10,8 @@ DESK = """
 from sensing import SensorError, measure
 from sht3x import SHT3x
 from sht4x import SHT4x
+from support.sensors.desk import read_once as read
 from support.sensors.two_wires import SHT3X, SHT4X, Bus, Climate
-
-def read(sensor, bus, wait=None):
-    try:
-        sensor.start()
-        bus.now += sensor.lead_ms if wait is None else wait
-        return measure(sensor)
-    except SensorError as error:
-        return error.args[0]
 
 """
 
