@@ -81,22 +81,33 @@ def of(
         # What a keyword names may become the key of a dictionary.
         outside |= spelling.meant(tree) | spelling.keywords(tree)
     common, alone, spare = _common(sources)
-    theirs = {word for source in others for word in spelling.words(source)}
     told = Counter(word for source in (*sources, *others) for word in spelling.words(source))
     here = {name for source in others for name in spelling.public(ast.parse(source))}
     here = {name for name in here if told[name] == 1 and _PUBLIC.fullmatch(name)}
+    here -= outside | THEIRS | set(FREE)
     return Names(
         frozenset(spoken),
         frozenset(kept | outside),
-        frozenset(alone - outside - theirs | here - outside - THEIRS - set(FREE)),
+        frozenset({name for name in alone if told[name] == 1} - outside | here),
         {
             old: new
             for old, new in common.items()
-            if old not in outside and new not in theirs | outside
+            if old not in outside and new not in outside and not _meet(old, new, sources, others)
         },
         spare[:_PARAMETERS],
         spare[_PARAMETERS:],
     )
+
+
+def _meet(old: str, new: str, sources: list[str], others: list[str]) -> bool:
+    """Whether one of the `others` has the new name for something that may meet the old one: in the
+    same file, or in a class that builds on one of `sources`.
+    """
+    for source in others:
+        words = spelling.words(source)
+        if new in words and (old in words or spelling.builds_on(source, tuple(sources))):
+            return True
+    return False
 
 
 def _common(sources: list[str]) -> tuple[dict[str, str], set[str], tuple[str, ...]]:

@@ -139,6 +139,24 @@ def constants(tree: ast.AST) -> set[str]:
 
 
 @functools.cache
+def builds_on(source: str, others: tuple[str, ...]) -> bool:
+    """Whether a class of a file builds on one of another."""
+    return bool(_bases(source) & {name for each in others for name in _classes(each)})
+
+
+@functools.cache
+def _classes(source: str) -> frozenset[str]:
+    tree = ast.parse(source)
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+@functools.cache
+def _bases(source: str) -> frozenset[str]:
+    classes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+    return frozenset(ast.unparse(base).split(".")[-1] for node in classes for base in node.bases)
+
+
+@functools.cache
 def words(source: str) -> frozenset[str]:
     """All names in a file."""
     return frozenset(token.string for token in tokens(source) if token.type == tokenize.NAME)
