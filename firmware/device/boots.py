@@ -23,10 +23,20 @@ _COUNTER = "<II"
 _2020 = const(1_577_836_800)
 _IDENTITY = "identity.json"
 _CONSOLE_MS = const(600_000)
+_read = {}  # what has been read already, by path: looking for a file costs hundreds of reads
 
 
 def built(rtc_state, crashes):
-    """What app.py has built. What has done its work with that is let go of, this module too."""
+    """What app.py has built. What has done its work with that is let go of, this module too. A node
+    that has not been told who it is hears it first.
+    """
+    text = read(_IDENTITY)
+    if text is None:
+        from device import upgrade
+
+        upgrade.begin(rtc_state)
+    else:
+        _read[_IDENTITY] = text
     begin(rtc_state)
     try:
         if not crashes.safe:  # which does without all that may go wrong
@@ -104,12 +114,13 @@ def found(path):
     """The file at `path` (bytes), or None. Settings that are missing are made out of a config.json
     that is left from before they were a file of their own. OSError.
     """
-    text = read(path)
+    text = _read.get(path) or read(path)
     if text is None and path == settings():
         from device import upgrade
 
         upgrade.split(access(os.listdir))
         text = read(path)
+    _read[path] = text
     return text
 
 
@@ -140,7 +151,7 @@ def keep(taken, rtc_state):
         watchdog(_CONSOLE_MS)
     elif slot in ("/a", "/b"):
         try:
-            text = read(settings())
+            text = found(settings())
             if text != read(slot + "/settings.last"):
                 replace(slot + "/settings.last", text)
         except OSError:

@@ -44,11 +44,6 @@ def run():
     crashes.begin(cause)
     node = hard = None
     try:
-        if flash.read("identity.json", bool) is None:
-            from device import upgrade
-
-            upgrade.begin(rtc_state)
-            del upgrade
         from device import heap_size
 
         anchor = heap_size.grow()  # held: it keeps the heap at the size that the node needs

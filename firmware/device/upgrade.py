@@ -5,6 +5,7 @@ Imported when one of these is missing. It checks nothing but that it is a JSON o
 checks what it has made, and names what is wrong.
 """
 
+import gc
 import os
 import sys
 
@@ -40,6 +41,7 @@ def begin(rtc_state):
         return
     from device.console import provisioned
 
+    gc.threshold(-1)  # a collection in the middle of a line could cost some of it
     if provisioned(rtc_state):
         reset()
 
