@@ -195,14 +195,26 @@ def test_own_board_whose_sensors_have_a_fault(root: Path, line: str, cause: str)
 
 
 def test_own_board_without_sensors(root: Path) -> None:
-    """A Board may have none, but has to say so."""
+    """A Board without SENSORS, or with none in it, has nothing to say."""
     path = root / "boards" / "greenhouse" / "board.py"
     text = path.read_text("utf-8").replace(ONE, "")
     path.write_text(text[: text.index("network =")], "utf-8")
     with pytest.raises(Problem, match=r"board.py does not say SENSORS\.$"):
         facts("greenhouse", own=root / "boards")
     path.write_text("SENSORS = ()\n" + text, "utf-8")
-    assert facts("greenhouse", own=root / "boards").sensors == ()
+    with pytest.raises(Problem, match=r"board.py: SENSORS is empty"):
+        facts("greenhouse", own=root / "boards")
+
+
+@pytest.mark.parametrize("name", ["seq", "ts", "Level", "2nd", "water level"])
+def test_own_driver_whose_field_has_no_name_for_telemetry(root: Path, name: str) -> None:
+    """A Reading needs some names for itself, and the others are letters, digits and _."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    (path.parent / "ours.py").write_text(OURS.replace('"level"', f'"{name}"'))
+    line = 'SENSORS = (("ours", (14, 13)),)\n'
+    path.write_text(path.read_text("utf-8").replace(ONE, line), "utf-8")
+    with pytest.raises(Problem, match=f"board.py: {name} of ours is no name for a field"):
+        facts("greenhouse", own=root / "boards")
 
 
 OURS = """

@@ -17,6 +17,9 @@ from limpet.shared.problem import Problem
 
 # With an underscore behind it, what the names of a sensor's fields begin with.
 NAME = re.compile(r"[a-z][a-z0-9_]{0,19}")
+_FIELD = re.compile(r"[a-z][a-z0-9_]*")
+# What a Reading says of itself in the same JSON.
+_TAKEN = ("v", "boot", "seq", "ts", "up", "dt")
 _FORM = 'SENSORS = (("dht22", 27), ("ds18b20", 25, "outdoor"))'
 # What a board.py had for the one sensor that a Board could have.
 _OLD = ("sensor", "SENSOR_GPIO")
@@ -61,6 +64,8 @@ def read(path: Path, said: dict[str, Any]) -> tuple[WiredSensor, ...]:
             f"{path}: SENSORS is no list of texts and numbers, written out.", f"Say it so: {_FORM}"
         )
     sensors = tuple(_sensor(path, line) for line in said["SENSORS"])
+    if not sensors:
+        raise Problem(f"{path}: SENSORS is empty: there would be nothing to say.", f"So: {_FORM}")
     for fault in clashes(path.parent, sensors, said.get("LED_GPIO")):
         raise Problem(f"{path}: {fault}", "Correct SENSORS.")
     return sensors
@@ -126,6 +131,8 @@ def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[
                 yield f"GPIO{pin} is used twice, by {other.driver} and by {sensor.driver}."
         for field in driver.fields:
             full = f"{sensor.name}_{field}" if sensor.name else field
+            if full in _TAKEN or not _FIELD.fullmatch(full):
+                yield f"{full} of {sensor.driver} is no name for a field."
             if full in fields:
                 yield (
                     f"{full} would be there twice, from {fields[full]} and from "
