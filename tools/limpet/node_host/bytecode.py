@@ -94,7 +94,7 @@ def _names(files: Iterable[Iterable[Source]]) -> short_names.Names:
     for number, found in enumerate(files):
         for each in found:
             if each.name.name in SOURCES:
-                said.append(each.text)
+                said += spelling.words(each.text)
             elif _is_umqtt(each):
                 theirs.append(each.text)
             else:

@@ -43,14 +43,19 @@ def meant(tree: ast.AST) -> set[str]:
             found.update(part for alias in node.names for part in alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):
             found.update((node.module or "").split("."))
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in remarks
-            and _NAMES.fullmatch(node.value)
-        ):
-            found.update(node.value.replace(",", " ").split())
+        elif isinstance(node, ast.Assign):
+            found.update(_listed(node.value))
+        elif isinstance(node, ast.Call) and "namedtuple" in ast.unparse(node.func):
+            found.update(name for each in node.args for name in _listed(each))
+        elif isinstance(node, ast.Constant) and id(node) not in remarks:
+            found.update([str(node.value)] if str(node.value).isidentifier() else [])
     return found
+
+
+def _listed(node: ast.AST) -> list[str]:
+    """Several names in one text: a namedtuple's, or such as somebody takes apart."""
+    text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    return text.replace(",", " ").split() if _NAMES.fullmatch(text) else []
 
 
 def asked_for(tree: ast.AST) -> set[str]:
