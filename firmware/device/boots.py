@@ -23,21 +23,22 @@ _COUNTER = "<II"
 _2020 = const(1_577_836_800)
 _IDENTITY = "identity.json"
 _CONSOLE_MS = const(600_000)
-_read = {}  # what has been read already, by path: looking for a file costs hundreds of reads
+_read = {}  # what has been read already, by path
 
 
 def built(rtc_state, crashes):
     """What app.py has built. What has done its work with that is let go of, this module too. A node
     that has not been told who it is hears it first.
     """
-    text = read(_IDENTITY)
-    if text is None:
+    if found(_IDENTITY) is None:
         from device import upgrade
 
         upgrade.begin(rtc_state)
-    else:
-        _read[_IDENTITY] = text
+        _read.clear()
     begin(rtc_state)
+    # Now: a read later would end what `hasten` begins.
+    found("identity.bak")
+    found(settings())
     try:
         if not crashes.safe:  # which does without all that may go wrong
             hasten()
@@ -114,7 +115,9 @@ def found(path):
     """The file at `path` (bytes), or None. Settings that are missing are made out of a config.json
     that is left from before they were a file of their own. OSError.
     """
-    text = _read.get(path) or read(path)
+    if path in _read:
+        return _read[path]
+    text = read(path)
     if text is None and path == settings():
         from device import upgrade
 
