@@ -62,7 +62,7 @@ _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer th
 # While there is something to read, an answer that is overdue may lie behind it: so many steps long,
 # each with a PUBLISH or 16 KB. More than that no buffer on the way to a chip holds: it is a flood.
 _MAX_UNREAD = const(250)
-_MAX_RESUMABLE = const(64)  # packet ids; twice the largest window
+_MAX_HELD = const(64)  # packet ids; twice the largest window
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
 _USUAL = const(256)  # bytes; a payload below that is sent without asking the heap for anything
 
@@ -94,7 +94,8 @@ class _Connection:
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._in_flight = {}  # packet ids, and when their PUBACKs are due
         self._puback_due = 0  # none is due before
-        self._packet_id = 0  # of the packet that was begun
+        self._begun = None  # a packet that is not finished, and its id
+        self._packet_id = 0
         self._entered = 0  # the state, and when that is overdue, or None
         self._deadline = None
         self._secured_from = None
@@ -124,6 +125,7 @@ class MQTTClient(robust.MQTTClient):
     """
 
     on_up = on_down = on_ack = on_message = on_state = on_oversized = on_refused = _ignore
+    oversized = refused_subscriptions = 0  # counters, since boot
 
     def __init__(
         self,
@@ -155,16 +157,15 @@ class MQTTClient(robust.MQTTClient):
         self.retains = retains
         self.state = _DOWN
         self.unread = 0  # steps in a row that have left something that has come unread
-        self.oversized = self.refused_subscriptions = 0  # counters, since boot
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
         self._reader = Reader(max_packet)
         self._packet = None  # a bytearray, between a short one and the next
         self._subscriptions = []
         # Of the session: packet ids of QoS 2 messages handed over and not yet released, and those
-        # that its own messages may be sent again under.
+        # that no new packet may have: messages may be sent again under them, or SUBSCRIBE has one.
         self._received = set()
-        self._resumable = []
+        self._held = []
         self._connection = None  # while `state` is not down
         self._now = 0
 
@@ -259,22 +260,26 @@ class MQTTClient(robust.MQTTClient):
             first |= 0x0A if packet_id else 0x02  # with DUP
             packet_id = packet_id or self._next_id()
         connection._packet_id = packet_id
+        # One that was given up may be long.
+        connection._begun = None
         # Nothing waits to be written: whatever was in it has gone.
         packet = self._packet
+        self._packet = None
         if packet is None:
-            packet = self._packet = bytearray(_USUAL)
+            packet = bytearray(_USUAL)
         begin(packet, first, topic, packet_id)
+        connection._begun = packet
         return packet
 
     def finish(self):
         """Send what was begun. Returns the packet id."""
         connection = self._connection
-        packet = self._packet
+        packet = connection._begun
         packet_id = connection._packet_id
         finish(packet)
         if packet_id:
-            if packet_id in self._resumable:
-                self._resumable.remove(packet_id)
+            if packet_id in self._held:
+                self._held.remove(packet_id)
             due = self._now + self.answer_ms
             if not connection._in_flight:
                 connection._puback_due = due
@@ -282,13 +287,15 @@ class MQTTClient(robust.MQTTClient):
                     connection._look_at = due
             connection._in_flight[packet_id] = due
         size = len(packet)
-        if size > _USUAL:
-            self._packet = None  # its memory goes with it
+        connection._begun = None
+        if size <= _USUAL:
+            self._packet = packet  # else its memory goes with it
         taken = self._transport.write(packet)
         if taken is not None:
             connection._spoke = self._now
         if taken != size:
-            connection._out.append(memoryview(packet)[taken:] if taken else packet)
+            connection._out.append(packet)
+            self._taken(connection, taken)
         return packet_id
 
     def room(self):
@@ -319,8 +326,7 @@ class MQTTClient(robust.MQTTClient):
         self.unread = 0
         if self._connection:
             # Packet ids outlive it, if the session does.
-            held = list(self._connection._in_flight) + self._resumable
-            self._resumable = held[:_MAX_RESUMABLE]
+            self._held = (list(self._connection._in_flight) + self._held)[:_MAX_HELD]
             self._connection = None
         self.state = _DOWN
         self.on_state(_DOWN)
@@ -434,6 +440,7 @@ class MQTTClient(robust.MQTTClient):
                     late = "suback-timeout"
                 else:
                     each._packet_id = self._next_id()
+                    self._held.append(each._packet_id)
                     each._due = by
                     connection._out.append(subscribe(each._packet_id, each._topic, each._qos))
             look_at = min(look_at, each._due)
@@ -472,15 +479,23 @@ class MQTTClient(robust.MQTTClient):
         out = connection._out
         while out:
             packet = out[0]
-            taken = self._transport.write(packet)
+            taken = None if self._transport.cause else self._transport.write(packet)
             if taken is None:
                 return False
             connection._spoke = self._now
             if taken == len(packet):
                 out.pop(0)
             else:
-                out[0] = memoryview(packet)[taken:]
+                self._taken(connection, taken)
         return True
+
+    def _taken(self, connection, count):
+        # What the transport has taken of a packet must not come again.
+        try:
+            if count:
+                connection._out[0] = memoryview(connection._out[0])[count:]
+        except MemoryError:
+            self._transport.cause = "memory"
 
     def _next_id(self):
         """1 to 65535, wrapping, and none that is in flight, be it since the last connection (MQTT
@@ -489,12 +504,7 @@ class MQTTClient(robust.MQTTClient):
         in_flight = self._connection._in_flight
         while True:
             self.pid = packet_id = self.pid % 65535 + 1
-            if packet_id in in_flight or packet_id in self._resumable:
-                continue
-            for each in self._subscriptions:
-                if each._packet_id == packet_id:
-                    break
-            else:
+            if packet_id not in in_flight and packet_id not in self._held:
                 return packet_id
 
     # -- reading -----------------------------------------------------------------------------------
@@ -554,6 +564,8 @@ class MQTTClient(robust.MQTTClient):
                 self.ping_took_ms = self._now - connection._ping_sent
                 connection._ping_sent = None
             return False
+        if number in self._held:
+            self._held.remove(number)
         for each in self._subscriptions:
             if each._packet_id == number:
                 each._packet_id = 0
@@ -577,7 +589,7 @@ class MQTTClient(robust.MQTTClient):
         present = bool(answer & 0x100) and not self.clean_session
         if not present:
             self._received = set()
-            self._resumable = []
+            self._held = []
         for each in self._subscriptions[:]:
             each._packet_id = each._due = 0
             if each._qos is None and not present:

@@ -101,7 +101,7 @@ def _peers(world: World) -> list[Row]:
 
 def _judge(rows: Rows) -> list[Verdict]:
     return [
-        at_most(rows[CLIENT], 14 * _KB, "the client alone: at most 14 KB"),
+        at_most(rows[CLIENT], 12 * _KB, "the client alone: at most 12 KB"),
         at_most(rows[UP], 56 * _KB, "the node up, frozen: at most 56 KB"),
     ]
 

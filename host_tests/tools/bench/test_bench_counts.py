@@ -28,8 +28,8 @@ BOUNDS = {
     "live": 155,
     "backlog": 11.6,
     # bytes of heap on a 32-bit interpreter
-    "client": 14_336,
-    "client frozen": 7_950,
+    "client": 12_300,
+    "client frozen": 6_300,
     "node joined": 75_000,
     "frozen, up": 55_300,
     "frozen, after a Command": 62_200,
@@ -39,8 +39,8 @@ BOUNDS = {
     "mpy at boot": 36_000,
     # thousands of instructions per Reading
     "node instructions": 740,
-    "client instructions": 62,
-    "client instructions, no TLS": 52,
+    "client instructions": 56,
+    "client instructions, no TLS": 46,
     # turns of the main loop in two minutes without a Reading: the watchdog's, pings, their answers
     "idle turns": 22,
 }
