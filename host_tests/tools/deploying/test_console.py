@@ -48,7 +48,8 @@ def test_a_line_is_taken_apart() -> None:
 
 def test_each_cause_of_the_firmware_is_explained() -> None:
     """What the client, Wi-Fi and the Link can give as a cause has words."""
-    sources = [LIB / "transport.py", LIB / "umqtt_tls.py", FIRMWARE / "device" / "wifi.py"]
+    sources = [LIB / f"{name}.py" for name in ("transport", "transport_causes", "umqtt_tls")]
+    sources.append(FIRMWARE / "device" / "wifi.py")
     names = ("session/causes.py", "session/blame.py", "reporting/status.py")
     sources += [FIRMWARE / "node" / name for name in names]
     text = "".join(path.read_text() for path in sources)

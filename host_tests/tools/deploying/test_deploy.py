@@ -7,6 +7,7 @@ what these are about.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import socket
@@ -28,6 +29,7 @@ from limpet.deploying.deployment import KEPT
 from limpet.identity import device_config
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
+from limpet.shared.firmware import settings
 from limpet.shared.paths import FIRMWARE
 from limpet.shared.problem import Problem
 from support.brokers.running import RunningBroker, base, fields
@@ -640,6 +642,60 @@ def test_power_cut_anywhere_leaves_a_whole_version(bench: Bench, virtual_board: 
         restarted(board, starts, "power-on")
         versions.check(causes[-1])
     assert all("went away" in cause for cause in causes)
+
+
+@pytest.mark.long
+def test_power_cut_anywhere_leaves_one_identity(
+    bench: Bench, virtual_board: Make, tmp_path: Path
+) -> None:
+    """At each operation of the flash of a deploy that brings an identity and settings: a boot takes
+    the old identity or the new one, whole; and once the deploy has said that it is there, the old
+    one is in neither copy.
+    """
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    board.power_cut()
+    before, cut, cut_off = board.files(), 0, True
+    bench.config(zone="attic", health_s=60)
+    while cut_off:
+        cut += 1
+        board = VirtualBoard(tmp_path / f"cut-{cut}", blocks=64, files=before)
+        with contextlib.closing(board):
+            board.power_on()
+            board.wait_for(" link up ")
+            board.cut_after(cut)
+            cause = ""
+            try:
+                bench.deploy(board)
+                cut_off = False
+            except Problem as error:
+                cause = error.cause
+            assert "It has the new" not in cause
+            board.power_cut()
+            found = board.files()
+            copies = [found.get(name, b"") for name in ("/identity.json", "/identity.bak")]
+            zones = [(device_config.opened(each) or {}).get("zone") for each in copies]
+            # By the node's own rule: the first one that is whole.
+            taken = device_config.opened(settings.mended(_at(found), _not_written, _not_said))
+            assert taken
+            assert taken["zone"] == zones[0] in ("desk", "attic")
+            assert zones[1] in ("desk", zones[0])
+            health_s = json.loads(found["/a/settings.json"]).get("health_s")
+            assert health_s in ((60,) if zones[0] == "attic" else (None, 60))
+            assert cut_off or zones == ["attic", "attic"]
+    assert cut > 15
+
+
+def _at(files: dict[str, bytes]) -> Callable[[str], bytes | None]:
+    return lambda name: files.get(f"/{name}")
+
+
+def _not_written(name: str, data: bytes) -> None:
+    """Nothing is mended here."""
+
+
+def _not_said(area: str, words: str) -> None:
+    """Nor is it told."""
 
 
 def test_code_that_cannot_start_is_replaced_and_not_what_runs(
