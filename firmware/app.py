@@ -49,8 +49,8 @@ def build(rtc_state, crashes):
         live = outbox.Live(Ring(size, RAM_READINGS), stored, encode, cfg.commit_after_s)
         return sampler.Sampler(sensors, boot, ms, *how), live, stored
 
-    clock, unix, net = board.clock, board.clock.unix, board.network
-    log, files = logger(clock.now), (flash.read, flash.replace)
+    clock, net, unix, now = board.clock, board.network, board.clock.unix, board.clock.now
+    log, files = logger(now), (flash.read, flash.replace)
     try:
         own, cfg = settings.load(boots.found, files[1], boots.settings(), bool(net.cause), log)
         tls = identity.tls(own.ca, own.cert, own.key)
@@ -68,8 +68,8 @@ def build(rtc_state, crashes):
     base = topics.base(own.org, own.site, own.zone, own.device_type, own.device_id)
     net.join(own.wifi_ssid, own.wifi_password)
     kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
-    responses, warnings = [Messages(n, each, cfg.commit_after_s) for n, each in zip((24, 8), kept)]
-    status = Status(base, boot, version.VERSION, cause, clock.now, recovery.said, cfg)
+    responses, warnings = [Messages(n, k, cfg.commit_after_s, now) for n, k in zip((24, 8), kept)]
+    status = Status(base, boot, version.VERSION, cause, now, recovery.said, cfg)
     alerts = Alerts(base, warnings, unix, status, kept[2])
     supervisor = Supervisor(clock, log, recovery)
     client, downs = MQTTClient(ssl=tls, **settings.client(own, cfg)), {}
@@ -88,7 +88,7 @@ def build(rtc_state, crashes):
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
-    beside, sleep = (clock, sampler, router) + asked, board.interruptible(link.wait)
+    beside, sleep = (clock, net, sampler, router) + asked, board.interruptible(client.wait)
     turned = (link, sleep, beside, watched, watchdog, asked)
 
     def run():

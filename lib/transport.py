@@ -172,7 +172,7 @@ class Transport:
 
     def wait(self, real_ms, to_write=False):
         """Sleep for `real_ms` at most, less if the peer has sent something (or, `to_write`, can
-        take something).
+        take something). Returns whether that is so.
         """
         if (to_write or self._to_write) and self._raw and self._doing != "tcp":
             self._to_write = to_write
@@ -180,7 +180,8 @@ class Transport:
                 self._raw, select.POLLIN | select.POLLOUT if to_write else select.POLLIN
             )
         for _ in self._poll.ipoll(real_ms):
-            return
+            return True
+        return False
 
     def close(self):
         """Drop the connection, whatever its state. Never raises: what is gone cannot be closed

@@ -207,28 +207,28 @@ class MQTTClient(robust.MQTTClient):
             return self._arrive()
         connection = self._connection
         out = connection._out
-        heard = False
+        left = False
         if not out or self._flush(connection) or len(out) < _MAX_REPLIES:
-            heard = self._read(connection)
+            left = self._read(connection)
         else:
             self.unread = 0
         if self.state != _UP:
             return 0
         look_at = connection._look_at
         # The PUBACK that was due first may have been the last one.
-        if now >= look_at or (
-            look_at == connection._puback_due and not heard and not connection._in_flight
-        ):
+        if now >= look_at or (look_at == connection._puback_due and not connection._in_flight):
             look_at = self._watch(connection)
         if self._transport.cause:
             return self._over()
-        # What came in may have given the caller something to do.
-        return 0 if heard else look_at - now
+        return 0 if left else look_at - now
 
     def wait(self, real_ms):
-        """Sleep for `real_ms` at most; less, if the broker has something to say."""
+        """Sleep for `real_ms` at most; less, if the broker has something to say. Returns whether it
+        has, or takes more of what could not be written before.
+        """
         connection = self._connection
-        self._transport.wait(real_ms, connection and connection._out and self.state != _SECURING)
+        to_write = connection and connection._out and self.state != _SECURING
+        return self._transport.wait(real_ms, to_write)
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
         """Publish; topic and payload are str or bytes. Returns the packet id (0 for QoS 0), or
@@ -405,7 +405,7 @@ class MQTTClient(robust.MQTTClient):
                 # Not a step sooner: on a chip, the handshake ends with a second of arithmetic.
                 self.handshake_took_ms = self._now - connection._secured_from
                 connection._secured_from = None
-            if not self._read(connection):
+            if not self._read(connection) and self.state == _GREETING:
                 wake = _IDLE_MS
         else:
             late = "closed"
@@ -511,7 +511,7 @@ class MQTTClient(robust.MQTTClient):
 
     def _read(self, connection):
         """Take in what has come, up to a step's share of it, as long as the answers to it can be
-        written. Returns whether anything has.
+        written. Returns whether more may have.
 
         A PUBLISH ends the step: handling it may have taken the caller long.
         """
@@ -528,7 +528,7 @@ class MQTTClient(robust.MQTTClient):
                 count = self._transport.readinto(reader.space)
                 if count is None:
                     self.unread = 0
-                    return reads > 0
+                    return False
                 connection._heard = self._now
                 reads += 1
                 first = reader.packet(count)

@@ -20,19 +20,21 @@ LED_GPIO = 26
 
 
 class _Network:
-    """The operating system's own network, which it looks after itself."""
+    """The operating system's own network, which it looks after itself. Always usable; whether the
+    broker can be reached is for the Link to find out.
+    """
 
-    cause = None
+    cause = due = None
 
     def join(self, ssid, password):
         """Nothing to join."""
 
+    def run(self, now):
+        """There is nothing to look at."""
+        self.due = None
+
     def rejoin(self, now):
         """Nothing to join again."""
-
-    def step(self, now):
-        """Always usable; whether the broker can be reached is for the Link to find out."""
-        return True
 
     def rssi(self):
         """No radio of ours."""

@@ -49,7 +49,7 @@ def interruptible(wait):
     def waiting(ms):
         try:
             mask(0)
-            wait(ms)
+            return wait(ms)
         finally:
             mask(_SIGINT)
 

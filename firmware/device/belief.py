@@ -76,6 +76,7 @@ def _take(clock, base_ms, unix_ms):
     clock._base_ms = base_ms
     clock._doubt = None
     clock._refused = False
+    clock.due = 0  # it may have given the time up
 
 
 def _say(clock, word, base_ms, unix_ms):

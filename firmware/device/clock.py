@@ -36,7 +36,7 @@ from node.shared.version import EARLIEST
 
 _SILENT_MS = const(20_000)
 _DAY_MS = const(86_400_000)
-_IDLE_MS = const(60_000)
+_LOOK_MS = const(60_000)  # while the time is not known and nobody is asked for it
 _FROM_2000_S = const(946_684_800)  # from 1970-01-01 to 2000-01-01
 # Of failures: what a wrong time makes of a right certificate.
 _DATES = ("certificate-expired", "certificate-not-yet-valid")
@@ -75,6 +75,7 @@ class Clock:
         self._doubt = None  # (the same, as one answer had it that nobody has confirmed; its server)
         self._refused = False  # TLS says that _base_ms cannot be
         self._floored_at = None
+        self.due = 0
         if ntp:
             ntp.earliest = EARLIEST
             ntp.clock = self
@@ -121,19 +122,21 @@ class Clock:
         """Real milliseconds that `node_ms` of this clock take, rounded up not to wake early."""
         return -(-node_ms * 1000 // self._milli)
 
-    def step(self, now):
-        """Ask for the time when that is due, without waiting for it. Returns the ms after which to
-        call again, at the latest.
-        """
-        # Not the caller's `now`: what was stepped before in the same turn took its time, and the
-        # time that an answer took is part of the answer.
+    def run(self, now):
+        """Ask for the time when that is due, without waiting for it."""
+        # Not the caller's `now`: what was run before in the same turn took its time, and the time
+        # that an answer took is part of the answer.
         now = self.now()
-        wait = self._ntp.step(now) if self._ntp else _IDLE_MS
-        return wait if self.given_up is False else min(wait, self._without_time(now))
+        ntp = self._ntp
+        if ntp:
+            ntp.run(now)
+        due = None if self.given_up is False else self._without_time(now)
+        if ntp:
+            due = ntp.due if due is None else min(due, ntp.due)
+        self.due = due
 
     def sync(self):
-        """Step, and say whether TLS may try: as soon as the time is known, or is the floor."""
-        self.step(0)
+        """Whether TLS may try: as soon as the time is known, or is the floor."""
         return self._ntp is None or self._base_ms is not None or self._floored_at is not None
 
     def failed(self, cause):
@@ -142,16 +145,17 @@ class Clock:
         """
         if self._ntp and cause in _DATES and self._ntp.again(self.now()):
             self._refused = True
+            self.due = self._ntp.due
 
     def _without_time(self, now):
-        """Keep the floor (5), and wait no more when it is time for that (6). Returns the ms until
-        one of them is due.
+        """Keep the floor (5), and wait no more when it is time for that (6). Returns when one of
+        them is due, or None.
         """
-        wait, ntp, late = _DAY_MS, self._ntp, self.unix() is None
+        look_at, ntp, late = now + _LOOK_MS, self._ntp, self.unix() is None
         if late:
             began = ntp.began if ntp else 0
             if began is None:
-                return wait
+                return look_at
             if ntp:
                 floored = self._floored_at
                 due = began + _SILENT_MS if floored is None else floored + _DAY_MS
@@ -162,12 +166,12 @@ class Clock:
                         self._set_system(ntp.earliest * 1000)
                     if floored is None and ntp.log:
                         ntp.log("clock", "floor unix=%d" % ntp.earliest)
-                wait = due - now
-            left = began + self._wait_ms - now
-            if left > 0:
-                return min(wait, left)
+                look_at = due
+            given_up_at = began + self._wait_ms
+            if now < given_up_at:
+                return min(look_at, given_up_at)
         if late != self.given_up:
             self.given_up = late
             if self.alarm:
                 self.alarm("no-time", late)
-        return wait
+        return look_at if late else None

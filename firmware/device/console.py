@@ -24,6 +24,7 @@ _CTRL_C = const(3)
 _SILENCE_MS = const(80)
 _BURST = const(6400)
 _BURST_MS = const(1000)  # twice as long as that takes; somebody who types is no burst
+_LOOK_MS = const(50)
 # What a reset would cut off: 128 bytes of a UART's buffer at 115,200 baud take 11 ms.
 _SENT_MS = const(100)
 
@@ -65,7 +66,8 @@ def _listen(session, now, rtc_state):
         at_ms = now()
         for at in range(count):
             session.heard(burst[at], at_ms)
-        wait_ms = session.step(now())
+        session.look(now())
+        wait_ms = _LOOK_MS
         rtc_state.put("trial", None)  # a node that listens well has not died young
     return True
 

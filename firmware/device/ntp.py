@@ -8,7 +8,7 @@
 4. When all have failed there is a pause, 1 s and more, up to 10 minutes. It ends early when the
    network was gone and is back. A server that does not want to be asked is left alone for a day.
 5. A look-up blocks for as long as DNS takes, as getaddrinfo knows nothing else (7 s on an ESP32
-   when nobody answers); at most one in a step. One that fails is followed by ten times as long
+   when nobody answers); at most one in a run. One that fails is followed by ten times as long
    without any. An address that answers is kept, so that the daily check looks nothing up.
 
 Whether it is believed is for lib/sntp.py and the clock. One server is asked at a time: Readings
@@ -71,8 +71,9 @@ class Ntp:
         self._socket = None
         self._asked_at = 0
         self._ask_at = 0
-        self._pause_ms = None  # begins with the next step
-        self._looked_up_at = None  # when the look-up began that failed in the last step
+        self.due = 0
+        self._pause_ms = None  # begins with the next run
+        self._looked_up_at = None  # when the look-up began that failed in the last run
         self._use(servers or [(name, sntp.PORT) for name in SERVERS])
 
     def choose(self, names, first=0):
@@ -83,15 +84,17 @@ class Ntp:
             self._use([(name, sntp.PORT) for name in names])
         self.at = first % len(self._servers)
 
-    def step(self, now):
-        """Do what can be done without waiting. Returns the ms after which to call again."""
+    def run(self, now):
+        """Do what can be done without waiting. It may be early."""
         if self._online and not self._online():
             self.close()
             if self._backoff.attempts:
                 self._backoff.attempts.clear()
                 self._pause_ms = None
                 self._ask_at = now
-            return _OFFLINE_MS
+            self.due = now + _OFFLINE_MS
+            return
+        self.due = now + 1  # for what goes on at once, by the time that it is then
         if self._pause_ms is not None:
             if self._looked_up_at is not None:
                 self._pause_ms = max(self._pause_ms, (now - self._looked_up_at) * _REST)
@@ -99,12 +102,13 @@ class Ntp:
             self._ask_at = now + self._pause_ms
             self._pause_ms = None
         if self._socket:
-            return self._listen(now)
-        if now < self._ask_at:
-            return self._ask_at - now
-        if self.began is None:
-            self.began = now
-        return self._ask(now)
+            self._listen(now)
+        elif now < self._ask_at:
+            self.due = self._ask_at
+        else:
+            if self.began is None:
+                self.began = now
+            self._ask(now)
 
     def _use(self, servers):
         self._servers = servers
@@ -115,14 +119,16 @@ class Ntp:
     def _ask(self, now):
         at = self.at
         if now < self._shunned.get(at, 0):
-            return self._next()
+            self._next()
+            return
         if not self._found.get(at):
             found = resolve(self._net, *self._servers[at], self._net.SOCK_DGRAM)
             if not found:
                 self._looked_up_at = now
-                return self._fail("dns")
-            self._found[at] = found
-            return 0  # `now` is as old as DNS was slow
+                self._fail("dns")
+            else:
+                self._found[at] = found
+            return  # `now` is as old as DNS was slow
         family, _, _, _, address = self._found[at][0]
         self._nonce = self._urandom(sntp.NONCE_SIZE)
         self._asked_at = now
@@ -132,49 +138,54 @@ class Ntp:
             self._socket.connect(address)
             self._socket.send(sntp.request(self._nonce))
         except OSError:
-            return self._fail("unreachable")
-        return _POLL_MS
+            self._fail("unreachable")
+            return
+        self.due = now + _POLL_MS
 
     def _listen(self, now):
         took_ms = now - self._asked_at
         if took_ms > _DEADLINE_MS:
-            return self._fail("silent")
+            self._fail("silent")
+            return
         try:
             unix_ms = sntp.read(self._socket.recv(sntp.SIZE), self._nonce, self.earliest)
         except OSError as error:
-            return _POLL_MS if error.errno == errno.EAGAIN else self._fail("unreachable")
+            if error.errno == errno.EAGAIN:
+                self.due = now + _POLL_MS
+            else:
+                self._fail("unreachable")
+            return
         except sntp.Refused as error:
             if error.reason == "kiss":
                 self._shunned[self.at] = now + _DAY_MS
-            return self._fail(error.reason)
+            self._fail(error.reason)
+            return
         if unix_ms is None:
-            return 0  # not for us: what is behind it may be
+            return  # not for us: what is behind it may be
         # The way back took half of the time, if both ways are alike.
         self.taken = told(self.clock, unix_ms + took_ms // 2, now, self.at)
         if self.taken:
             self.close()
             self._backoff.attempts.clear()
-            wait = self._check_ms
+            self._ask_at = now + self._check_ms
             self._failed = 0
         else:
             self._next()
-            wait = max(self._pause_ms, _AGAIN_MS)
+            self._ask_at = now + max(self._pause_ms, _AGAIN_MS)
             self._pause_ms = None
-        self._ask_at = now + wait
-        return wait
+        self.due = self._ask_at
 
     def _fail(self, cause):
         if self.log:
             self.log("clock", "no-answer server=%s cause=%s" % (self._servers[self.at][0], cause))
         del self._found.get(self.at, [])[:1]  # after the last address it is looked up again
-        return self._next()
+        self._next()
 
     def _next(self):
         self.close()
         self.at = (self.at + 1) % len(self._servers)
         self._failed += 1
         self._pause_ms = 0 if self._failed % len(self._servers) else self._backoff.next_ms("ntp")
-        return 0
 
     def close(self):
         """Listen to nobody any more."""

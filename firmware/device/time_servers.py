@@ -26,7 +26,7 @@ class TimeServers:
         self._how = how
         self._names = None
         self._ntp = None
-        self._ask_at = 0
+        self.due = 0
         self._first = 0  # the number of the server to begin with
         self._again_at = 0  # how soon `again` may be called again with effect
 
@@ -34,28 +34,27 @@ class TimeServers:
         """Ask these hosts (a list, or None) unless others were given from the start."""
         self._names = names
 
-    def step(self, now):
-        """Do what can be done without waiting. Returns the ms after which to call again."""
-        if self._ntp is None and now < self._ask_at:
-            return self._ask_at - now
+    def run(self, now):
+        """Do what can be done without waiting. It may be early: the network has gone or come."""
+        if self._ntp is None and now < self.due:
+            return
         try:
             if self._ntp is None:
                 self._ntp = self._loaded()
-            wait = self._ntp.step(now)
+            self._ntp.run(now)
+            self.due = self._ntp.due
         except MemoryError:
             self._forget()  # what there is of it, too
-            self._ask_at = now + _NO_ROOM_MS
+            self.due = now + _NO_ROOM_MS
             if self.began is None:
                 self.began = now
             if self.log:
                 self.log("clock", "no-answer cause=memory")
-            return _NO_ROOM_MS
+            return
         if self.began is None:
             self.began = self._ntp.began
         if self._ntp.taken:
-            self._ask_at = now + wait
             self._forget()
-        return wait
 
     def again(self, now):
         """Ask at once, beginning with another server than the last. Not twice in 10 minutes, which
@@ -64,7 +63,7 @@ class TimeServers:
         if now < self._again_at:
             return False
         self._again_at = now + _AGAIN_MS
-        self._ask_at = now
+        self.due = now
         self._forget()
         self._first += 1
         return True

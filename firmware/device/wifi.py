@@ -13,6 +13,9 @@ from micropython import const
 _JOIN_MS = const(20_000)
 # Short: the time for joining spaces attempts out already, and the driver is asked for nothing else.
 _WAIT_MS = const(5_000)
+# How often the driver is asked whether there is a network: while there is none, and while there is.
+_LOOK_MS = const(1_000)
+_CHECK_MS = const(10_000)
 
 # IEEE 802.11 reason code: the four-way handshake timed out, which is how many access points answer
 # a wrong password. `network` has no name for it.
@@ -29,7 +32,8 @@ _CAUSES = (
 
 
 class Wifi:
-    """A station. `network` is the module of that name; nothing is done with it before `join`.
+    """A station, and a part (see node/shared/message.py). `network` is the module of that name;
+    nothing is done with it before `join`.
 
     `cause` is None while there is a network, else one of no-ssid, starting, lost, rejoining, no-ap,
     security, wrong-password, timeout and driver.
@@ -41,6 +45,7 @@ class Wifi:
         self._joining = False
         self._until = 0  # when joining, or waiting to join again, is over
         self.cause = "no-ssid"
+        self.due = None
 
     def join(self, ssid, password):
         """From now on, be in the network `ssid`; `password` is None for an open one."""
@@ -53,18 +58,16 @@ class Wifi:
                 self._causes[getattr(network, name)] = cause
         self._wlan = network.WLAN(network.STA_IF)
         self.cause = "starting"
+        self.due = 0
 
-    def step(self, now):
-        """Do what can be done without waiting; True while there is a network with an address.
-
-        To be called at least once a second.
-        """
-        if self._wlan is None:
-            return False
+    def run(self, now):
+        """Do what can be done without waiting: `cause` says what has become of it."""
+        self.due = now + _LOOK_MS
         if self._wlan.isconnected():
             self.cause = None
             self._joining = False
-            return True
+            self.due = now + _CHECK_MS
+            return
         if self.cause is None:
             # Was up. The driver tries again by itself; it gets as long as a join of our own.
             self.cause = "lost"
@@ -75,7 +78,6 @@ class Wifi:
                 self._give_up(now)
             else:
                 self._connect(now)
-        return False
 
     def rejoin(self, now):
         """Leave the network, switch the radio off, and join from the start: for a network that is
@@ -91,7 +93,7 @@ class Wifi:
             pass  # then joining again will raise too, and be the cause
         self.cause = "rejoining"
         self._joining = False
-        self._until = now
+        self._until = self.due = now
 
     def rssi(self):
         """Signal strength in dBm, or None while there is no network."""
@@ -100,7 +102,7 @@ class Wifi:
         try:
             return self._wlan.status("rssi")
         except OSError:
-            return None  # it has gone since the last step
+            return None  # it has gone since the last look
 
     def _connect(self, now):
         try:

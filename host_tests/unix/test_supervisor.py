@@ -33,19 +33,19 @@ class Part:
     sources = ()
     def __init__(self):
         self.late = self.stopped = False
-        self.reason = self.error = self.left = None
-        self.steps = 0
-    def step(self, now):
-        self.steps += 1
+        self.wish = self.error = self.left = None
+        self.due = self.runs = 0
+    def run(self, now):
+        self.runs += 1
         if self.error:
             raise self.error
-        return 1000
+        self.due = now + self.period
+    period = 1000
     def overdue(self, now):
         return self.late
-    def asked_to_leave(self):
-        return self.reason
     def stop(self, now, reason):
         self.left = reason
+        self.due = now
         self.stopped = self.obeys
     obeys = True
     def wait(self, ms):
@@ -84,7 +84,7 @@ fed = []
 def script(now):
     fed.append(dog.fed)
     {part}.late = 3000 <= now < 6000
-    asked.reason = "reboot" if now == 8000 else None
+    asked.wish = "reboot" if now == 8000 else None
 print(go(), fed)
 print(recovery.told)
 """
@@ -102,8 +102,8 @@ sampler.error = ValueError("one")
 def script(now):
     if now == 3000:
         sampler.error = None
-        asked.reason = "reboot"
-print(go(), supervisor.bugs, repr(supervisor.last_bug), link.steps, dog.fed)
+        asked.wish = "reboot"
+print(go(), supervisor.bugs, repr(supervisor.last_bug), link.runs, dog.fed)
 print(recovery.told)
 """
     shown = [line for line in said(script) if not line.startswith(("Traceback", "  File"))]
@@ -120,10 +120,47 @@ def test_link_that_does_not_leave_is_left() -> None:
 link.obeys = False
 link.late = True
 def script(now):
-    asked.reason = "bugs"
+    asked.wish = "bugs"
 print(go(), link.left, clock.at, dog.fed)
 """
     assert said(script) == ["bugs bugs 11000 11"]
+
+
+@pytest.mark.parametrize(("period", "bugs"), [(0, 4), (-5000, 4), (1, 0)])
+def test_part_that_is_due_again_at_once_is_a_bug(period: int, bugs: int) -> None:
+    """One that does not move its due on keeps nobody awake: it is counted, and put off by a second,
+    each time. A millisecond is enough.
+    """
+    script = f"""
+sampler.period = {period}
+def script(now):
+    if now >= 3000:
+        asked.wish = "reboot"
+print(go(), supervisor.bugs, sampler.runs if supervisor.bugs else link.runs >= 3000)
+"""
+    shown = [line for line in said(script) if not line.startswith(("Traceback", "  File"))]
+    assert [line.partition(" object")[0] for line in shown] == [
+        *["RuntimeError: <Part"] * bugs,
+        f"reboot {bugs} {bugs or True}",
+    ]
+
+
+def test_part_is_run_when_it_is_due_and_at_no_other_time() -> None:
+    """Neither before nor because another one was; the Link looks whenever one of them was run."""
+    script = """
+class Slow(Part):
+    period = 7000
+slow, never = Slow(), Part()
+never.due = None
+link.period = 60000
+supervisor_run = supervisor.run
+def script(now):
+    if now >= 20000:
+        asked.wish = "reboot"
+supervisor_run(link, link.wait, (slow, sampler, never), (), dog, (asked,))
+print(slow.runs, sampler.runs, never.runs, link.runs)
+"""
+    assert said(script) == ["3 21 0 21"]
 
 
 @pytest.mark.parametrize("obeys", [True, False])
@@ -132,6 +169,7 @@ def test_sources_are_saved_whichever_way_the_node_leaves(obeys: bool) -> None:
     script = f"""
 class Source:
     saved = 0
+    due = None
     def save(self):
         self.saved += 1
         if self is first:
@@ -140,7 +178,7 @@ first, second = Source(), Source()
 link.sources = (first, second)
 link.obeys = {obeys}
 def script(now):
-    asked.reason = "bugs"
+    asked.wish = "bugs"
 print(go(), first.saved, second.saved, supervisor.bugs)
 """
     assert said(script)[-1] == "bugs 1 1 1"
@@ -192,12 +230,14 @@ class Deaf:  # in the place of the socket
         chip.real += max(ms, LEAST)
         if chip.real > DAYS * DAY:
             raise KeyboardInterrupt
+        return False
 
 class Air:
     cause = None if there else "no-ap"
     rejoined = 0
-    def step(self, now):
-        return there
+    due = None
+    def run(self, now):
+        self.due = None
     def rejoin(self, now):
         self.rejoined += 1
 
@@ -235,7 +275,7 @@ sampler = Sampler(sensors, 1, DAY // 24, clock, nothing, nothing, nothing, encod
 supervisor = Supervisor(clock, log, recovery)
 watched = (("sampler", sampler), ("link", link))
 reason = supervisor.run(
-    link, link.wait, (sampler, crashes, recovery), watched, dog, (crashes, recovery))
+    link, client.wait, (sampler, crashes, recovery), watched, dog, (crashes, recovery))
 outage = {}
 status.up = lambda now, said: outage.update(said or {})
 client.handshake_took_ms = 1

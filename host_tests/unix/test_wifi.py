@@ -24,7 +24,7 @@ def test_join_comes_up_and_shows_its_signal() -> None:
 wifi.join("beach", "shells")
 print(go(3000), wifi.cause, air.calls)
 air.lets_in()
-print(wifi.step(now), wifi.cause, wifi.rssi())
+print(look_now(), wifi.cause, wifi.rssi())
 """
     assert joined(script) == ("False starting [(0, 'beach', 'shells')]\nTrue None -61\n")
 
@@ -55,7 +55,7 @@ air.reason = 201
 go(51000)
 print([call[0] for call in air.calls if call[1] == "beach"])
 air.lets_in()
-print(wifi.step(now), wifi.cause)
+print(look_now(), wifi.cause)
 """
     assert joined(script) == "[0, 25000, 50000]\nTrue None\n"
 
@@ -66,20 +66,20 @@ def test_lost_network_gets_the_drivers_own_tries_first() -> None:
 wifi.join("beach", "shells")
 go(400)
 air.lets_in()
-go(1000)
+go(1200)
 air.goes()
-print(go(10000), wifi.cause, wifi.rssi())
+print(go(11200), wifi.cause, wifi.rssi())  # looked at each 10 s while there is one
 air.lets_in()
-print(go(11000), wifi.cause)
+print(go(12200), wifi.cause)
 air.goes()
-go(60000)
+go(70000)
 print([call[0] for call in air.calls])
 """
-    # Lost at 11.0 s, given up at 31.0 s, joined anew at 36.0 s, given up at 56.0 s.
+    # Lost at 22.0 s, given up at 42.0 s, joined anew at 47.0 s, given up at 67.0 s.
     assert joined(script).splitlines() == [
         "False lost None",
         "True None",
-        "[0, 31000, 36000, 56000]",
+        "[0, 42000, 47000, 67000]",
     ]
 
 
@@ -93,7 +93,7 @@ print(wifi.cause)
 air.trying = False
 go(6000)
 air.lets_in()
-print(wifi.step(now))
+print(look_now())
 air.linked = False          # gone between step and rssi
 print(wifi.rssi())
 """
@@ -111,7 +111,7 @@ wifi.rejoin(now)
 print(air.is_active, wifi.cause, wifi.rssi())
 print(go(1400), air.is_active, air.calls)
 air.lets_in()
-print(wifi.step(now), wifi.cause)
+print(look_now(), wifi.cause)
 """
     assert joined(script).splitlines() == [
         "False rejoining None",

@@ -83,8 +83,9 @@ class Encode:
 
 backlog = backlog(Log(), Encode())
 sizes = []
-for _ in range(9):
-    found = backlog.peek(0)
+for now in range(9):
+    backlog.run(now)
+    found = backlog.peek(now)
     if found:
         backlog.sent(found[0])
         sizes.append(found[0])

@@ -15,9 +15,8 @@ _COUNT = 500
 # Methods of the script's Profile, and what their rows are called.
 _PARTS = {
     "turn": "a turn with nothing to do",
-    "others": "of that: the parts beside the Link",
-    "link_step": "of that: the Link, all in all",
-    "sources": "of the Link: its sources, stepped",
+    "others": "the parts beside the Link, each of them",
+    "link_run": "the Link, all in all",
     "client_step": "of the Link: the client, stepped",
     "taken": "a Reading taken: log, Outbox, alerts",
     "made": "a Reading made into a Message",

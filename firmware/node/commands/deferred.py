@@ -1,6 +1,6 @@
 """Deferred: what a handler returns when its result is not there yet.
 
-The router looks into it at each step and gives up after its time-out. What comes after that goes
+The router, which is due when it is there, gives up after its time-out. What comes after that goes
 nowhere.
 """
 
@@ -10,13 +10,18 @@ class Deferred:
 
     def __init__(self):
         self.outcome = None
+        self.waiter = None  # a part, which is due then
 
     def done(self, result):
         """Sets the result (dict). The first outcome stands."""
-        if self.outcome is None:
-            self.outcome = (result, None, None)
+        self._end((result, None, None))
 
     def failed(self, code, text):
         """Sets what went wrong (two str)."""
+        self._end((None, code, text))
+
+    def _end(self, outcome):
         if self.outcome is None:
-            self.outcome = (None, code, text)
+            self.outcome = outcome
+            if self.waiter:
+                self.waiter.due = 0

@@ -24,12 +24,13 @@ class CommandProcessor:
     """What router.py imports when a Command comes, and lets go of again; its arguments are
     the router's.
 
-    drop(reason): counts and logs a payload that gets no Response. refused: the ids and Responses of
-    refused Commands, a list that outlives this object.
+    retained: whether retained ones are refused. drop(reason): counts and logs a payload that gets
+    no Response. router: who calls `run`. refused: the ids and Responses of refused Commands, a list
+    that outlives this object.
     """
 
     def __init__(
-        self, base, node, responses, flash, unix, log, on_bug, refuse_retained, drop, refused
+        self, base, node, responses, flash, unix, log, on_bug, retained, drop, router, refused
     ):
         self._base = base
         self._node = node
@@ -42,8 +43,10 @@ class CommandProcessor:
         self._unix = unix
         self._log = log
         self._on_bug = on_bug
-        self._refuse_retained = refuse_retained
+        self._refuse_retained = retained
         self._drop = drop
+        self._router = router
+        self.due = 0
         # Commands whose result comes later: [command, deferred, deadline or None].
         self._open = []
 
@@ -53,7 +56,7 @@ class CommandProcessor:
         return not self._open and self._cache.kept
 
     def take(self, payload, retained):
-        """Answer a Command (bytes), at once or in a later `step`."""
+        """Answer a Command (bytes), at once or in a later `run`."""
         command = parse(payload, self._base)
         if command.id is None:
             self._drop(command.fault[0])
@@ -63,9 +66,9 @@ class CommandProcessor:
         else:
             self._take(command, retained)
 
-    def step(self, now):
-        """Answers what has its result or no time left; returns ms until it wants to be called."""
-        wait_ms = IDLE_MS
+    def run(self, now):
+        """Answers what has its result or no time left."""
+        self.due = now + IDLE_MS
         for entry in list(self._open):
             command, deferred, deadline = entry
             if deadline is None:
@@ -73,11 +76,10 @@ class CommandProcessor:
             if now >= deadline:
                 deferred.failed(*_told("timeout", OPEN_TIMEOUT_MS // 1000))
             if deferred.outcome is None:
-                wait_ms = min(wait_ms, deadline - now)
+                self.due = min(self.due, deadline)
             else:
                 self._open.remove(entry)
                 self._finish(command, deferred.outcome)
-        return wait_ms
 
     def _take(self, command, retained):
         if any(entry[0].id == command.id for entry in self._open):
@@ -120,6 +122,7 @@ class CommandProcessor:
         outcome = self._run(handler, params)
         if not isinstance(outcome[0] or {}, dict):  # a Deferred: see deferred.py
             if len(self._open) < OPEN_MAX:
+                outcome[0].waiter = self._router
                 return self._open.append([command, outcome[0], None])
             outcome = (None,) + _told("busy", OPEN_MAX)
         return self._finish(command, outcome)

@@ -20,12 +20,11 @@ from node.shared.errors import ConfigError
 _PACKET_MS = const(500)
 _LINE_MS = const(10_000)
 _SAY_MS = const(5_000)  # soon enough for who has just opened the console
-_STEP_MS = const(50)
 _CTRL_C = const(3)
 
 
 class Provisioning:
-    """`heard` every byte, `step` often, until `done`.
+    """`heard` every byte, `look` often, until `done`.
 
     device: firmware, version, chip and name (str), for who asks. network: the Board's. loads: see
     first_config.read. keep(identity, settings, files): makes these stay, the last ones by name, all
@@ -70,8 +69,8 @@ class Provisioning:
             self._deaf = True
             self._send(improv.error(improv.INVALID_RPC))
 
-    def step(self, now):
-        """Do what time asks for. Returns when to look again, in ms. KeyboardInterrupt as above."""
+    def look(self, now):
+        """Do what time asks for. KeyboardInterrupt as above."""
         if now - self._heard_at > _PACKET_MS:
             self._pause()
         if self._line and now - self._heard_at > _LINE_MS:
@@ -82,7 +81,6 @@ class Provisioning:
         elif now >= self._say_at and not (self._line or self._reader.inside):
             self._say_at = now + _SAY_MS
             self._log("config", "missing, waits for " + self._wanted())
-        return _STEP_MS
 
     def _wanted(self):
         if self._told:
@@ -188,7 +186,9 @@ class Provisioning:
     def _join(self, now):
         """Go on joining, until it is known how that ends."""
         network = self._network
-        if network.step(now):
+        if network.due is not None and now >= network.due:
+            network.run(now)
+        if network.cause is None:
             self._wifi = self._trying
             self._log("wifi", "joined")
             self._enter(improv.PROVISIONED)
@@ -200,7 +200,7 @@ class Provisioning:
             self._send(improv.error(improv.UNABLE_TO_CONNECT))
             self._enter(improv.AUTHORIZED)
         self._trying = None
-        network.rejoin(now)  # which switches it off until the next step
+        network.rejoin(now)  # which switches it off until the next try
         try:
             self._finish()
         except ConfigError as error:

@@ -49,10 +49,11 @@ class Backlog:
         # the client's window
         self._live = set()  # positions that Live has in flight
         self._peeked = None  # (position, count, Message) of the last peek
-        self._not_before = 0
+        self._not_before = 0  # until then only what was in flight before is sent
         self._now = 0
         self._synced = 0
         self._unsynced = False
+        self.due = None
         self.commits = self.errors = self.foreign = 0
         self.elders = None
 
@@ -94,6 +95,11 @@ class Backlog:
             self._arrived(position, 1)
 
     # -- a source ----------------------------------------------------------------------------------
+
+    @property
+    def ready(self):
+        """Whether there is a Reading on flash."""
+        return len(self._log) > 0
 
     def peek(self, now):
         """The oldest batch that is not sent, when its time has come."""
@@ -145,9 +151,11 @@ class Backlog:
         except OSError:
             self.errors += 1
             self._not_before = self._now + _RETRY_MS
+            self.due = 0
             return position, None
         except MemoryError:
             self.cut(None, 0)
+            self.due = 0  # for half as many
             if again:
                 del self._flight[position]
                 raise  # not the same again: the Link has to know
@@ -178,6 +186,7 @@ class Backlog:
         self._peeked = None
         if self._rate:
             self._not_before = self._now + count * 1000 // self._rate
+            self.due = 0
 
     def done(self, key):
         """The batch that begins at `key` has arrived."""
@@ -210,21 +219,18 @@ class Backlog:
         while first in self._done:
             first += self._done.pop(first)
         self._log.forget_until(first)
+        if not self._unsynced or not len(self._log):
+            self.due = 0
         self._unsynced = True
 
     # -- flash -------------------------------------------------------------------------------------
 
-    def step(self, now):
-        """Tell flash now and then what is acknowledged. Returns when to be called again, in ms:
-        when the next batch may go, too.
-        """
-        wait = 60000
-        if now < self._not_before:
-            wait = self._not_before - now
-        if self._unsynced:
-            left = self._synced + _SYNC_MS - now
-            if left > 0 and len(self._log):
-                return min(wait, left)
+    def run(self, now):
+        """Tell flash now and then what is acknowledged; what has waited for its time can go."""
+        due = self._synced + _SYNC_MS
+        if self._unsynced and (now >= due or not len(self._log)):
             self._synced = now
             self.save()
-        return wait
+        self.due = due if self._unsynced else None
+        if now < self._not_before and not (self._unsynced and due < self._not_before):
+            self.due = self._not_before

@@ -58,6 +58,7 @@ class Drain(Backlog):
         """The batch that begins at `key` is on its way: the next waits, whichever log it is in."""
         super().sent(key)
         self.among.heir._not_before = self._not_before
+        self.among.heir.due = 0
 
     def save(self):
         """Tell flash what is acknowledged; if that is all, there was a log."""

@@ -23,9 +23,7 @@ _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on
 _KEY = const(0)  # in what Live has in flight, and in what Messages hold
 _RECORD = const(1)
 _POSITION = const(2)
-_SENT = const(3)
 _MESSAGE = const(1)
-_GONE = const(2)
 
 
 class Live:
@@ -40,14 +38,16 @@ class Live:
         self._backlog = backlog
         self._encode = encode
         self._commit_after_ms = commit_after_s * 1000
-        self._flight = []  # [key, record, position in the log or None, sent again already]
-        self._not_before = 0
+        self._flight = []  # [key, record, position in the log or None], in order of sending
+        self._sent = 0  # how many of those are sent again, from the first on
+        self._not_before = 0  # when a commit is tried again that flash did not take
+        self.due = None
         self.errors = 0
 
     @property
     def queued(self):
         """Readings not acknowledged that are not counted by the Backlog."""
-        return len(self._ring) + sum(1 for each in self._flight if each[_POSITION] is None)
+        return len(self._ring) + len([1 for each in self._flight if each[_POSITION] is None])
 
     @property
     def dropped(self):
@@ -57,49 +57,50 @@ class Live:
     def put(self, reading):
         """Take a Reading in."""
         self._encode.pack_into(self._ring.buffer, self._ring.push(), reading)
+        self._plan()
 
     # -- a source ----------------------------------------------------------------------------------
 
+    @property
+    def ready(self):
+        """Whether one waits to be sent."""
+        return self._sent < len(self._flight) or len(self._ring) > 0
+
     def peek(self, now):
         """What was in flight when the connection broke, else the oldest that is not sent."""
-        for each in self._flight:
-            if not each[_SENT]:
-                key, buffer, offset = each[_KEY], each[_RECORD], 0
-                break
+        if self._sent < len(self._flight):
+            key, buffer, _ = self._flight[self._sent]
+            offset = 0
         else:
             ring = self._ring
-            if not len(ring):
-                return None
             key, buffer, offset = ring.first, ring.buffer, ring.at(ring.first)
         message = self._encode.message_at(buffer, offset, now)
         return message and (key, message)
 
     def sent(self, key):
         """`key` is on its way: the client's window is the bound of what is held beside the ring."""
-        for each in self._flight:
-            if each[_KEY] == key:
-                each[_SENT] = True
-                return
-        ring = self._ring
-        offset = ring.at(key)
-        self._flight.append(
-            [key, bytes(ring.buffer[offset : offset + self._encode.size]), None, True]
-        )
-        ring.forget_until(key + 1)
+        if self._sent == len(self._flight):
+            ring = self._ring
+            offset = ring.at(key)
+            record = bytes(ring.buffer[offset : offset + self._encode.size])
+            self._flight.append([key, record, None])
+            ring.forget_until(key + 1)
+        self._sent += 1
 
     def done(self, key):
         """`key` has arrived."""
         for index, each in enumerate(self._flight):
             if each[_KEY] == key:
                 self._flight.pop(index)
+                self._sent -= index < self._sent
                 if each[_POSITION] is not None:
                     self._backlog.release(each[_POSITION])
+                self._plan()
                 return
 
     def rewind(self):
         """What is in flight is to be sent again."""
-        for each in self._flight:
-            each[_SENT] = False
+        self._sent = 0
 
     def save(self):
         """A reset is near: all on flash that is not, whatever its age."""
@@ -107,29 +108,27 @@ class Live:
 
     # -- flash -------------------------------------------------------------------------------------
 
-    def step(self, now):
-        """Commit when the oldest is due. Returns when to be called again, in ms."""
-        due = self._due()
-        if due is None:
-            return _RETRY_MS
-        wait = max(due, self._not_before) - now
-        if wait > 0:
-            return wait
+    def run(self, now):
+        """Commit: the oldest has waited for long enough."""
         self._not_before = 0 if self._commit() else now + _RETRY_MS
-        return _RETRY_MS
+        self._plan()
 
-    def _due(self):
-        """When the oldest Reading that is not on flash has to be, in ms since boot; None: there is
-        none. Readings know the second they were taken in, so this is up to 1 s early, never late.
+    def _plan(self):
+        """When the oldest Reading that is not on flash has to be. Readings know the second they
+        were taken in, so this is up to 1 s early, never late.
         """
-        for _, record, position, _ in self._flight:
-            if position is None:
-                return self._encode.taken_s(record, 0) * 1000 + self._commit_after_ms
-        ring = self._ring
-        if not len(ring):
-            return None
-        taken_s = self._encode.taken_s(ring.buffer, ring.at(ring.first))
-        return taken_s * 1000 + self._commit_after_ms
+        ring, offset = self._ring, 0
+        for each in self._flight:
+            if each[_POSITION] is None:
+                record = each[_RECORD]
+                break
+        else:
+            if not len(ring):
+                self.due = None
+                return
+            record, offset = ring.buffer, ring.at(ring.first)
+        due = self._encode.taken_s(record, offset) * 1000 + self._commit_after_ms
+        self.due = max(due, self._not_before)
 
     def _commit(self):
         """Everything on flash that is not, oldest first: one write for what is in flight, and one
@@ -159,19 +158,20 @@ class Messages:
     """A source of ready-made Messages with a quota of its own: Responses, alerts. Keys count up
     from 1. When it is full, by number or by bytes, the oldest go, counted in `dropped`.
 
-    store: what keeps them over a reset (node/shared/pair_file.py).
+    store: what keeps them over a reset (node/shared/pair_file.py). now(): ms since boot.
     """
 
-    def __init__(self, quota, store, commit_after_s):
+    def __init__(self, quota, store, commit_after_s, now):
         self._quota = quota
         self._store = store
         self._commit_after_ms = commit_after_s * 1000
-        self._held = []  # [key, Message, gone out already], oldest first
+        self._held = []  # (key, Message), oldest first
+        self._sent = 0  # how many of those are sent, from the first on
         self._last = 0
-        self._changed = None  # since when flash lags behind; None: it does not
+        self._now = now
         self._clean = True  # flash holds none
-        self._now = 0
         self.dropped = 0
+        self.due = None  # when flash, which lags behind, is told; None: it does not
         for topic, payload in store.load():
             self.put(topic, payload)
             self._clean = False
@@ -190,59 +190,56 @@ class Messages:
     def put(self, topic, payload):
         """Take a Message in (str, bytes): QoS 1, not retained."""
         while self._held and not self.room(1, len(payload)):
-            self._held.pop(0)
+            self._gone(0)
             self.dropped += 1
         self._last += 1
-        self._held.append([self._last, Message(topic, payload, 1, False), False])
-        self._change()
+        self._held.append((self._last, Message(topic, payload, 1, False)))
+        self._changed()
 
-    def _change(self):
-        if self._changed is None:
-            self._changed = self._now
+    def _gone(self, index):
+        self._held.pop(index)
+        self._sent -= index < self._sent
+
+    def _changed(self):
+        if self.due is None:
+            self.due = self._now() + self._commit_after_ms
 
     # -- a source ----------------------------------------------------------------------------------
 
+    @property
+    def ready(self):
+        """Whether one waits to be sent."""
+        return self._sent < len(self._held)
+
     def peek(self, now):
         """The oldest Message that is not sent."""
-        for key, message, sent in self._held:
-            if not sent:
-                return key, message
-        return None
+        return self._held[self._sent]
 
     def sent(self, key):
         """`key` is on its way."""
-        for each in self._held:
-            if each[_KEY] == key:
-                each[_GONE] = True
+        self._sent += 1
 
     def done(self, key):
         """`key` has arrived."""
-        self._held = [each for each in self._held if each[_KEY] != key]
-        self._change()
+        for index, each in enumerate(self._held):
+            if each[_KEY] == key:
+                self._gone(index)
+                self._changed()
+                return
 
     def rewind(self):
         """What is in flight is to be sent again."""
-        for each in self._held:
-            each[_GONE] = False
+        self._sent = 0
 
     # -- flash -------------------------------------------------------------------------------------
 
-    def step(self, now):
-        """Commit what has waited for too long, forget what has arrived. Returns when to be called
-        again, in ms.
-        """
-        self._now = now
-        if self._changed is None:
-            return 60000
-        due = self._changed + self._commit_after_ms
-        if now < due:
-            return due - now
+    def run(self, now):
+        """Commit what has waited for too long, forget what has arrived."""
         self.save()
-        return 60000
 
     def save(self):
         """A reset is near, or a Message has waited for `commit_after`: write down what is held."""
-        self._changed = None
+        self.due = None
         if self._held or not self._clean:
             try:
                 self._store.save(
@@ -250,4 +247,4 @@ class Messages:
                 )
                 self._clean = not self._held
             except (OSError, MemoryError):
-                self._changed = self._now + _RETRY_MS
+                self.due = self._now() + _RETRY_MS

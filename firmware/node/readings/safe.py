@@ -9,7 +9,8 @@ class Resting:
     """A sampler that takes no Readings, and a source that has none."""
 
     queued = dropped = commits = reads = foreign = pace_ms = 0
-    elders = None
+    elders = due = None
+    ready = False
 
     def __init__(self, interval_ms):
         self.interval_ms = interval_ms
@@ -26,14 +27,6 @@ class Resting:
     def overdue(self, now):
         """Nothing is due."""
         return False
-
-    def step(self, now):
-        """Nothing to do."""
-        return 60_000
-
-    def peek(self, now):
-        """Nothing to send."""
-        return None
 
     def rewind(self):
         """Nothing was sent."""

@@ -3,9 +3,9 @@
 Time is passed in and sensors are objects (lib/sensing.py), so days of sampling are tested in a
 second.
 
-1. The schedule is fixed: a late step makes one Reading late and moves no other. Slots that a
+1. The schedule is fixed: a late turn makes one Reading late and moves no other. Slots that a
    stall has missed are skipped; the sensors could not catch up anyway.
-2. A Reading is one moment: at its slot each sensor is read, one in each step. One that fails, or
+2. A Reading is one moment: at its slot each sensor is read, one in each turn. One that fails, or
    whose values are in doubt (plausible.py), is read once more at its pace; then the Reading goes
    out, with None for what is missing. Where all is missing there is none, and it is tried again.
 3. A sensor that has failed five times in a row counts as dead: it is asked once in each slot, and
@@ -58,7 +58,7 @@ class Sampler:
     gets each Reading. alert(name, raised, *more): see reporting/alerts.py. log: see shared/log.py.
     encode: the Telemetry, which has the names of the values.
 
-    `due`          when `run` wants to be called
+    `due`          see shared/message.py
     `interval_ms`  time from one slot to the next
     `pace_ms`      the slowest sensor's, and so the least interval
     `reads`        Readings taken since boot
@@ -115,6 +115,8 @@ class Sampler:
                 self._finish(now)
         finally:  # without heap, too, each keeps its pace
             self._next(now)
+            if self.due <= now:
+                self.due = now + 1  # the next sensor's turn: the Link is not to wait for both
 
     def _next(self, now):
         """The sensor that is to be asked next for this Reading, at `due`; None: that is over."""
@@ -125,12 +127,6 @@ class Sampler:
                 if not first or when < self.due:
                     self.due, first = when, asked
         return first
-
-    def step(self, now):
-        """`run` if it is due. Returns the ms until it is."""
-        if now >= self.due:
-            self.run(now)
-        return max(self.due - now, 0)
 
     def overdue(self, now):
         """Whether a slot has long passed that `run` should have used. A read that fails has used

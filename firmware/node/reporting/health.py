@@ -18,7 +18,8 @@ class Health:
         # downs: cause -> how often the Link went down for it
         self._parts = (board, client, sampler, live, backlog, supervisor, downs)
         self.dropped = None  # Commands without a Response: reason -> count
-        self._due = 0
+        self.due = 0 if every_s else None
+        self.ready = False
         self._heap_min = None
 
     def snapshot(self):
@@ -30,22 +31,19 @@ class Health:
         self._heap_min = said["heap_min"]
         return said
 
-    def step(self, now):
-        """Nothing to do but to be asked again when the next one is due; one that is overdue waits
-        for the Link.
-        """
-        wait = self._due - now
-        return wait if self._every_ms and wait > 0 else 60000
+    def run(self, now):
+        """One is due: it waits for the Link."""
+        self.ready = True
+        self.due = None
 
     def peek(self, now):
-        """A snapshot, when one is due."""
-        if not self._every_ms or now < self._due:
-            return None
-        return self._due, Message(self._topic, encode(*self.snapshot().items()), 0, False)
+        """A snapshot."""
+        return 0, Message(self._topic, encode(*self.snapshot().items()), 0, False)
 
     def sent(self, key):
         """The next is due a period from now; what fell out while the Link was down stays out."""
-        self._due = self._clock.now() + self._every_ms
+        self.ready = False
+        self.due = self._clock.now() + self._every_ms
 
     def done(self, key=None):
         """Nothing to do: QoS 0 is not acknowledged, nor sent again or kept."""

@@ -37,6 +37,8 @@ class Status:
         """`more`: what else the birth says of this boot, pairs of name and value; and the version
         of the `settings`, if there are any.
         """
+        self.due = None  # when to send the birth again; None: the link is down
+        self.echo_by = None  # when the Link has to ask whether a birth is `unheard`
         self.session = 0
         self.goodbye_done = False
         self.heard = False  # whether the broker passes on what it takes from this connection
@@ -58,10 +60,8 @@ class Status:
         self._waiting = None  # "online", or the reason of the goodbye
         self._sent_goodbye = False
         self._key = 0
-        self._birth_at = None  # when to send the birth again; None: the link is down
         self._last_birth = None
         self._echoed = True
-        self._echo_by = None
         self._lost = 0
         self._birth_said = None
         self._known = False  # whether a birth of this boot has come back
@@ -81,27 +81,27 @@ class Status:
 
     def again(self, settings=None):
         """What the birth says has changed, the settings or anything else: say it again, soon."""
-        if self._birth_at is not None:
-            self._birth_at = min(self._birth_at, self._last_birth + _AT_MOST_EVERY_MS)
+        if self.due is not None:
+            self.due = min(self.due, self._last_birth + _AT_MOST_EVERY_MS)
 
     def goodbye(self, reason):
         """Send the goodbye; `goodbye_done` tells when the broker has it."""
         self.unacked = None
         self._waiting = reason
-        self._birth_at = self._echo_by = None
+        self.due = self.echo_by = None
 
     def on_message(self, topic, payload, retained, dup):
         """Something was published on the node's own status."""
         if payload == self._birth_said:
             self._echoed = self._known = self.heard = True
-            self._echo_by = None
+            self.echo_by = None
             self._lost = 0
             return
         boot, session = _order(payload)
         if boot == self._boot:
             # A clone's, whose counters agree: while a session is up, its will is not said. Only a
             # broker that stops says it (mosquitto), and closes then.
-            if session >= self.session and self._birth_at is not None and self._strange_at is None:
+            if session >= self.session and self.due is not None and self._strange_at is None:
                 self._strange_at = self._clock()
         elif boot is not None:
             # Before the first echo, it is what an earlier boot has left there.
@@ -112,19 +112,19 @@ class Status:
 
     def unheard(self, now):
         """Why to connect anew, once for each birth that has not come back in time; or None."""
-        if self._echo_by is None or now < self._echo_by:
+        if self.echo_by is None or now < self.echo_by:
             return None
-        self._echo_by = None
+        self.echo_by = None
         self._lost += 1
         if self._lost > _MAX_LOST:
-            self._birth_at = now + _UNHEARD_MS
+            self.due = now + _UNHEARD_MS
             return None
         return _LOST if self._lost < _MAX_LOST else _DENIED
 
     def _birth(self, now):
         self._waiting = "online"
         self._last_birth = now
-        self._birth_at = now + _AGAIN_MS
+        self.due = now + _AGAIN_MS
 
     def _message(self, status, *more):
         order = ("boot", self._boot), ("session", self.session)
@@ -133,24 +133,19 @@ class Status:
 
     # -- a source ----------------------------------------------------------------------------------
 
-    def step(self, now):
-        """Nothing to do but to be asked again when the birth or its echo is due; a birth that is
-        overdue waits for room in the window.
-        """
-        wait = 60000
-        for due in (self._birth_at, self._echo_by):
-            if due is not None and due > now:
-                wait = min(wait, due - now)
-        return wait
+    @property
+    def ready(self):
+        """Whether a birth or the goodbye waits to be sent."""
+        return self._waiting is not None or self.unacked is not None
+
+    def run(self, now):
+        """The birth is due again."""
+        self._birth(now)
 
     def peek(self, now):
         """The birth or the goodbye, whichever is due; what is to come again before it."""
         if self.unacked:
             return self.unacked
-        if self._birth_at is not None and now >= self._birth_at:
-            self._birth(now)
-        if self._waiting is None:
-            return None
         if self._waiting != "online":
             return self._key + 1, self._message("offline", ("reason", self._waiting))
         more = [("fw", self._fw), ("reset", self._reset)]
@@ -189,7 +184,7 @@ class Status:
         if self._sent_goodbye:
             self.goodbye_done = True
         elif not self._echoed:
-            self._echo_by = self._clock() + _ECHO_MS
+            self.echo_by = self._clock() + _ECHO_MS
 
     def rewind(self):
         """The next connection has a birth of its own."""
@@ -198,7 +193,7 @@ class Status:
         self.flying = None
         if self._strange_at is not None:
             self.rivals += self._clock() - self._strange_at >= _STOPPING_MS
-        self._waiting = self._birth_at = self._echo_by = self._strange_at = None
+        self._waiting = self.due = self.echo_by = self._strange_at = None
         self._key += 1
 
     def save(self):

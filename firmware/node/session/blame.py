@@ -17,12 +17,22 @@ _CUT = const(2)
 _ASIDE = const(5)  # the Link's, too
 
 
-def blamed(cause, suspect, source, key, size):
-    """(cause, suspect) of an end with the Message `key` of `source` alone in flight, `size` bytes.
+def blamed(link, cause, source, key, size):
+    """The cause of an end with the Message `key` of `source` alone in flight, `size` bytes:
+    `too-long` when the source makes it smaller from now on, `undeliverable` when it is set aside.
 
-    suspect: [source, key, how often in a row], or None. cause: `too-long` when the source makes it
-    smaller from now on, `undeliverable` when it is set aside. suspect is None when it is given up.
+    The Link's suspect, [source, key, how often in a row], is None when it is given up.
     """
+    why, link._suspect = _judged(cause, link._suspect, source, key, size)
+    if why != cause or not link._suspect:
+        # The session is given up: what it has in flight would have to come again as it was (MQTT
+        # 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).
+        link._client.clean_session = True
+        link._in_flight, link._resume = [], []
+    return why
+
+
+def _judged(cause, suspect, source, key, size):
     if not suspect or suspect[:2] != [source, key]:
         return cause, [source, key, 1]
     suspect[_TIMES] += 1

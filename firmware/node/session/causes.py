@@ -43,18 +43,17 @@ _MANY = const(3)
 _HANDSHAKE = const(34 * 1024)
 
 
-def judged(past, cause, up_ms, trust, reached, rivals, heap):
-    """The cause by its right name, and its class.
-
-    past, trust: see link.py; `past` is brought up to date. up_ms: how long it was up, or None.
-    reached: the last state of the client. rivals: strange statuses. heap: see Board.idf_heap().
+def judged(link, cause, up_ms):
+    """The cause by its right name, and its class. up_ms: how long the Link was up, or None. Its
+    `_past` is brought up to date.
     """
+    past, trust, heap = link._past, link._trust, link._idf_heap()
     past[_PROBE] = None
     if up_ms is not None:
         past[_MUTE] = 0
         past[_SHORT] = past[_SHORT] + 1 if up_ms < _SHORT_MS else 0
-        cause = _thrown_out(past, cause, trust, rivals)
-    elif cause == "closed" and reached == "greeting":
+        cause = _thrown_out(past, cause, trust, link._status.rivals)
+    elif cause == "closed" and link._reached == "greeting":
         # Three times; then without retain, then with QoS 0 as well, to find out why; and once more.
         past[_MUTE] = past[_MUTE] + 1 if past[_MUTE] <= _MANY else _MANY - 1
         if past[_MUTE] >= _MANY:

@@ -17,33 +17,37 @@ class Leaving:
 
     def __init__(self, link, client, now, reason):
         self.said = False
+        self.due = now
         self._link = link
         self._client = client
         self._reason = reason
         self._until = now + _DRAIN_MS
 
-    def step(self, now, in_flight):
-        """One look; `in_flight` is whether anything is. Returns when to look again, in ms."""
+    def run(self, now, in_flight):
+        """One look; `in_flight` is whether anything is."""
         link, client = self._link, self._client
         status = link.sources[0]
         late = now >= self._until
         if not link.up:
             link.stopped = True
         elif not self.said:
-            if late or not (in_flight or any(each.peek(now) for each in link.pulled)):
+            waits = any(each.ready and each.peek(now) for each in link.pulled)
+            if late or not (in_flight or waits):
                 self.said = True
                 self._until = now + _GOODBYE_MS
                 status.goodbye(self._reason)
-                return 0
+                self.due = now
+                return
         elif status.goodbye_done:
             if client.state == "up":
                 client.stop(now)
             elif client.state == "down":
                 link.stopped = True
-            return _CLOSE_LOOK_MS
+            self.due = now + _CLOSE_LOOK_MS
+            return
         elif late:
             link.stopped = True  # no DISCONNECT: the will says what the goodbye could not
         if link.stopped:
             client.abort()
-            return 0
-        return max(self._until - now, 0)
+            self._until = now
+        self.due = self._until

@@ -16,11 +16,10 @@ from node.shared.unimport import unimport
 _TAKEN = const("client-id-taken")
 _DENIED = const("not-authorized-here")
 
-_NETWORK_LOOK_MS = const(1000)  # while there is none
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
-_ID = const(0)  # in what is in flight
-_SOURCE = const(1)
-_KEY = const(2)
+_ID = const(1)  # in what is in flight
+_SOURCE = const(2)
+_KEY = const(3)
 _SUSPECT_SOURCE = const(0)  # in `_suspect`
 _SUSPECT_KEY = const(1)
 _SUSPECT_TIMES = const(2)
@@ -46,12 +45,13 @@ _ANSWER = const(2 * 1024)
 
 
 class Link:
-    """Steps the client. `sources` in order of urgency; the first is the status (see
-    node/reporting/status.py).
+    """A part (see message.py), which is also run when the broker has said something, and whenever
+    another part was: it looks at the sources then. `sources` in order of urgency; the first is the
+    status (see node/reporting/status.py).
     """
 
     def __init__(self, client, board, sources, backoff, log, downs, alarm, recovery):
-        """`board.network.step(now)` tells whether there is a network, `board.idf_heap()` whether
+        """`board.network.cause` is None while there is a network, `board.idf_heap()` tells whether
         TLS has room; `board.clock.sync()` is called ahead of each try, and False puts it off a
         moment, `board.clock.failed(cause)` after it. `downs` counts failures by cause.
         `alarm(alert, raised)` tells whom it concerns, `recovery` is told of `up` and `down`.
@@ -68,10 +68,12 @@ class Link:
         self._downs = downs
         self._recovery = recovery
         self._keeps_session = not client.clean_session
-        self._in_flight = []  # (packet id, source, key, size), in order of sending
+        # (which Message of this boot it is, packet id, source, key, size), in order of sending.
+        self._in_flight = []
         self._resume = []  # the same, from before the connection broke
-        self._now = self._down_since = self._offline_at = 0
-        self._no_network = None  # why, as it was said last
+        self._now = self._down_since = self._sent = self.due = 0
+        # Why there is no network, as it was said last; and who has the node leave.
+        self._no_network = self._leaving = None
         self._retry_at = backoff.resume_ms()  # a reset starts no storm
         self._up_at = None  # None: not up
         self._cause = None  # what began the outage
@@ -90,8 +92,6 @@ class Link:
         # that may be pulled from.
         self.hold = False
         self.pulled = sources
-        self._leaving = None
-        self.wait = client.wait
         self.stopped = False
         client.on_up = self._on_up
         client.on_down = self._on_ended
@@ -104,22 +104,15 @@ class Link:
         """Whether the broker has let the node in."""
         return self._up_at is not None
 
-    def step(self, now):
-        """Do what can be done without waiting. Returns the milliseconds after which to call again,
-        at the latest.
-        """
+    def run(self, now):
+        """Do what can be done without waiting."""
         self._now = now
         try:
-            wait = self._step_client(now)
+            self._run(now)
         except MemoryError:
-            wait = self._not_now()
-        finally:
-            # After the client, as what it has sent decides when they are due again; and with a bug
-            # there, too, because what waits has to get onto flash.
-            soonest = min([source.step(now) for source in self.sources])
-        return min(wait, soonest)
+            self._not_now(now)
 
-    def _not_now(self):
+    def _not_now(self, now):
         """There was no heap for a packet: the next batch is smaller. If that goes on, another
         connection may do better, or recovery knows what to do; so if it has come between the
         client and the Link.
@@ -133,25 +126,27 @@ class Link:
             client.abort()
             client.clean_session = True  # it may not be the same Message that comes again
             self._on_down("memory")
-        return _STARVED_MS
+        self.due = now + _STARVED_MS
 
-    def _step_client(self, now):
+    def _run(self, now):
         client = self._client
-        usable = self._network.step(now)
-        if self._network.cause != self._no_network:
-            self._no_network = self._network.cause
-            self._log("wifi", "down cause=" + self._no_network if self._no_network else "up")
-        if not usable:
-            self._offline_at = now
+        cause = self._network.cause
+        if cause != self._no_network:
+            self._no_network = cause
+            self._log("wifi", "down cause=" + cause if cause else "up")
+            self._clock.due = 0  # time servers are asked accordingly
+        if cause:
+            self.due = None  # until there is one, which is run when it finds out
             if client.state != "down":
                 client.abort()
-                self._on_down(self._network.cause)
+                self._on_down(cause)
             if self._leaving:
-                self._leaving.step(now, False)
-            return _NETWORK_LOOK_MS
+                self._leaving.run(now, False)
+                self.due = now + 1
+            return
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
-        wait = client.step(now)
+        due = now + client.step(now)
         if self.up and not client.unread:
             lost = self._status.unheard(now)
             if lost:
@@ -168,12 +163,15 @@ class Link:
                 self._trust = 1
                 self.pulled = self.sources
                 self._alarm(_DENIED, False)
-            wait = min(wait, self._pump(now))
-        if self._leaving:
-            wait = min(wait, self._leaving.step(now, self._in_flight or self._resume))
+            due = self._pump(now, due)
+        if self._status.echo_by is not None:
+            due = min(due, self._status.echo_by)
         if client.state == "down":
-            wait = min(wait, max(self._retry_at - now, 0))
-        return wait
+            due = self._retry_at
+        if self._leaving:
+            self._leaving.run(now, self._in_flight or self._resume)
+            due = min(due, self._leaving.due)
+        self.due = max(due, now + 1)  # for what can go on at once
 
     def overdue(self, now):
         """Whether a state has outlived its deadline, or a try that was due was not made. Right
@@ -181,7 +179,7 @@ class Link:
         """
         if self._client.state != "down":
             return self._client.overdue(now)
-        return now - max(self._retry_at, self._offline_at) > _LATE_MS
+        return not self._network.cause and now - self._retry_at > _LATE_MS
 
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
@@ -191,6 +189,7 @@ class Link:
             self._leaving = Leaving(self, self._client, now, reason)
         except Exception:  # noqa: BLE001 - no heap or no flash for it
             self.stopped = True  # the will says what the goodbye cannot
+        self.due = now
 
     # -- coming ------------------------------------------------------------------------------------
 
@@ -250,15 +249,7 @@ class Link:
         try:
             from node.session.causes import judged
 
-            cause, kind = judged(
-                self._past,
-                cause,
-                up_ms,
-                self._trust,
-                self._reached,
-                self._status.rivals,
-                self._idf_heap(),
-            )
+            cause, kind = judged(self, cause, up_ms)
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
         unimport("node.session.causes", "transport_causes")
@@ -266,15 +257,12 @@ class Link:
         if self._cause is None:
             self._cause = cause
         self._downs[cause] = self._downs.get(cause, 0) + 1
-        held = self._resume = self._in_flight + self._resume
+        # A birth goes out before what is to come again, but was first sent after it.
+        self._resume = sorted(self._in_flight + self._resume)
         self._in_flight = []
-        if held:
-            # A birth goes out before what is to come again, but was first sent after it: ids, which
-            # wrap, count that.
-            oldest = held[0][_ID] - 0x8000
-            held.sort(key=lambda each: each[_ID] - oldest & 0xFFFF)
         for source in self.sources:
             source.rewind()
+        self._network.due = 0  # without one, looking a name up would block
         retry_ms = self._backoff.next_ms(kind)
         self._retry_at = now + retry_ms
         self._recovery.down(now, cause)
@@ -291,39 +279,30 @@ class Link:
         if self.up and held and held[0][_SOURCE] is not self._status:
             self._early += 1
             if self._early > _MANY_EARLY:
-                why = cause
                 try:
                     from node.session.blame import blamed
 
-                    why, self._suspect = blamed(cause, self._suspect, *held[0][_SOURCE:])
+                    cause = blamed(self, cause, *held[0][_SOURCE:])
                 except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
                     pass
                 unimport("node.session.blame")
-                if why != cause or not self._suspect:
-                    # The session is given up: what it has in flight would have to come again as it
-                    # was (MQTT 3.1.1 section 4.4). A clean one knows nothing of that (3.1.2.4).
-                    cause = why
-                    self._client.clean_session = True
-                    self._in_flight, self._resume = [], []
         self._on_down(cause)
 
     def _bearable_window(self):
         """How many Messages may be in flight: without room for its packets Wi-Fi stands still."""
-        heap = self._idf_heap()
-        if heap is None:
-            return self._window
-        return max(1, min(self._window, (heap[0] - _WIFI) // _ANSWER))
+        heap, window = self._idf_heap(), self._window
+        return max(1, min(window, (heap[0] - _WIFI) // _ANSWER)) if heap else window
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _pump(self, now):
+    def _pump(self, now, due):
         """Send what the client takes: the birth, then what was in flight, then what waits. Returns
-        when to look again, in ms: at once for more, or when an answer is due.
+        when to look again, `due` at the latest: in a moment for more, or when an answer is due.
         """
-        for _ in range(_AT_ONCE):
+        for sent in range(_AT_ONCE):
             if not self._client.room() or not self._send_next(now):
-                return self._client.answer_ms
-        return 0
+                return min(due, now + self._client.answer_ms) if sent else due
+        return now
 
     def _send_next(self, now):
         status = self._status
@@ -331,18 +310,21 @@ class Link:
             return True
         if self._leaving and self._leaving.said:
             return False  # the goodbye is the last word
-        return self._send_again(now) or any(self._send_from(source, now) for source in self.pulled)
+        sent = self._send_again(now)
+        for source in self.pulled:
+            sent = sent or self._send_from(source, now)
+        return sent
 
     def _send_again(self, now):
         held, at = self._resume, 0
         while at < len(held):
-            packet_id, source, key = held[at][:3]
+            first, packet_id, source, key, _ = held[at]
             if source not in self.pulled:
                 at += 1  # a Reading, and the birth has not come back yet
                 continue
-            found = source.peek(now)
+            found = source.peek(now) if source.ready else None
             again = found and found[0] == key
-            if again and not self._send(source, found, packet_id):
+            if again and not self._send(source, found, packet_id, first):
                 return False
             held.pop(at)
             if again:  # else the Outbox's bound has taken it in the meantime
@@ -350,14 +332,14 @@ class Link:
         return False
 
     def _send_from(self, source, now):
-        found = source.peek(now)
+        found = source.peek(now) if source.ready else None
         suspect = self._suspect
         if suspect and found and suspect == [source, found[0], _ASIDE]:
             source.sent(found[0])  # it is passed over
-            found = source.peek(now)
-        return found is not None and self._send(source, found, 0)
+            return self._send_from(source, now)
+        return found is not None and self._send(source, found)
 
-    def _send(self, source, found, packet_id):
+    def _send(self, source, found, packet_id=0, first=0):
         key, message = found
         packet_id = self._client.send(
             message.topic, message.payload, message.qos, message.retain, packet_id
@@ -365,7 +347,9 @@ class Link:
         if packet_id is None:
             return False
         if packet_id:
-            self._in_flight.append((packet_id, source, key, len(message.payload)))
+            self._sent += 1
+            size = len(message.payload)
+            self._in_flight.append((first or self._sent, packet_id, source, key, size))
         source.sent(key)
         if not packet_id:
             source.done(key)

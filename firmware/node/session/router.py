@@ -31,9 +31,10 @@ class Router:
         self.dropped = {}
         self._on_bug = on_bug
         given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
-        self._given = given + (self._drop, [])
+        self._given = given + (self._drop, self, [])
         self._processor = None
-        self._until = None  # when what answers is let go of; None: counted from the next step
+        self._until = None  # when what answers is let go of; None: counted from the next run
+        self.due = None
 
     def on_message(self, topic, payload, retained, dup):
         """Takes what came down (str, bytes, bool, bool); puts at most one Response. Never raises.
@@ -51,6 +52,7 @@ class Router:
 
                 self._processor = CommandProcessor(*self._given)
             self._until = None
+            self.due = 0
             self._processor.take(payload, retained)
         except MemoryError:
             self._drop("memory")
@@ -71,17 +73,15 @@ class Router:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         self._given[5]("command", "dropped reason=%s" % reason)
 
-    def step(self, now):
-        """Answers what has its result or no time left; returns ms until it wants to be called."""
+    def run(self, now):
+        """Answers what has its result or no time left, and lets go of what answers."""
         processor = self._processor
-        if processor is None:
-            return _IDLE_MS
-        wait_ms = processor.step(now)
+        processor.run(now)
+        self.due = processor.due
         if self._until is None:
             self._until = now + _IDLE_MS
         if now < self._until:
-            return min(wait_ms, self._until - now)
-        if processor.idle:
-            self._processor = None
+            self.due = min(self.due, self._until)
+        elif processor.idle:
+            self._processor = self.due = None
             unimport(*_CODE)
-        return wait_ms

@@ -1,18 +1,28 @@
-"""What is to be published, and what a source of it looks like.
+"""When a part wants its turn, and what a source of Messages looks like.
 
-A source has, for the Link to pull from:
+A part is run by the supervisor when it is due, and only then:
 
-    peek(now) -> (key, Message) or None    the next one to send, without taking it
-    sent(key)                              it is on its way: peek gives the next one
-    done(key)                              the broker has acknowledged it: it may be forgotten
-    rewind()                               the connection is gone: send again what is not done
-    step(now) -> ms                        what it does by itself, up or not; when to call again.
-                                           0 is for work that it would do then: what waits for the
-                                           Link is no reason to come back, it is peeked at anyway
-    save()                                 a reset is near: keep what is not done, if it can
-    cut(key, size) -> bool                 only where Messages can be made smaller: make them no
-                                           longer than `size` (0: than the heap allows) from now on;
-                                           whether that changes the one that `key` has named
+    due        milliseconds on the clock of `now`, or None: not until something is asked of it
+    run(now)   called when now >= due. Afterwards `due` lies ahead, or is None; one that does not is
+               a bug, which is counted, and put off by a second
+
+Whoever asks something of a part calls a method of it, which moves its `due` up. A source is a part
+that the Link pulls from, and has besides:
+
+    ready      whether there is a Message to send
+    peek(now)  -> (key, Message): the next one to send, without taking it. Asked only when `ready`.
+               None: it cannot be made yet, as nobody knows its time
+    sent(key)  it is on its way: peek gives the next one
+    done(key)  the broker has acknowledged it: it may be forgotten
+    rewind()   the connection is gone: send again what is not done
+    save()     a reset is near: keep what is not done, if it can
+    cut(key, size) -> bool    only where Messages can be made smaller: make them no longer than
+               `size` (0: than the heap allows) from now on; whether that changes the one that `key`
+               has named
+
+What has to wait for a time (for a rate, or flash) is not ready, and due then. What is ready wakes
+nobody, however long it waits for the Link: that looks at the sources whenever a part was run, and
+when the broker has said something. `due` and `ready` are attributes, or cost as little.
 
 `key` is an int that names the Message within its source. After `rewind` a source gives the same
 keys in the same order.

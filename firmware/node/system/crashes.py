@@ -31,7 +31,8 @@ class Crashes:
         self._path = path
         self._replace = replace
         self._rtc_state = rtc_state
-        self._over = False
+        self.wish = None  # SAFE_MODE after an hour of it
+        self.due = _YOUNG_MS
         self.safe = False
         self.stuck = False  # a young boot that is stuck does not come of age
         self._read = read
@@ -69,18 +70,15 @@ class Crashes:
         """The count and the text of the last crash (dict), for the Command get_crash."""
         return {"count": self.count, "crash": self._kept()[1] or None}
 
-    def step(self, now):
-        """Look whether the boot has come of age. Returns when to look again, in ms."""
-        if now >= _YOUNG_MS and not self.stuck and self._rtc_state.get("trial"):
+    def run(self, now):
+        """Look whether the boot has come of age, and whether safe mode has lasted for an hour."""
+        if not self.stuck and self._rtc_state.get("trial"):
             self._rtc_state.put("trial", None)
             if self.count and not self.safe:
                 self._keep(0, self._kept()[1])
-        self._over = self.safe and now >= _SAFE_MS
-        return _LOOK_MS
-
-    def asked_to_leave(self):
-        """SAFE_MODE after an hour of it, else None."""
-        return SAFE_MODE if self._over else None
+        if self.safe and now >= _SAFE_MS:
+            self.wish = SAFE_MODE
+        self.due = now + _LOOK_MS
 
     def _kept(self):
         """Count and text on flash; the text is not held in RAM, as hardly anybody asks for it."""

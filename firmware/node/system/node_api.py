@@ -19,12 +19,12 @@ class NodeApi:
         self.sampler = sampler
         self.status = status
         self.crash = crash
-        self._reboot = False
+        self.wish = None  # a reason to leave
         self._led = led
         self._config = config
         self._asking = []
         self._blinks = 0
-        self._blink_at = 0
+        self.due = None  # when to blink; None: not at all
 
     def set_interval(self, seconds):
         """Take a Reading every `seconds` from now on, over resets too. OSError when flash does not
@@ -36,13 +36,9 @@ class NodeApi:
         settings, read, replace = self._config
         written.change(settings, "interval_s", seconds, read, replace)
 
-    def asked_to_leave(self):
-        """A reason to leave, or None."""
-        return "reboot" if self._reboot else None
-
     def reboot(self):
         """Reset once the Response is acknowledged, or after 5 s."""
-        self._reboot = True
+        self.wish = "reboot"
 
     def read_now(self, on_reading):
         """Have a Reading taken as soon as the sensor allows; calls `on_reading(reading)` once."""
@@ -60,14 +56,14 @@ class NodeApi:
     def identify(self, seconds):
         """Blink the status LED twice a second for `seconds`."""
         self._blinks = seconds * 1000 // _BLINK_MS
-        self._blink_at = self.clock.now()
+        self.due = self.clock.now()
 
-    def step(self, now):
-        """Carry on with what takes time. Returns when to be called again, in ms."""
+    def run(self, now):
+        """Blink once. What was missed is not made up for at once: nobody would see it."""
+        self._blinks -= 1
+        self._led(self._blinks % 2 == 1)
+        self.due += _BLINK_MS
+        if self.due <= now:
+            self.due = now + _BLINK_MS
         if not self._blinks:
-            return 60000
-        if now >= self._blink_at:
-            self._blinks -= 1
-            self._blink_at += _BLINK_MS
-            self._led(self._blinks % 2 == 1)
-        return max(self._blink_at - now, 0)
+            self.due = None

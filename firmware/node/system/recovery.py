@@ -52,7 +52,8 @@ class Recovery:
         self._rejoin_ms = _PROOF_MS
         self._rejoins = self._memory_tries = 0
         self._bugs = self._bugs_from = 0
-        self._wish = None
+        self.wish = None  # what the node has to be reset for
+        self.due = 0
         why = rtc_state.take("why")
         self.said = [("why", why)] if why else []
         if crashes.safe:
@@ -106,8 +107,8 @@ class Recovery:
         self._crashes.stuck = part is not None
         self._rtc_state.put("why", part)
 
-    def step(self, now):
-        """Look at the proofs. Returns when to look again, in ms."""
+    def run(self, now):
+        """Look at the proofs."""
         if self._up_at is not None and now - self._up_at >= _CURED_MS:
             self._resets = 0
             self._rtc_state.put("resets", None)
@@ -116,10 +117,10 @@ class Recovery:
             self._driver_from = None
         elif self._driver_from is None:
             self._driver_from = now
-        self._wish = None
+        self.wish = None
         if self._resets < _AT_ONCE or now >= _PROOF_MS << min(self._resets - _AT_ONCE, _PAUSES):
-            self._wish = self._proof(now)
-        return _LOOK_MS
+            self.wish = self._proof(now)
+        self.due = now + _LOOK_MS
 
     def _proof(self, now):
         if self._bugs >= _TOO_MANY:
@@ -129,10 +130,6 @@ class Recovery:
         if self._driver_from is not None and now - self._driver_from >= _PROOF_MS:
             return _DRIVER
         return None
-
-    def asked_to_leave(self):
-        """What the node has to be reset for, or None."""
-        return self._wish
 
     def leave(self, reason, error=None):
         """The node leaves for `reason`, whoever asked; `error` is its last bug.

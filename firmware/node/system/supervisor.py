@@ -1,8 +1,10 @@
-"""Runs the steps of the main loop, and feeds the watchdog while they make progress.
+"""Runs each part when it is due (see message.py), sleeps till the least of their times or until the
+broker says something, and feeds the watchdog while they make progress.
 
-What a step raises is a bug, by definition, and does not end the node. Progress is that each part
-has returned, and that none that is watched has left undone, by its own account, what was due: the
-watchdog gets what is stuck inside a step, and what only pretends to work.
+What a part raises is a bug, by definition, and does not end the node; so is a part that is due
+again at once, which would keep the node awake: it is put off by a second. Progress is that each
+part has returned, and that none that is watched has left undone, by its own account, what was due:
+the watchdog gets what is stuck inside a part, and what only pretends to work.
 
 What has a catcher of its own is not caught here (see errors.py), and it resets nothing: it returns,
 and main does.
@@ -14,7 +16,7 @@ from micropython import const
 
 _LONGEST_WAIT_MS = const(10000)  # so that the watchdog is fed
 _LEAVE_MS = const(10000)  # longer than a Link needs that works
-# After a bug, so that one that comes at every step does not fill the log at once.
+# After a bug, so that one that comes each time does not fill the log at once.
 _PAUSE_MS = const(1000)
 
 
@@ -43,37 +45,40 @@ class Supervisor:
         """Turn until the Link has left, and have its sources keep what they hold; returns the
         reason: shutdown (Ctrl-C), or what was asked.
 
-        sleep: link.wait, as the Board wants it. others: what is stepped beside the Link, before it,
-        so that what they make goes out in the same turn; not at all while none of them is due and
-        the Link was idle. watched: pairs of a name and a part that has `overdue(now)`;
-        watchdog.feed() is called in each turn in which none is. asked: parts whose
-        `asked_to_leave()` gives a reason, or None.
+        sleep: client.wait, as the Board wants it. others: parts beside the Link and its sources,
+        run before it, so that what they make goes out in the same turn; not while the node leaves.
+        watched: pairs of a name and a part that has `overdue(now)`; watchdog.feed() is called in
+        each turn in which none is. asked: parts with a `wish`: a reason to leave, or None.
         """
+        parts = link.sources + others + (link,)
         reason = None
-        due = leave_by = 0
-        interrupted = False
+        leave_by = 0
+        interrupted = heard = False
         while not link.stopped:
             try:
                 now = self._looked = self._clock.now()
-                if reason is None and now >= due:
-                    due = now + min([self.step(each, now) for each in others])
-                wait = min(self.step(link, now), _LONGEST_WAIT_MS)
-                if not wait:
-                    due = now  # what came in may have given the others something to do
+                for each in parts:
+                    # Whatever has run may have given the Link something to send.
+                    if (heard and each is link) or (each.due is not None and now >= each.due):
+                        self.run_part(each, now)
+                        heard = True
                 if reason is None:
-                    wait = min(wait, due - now)
                     reason = "shutdown" if interrupted else None
                     for each in asked:
-                        reason = reason or each.asked_to_leave()
+                        reason = reason or each.wish
                     if reason is not None:
                         link.stop(now, reason)
                         leave_by = now + _LEAVE_MS
-                        wait = 0
+                        parts = link.sources + (link,)
                 elif now >= leave_by:
                     break
                 if reason is not None or self._progress(watched, now):
                     watchdog.feed()
-                sleep(self._clock.real_ms(wait))
+                soonest = self._looked + _LONGEST_WAIT_MS
+                for each in parts:
+                    if each.due is not None and each.due < soonest:
+                        soonest = each.due
+                heard = sleep(self._clock.real_ms(max(soonest - self._looked, 0)))
             except KeyboardInterrupt:
                 if interrupted:
                     break  # asked twice: the will says the rest
@@ -95,18 +100,18 @@ class Supervisor:
             self._recovery.stuck(stuck)
         return stuck is None
 
-    def step(self, what, now):
-        """Step `what` once; returns the milliseconds it asks to sleep for."""
+    def run_part(self, part, now):
+        """Run a part that is due. One that raises, or is due again at once, is put off."""
         try:
-            wait = what.step(now)
+            part.run(now)
+            if part.due is not None and part.due <= now:
+                raise RuntimeError(part)  # due again at once
         except Exception as error:  # noqa: BLE001 - this is the one place for what nobody expected
             self.bug(error)
-            wait = _PAUSE_MS
+            part.due = now + _PAUSE_MS
         # One look at the clock: where this step ends the next one begins.
         began, self._looked = self._looked, self._clock.now()
-        if self._looked - began > self._longest:
-            self._longest = self._looked - began
-        return wait
+        self._longest = max(self._longest, self._looked - began)
 
     def bug(self, error):
         """An exception that nobody expected."""

@@ -3,6 +3,7 @@
 import json
 
 from node.reporting.health import Health
+from support.parts.due import peeked
 
 MINUTE = 60_000
 
@@ -83,7 +84,7 @@ def case_least_heap_since_boot() -> None:
         said = desk.health.snapshot()
         assert (said["heap"], said["heap_min"]) == (heap, least)
     desk.heap = 60_000
-    assert json.loads(desk.health.peek(0)[1].payload)["heap_min"] == 29_999
+    assert json.loads(peeked(desk.health, 0)[1].payload)["heap_min"] == 29_999
 
 
 def case_what_is_rare_is_said_only_where_there_is_some() -> None:
@@ -107,23 +108,24 @@ def case_what_is_rare_is_said_only_where_there_is_some() -> None:
 def case_at_its_own_pace() -> None:
     """At once, then a period after the last one was sent; QoS 0, not retained, and never again."""
     desk = Desk(every_s=300)
-    key, message = desk.health.peek(0)
+    key, message = peeked(desk.health, 0)
     assert (message.topic, message.qos, message.retain) == ("o/s/z/t/d/health", 0, False)
     desk.health.sent(key)
     desk.health.rewind()
-    assert desk.health.peek(5 * MINUTE - 1) is None
-    assert desk.health.step(5 * MINUTE - 1) == 1
+    assert peeked(desk.health, 5 * MINUTE - 1) is None
+    assert desk.health.due == 5 * MINUTE
     # Nobody could take it for ten minutes: then one goes out, and no other to make up for it.
     desk.now = 15 * MINUTE
-    key, _ = desk.health.peek(desk.now)
+    key, _ = peeked(desk.health, desk.now)
+    assert desk.health.due is None  # what waits for the Link wakes nobody
     desk.health.sent(key)
-    assert desk.health.peek(20 * MINUTE - 1) is None
-    assert desk.health.peek(20 * MINUTE) is not None
+    assert peeked(desk.health, 20 * MINUTE - 1) is None
+    assert peeked(desk.health, 20 * MINUTE) is not None
 
 
 def case_off() -> None:
     """A period of 0 is none: nothing is ever due, and nobody is woken."""
     desk = Desk(every_s=0)
     for now in (0, 1, MINUTE, 10**9):
-        assert desk.health.peek(now) is None
-        assert desk.health.step(now) == MINUTE
+        assert peeked(desk.health, now) is None
+        assert desk.health.due is None

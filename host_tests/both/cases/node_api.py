@@ -4,6 +4,7 @@ import io
 
 from node.config.settings import values
 from node.system.node_api import NodeApi
+from support.parts.due import run_due
 
 
 class Clock:
@@ -58,11 +59,11 @@ class Desk:
         self.file = b"".join(pieces)
 
     def go(self, until: int) -> None:
-        """Step when it wants to be, up to `until`."""
-        while self.clock.at < until:
-            wait = self.node_api.step(self.clock.at)
-            assert wait > 0
-            self.clock.at = min(self.clock.at + wait, until)
+        """Give it its turns, up to `until`."""
+        while self.node_api.due is not None and self.node_api.due < until:
+            self.clock.at = max(self.clock.at, self.node_api.due)
+            run_due(self.node_api, self.clock.at)
+        self.clock.at = until
 
 
 def case_identify_blinks_twice_a_second_and_ends_dark() -> None:
@@ -76,7 +77,7 @@ def case_identify_blinks_twice_a_second_and_ends_dark() -> None:
             desk.switched
         )
         assert desk.switched[-1][1] is False
-        assert desk.node_api.step(desk.clock.at) == 60_000
+        assert desk.node_api.due is None
 
 
 def case_identify_again_counts_anew() -> None:
@@ -90,14 +91,13 @@ def case_identify_again_counts_anew() -> None:
     assert len(desk.switched) == 8 + 4
 
 
-def case_identify_that_is_stepped_late() -> None:
-    """After a step that took long, as many switches as were due come, and not one more."""
+def case_identify_that_is_late() -> None:
+    """After another part has taken long, it goes on at its pace, with as many switches as ever."""
     desk = Desk()
     desk.node_api.identify(2)
     desk.clock.at = 60_000
-    for _ in range(20):
-        desk.node_api.step(desk.clock.at)
-    assert len(desk.switched) == 8
+    desk.go(70_000)
+    assert [at for at, _ in desk.switched] == [60_000 + 250 * n for n in range(8)]
     assert desk.switched[-1][1] is False
 
 
@@ -107,9 +107,9 @@ def case_reboot_is_asked_for_and_nothing_else_is() -> None:
     desk.node_api.identify(1)
     desk.node_api.read_now(lambda reading: None)
     desk.node_api.set_interval(60)
-    assert desk.node_api.asked_to_leave() is None
+    assert desk.node_api.wish is None
     desk.node_api.reboot()
-    assert desk.node_api.asked_to_leave() == "reboot"
+    assert desk.node_api.wish == "reboot"
 
 
 def case_each_who_asked_gets_one_reading() -> None:

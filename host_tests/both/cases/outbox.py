@@ -12,6 +12,7 @@ from node.readings.telemetry import Telemetry
 from node.shared.reading import Reading
 from ring import Ring
 from support.parts.backlogs import backlog, fresh_rtc_state
+from support.parts.due import peeked, run_due
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 
 BOOT = 7
@@ -94,7 +95,7 @@ def outbox(
 
 def said(source: object, now: int = 0) -> object:
     """Return what a source gives next, as an object, and send it."""
-    found = source.peek(now)  # type: ignore[attr-defined]
+    found = peeked(source, now)
     if found is None:
         return None
     source.sent(found[0])  # type: ignore[attr-defined]
@@ -137,7 +138,8 @@ def case_acknowledged_in_time_never_sees_flash() -> None:
         live.put(reading(seq))
         said(live, 10000 * seq)
         live.done(seq)
-        assert live.step(10000 * seq + 100) == 60000
+        assert not run_due(live, 10000 * seq + 10000)
+        assert (live.due, live.ready) == (None, False)
     assert (stored.commits, log.records) == (0, [])
 
 
@@ -145,9 +147,9 @@ def case_committed_when_due() -> None:
     """What is not acknowledged is on flash at most commit_after seconds after it was taken."""
     live, stored, log = outbox(commit_after_s=2)
     live.put(reading(1))  # taken in second 10
-    assert live.step(11999) == 1
-    assert len(log) == 0
-    live.step(12000)
+    assert not run_due(live, 11999)
+    assert (live.due, len(log)) == (12000, 0)
+    assert run_due(live, 12000)
     assert len(log) == 1
     assert (live.queued, stored.queued) == (0, 1)
 
@@ -156,7 +158,7 @@ def case_commit_after_0_is_at_once() -> None:
     """With commit_after 0 a Reading is on flash in the very step after it was taken."""
     live, _, log = outbox(commit_after_s=0)
     live.put(reading(1))
-    live.step(10000)
+    run_due(live, 10000)
     assert len(log) == 1
 
 
@@ -167,7 +169,7 @@ def case_in_flight_stays_with_live() -> None:
         live.put(reading(seq))
     said(live)
     said(live)
-    live.step(100000)
+    run_due(live, 100000)
     assert len(log) == 4
     live.rewind()
     stored.rewind()
@@ -186,12 +188,12 @@ def case_flash_that_fails_leaves_them_in_ram() -> None:
     live, stored, _ = outbox(log=log)
     for seq in range(10):
         live.put(reading(seq))
-    live.step(100000)
+    run_due(live, 100000)
     assert (live.errors, live.dropped, live.queued) == (1, 2, 8)
-    live.step(100001)
+    run_due(live, 100001)
     assert live.errors == 1  # not at every step
     log.broken = False
-    live.step(160000)
+    run_due(live, 160000)
     assert (len(log), live.queued) == (8, 0)
     assert said(stored)["seq"] == 2  # type: ignore[index]
 
@@ -204,7 +206,7 @@ def case_commit_goes_around_the_rings_end() -> None:
         if seq < 5:
             said(live)
             live.done(seq)
-    live.step(1000000)
+    run_due(live, 1000000)
     assert (stored.commits, live.queued, len(log)) == (2, 0, 6)
     assert said(stored)["temperature"] == [24.9, 25.0, 25.1, 25.2, 25.3, 25.4]  # type: ignore[index]
 
@@ -214,10 +216,10 @@ def case_commit_without_heap_is_tried_again() -> None:
     live, _, log = outbox()
     live.put(reading(0))
     log.append = starve
-    live.step(100000)
+    run_due(live, 100000)
     assert (live.errors, live.queued) == (1, 1)
     del log.append
-    live.step(160000)
+    run_due(live, 160000)
     assert (len(log), live.queued) == (1, 0)
 
 
@@ -236,8 +238,8 @@ def case_batch_without_heap_gets_smaller() -> None:
     stored._batch_at = lambda buffer, count, now: (
         made(buffer, count, now) if count <= 30 else starve()
     )
-    assert [stored.peek(0) for _ in range(2)] == [None, None]
-    assert len(said(stored)["temperature"]) == 25  # type: ignore[index]
+    assert [said(stored, now) for now in range(2)] == [None, None]
+    assert len(said(stored, 2)["temperature"]) == 25  # type: ignore[index]
     stored.rewind()
     stored._batch_at = starve
     try:
@@ -246,7 +248,7 @@ def case_batch_without_heap_gets_smaller() -> None:
     except MemoryError:
         pass
     stored._batch_at = made
-    assert len(said(stored)["temperature"]) < 25  # type: ignore[index]
+    assert len(said(stored, 10)["temperature"]) < 25  # type: ignore[index]
 
 
 def case_batch_is_whole_again_after_a_backlog() -> None:
@@ -366,9 +368,9 @@ def case_time_of_an_earlier_boot_stays_unknown() -> None:
 def case_stamped_afterwards() -> None:
     """One of this boot waits for the clock, then gets the time at which it was taken."""
     clock: list = [None]
-    live, _, _ = outbox(unix=lambda: clock[0])
+    live, _, _ = outbox(commit_after_s=60, unix=lambda: clock[0])
     live.put(reading(0, ts=0, up=5))
-    assert live.peek(20000) is None
+    assert peeked(live, 20000) is None
     clock[0] = T0 + 100
     assert said(live, 30000)["ts"] == T0 + 75  # type: ignore[index]
 
@@ -417,14 +419,14 @@ def case_what_is_acknowledged_is_synced() -> None:
     said(stored)
     said(stored)
     stored.done(0)
-    stored.step(1000)
+    run_due(stored, 1000)
     assert log.syncs == 0
-    stored.step(10000)
+    run_due(stored, 10000)
     assert log.syncs == 1
     stored.done(1)
-    stored.step(10001)
+    run_due(stored, 10001)
     assert log.syncs == 2
-    assert stored.step(10002) == 60000
+    assert stored.due is None
 
 
 class Store:
@@ -446,39 +448,39 @@ class Store:
 def case_messages_are_kept_when_they_wait() -> None:
     """A Message that waits longer than commit_after is on flash until it is acknowledged."""
     store = Store()
-    messages = Messages(8, store, 2)
-    messages.step(5000)
+    now = 5000
+    messages = Messages(8, store, 2, lambda: now)
     messages.put("t", b"one")
-    messages.step(6999)
-    assert not store.saves
-    messages.step(7000)
+    assert not run_due(messages, 6999)
+    assert run_due(messages, 7000)
     assert store.saves == [[("t", b"one")]]
+    assert messages.due is None
+    now = 7001
     messages.done(1)
-    messages.step(7001)
-    messages.step(9001)
+    assert run_due(messages, 9001)
     assert store.saves[1:] == [[]]
 
 
 def case_messages_acknowledged_in_time_see_no_flash() -> None:
     """One that is acknowledged in time leaves no trace on flash."""
     store = Store()
-    messages = Messages(8, store, 2)
+    messages = Messages(8, store, 2, lambda: 0)
     messages.put("t", b"one")
     messages.done(1)
-    messages.step(100000)
+    run_due(messages, 100000)
     assert not store.saves
 
 
 def case_messages_come_back_after_a_reset() -> None:
     """What was kept is sent first."""
-    messages = Messages(8, Store((("t", b"old"),)), 2)
+    messages = Messages(8, Store((("t", b"old"),)), 2, lambda: 0)
     messages.put("t", b"new")
     assert [messages.peek(0)[1].payload, messages.queued] == [b"old", 2]
 
 
 def case_messages_are_bounded() -> None:
     """By number and by bytes; the oldest go, and are counted."""
-    messages = Messages(3, Store(), 2)
+    messages = Messages(3, Store(), 2, lambda: 0)
     for index in range(5):
         messages.put("t", b"%d" % index)
     assert (messages.queued, messages.dropped, messages.peek(0)[1].payload) == (3, 2, b"2")
@@ -486,7 +488,7 @@ def case_messages_are_bounded() -> None:
     assert (messages.queued, messages.dropped) == (2, 4)
     assert messages.room(0, 9)
     assert not messages.room(1, 1)  # by bytes
-    messages = Messages(3, Store(), 2)
+    messages = Messages(3, Store(), 2, lambda: 0)
     messages.put("t", b"1")
     assert messages.room(2, 2999)
     assert not messages.room(2, 3000)
@@ -495,7 +497,7 @@ def case_messages_are_bounded() -> None:
 
 def case_messages_are_sent_again_after_rewind() -> None:
     """What is sent is not given again, until the connection breaks."""
-    messages = Messages(3, Store(), 2)
+    messages = Messages(3, Store(), 2, lambda: 0)
     messages.put("t", b"a")
     messages.put("t", b"b")
     messages.sent(1)

@@ -6,6 +6,7 @@ from backoff import Backoff
 from node.shared.rtc_state import RtcState, seal, unseal
 from node.system.crashes import DEATHS, Crashes
 from node.system.recovery import Recovery
+from support.parts.due import run_due
 from support.parts.rig import Flash
 
 MINUTE = 60_000
@@ -53,9 +54,9 @@ class Chip:
         for now in range(begin, end, every):
             self.backoff.next_ms("network")
             self.recovery.down(now, cause)
-            self.recovery.step(now)
-            if self.recovery.asked_to_leave():
-                return self.recovery.asked_to_leave()
+            self.recovery.run(now)
+            if self.recovery.wish:
+                return self.recovery.wish
         return None
 
     def reset(self, reason: str) -> bool | None:
@@ -73,8 +74,8 @@ def case_broker_gone_for_days() -> None:
     chip = Chip()
     chip.cause = "no-ap"
     for hour in range(30 * 24):  # a range of 32 bits does not go as far in ms
-        chip.recovery.step(hour * HOUR)
-        assert chip.recovery.asked_to_leave() is None
+        chip.recovery.run(hour * HOUR)
+        assert chip.recovery.wish is None
 
 
 def case_silence_rejoins() -> None:
@@ -132,25 +133,25 @@ def case_memory_that_is_over() -> None:
     chip = Chip()
     assert chip.fail("memory", 0, 5 * MINUTE) is None
     chip.recovery.up(5 * MINUTE, None)
-    chip.recovery.step(DAY)
-    assert chip.recovery.asked_to_leave() is None
+    chip.recovery.run(DAY)
+    assert chip.recovery.wish is None
 
 
 def case_driver() -> None:
     """A driver that does nothing but raise for ten minutes is reset, one that recovers is not."""
     chip = Chip()
     chip.cause = "driver"
-    chip.recovery.step(0)
-    chip.recovery.step(10 * MINUTE - 1)
-    assert chip.recovery.asked_to_leave() is None
+    chip.recovery.run(0)
+    chip.recovery.run(10 * MINUTE - 1)
+    assert chip.recovery.wish is None
     chip.cause = "no-ap"
-    chip.recovery.step(10 * MINUTE)
+    chip.recovery.run(10 * MINUTE)
     chip.cause = "driver"
-    chip.recovery.step(11 * MINUTE)
-    chip.recovery.step(20 * MINUTE)
-    assert chip.recovery.asked_to_leave() is None
-    chip.recovery.step(21 * MINUTE)
-    assert chip.recovery.asked_to_leave() == "driver"
+    chip.recovery.run(11 * MINUTE)
+    chip.recovery.run(20 * MINUTE)
+    assert chip.recovery.wish is None
+    chip.recovery.run(21 * MINUTE)
+    assert chip.recovery.wish == "driver"
 
 
 def case_bugs() -> None:
@@ -158,15 +159,15 @@ def case_bugs() -> None:
     chip = Chip()
     for month in range(12):
         chip.recovery.bug(month * 30 * DAY)
-        chip.recovery.step(month * 30 * DAY)
-        assert chip.recovery.asked_to_leave() is None
+        chip.recovery.run(month * 30 * DAY)
+        assert chip.recovery.wish is None
     for now in range(9):
         chip.recovery.bug(366 * DAY + now)
-    chip.recovery.step(366 * DAY + 10)
-    assert chip.recovery.asked_to_leave() is None
+    chip.recovery.run(366 * DAY + 10)
+    assert chip.recovery.wish is None
     chip.recovery.bug(366 * DAY + 10)
-    chip.recovery.step(366 * DAY + 10)
-    assert chip.recovery.asked_to_leave() == "bugs"
+    chip.recovery.run(366 * DAY + 10)
+    assert chip.recovery.wish == "bugs"
 
 
 def case_pauses_between_resets() -> None:
@@ -175,10 +176,10 @@ def case_pauses_between_resets() -> None:
     waited = []
     for _ in range(12):
         now = 0
-        while not chip.recovery.asked_to_leave():
+        while not chip.recovery.wish:
             for _ in range(10):
                 chip.recovery.bug(now)
-            chip.recovery.step(now)
+            chip.recovery.run(now)
             now += MINUTE
         waited.append(now // MINUTE - 1)
         chip.reset("memory")
@@ -192,9 +193,9 @@ def case_cured() -> None:
     chip.reset("memory")
     assert chip.backoff.attempts["network"] > 5
     chip.recovery.up(MINUTE, None)
-    chip.recovery.step(11 * MINUTE - 1)
+    chip.recovery.run(11 * MINUTE - 1)
     assert chip.rtc_state.get("resets") == 1
-    chip.recovery.step(11 * MINUTE)
+    chip.recovery.run(11 * MINUTE)
     assert chip.rtc_state.get("resets") is None
     assert chip.rtc_state.get("attempts") is None
     assert chip.fail("memory", HOUR, 2 * HOUR) == "memory"
@@ -229,11 +230,11 @@ def case_why() -> None:
     assert chip.recovery.said == [("why", "reboot")]
     die(chip, at=125_000)
     assert chip.recovery.said == []
-    chip.crashes.step(120_000)
+    run_due(chip.crashes, 120_000)
     chip.recovery.stuck("link")
     chip.boot("watchdog")
     assert chip.recovery.said == [("why", "link")]
-    chip.crashes.step(120_000)
+    run_due(chip.crashes, 120_000)
     chip.recovery.stuck("sampler")
     chip.recovery.stuck(None)
     chip.boot("watchdog")
@@ -272,12 +273,12 @@ def case_nothing_is_written_without_need() -> None:
     chip = Chip()
     chip.recovery.up(1000, None)
     for now in range(0, 12 * MINUTE, 10_000):
-        chip.recovery.step(now)
-        chip.crashes.step(now)
+        assert run_due(chip.recovery, now)
+        run_due(chip.crashes, now)
     saves = chip.saves
     for now in range(12 * MINUTE, DAY, 10_000):
-        chip.recovery.step(now)
-        chip.crashes.step(now)
+        assert run_due(chip.recovery, now)
+        run_due(chip.crashes, now)
     assert chip.saves == saves
     assert chip.flash.writes == 0
 
@@ -288,7 +289,7 @@ def case_nothing_is_written_without_need() -> None:
 def die(chip: Chip, how: str = "watchdog", at: int = 1000) -> None:
     """End without a word after `at` ms."""
     for now in range(0, at, 1000):
-        chip.crashes.step(now)
+        run_due(chip.crashes, now)
     chip.boot(how)
 
 
@@ -315,7 +316,7 @@ def case_good_run_clears() -> None:
     assert chip.crashes.last()["count"] == 2
     writes = chip.flash.writes
     for now in range(0, 200_000, 1000):
-        chip.crashes.step(now)
+        run_due(chip.crashes, now)
     assert chip.crashes.last()["count"] == 0
     assert "watchdog" in chip.crashes.last()["crash"]
     assert chip.flash.writes == writes + 1
@@ -327,7 +328,7 @@ def case_good_run_clears() -> None:
 def case_stuck_is_no_good_run() -> None:
     """A boot that has been stuck since it was young dies young, however late the watchdog bites."""
     chip = Chip()
-    chip.crashes.step(60_000)
+    run_due(chip.crashes, 60_000)
     chip.recovery.stuck("link")
     die(chip, at=190_000)
     assert chip.crashes.count == 1
@@ -356,15 +357,15 @@ def case_leaving_safe_mode() -> None:
             die(chip)
         assert chip.crashes.safe
         for now in range(0, HOUR, 10_000):
-            chip.crashes.step(now)
-            assert chip.crashes.asked_to_leave() is None
+            run_due(chip.crashes, now)
+            assert chip.crashes.wish is None
         chip.boot("power-on")
         assert chip.crashes.safe
         assert chip.recovery.leave("memory") is False
         chip.boot("soft")
         assert chip.crashes.safe
-        chip.crashes.step(HOUR)
-        assert chip.crashes.asked_to_leave() == "safe-mode"
+        run_due(chip.crashes, HOUR)
+        assert chip.crashes.wish == "safe-mode"
         assert chip.recovery.leave(reason) is True
         chip.boot("hard")
         assert not chip.crashes.safe

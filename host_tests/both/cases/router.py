@@ -9,6 +9,7 @@ from node.commands.response_cache import ENTRIES, IDS
 from node.shared.errors import CommandError
 from node.shared.reading import Reading
 from node.shared.unimport import unimport
+from support.parts.due import run_due
 from support.parts.rig import BASE, HOME, NOW_S, TOPIC, Rig
 
 VALID = (
@@ -350,7 +351,7 @@ def case_harmless_ones_cost_no_write() -> None:
         rig.send(f"p{number}", ("ping", "get_status", "read_now")[number % 3])
         if number % 3 == 2:
             rig.node.callbacks[-1](Reading(7, number, NOW_S, 1, (244, 463)))
-            rig.router.step(number)
+            run_due(rig.router, number)
     assert rig.flash.writes == writes
     first = rig.send("again", "get_status")
     rig.node.snapshot = {"up": 6}
@@ -561,16 +562,17 @@ def case_read_now() -> None:
     assert rig.send("a", "read_now") == {}
     assert rig.router.dropped == {"pending": 1}
     assert rig.send("b", "ping")["status"] == "executed"
-    assert rig.router.step(1000) == OPEN_TIMEOUT_MS
+    run_due(rig.router, 1000)
+    assert rig.router.due == 1000 + OPEN_TIMEOUT_MS
     rig.node.callbacks[0](Reading(7, 42, None, 12, (-41, 1000)))
-    rig.router.step(2000)
+    run_due(rig.router, 2000)
     response = json.loads(rig.responses[-1][1])
     assert response["id"] == "a"
     result = response["result"]
     assert [result[name] for name in ("boot", "seq", "ts")] == [7, 42, None]
     assert (result["temperature"], result["humidity"]) == (-4.1, 100.0)
     rig.node.callbacks[0](Reading(7, 43, None, 12, (0, 0)))
-    rig.router.step(3000)
+    run_due(rig.router, 3000)
     assert len(rig.responses) == 2
     assert rig.send("a", "read_now") == response
     assert rig.node.did == ["read_now"]
@@ -580,14 +582,14 @@ def case_read_now_times_out() -> None:
     """A Reading that does not come within 10 s is `failed`: timeout; one after it is ignored."""
     rig = Rig()
     rig.send("a", "read_now")
-    rig.router.step(5)
-    assert rig.router.step(5 + OPEN_TIMEOUT_MS - 1) == 1
+    run_due(rig.router, 5)
+    assert not run_due(rig.router, 5 + OPEN_TIMEOUT_MS - 1)
     assert rig.responses == []
-    rig.router.step(5 + OPEN_TIMEOUT_MS)
+    run_due(rig.router, 5 + OPEN_TIMEOUT_MS)
     response = json.loads(rig.responses[0][1])
     assert (response["status"], response["code"]) == ("failed", "timeout")
     rig.node.callbacks[0](Reading(7, 42, None, 12, (0, 0)))
-    rig.router.step(99999)
+    run_due(rig.router, 99999)
     assert len(rig.responses) == 1
 
 
@@ -604,7 +606,7 @@ def case_read_now_is_bounded() -> None:
     for callback in rig.node.callbacks:
         callback(Reading(7, 1, NOW_S, 1, (244, 463)))
     before = len(rig.responses)
-    rig.router.step(0)
+    run_due(rig.router, 0)
     assert len(rig.responses) == before + OPEN_MAX
     assert [json.loads(payload)["id"] for _, payload in rig.responses[before:]] == list("0123")
 
@@ -683,14 +685,14 @@ def _loaded() -> bool:
 def case_idle_lets_go() -> None:
     """A minute after the last Command what answers it is let go of; ids are remembered."""
     rig = Rig()
-    assert rig.router.step(0) == 60_000
+    assert rig.router.due is None
     with _Modules():
         rig.send("good", "reboot")
         rig.send("bad", "no-such-action")
-        assert rig.router.step(1000) == 60_000
-        assert rig.router.step(60_999) == 1
+        run_due(rig.router, 1000)
+        assert not run_due(rig.router, 60_999)
         assert _loaded()
-        rig.router.step(61_000)
+        run_due(rig.router, 61_000)
         assert not _loaded()
         assert "node.shared.strictjson" not in sys.modules
         assert rig.send("good", "reboot")["status"] == "executed"
@@ -704,13 +706,13 @@ def case_open_ones_keep_it() -> None:
     rig = Rig()
     with _Modules():
         rig.send("a", "ping")
-        rig.router.step(0)
+        run_due(rig.router, 0)
         rig.send("b", "read_now")
         rig.router._until = 0
-        rig.router.step(59_999)
+        run_due(rig.router, 59_999)
         assert _loaded()
         rig.router._until = None
-        rig.router.step(59_999 + OPEN_TIMEOUT_MS)
+        run_due(rig.router, 59_999 + OPEN_TIMEOUT_MS)
         assert rig.send("b", "read_now")["code"] == "timeout"
 
         def fill(seconds: int) -> None:
@@ -719,11 +721,11 @@ def case_open_ones_keep_it() -> None:
         kept, rig.node.identify = rig.node.identify, fill  # type: ignore[method-assign]
         assert rig.send("c", "identify")["status"] == "executed"
         rig.node.identify = kept  # type: ignore[method-assign]
-        rig.router.step(100_000)
-        rig.router.step(160_000)
+        run_due(rig.router, 100_000)
+        run_due(rig.router, 160_000)
         assert _loaded()
         rig.flash.full = False
         rig.send("d", "identify")
-        rig.router.step(200_000)
-        rig.router.step(260_000)
+        run_due(rig.router, 200_000)
+        run_due(rig.router, 260_000)
         assert not _loaded()

@@ -5,6 +5,7 @@ import json
 from node.reporting.alerts import Alerts
 from node.reporting.status import Status
 from node.shared.pair_file import PairFile
+from support.parts.due import peeked
 from support.parts.rig import BASE, Flash
 
 NAME = "a-name-of-20-letters"
@@ -29,7 +30,7 @@ class Said:
 
     def birth(self) -> "dict | None":
         """The birth that is due, as sent and acknowledged; None: there is none."""
-        found = self.status.peek(self.now)
+        found = peeked(self.status, self.now)
         if found is None:
             return None
         assert len(found[1].payload) <= 512
@@ -108,7 +109,7 @@ def case_birth_is_said_again_when_alerts_change() -> None:
     said.alerts.change("early", False)
     said.alerts.change("late", True)
     assert said.birth() is None
-    assert said.status.step(said.now) == 6000
+    assert said.status.due == said.now + 6000
     said.now = 11000
     assert said.birth()["alerts"] == ["late"]  # type: ignore[index]
     assert said.birth() is None
@@ -130,7 +131,7 @@ def case_birth_that_never_comes_back() -> None:
         assert said.status.unheard(said.now) is None
         assert not said.status.heard
     for _ in range(3):
-        assert said.status.step(said.now) == 60_000
+        assert said.status.due == said.now + 60_000
         said.now += 59_999
         assert said.birth() is None
         said.now += 1

@@ -3,6 +3,7 @@
 import json
 
 from support.fuzz.common import BASE, CPYTHON, JSON_TOKENS, NOW_S
+from support.parts.due import run_due
 from support.parts.rig import Flash
 
 
@@ -101,8 +102,8 @@ class Command:
                 entries.clear()
             processor._cache._seen = bytearray()  # type: ignore[union-attr]
         self.heard(BASE + "/commands", data, False, False)
-        self._router.step(0)
-        self._router.step(10000)
+        run_due(self._router, 0)
+        run_due(self._router, 10000)
         if self._bugs:
             raise self._bugs[0]
 
@@ -136,7 +137,8 @@ class Status:
     def feed(self, data: bytes) -> None:
         """Hear one status; whatever it says, the birth comes at most every 10 s."""
         self.heard(BASE + "/status", data, True, False)
-        if self._source.peek(9999) is not None:
+        run_due(self._source, 9999)
+        if self._source.ready:
             raise AssertionError("birth too early")
 
 

@@ -78,6 +78,7 @@ class Network:
         self.cause: str | None = "no-ssid"
         self.joined: list = []
         self.on = False
+        self.due: int | None = None
         self.air: str | None = "starting"  # None: lets in
 
     def join(self, ssid: str, password: "str | None") -> None:
@@ -85,17 +86,18 @@ class Network:
         assert not self.on
         self.joined.append((ssid, password))
         self.on, self.cause = True, "starting"
+        self.due = 0
 
     def rejoin(self, now: int) -> None:
         """Leave."""
         assert self.on
         self.on, self.cause = False, "rejoining"
 
-    def step(self, now: int) -> bool:
+    def run(self, now: int) -> None:
         """Go on."""
         assert self.on
         self.cause = self.air
-        return self.air is None
+        self.due = now + 50
 
 
 class Wired(Network):
@@ -110,10 +112,6 @@ class Wired(Network):
 
     def rejoin(self, now: int) -> None:
         """Nothing to join again."""
-
-    def step(self, now: int) -> bool:
-        """Always."""
-        return True
 
 
 class Rig:
@@ -153,7 +151,7 @@ class Rig:
         """Say something to the node, without a pause; return the packets it answers with."""
         for byte in data:
             self.node.heard(byte, self.now)
-        self.node.step(self.now)
+        self.node.look(self.now)
         return self.answers()
 
     def answers(self) -> list:
@@ -169,7 +167,7 @@ class Rig:
         """Let time pass; return the packets that were sent."""
         for _ in range(0, ms, 50):
             self.now += 50
-            self.node.step(self.now)
+            self.node.look(self.now)
         return self.answers()
 
     def pause(self, ms: int) -> None:

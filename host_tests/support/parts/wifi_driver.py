@@ -73,10 +73,19 @@ wifi = Wifi(air)
 
 def go(until):
     global now
-    usable = False
     while now < until:
-        usable = wifi.step(now)
+        look()
         now += 200
-    return usable
+    return wifi.cause is None
+
+def look():
+    if wifi.due is not None and now >= wifi.due:
+        wifi.run(now)
+        assert wifi.due > now
+    return wifi.cause is None
+
+def look_now():
+    wifi.due = now  # as the Link asks for
+    return look()
 
 """

@@ -97,7 +97,7 @@ class Broker(Network):
             raise Broken(f"packet id {packet_id} has to come again")
         else:
             # 5. With a session, nothing new comes before what was in flight; a birth may come
-            # before all but the one before it.
+            # before all but the one before it, where that has to come again.
             while self._resume and (topic != STATUS or self._births()):
                 self._pass_over(self._resume[0])
             self._check_order(carried)
@@ -128,8 +128,8 @@ class Broker(Network):
             self._forget(packet_id)
 
     def _births(self) -> list:
-        """Packet ids of the births that have to come again."""
-        return [each for each in self._resume if self._unacked[each][0] == STATUS]
+        """Packet id of the birth that has to come again: older ones are passed over."""
+        return [each for each in self._resume if each == self._newest_birth]
 
     def _forget(self, packet_id: int) -> None:
         if packet_id in self._unacked:

@@ -12,6 +12,7 @@ from recordlog import RecordLog
 from ring import Ring
 from support.fuzz.fuzz import Random
 from support.parts.backlogs import backlog
+from support.parts.due import run_due
 from support.parts.layouts import LAYOUT, SIZE, unpack_from
 from support.simulated.lossy_network import Broken
 from support.simulated.strict_broker import BASE, RESPONSES, STATUS, Broker
@@ -45,9 +46,9 @@ class WatchedLink(Link):
 
     broker: Broker
 
-    def _send(self, source, found, packet_id):  # type: ignore[no-untyped-def]
+    def _send(self, source, *more):  # type: ignore[no-untyped-def]
         self.broker.source = source
-        return super()._send(source, found, packet_id)
+        return super()._send(source, *more)
 
     def _on_up(self, session_present: bool) -> None:
         self.broker.greeted(session_present)
@@ -69,7 +70,7 @@ class Client(MQTTClient):
 class Bystander:
     """A Board whose network and time are always there, and a recovery that nobody needs."""
 
-    cause = None
+    cause = due = None
 
     @property
     def network(self) -> "Bystander":
@@ -87,10 +88,6 @@ class Bystander:
 
     def idf_heap(self) -> None:
         """No chip's."""
-
-    def step(self, now: int) -> bool:
-        """Usable."""
-        return True
 
     def up(self, now: int, outage: "dict | None") -> None:
         """Not interested."""
@@ -115,7 +112,7 @@ class World:
         self.backlog = backlog(log, telemetry, rate)
         self.live = Live(Ring(SIZE, ring), self.backlog, telemetry, commit_s)
         store = PairFile("responses", lambda path, how: None, lambda path, *pieces: None)
-        self.responses = Messages(24, store, commit_s)
+        self.responses = Messages(24, store, commit_s, lambda: self.now)
         status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
         self.client = client = Client("node-1", "broker", window=window)
         client._transport = self.broker  # type: ignore[assignment]
@@ -147,15 +144,16 @@ class World:
     def step(self, until: int) -> None:
         """Let the node do what it can now, and time pass to what comes next, at most `until`."""
         self.broker.now = self.now
-        for _ in range(1000):
-            wait = self.link.step(self.now)
-            if wait > 0:
-                break
-        else:
-            raise Broken(f"busy in state {self.client.state}")
+        for source in self.link.sources:
+            run_due(source, self.now)
+        self.link.due = min(self.link.due, self.now)  # whatever wakes it
+        run_due(self.link, self.now)
+        dues = [each.due for each in self.link.sources if each.due is not None]
+        dues.append(self.link.due)
         due = self.broker.due()
-        ahead = self.now + wait if due is None else min(self.now + wait, max(due, self.now + 1))
-        self.now = min(ahead, until)
+        if due is not None:
+            dues.append(due)
+        self.now = min(max(min(dues), self.now + 1), until)
 
     def settle(self) -> None:
         """In a perfect world all is delivered, within ten minutes."""

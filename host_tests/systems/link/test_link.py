@@ -571,8 +571,7 @@ class Anything:
         return lambda *_: 0
 
 class Source(Anything):
-    def step(self, now):
-        return 60000
+    ready = True
     def peek(self, now):
         raise MemoryError
 
@@ -583,17 +582,18 @@ class Board:
         return None
 
 client, any, downs, quiet = Client(), Anything(), {}, lambda *_: None
-Board.network = type("Network", (), {"cause": None, "step": lambda self, now: True})()
+Board.network = type("Network", (), {"cause": None, "due": None})()
 link = Link(client, Board(), (Source(),), any, quiet, downs, quiet, any)
 client.on_up(True)
 link._status = any
 any.unheard = lambda now: None
-any.peek = lambda now: None
+any.ready = False
 waits = set()
 for now in range(60):
-    waits.add(link.step(now))
+    link.run(now)
+    waits.add(link.due - now)
 print(waits, downs, client.state)
-link.step(60)
+link.run(60)
 print(downs, client.state)
 """
 

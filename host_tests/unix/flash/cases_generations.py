@@ -18,6 +18,7 @@ from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh, mount
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import fresh_rtc_state
+from support.parts.due import peeked, run_due
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -89,14 +90,14 @@ class Node:
     def deliver(self) -> list:
         """Send one Message and have it acknowledged: [(boot, seq, {name: value})] of it."""
         for source in self.sources():
-            peeked = source.peek(self.now)
-            if peeked is not None:
-                source.sent(peeked[0])
-                source.done(peeked[0])
+            found = peeked(source, self.now)
+            if found is not None:
+                source.sent(found[0])
+                source.done(found[0])
                 self.now += 20_000
                 for each in self.sources():
-                    each.step(self.now)
-                return list(taken_apart(json.loads(peeked[1].payload)))
+                    run_due(each, self.now)
+                return list(taken_apart(json.loads(found[1].payload)))
         return []
 
     def all(self) -> list:
@@ -314,9 +315,9 @@ def paced() -> None:
     sent = []
     for now in range(0, 3000, 100):
         for number, each in enumerate(sources):
-            peeked = each.peek(now)
-            if peeked:
-                each.sent(peeked[0])
+            found = peeked(each, now)
+            if found:
+                each.sent(found[0])
                 sent.append((now, number))
     print(sent)
 

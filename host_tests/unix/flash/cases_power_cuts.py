@@ -24,6 +24,7 @@ from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import backlog
+from support.parts.due import peeked, run_due
 from support.parts.layouts import LAYOUT, SIZE
 
 # MicroPython has no typing; it never looks at an annotation.
@@ -220,22 +221,27 @@ def command_memory(refusals: "tuple | None" = None) -> None:
 def messages(refusals: "tuple | None" = None) -> None:
     """The Outbox's Messages: each that is due on flash is there until it is acknowledged."""
 
+    now = [0]
+
     def opened() -> Messages:
-        return Messages(4, PairFile(PATH, read, replace), 0)
+        return Messages(4, PairFile(PATH, read, replace), 0, lambda: now[0])
 
     def held(outbox: Messages) -> "list[tuple[str, bytes]]":
         found = []
-        while (peeked := outbox.peek(0)) is not None:
-            outbox.sent(peeked[0])
-            found.append((peeked[1].topic, peeked[1].payload))
+        while outbox.ready:
+            key, message = outbox.peek(0)
+            outbox.sent(key)
+            found.append((message.topic, message.payload))
         outbox.rewind()
         return found
 
     def insisted(outbox: Messages, number: int) -> None:
         for minutes in range(4):  # it tries again after one
-            outbox.step((number * 4 + minutes) * 60_000)
+            now[0] = (number * 4 + minutes) * 60_000
+            run_due(outbox, now[0])
 
     def scenario() -> "Iterator[list]":
+        now[0] = 0
         outbox = opened()
         yield held(outbox)
         for number in range(9):
@@ -288,19 +294,19 @@ class Outbox:
         """A Reading is taken."""
         self.live.put(Reading(1, seq, 1_780_000_000 + seq * 10, now // 1000, (240 + seq, 500)))
 
-    def step(self, now: int) -> None:
+    def run(self, now: int) -> None:
         """What is due goes to flash."""
-        self.live.step(now)
-        self.backlog.step(now)
+        run_due(self.live, now)
+        run_due(self.backlog, now)
 
     def deliver(self, now: int) -> "list[int]":
         """Send and acknowledge one Message; the seqs in it."""
         for source in (self.live, self.backlog):
-            peeked = source.peek(now)
-            if peeked is not None:
-                source.sent(peeked[0])
-                source.done(peeked[0])
-                said = json.loads(peeked[1].payload)
+            found = peeked(source, now)
+            if found is not None:
+                source.sent(found[0])
+                source.done(found[0])
+                said = json.loads(found[1].payload)
                 many = said["temperature"] if "dt" in said else [said["temperature"]]
                 assert many == [(240 + said["seq"] + i) / 10 for i in range(len(many))]
                 return [said["seq"] + i for i in range(len(many))]
@@ -326,7 +332,7 @@ def readings(refusals: "tuple | None" = None) -> None:
                     yield set(waiting)
             else:
                 waiting.add(seq)
-            outbox.step(now + 3000)
+            outbox.run(now + 3000)
             for _ in range(3):
                 outbox.live.save()  # where flash refused it, it would be tried again in a minute
             yield set(waiting)

@@ -101,7 +101,9 @@ began = False
 while client.state != "up" and not causes:
     if now() > %(link_ms)d:
         causes.append(board.network.cause or "timeout")
-    elif not board.network.step(now()):
+    elif board.network.cause:
+        if now() >= board.network.due:
+            board.network.run(now())
         time.sleep_ms(50)
     else:
         if not began:
@@ -130,15 +132,14 @@ LOOK = f"""
 import gc, struct, time
 import board, micropython
 from node.supervisor import Supervisor
-longest, real_step = {{}}, Supervisor.step
-def step(self, what, now):
+longest, real_run = {{}}, Supervisor.run_part
+def run_part(self, part, now):
     since = time.ticks_us()
-    wait = real_step(self, what, now)
-    took, name = time.ticks_diff(time.ticks_us(), since), type(what).__name__
+    real_run(self, part, now)
+    took, name = time.ticks_diff(time.ticks_us(), since), type(part).__name__
     if took > longest.get(name, 0):
         longest[name] = took
-    return wait
-Supervisor.step = step
+Supervisor.run_part = run_part
 taken, made_sensors, made_wait = 0, board.sensors, board.interruptible
 def sensors():
     made = made_sensors()

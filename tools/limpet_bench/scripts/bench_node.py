@@ -26,7 +26,7 @@ _SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
 
 
 class Part:
-    """Stepped beside the others, before the Link. Made by app.py's call, so there is one.
+    """Run beside the others, before the Link. Made by app.py's call, so there is one.
 
     Where the clock is to be still it stands while somebody answers, and jumps to the next deadline
     else. So each run is like the others, and nothing is due sooner because the machine is busy.
@@ -42,10 +42,12 @@ class Part:
         self._sleep = sleep
         self._busy = 0
         self.turns = 0
+        self.due = 0
+        self.wish = None
 
     def quiet(self):
         """No Readings but those that are put."""
-        self.sampler._slot = self.sampler._ready = _NEVER
+        self.sampler._slot = self.sampler._ready = self.sampler.due = _NEVER
 
     def put(self, number, now):
         """A Reading, as if the sensor had given it; as long in a Message as the others' payload."""
@@ -70,21 +72,40 @@ class Part:
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
         self.turns += 1
+        patience_ms = self.patience_ms(laptop.clock.now())
+        if patience_ms is not None:
+            self.due = 0
+            real_ms = min(real_ms, patience_ms)
         if not _still:
             return self._sleep(real_ms)
         if self.link._in_flight:
-            return self._sleep(real_ms)  # until its PUBACK comes
+            heard = self._sleep(real_ms)  # until its PUBACK comes
+            if not heard:
+                laptop.clock._source.ms += 1  # which is how soon a part may be due again
+            return heard
         # An answer comes; a Message that is none could, where something is not as it should be.
         patience_ms = min(real_ms, 20000 if self.busy() else 20)
         began = time.ticks_ms()
-        self._sleep(patience_ms)
+        heard = self._sleep(patience_ms)
         if time.ticks_diff(time.ticks_ms(), began) >= patience_ms:
             laptop.clock._source.ms += real_ms
+        return heard
 
-    def step(self, now):
+    def patience_ms(self, now):
+        """How long to wait at most until it looks again; None: it need not look in the next turn,
+        which is to be like one without it.
+        """
+        return _NEVER if _still else 50
+
+    def run(self, now):
         """Look at what there is to look at; nothing is due by itself."""
+        self.due = None
         self.quiet()
         self.look(now)
+
+    def step(self, now):
+        """The same, for a version from before parts were due."""
+        self.run(now)
         return _NEVER if _still else 50
 
     def asked_to_leave(self):
@@ -101,6 +122,14 @@ class Flood(Part):
 
     taken = 0
     began = None
+
+    def patience_ms(self, now):
+        """At once for another one, or for the end."""
+        if self.began is None:
+            return super().patience_ms(now)
+        queued = self.live.queued
+        more = self.taken < settings["count"] and queued < settings["ahead"]
+        return 0 if more or not queued else None
 
     def look(self, now):
         """Put what may be put."""
@@ -170,6 +199,12 @@ class Idle(Part):
 
     began = None
 
+    def patience_ms(self, now):
+        """For the end."""
+        if self.began is None or now - self.began >= settings["seconds"] * 1000:
+            return super().patience_ms(now)
+        return None
+
     def look(self, now):
         """Whether it is over."""
         if self.began is None and self.settled(now):
@@ -200,27 +235,29 @@ class Profile(Part):
     def turn(self, now):
         """All that the Supervisor does in a turn, but for sleeping."""
         loop, _, watched, watchdog, asked = self.joined
-        self.others(now)
-        loop.step(self.link, now)
+        if hasattr(loop, "step"):
+            self.others(now)
+            loop.step(self.link, now)
         for each in asked:
             each.asked_to_leave()
         loop._progress(watched, now)
         watchdog.feed()
 
     def others(self, now):
-        """The parts beside the Link."""
+        """The parts beside the Link, each of them, due or not."""
         loop, others = self.joined[:2]
         for each in others:
-            loop.step(each, now)
+            if hasattr(loop, "step"):
+                loop.step(each, now)
+            elif each.due is not None:
+                loop.run_part(each, now)
 
-    def link_step(self, now):
+    def link_run(self, now):
         """The Link, with its sources and the client."""
-        self.link.step(now)
-
-    def sources(self, now):
-        """What the Link sends from, stepped."""
-        for each in self.link.sources:
-            each.step(now)
+        if hasattr(self.link, "step"):
+            self.link.step(now)
+        else:
+            self.link.run(now)
 
     def client_step(self, now):
         """The client, which looks at its socket and its deadlines."""
