@@ -121,6 +121,15 @@ def _common(sources: list[str]) -> tuple[dict[str, str], set[str], tuple[str, ..
         for name in spelling.public(tree)
         if _PUBLIC.fullmatch(name) or name in inherited
     }
+    bound = Counter(
+        name
+        for source, tree in zip(sources, trees, strict=True)
+        for name in spelling.private(source) & spelling.bound(tree)
+    )
+    # Private ones that a second file knows all the same.
+    wanted |= {name for name in bound if name[0] == "_" and known[name] > bound[name]}
+    # A constant costs nothing while it begins with an underscore.
+    wanted -= {name for name in wanted if name[0] == "_" and name.isupper()}
     wanted -= THEIRS | set(FREE) | {name for tree in trees for name in spelling.meant(tree)}
     alone = {name for name in wanted if known[name] == 1} - inherited
     # The first ones are short in a file, so they are for what is in every file.
