@@ -90,7 +90,8 @@ class _Subscription:
 class _Connection:
     """What is true of one connection only, and dropped with it."""
 
-    def __init__(self):
+    def __init__(self, now):
+        self._now = now  # as `step` was told last
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._in_flight = {}  # packet ids, and when their PUBACKs are due
         self._puback_due = 0  # none is due before
@@ -101,7 +102,7 @@ class _Connection:
         self._secured_from = None
         self._ping_sent = None
         self._heard = self._spoke = 0  # when a byte last came in, and when a packet last went out
-        self._look_at = 0  # no deadline is due before
+        self._look_at = 0  # no deadline is due before, but those of PUBACKs
 
 
 class MQTTClient(robust.MQTTClient):
@@ -167,7 +168,7 @@ class MQTTClient(robust.MQTTClient):
         self._received = set()
         self._held = []
         self._connection = None  # while `state` is not down
-        self._now = 0
+        self.due = None  # when to call `step`, at the latest; None: not before `start`
 
     # -- what the caller calls ---------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class MQTTClient(robust.MQTTClient):
         """
         self._subscriptions.append(_Subscription(topic, qos))
         if self._connection:
-            self._connection._look_at = 0
+            self.due = self._connection._now
 
     def unsubscribe(self, topic):
         """Take the subscription to `topic` back, now if up, and not subscribe at the next connect.
@@ -194,33 +195,35 @@ class MQTTClient(robust.MQTTClient):
         """Begin to connect. `will` and `clean_session` are taken as they are set now."""
         if self._connection:
             self.abort()
-        self._now = now
-        self._connection = _Connection()
+        self.unread = 0
+        self._connection = _Connection(now)
         self._enter(_RESOLVING, None)
 
     def step(self, now):
         """Do what can be done without waiting. Returns the milliseconds after which to call again,
-        at the latest.
+        at the latest: 0 where something has come, as that may have given the caller something to
+        do. Who does that at once need not come back before `due`, or for what is `unread`.
         """
-        self._now = now
-        if self.state != _UP:
-            return self._arrive()
         connection = self._connection
+        if connection is None:
+            return _IDLE_MS
+        connection._now = now
+        if self.state != _UP:
+            return self._arrive(connection)
         out = connection._out
-        left = False
-        if not out or self._flush(connection) or len(out) < _MAX_REPLIES:
-            left = self._read(connection)
+        heard = False
+        transport = self._transport
+        if not out or self._flush(connection) or (len(out) < _MAX_REPLIES and not transport.cause):
+            heard = self._read(connection)
         else:
             self.unread = 0
         if self.state != _UP:
             return 0
-        look_at = connection._look_at
-        # The PUBACK that was due first may have been the last one.
-        if now >= look_at or (look_at == connection._puback_due and not connection._in_flight):
-            look_at = self._watch(connection)
-        if self._transport.cause:
+        if now >= self.due:
+            self._watch(connection)
+        if transport.cause:
             return self._over()
-        return 0 if left else look_at - now
+        return 0 if heard else self.due - now
 
     def wait(self, real_ms):
         """Sleep for `real_ms` at most; less, if the broker has something to say. Returns whether it
@@ -280,11 +283,11 @@ class MQTTClient(robust.MQTTClient):
         if packet_id:
             if packet_id in self._held:
                 self._held.remove(packet_id)
-            due = self._now + self.answer_ms
+            due = connection._now + self.answer_ms
             if not connection._in_flight:
                 connection._puback_due = due
-                if due < connection._look_at:
-                    connection._look_at = due
+                if due < self.due:
+                    self.due = due
             connection._in_flight[packet_id] = due
         size = len(packet)
         connection._begun = None
@@ -292,7 +295,7 @@ class MQTTClient(robust.MQTTClient):
             self._packet = packet  # else its memory goes with it
         taken = self._transport.write(packet)
         if taken is not None:
-            connection._spoke = self._now
+            connection._spoke = connection._now
         if taken != size:
             connection._out.append(packet)
             self._taken(connection, taken)
@@ -309,8 +312,8 @@ class MQTTClient(robust.MQTTClient):
         """DISCONNECT, so that the broker drops the will, and close once it has: state `down` tells.
         `on_down` is not called.
         """
-        self._now = now
         if self.state == _UP:
+            self._connection._now = now
             # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
             # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
             self._enter(_LEAVING, _LEAVE_MS)
@@ -323,11 +326,11 @@ class MQTTClient(robust.MQTTClient):
         """Close without DISCONNECT, so that the will speaks. `on_down` is not called."""
         self._transport.close()
         self._reader.clear()
-        self.unread = 0
         if self._connection:
             # Packet ids outlive it, if the session does.
             self._held = (list(self._connection._in_flight) + self._held)[:_MAX_HELD]
             self._connection = None
+        self.due = None
         self.state = _DOWN
         self.on_state(_DOWN)
 
@@ -357,19 +360,16 @@ class MQTTClient(robust.MQTTClient):
 
     def _enter(self, state, allowed_ms):
         connection = self._connection
-        connection._entered = self._now
-        connection._deadline = None if allowed_ms is None else self._now + allowed_ms
+        connection._entered = self.due = connection._now
+        connection._deadline = None if allowed_ms is None else connection._now + allowed_ms
         self.state = state
         self.on_state(state)
 
-    def _arrive(self):
+    def _arrive(self, connection):
         """A step on the way to CONNACK, or after DISCONNECT. Returns ms, as `step`."""
-        connection = self._connection
         transport = self._transport
         state = self.state
         wake = 0
-        if state == _DOWN:
-            return _IDLE_MS
         if state == _RESOLVING:
             transport.resolve(self.server, self.port)
             # DNS has taken its time: the budget starts with the next step.
@@ -378,7 +378,7 @@ class MQTTClient(robust.MQTTClient):
         elif state == _CONNECTING:
             late = "tcp-timeout"
             if connection._deadline is None:
-                connection._deadline = self._now + self.answer_ms
+                connection._deadline = connection._now + self.answer_ms
                 transport.open()
             if transport.cause or not transport.opened():
                 wake = _IDLE_MS
@@ -388,7 +388,7 @@ class MQTTClient(robust.MQTTClient):
                 login = self.user, self.pswd
                 hello = connect(self.client_id, self.keepalive, self.clean_session, will, login)
                 connection._out.append(hello)
-                connection._secured_from = self._now
+                connection._secured_from = connection._now
                 self._enter(_SECURING, self.handshake_ms)
                 if self.ssl:
                     name = self.ssl_params.get("server_hostname", self.server)
@@ -403,13 +403,14 @@ class MQTTClient(robust.MQTTClient):
             late = "connack-timeout"
             if connection._secured_from is not None:
                 # Not a step sooner: on a chip, the handshake ends with a second of arithmetic.
-                self.handshake_took_ms = self._now - connection._secured_from
+                self.handshake_took_ms = connection._now - connection._secured_from
                 connection._secured_from = None
-            if not self._read(connection) and self.state == _GREETING:
+            if not self._read(connection):
                 wake = _IDLE_MS
         else:
             late = "closed"
             # What still comes is of no interest.
+            self.unread = 0
             if not self._flush(connection) or not transport.readinto(self._reader.buffer):
                 wake = _IDLE_MS
         if self._connection is not connection:
@@ -417,18 +418,21 @@ class MQTTClient(robust.MQTTClient):
         # Not before: the answer may have come, and lie unread, while the caller was busy.
         left = connection._deadline
         if left is not None:
-            left -= self._now
+            left -= connection._now
             if left <= 0:
                 transport.cause = transport.cause or late
             wake = min(wake, left)
-        return self._over() if transport.cause else wake
+        if transport.cause:
+            return self._over()
+        self.due = connection._now + wake
+        return wake
 
     def _watch(self, connection):
         """Look at the deadlines while up: subscribe and unsubscribe where that is left to do, ping
         when either side has been silent for half the keepalive, and give up when an answer stays
-        away. Returns when to look again.
+        away. Finds out when to look again.
         """
-        now = self._now
+        now = connection._now
         by = now + self.answer_ms
         look_at = now + _IDLE_MS
         late = None
@@ -446,12 +450,6 @@ class MQTTClient(robust.MQTTClient):
             look_at = min(look_at, each._due)
         if connection._out:
             self._flush(connection)
-        if connection._in_flight:
-            if now >= connection._puback_due:  # it was that of one which has come since
-                connection._puback_due = min(connection._in_flight.values())
-                if now >= connection._puback_due:
-                    late = late or "puback-timeout"
-            look_at = min(look_at, connection._puback_due)
         if connection._ping_sent is not None:
             due = connection._ping_sent + self.answer_ms
             if now >= due:
@@ -466,9 +464,15 @@ class MQTTClient(robust.MQTTClient):
                 due = by
             look_at = min(look_at, due)
         connection._look_at = look_at
+        if connection._in_flight:
+            if now >= connection._puback_due:  # it was that of one which has come since
+                connection._puback_due = min(connection._in_flight.values())
+                if now >= connection._puback_due:
+                    late = late or "puback-timeout"
+            look_at = min(look_at, connection._puback_due)
+        self.due = look_at
         if late and not self.unread:
             self._transport.cause = late
-        return look_at
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -482,7 +486,7 @@ class MQTTClient(robust.MQTTClient):
             taken = None if self._transport.cause else self._transport.write(packet)
             if taken is None:
                 return False
-            connection._spoke = self._now
+            connection._spoke = connection._now
             if taken == len(packet):
                 out.pop(0)
             else:
@@ -511,7 +515,7 @@ class MQTTClient(robust.MQTTClient):
 
     def _read(self, connection):
         """Take in what has come, up to a step's share of it, as long as the answers to it can be
-        written. Returns whether more may have.
+        written. Returns whether anything has.
 
         A PUBLISH ends the step: handling it may have taken the caller long.
         """
@@ -528,14 +532,16 @@ class MQTTClient(robust.MQTTClient):
                 count = self._transport.readinto(reader.space)
                 if count is None:
                     self.unread = 0
-                    return False
-                connection._heard = self._now
+                    return reads > 0
+                connection._heard = connection._now
                 reads += 1
                 first = reader.packet(count)
             if first == _PUBACK and self.state != _GREETING:
                 # Else late, twice or never asked for: nothing to do.
                 if reader.number in connection._in_flight:
                     del connection._in_flight[reader.number]
+                    if not connection._in_flight:
+                        self.due = connection._look_at
                     self.on_ack(reader.number)
             elif first is not None and self._take(connection, first):
                 break
@@ -558,10 +564,10 @@ class MQTTClient(robust.MQTTClient):
             self._received.discard(number)
             connection._out.append(pack("!BBH", _PUBCOMP, 2, number))
             return False
-        connection._look_at = 0
+        self.due = connection._now
         if first == _PINGRESP:
             if connection._ping_sent is not None:
-                self.ping_took_ms = self._now - connection._ping_sent
+                self.ping_took_ms = connection._now - connection._ping_sent
                 connection._ping_sent = None
             return False
         if number in self._held:
@@ -576,7 +582,7 @@ class MQTTClient(robust.MQTTClient):
                     code = self._reader.buffer[self._reader.body + 2]
                     if code > 2:  # 0x80, or one of MQTT 5's
                         self.refused_subscriptions += 1
-                        each._due = self._now + _RETRY_SUBSCRIBE_MS
+                        each._due = connection._now + _RETRY_SUBSCRIBE_MS
                         self.on_refused(each._topic, code)
                 break
         return False

@@ -266,6 +266,27 @@ print(c.send("a", b"", 1))
         assert drive(broker, script) == ["1", "65534", "65535", "2", "4"]
 
 
+def test_what_has_come_is_a_reason_to_come_back() -> None:
+    """A step in which a PUBACK has come asks for another turn at once, as the caller may have more
+    to send; `due` tells when nothing is left to be done but to wait.
+    """
+    script = """
+c = client(keepalive=60, window=1)
+up(c)
+idle(c)
+print(c.step(Time.now), c.due - Time.now)
+c.send("a", b"", 1)
+print(c.due - Time.now)
+turn = 1
+while turn:
+    c.wait(20000)
+    turn = c.step(Time.now)
+print(*seen, c.due - Time.now, c.unread, c.step(Time.now))
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["30000 30000", "20000", "up 0 ack 1 30000 0 30000"]
+
+
 def test_packet_id_of_a_subscription_is_passed_over() -> None:
     """While SUBACK is away, no message gets the id of its SUBSCRIBE; afterwards one does."""
 

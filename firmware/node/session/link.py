@@ -146,7 +146,8 @@ class Link:
             return
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
-        due = now + client.step(now)
+        client.step(now)
+        more = False
         if self.up and not client.unread:
             lost = self._status.unheard(now)
             if lost:
@@ -163,7 +164,9 @@ class Link:
                 self._trust = 1
                 self.pulled = self.sources
                 self._alarm(_DENIED, False)
-            due = self._pump(now, due)
+            more = self._pump(now)
+        # What has come was made use of here; what it has left is for the next turn.
+        due = now if more or client.unread or client.due is None else client.due
         if self._status.echo_by is not None:
             due = min(due, self._status.echo_by)
         if client.state == "down":
@@ -295,14 +298,14 @@ class Link:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _pump(self, now, due):
+    def _pump(self, now):
         """Send what the client takes: the birth, then what was in flight, then what waits. Returns
-        when to look again, `due` at the latest: in a moment for more, or when an answer is due.
+        whether there may be more.
         """
-        for sent in range(_AT_ONCE):
+        for _ in range(_AT_ONCE):
             if not self._client.room() or not self._send_next(now):
-                return min(due, now + self._client.answer_ms) if sent else due
-        return now
+                return False
+        return True
 
     def _send_next(self, now):
         status = self._status
