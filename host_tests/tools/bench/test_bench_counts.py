@@ -28,13 +28,13 @@ BOUNDS = {
     "live": 155,
     "backlog": 11.6,
     # bytes of heap on a 32-bit interpreter
-    "client": 12_300,
-    "client frozen": 6_300,
-    "node joined": 75_000,
-    "frozen, up": 55_300,
-    "frozen, after a Command": 62_200,
-    "bytecode, up": 88_000,
-    "bytecode, after a Command": 102_000,
+    "client": 12_050,
+    "client frozen": 6_150,
+    "node joined": 73_100,
+    "frozen, up": 49_900,
+    "frozen, after a Command": 55_300,
+    "bytecode, up": 79_400,
+    "bytecode, after a Command": 90_200,
     # bytes of byte code that a node loads at boot
     "mpy at boot": 36_000,
     # thousands of instructions per Reading
