@@ -153,7 +153,7 @@ link = Link(client, Board(), (any,), any, lambda *_: None, downs, None, any)
 for free in FREE:
     client.on_up(True)
     windows.append(client.window)
-    link._up_at = None
+    link.up = False
     for cause in CAUSES:
         client.on_down(cause)
 print(json.dumps([windows, downs]))

@@ -106,7 +106,7 @@ def idle_turns(world: World, tree: Tree, seconds: int) -> int:
     return int(tree.run("bench_node", world.flash(), settings)["turns"])
 
 
-def _idle(world: World, tree: Tree) -> tuple[float, float]:
+def idle(world: World, tree: Tree) -> tuple[float, float]:
     """Thousands of instructions per second, and turns of the main loop per minute."""
     found = []
     for seconds in _IDLE_S:
@@ -119,7 +119,7 @@ def _idle(world: World, tree: Tree) -> tuple[float, float]:
 
 
 def _ours(world: World, tree: Tree) -> list[Row]:
-    idle, turns = _idle(world, tree)
+    idle_k, turns = idle(world, tree)
     found = {
         NODE: node_one_by_one(world, tree),
         NODE_FLOOD: per_piece(world, tree, "bench_node", (200, 1200), do="flood", ahead=48),
@@ -128,7 +128,7 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         CLIENT_ONE: per_piece(world, tree, "bench_client", (50, 300), window=1),
     }
     rows = [Row(what, _UNIT, (each,), _EACH) for what, each in found.items()]
-    return [*rows, Row(IDLE, _UNIT, (idle,)), Row(TURNS, "per minute", (turns,))]
+    return [*rows, Row(IDLE, _UNIT, (idle_k,)), Row(TURNS, "per minute", (turns,))]
 
 
 def _peers(world: World) -> list[Row]:

@@ -19,7 +19,7 @@ _DENIED = const("not-authorized-here")
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
 _ID = const(1)  # in what is in flight
 _SOURCE = const(2)
-_KEY = const(3)
+_SIZE = const(4)
 _SUSPECT_SOURCE = const(0)  # in `_suspect`
 _SUSPECT_KEY = const(1)
 _SUSPECT_TIMES = const(2)
@@ -71,11 +71,10 @@ class Link:
         # (which Message of this boot it is, packet id, source, key, size), in order of sending.
         self._in_flight = []
         self._resume = []  # the same, from before the connection broke
-        self._now = self._down_since = self._sent = self.due = 0
+        self._now = self._down_since = self._up_at = self._sent = self.due = 0
         # Why there is no network, as it was said last; and who has the node leave.
         self._no_network = self._leaving = None
         self._retry_at = backoff.resume_ms()  # a reset starts no storm
-        self._up_at = None  # None: not up
         self._cause = None  # what began the outage
         # Of the last connections, in a row: were up for a moment only; were closed by the broker
         # before it was sure that nobody else wants the id; were closed instead of CONNACK.
@@ -88,21 +87,15 @@ class Link:
         # In this connection, 1: the birth has come back; 2: for long there was no other.
         self._trust = 0
         self._reached = None  # the last state of the client but `down`
-        # Whether Readings wait until the broker is known to pass on what it takes; and the sources
-        # that may be pulled from.
-        self.hold = False
+        # Whether Readings wait until the broker is known to pass on what it takes; whether it has
+        # let the node in; and the sources that may be pulled from.
+        self.hold = self.up = self.stopped = False
         self.pulled = sources
-        self.stopped = False
         client.on_up = self._on_up
         client.on_down = self._on_ended
         client.on_ack = self._on_ack
         client.on_state = self._on_state
         client.on_refused = lambda *what: log("link", "refused topic=%s code=%d" % what)
-
-    @property
-    def up(self):
-        """Whether the broker has let the node in."""
-        return self._up_at is not None
 
     def run(self, now):
         """Do what can be done without waiting."""
@@ -118,10 +111,10 @@ class Link:
         client and the Link.
         """
         client = self._client
+        self._starved += 1
         for source in self.sources:
             if hasattr(source, "cut"):
                 source.cut(None, 0)
-        self._starved += 1
         if self._resume or self._starved > _STARVED or (client.state == "up") != self.up:
             client.abort()
             client.clean_session = True  # it may not be the same Message that comes again
@@ -148,8 +141,9 @@ class Link:
             self._connect(now)
         client.step(now)
         more = False
+        status = self._status
         if self.up and not client.unread:
-            lost = self._status.unheard(now)
+            lost = status.unheard(now)
             if lost:
                 client.abort()
                 self._on_down(lost)
@@ -157,18 +151,18 @@ class Link:
         if self.up:
             if self._trust == 1 and now - self._up_at >= _FIGHT_MS:
                 self._trust = 2
-                self._past[_THROWN] = self._status.rivals = 0
+                self._past[_THROWN] = status.rivals = 0
                 self._alarm(_TAKEN, False)
             # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-            elif not self._trust and self._status.heard and not self._status.flying:
+            elif not self._trust and status.heard and not status.flying:
                 self._trust = 1
                 self.pulled = self.sources
                 self._alarm(_DENIED, False)
             more = self._pump(now)
         # What has come was made use of here; what it has left is for the next turn.
         due = now if more or client.unread or client.due is None else client.due
-        if self._status.echo_by is not None:
-            due = min(due, self._status.echo_by)
+        if status.echo_by is not None:
+            due = min(due, status.echo_by)
         if client.state == "down":
             due = self._retry_at
         if self._leaving:
@@ -200,12 +194,12 @@ class Link:
         if not self._clock.sync():
             self._retry_at = now + _CLOCK_LOOK_MS
             return
-        client = self._client
-        client.clean_session = client.clean_session or self._past[_SHORT] >= _MANY
+        client, past = self._client, self._past
+        client.clean_session = client.clean_session or past[_SHORT] >= _MANY
         will = self._status.will()
         # Brokers close without a word for a will that they cannot keep: which is it?
-        probe = self._past[_PROBE]
-        qos = 0 if self._past[_MUTE] > _MANY else min(will.qos, client.max_qos)
+        probe = past[_PROBE]
+        qos = 0 if past[_MUTE] > _MANY else min(will.qos, client.max_qos)
         client.set_last_will(will.topic, will.payload, client.retains and not probe, qos)
         client.start(now)
 
@@ -216,14 +210,15 @@ class Link:
                 self._log("link", state)
 
     def _on_up(self, session_present):
-        client = self._client
+        client, status = self._client, self._status
         if not session_present:
             self._resume = []
-            self._status.unacked = None
+            status.unacked = None
         if self._past[_PROBE]:
             client.abort()
             self._on_down(self._past[_PROBE])
             return
+        self.up = True
         now = self._up_at = self._now
         self._trust = 0
         # Status, Responses and alerts say why the rest waits.
@@ -233,12 +228,12 @@ class Link:
         self._log(
             "link",
             "up session=%d present=%d handshake_ms=%d"
-            % (self._status.session, session_present, client.handshake_took_ms),
+            % (status.session, session_present, client.handshake_took_ms),
         )
         client.clean_session = not self._keeps_session  # a clean start was for once
         client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
         self._recovery.up(now, outage)
-        self._status.up(now, outage)
+        status.up(now, outage)
 
     def _on_down(self, cause):
         now = self._now
@@ -246,8 +241,9 @@ class Link:
         if self.up:
             up_ms = now - self._up_at
             self._backoff.rested(up_ms)
-            self._up_at = None
+            self.up = False
             self._down_since = now
+            self._network.due = 0  # without one, looking a name up would block
         kind = "network"
         try:
             from node.session.causes import judged
@@ -265,7 +261,6 @@ class Link:
         self._in_flight = []
         for source in self.sources:
             source.rewind()
-        self._network.due = 0  # without one, looking a name up would block
         retry_ms = self._backoff.next_ms(kind)
         self._retry_at = now + retry_ms
         self._recovery.down(now, cause)
@@ -361,16 +356,17 @@ class Link:
     def _on_ack(self, packet_id):
         for index, each in enumerate(self._in_flight):
             if each[_ID] == packet_id:
+                source, key = each[_SOURCE:_SIZE]
                 self._in_flight.pop(index)
-                each[_SOURCE].done(each[_KEY])
-                if self._early and hasattr(each[_SOURCE], "cut"):  # a batch, the longest there is
+                source.done(key)
+                if self._early and hasattr(source, "cut"):  # a batch, the longest there is
                     self._early = 0
                     self._client.window = self._bearable_window()
                 suspect = self._suspect
-                if suspect and suspect[_SUSPECT_SOURCE] is each[_SOURCE]:
+                if suspect and suspect[_SUSPECT_SOURCE] is source:
                     if suspect[_SUSPECT_TIMES] == _ASIDE:
                         suspect[_SUSPECT_TIMES] += 1  # the way carries others: once more
-                        each[_SOURCE].rewind()
-                    elif suspect[_SUSPECT_TIMES] < _ASIDE or suspect[_SUSPECT_KEY] == each[_KEY]:
+                        source.rewind()
+                    elif suspect[_SUSPECT_TIMES] < _ASIDE or suspect[_SUSPECT_KEY] == key:
                         self._suspect = None
                 return

@@ -33,8 +33,7 @@ class Supervisor:
         self._stuck = None
         self.bugs = 0
         self.last_bug = None
-        self._looked = 0  # at the clock
-        self._longest = 0  # of its milliseconds
+        self._looked = self._longest = 0  # at the clock; of its milliseconds
 
     @property
     def longest_ms(self):

@@ -38,7 +38,9 @@ BOUNDS = {
     # bytes of byte code that a node loads at boot
     "mpy at boot": 36_000,
     # thousands of instructions per Reading
-    "node instructions": 740,
+    "node instructions": 550,
+    # and per second without a Reading, a clock that jumps
+    "idle instructions": 30,
     "client instructions": 56,
     "client instructions, no TLS": 46,
     # turns of the main loop in two minutes without a Reading: the watchdog's, pings, their answers
@@ -117,6 +119,16 @@ def test_reading_takes_few_instructions(world: World) -> None:
     """From the sampler to the PUBACK, one at a time."""
     node = instructions.node_one_by_one(world, tree, (20, 120))
     assert node <= BOUNDS["node instructions"]
+
+
+@pytest.mark.long
+@needs_valgrind
+@needs_1_25
+def test_idle_second_takes_few_instructions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up, and nothing to do: what the turns of the main loop take."""
+    monkeypatch.setattr(instructions, "_IDLE_S", (60, 360))
+    each_second, _ = instructions.idle(world, tree)
+    assert each_second <= BOUNDS["idle instructions"]
 
 
 def in_batches(size: int) -> Callable[[Packet], bytes | None]:
