@@ -76,15 +76,15 @@ def build(rtc_state, crashes):
     sampler, live, backlog = sampling()
     cfg.users = sampler.change, status.again
     health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
-    drains = backlog.elders.drains if backlog.elders else ()
-    sources = (status, responses, warnings, live) + tuple(drains) + (backlog, health)
+    sources = (status, responses, warnings, live) + backlog.drains + (backlog, health)
     link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
     stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
     node_api = NodeApi(clock, sampler, board.led, health.snapshot, (cfg,) + files, crashes.last)
     router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
     clock.alarm, clock.broker = alerts.change, tls and (client, own.org + "/" + topics.TIME)
-    client.on_message = lambda t, *m: (status if t == status.topic else router).on_message(t, *m)
+    hear, backlog.client = {status.topic: status, backlog.topic: backlog}, client
+    client.on_message = lambda t, *m: hear.get(t, router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))

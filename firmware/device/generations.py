@@ -53,7 +53,7 @@ def opened(encode, limits, rtc_state):
             _tidy(each)
         else:
             made = Telemetry("", encode.qos, encode.boot, encode.clock, layouts.of(fields))
-            made.topic = encode.topic
+            made.topic, made.backlog = encode.topic, encode.backlog
             older.append((RecordLog(each, made.size, _ALL, None, access), made))
     slot = encode.size + 4
     own = held(name) if name in folders else 0

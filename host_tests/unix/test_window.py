@@ -75,8 +75,8 @@ class Log:
         return position, min(count, len(buffer) // 20)
 
 class Encode:
-    size = SIZE
-    def batch_at(self, buffer, count, now):
+    size, backlog = SIZE, None
+    def batch_at(self, buffer, count, now, own):
         if count > 12:
             raise MemoryError
         return count, Message("t", b"", 1, False)

@@ -23,7 +23,7 @@ sys.modules.setdefault("micropython", _micropython)
 sys.path.append(str(LIB))
 
 from node.commands import response  # noqa: E402
-from node.readings import batches, layouts, telemetry  # noqa: E402
+from node.readings import layouts, telemetry  # noqa: E402
 from node.reporting import alerts, health, status  # noqa: E402
 from node.shared import message, reading  # noqa: E402
 
@@ -67,7 +67,7 @@ def of_telemetry() -> list[Sample]:
     unknown = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: None, given_up=True), LAYOUT)
     return [
         _sample("A Reading", known.message_at(_packed(1), 0, 0)),
-        _sample("Three Readings, after an outage", batches.batch_at(known, _packed(3), 3, 0)[1]),
+        _sample("Three Readings, after an outage", known.batch_at(_packed(3), 3, 0, True)[1]),
         _sample("A Reading without a time", unknown.message_at(_packed(1, True), 0, 0)),
     ]
 

@@ -6,6 +6,9 @@ again if a reset comes first.
 
 What is live is not delayed (the Link asks Live first), and flash is not written to forget one
 Reading at a time.
+
+Batches have a topic of their own, as soon as it is known that they are heard there (way.py); what
+is acknowledged there before that counts as not sent. Else they go where live Readings go.
 """
 
 from micropython import const
@@ -13,9 +16,11 @@ from node.shared.unimport import unimport
 
 _COUNT = const(0)  # in what `batch_at` has made
 _MESSAGE = const(1)
-_POSITION = const(0)  # in `_peeked`
-_PEEKED_COUNT = const(1)
+_POSITION = const(0)  # in `_peeked`, and in what is in flight
 _PEEKED_MESSAGE = const(2)
+_COUNTED = const(1)  # in what is in flight
+_OWN = const(2)
+_OUT = const(3)
 _BATCH_MAX = const(100)  # Readings in a Message
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
 _RETRY_MS = const(60000)  # after flash could not be read
@@ -25,8 +30,11 @@ _SYNC_MS = const(10000)  # how often, at most, the log is told on flash what is 
 class Backlog:
     """The Readings on flash, in a log of records (lib/recordlog.py). Keys are positions in it.
 
+    `drains`   sources beside this one: the logs of `elders`
     `elders`   logs of other layouts, from before an update (drains.py), or None
     `foreign`  Readings on flash that only other versions of the code understand
+    `client`   the MQTTClient; without one all goes where live Readings go
+    `carried`  whether what was acknowledged last says that the way carries batches
 
     encode: has `size`, bytes of a record, and batch_at(buffer, count, now) -> (how many of the
     records make one Message, that Message), or None while it cannot be made. limits: has
@@ -38,15 +46,18 @@ class Backlog:
         self._log = log
         self._batch_at = encode.batch_at
         self._size = encode.size
+        self.topic = encode.backlog
         self._batch_max = _BATCH_MAX
         self._rtc_state = rtc_state
         self._payload_max = min(limits.payload_max, rtc_state.get("payload", 2048))
         self._rate = limits.backlog_rate
         self._buffer = None  # allocated when there is a backlog
         self._next = log.first
-        self._flight = {}  # position -> how many records
-        self._done = {}  # the same, acknowledged before an older one was; below both bounded by
-        # the client's window
+        # All of these are bounded by the client's window.
+        self._flight = []  # [position, how many, on the topic of batches, sent in this connection],
+        # in the order in which they were sent first
+        self._done = {}  # position -> how many that were acknowledged before an older one was
+        self._back = {}  # the same, where it is not known yet whether they were heard
         self._live = set()  # positions that Live has in flight
         self._peeked = None  # (position, count, Message) of the last peek
         self._not_before = 0  # until then only what was in flight before is sent
@@ -55,7 +66,12 @@ class Backlog:
         self._unsynced = False
         self.due = None
         self.commits = self.errors = self.foreign = 0
-        self.elders = None
+        self.elders = self.client = None
+        self.drains = ()
+        self.head = self  # the Backlog that knows the way
+        self.way = None  # see way.py
+        self.doubtful = 0
+        self.carried = True
 
     @property
     def queued(self):
@@ -80,8 +96,7 @@ class Backlog:
         try:
             log.append(records, count)
         except OSError as error:
-            dropped = error.errno == _NO_SPACE and self.elders and self.elders.drop_oldest()
-            if not dropped and (error.errno != _NO_SPACE or not log.drop_oldest()):
+            if error.errno != _NO_SPACE or not (self.elders or log).drop_oldest():
                 raise
             log.append(records, count)
         self.commits += 1
@@ -104,63 +119,16 @@ class Backlog:
     def peek(self, now):
         """The oldest batch that is not sent, when its time has come."""
         self._now = now
-        position = max(self._next, self._log.first)
-        while True:
-            while position in self._done or position in self._live:
-                position += self._done.get(position, 1)
-            self._next = position
-            if position >= self._log.next:
-                if self._buffer is not None:
-                    self._buffer = None  # up to 2 KB that the next outage may have again
-                    self._batch_max = _BATCH_MAX  # for which there may be heap by then
-                    unimport("node.readings.batches")
-                return None
-            if now < self._not_before and position not in self._flight:
-                return None  # what was in flight before is sent again at once
-            if self._peeked is not None and self._peeked[_POSITION] == position:
-                return position, self._peeked[_PEEKED_MESSAGE]
-            start, made = self._read(position)
-            if start == position:
-                self._peeked = made and (position, made[_COUNT], made[_MESSAGE])
-                return made and (position, made[_MESSAGE])
-            self._arrived(position, start - position)  # damaged: nothing left to wait for
-            position = start
-
-    def _read(self, position):
-        """(position of what was found, (count, Message) or None)."""
-        # Sent before: the same batch again, as it may go out under its old packet id.
-        again = self._flight.get(position)
-        limit = min(again or self._batch_max, self._log.next - position)
-        for others in (self._live, self._done):  # what they name is not for this batch
-            for other in others:
-                if other > position:
-                    limit = min(limit, other - position)
+        if len(self._log) <= len(self._live):
+            return None
         try:
-            # No longer than it has to be: a piece of 2 KB may be one that the heap grows for.
-            if self._buffer is None or len(self._buffer) < limit * self._size:
-                self._buffer = bytearray(limit * self._size)
-            start, count = self._log.read(position, self._buffer, limit)
-            made = self._batch_at(self._buffer, count, self._now) if start == position else None
-            while made and not again and made[_COUNT] > 1:
-                size = len(made[_MESSAGE].payload)
-                if size <= self._payload_max:
-                    break
-                count = max(made[_COUNT] * self._payload_max // size, 1)
-                self._batch_max = count
-                made = self._batch_at(self._buffer, count, self._now)
-        except OSError:
+            from node.readings.sending import found
+        except (OSError, MemoryError):
             self.errors += 1
-            self._not_before = self._now + _RETRY_MS
+            self._not_before = now + _RETRY_MS
             self.due = 0
-            return position, None
-        except MemoryError:
-            self.cut(None, 0)
-            self.due = 0  # for half as many
-            if again:
-                del self._flight[position]
-                raise  # not the same again: the Link has to know
-            return position, None
-        return start, made
+            return None
+        return found(self)
 
     def cut(self, key, size):
         """Smaller batches from now on: of `size` bytes, or where that is 0 of half as many
@@ -168,36 +136,66 @@ class Backlog:
         `key` was cut.
         """
         self._peeked = self._buffer = None
-        unimport("node.readings.batches")  # of which there may be a half
+        unimport("node.readings.batches", "node.readings.sending")  # of which there may be a half
         if not size:
             self._batch_max = self._batch_max // 2 or 1
-        elif self._flight.get(key, 1) > 1:
+        elif [each for each in self._flight if each[_POSITION] == key and each[_COUNTED] > 1]:
             self._payload_max = size
             self._rtc_state.put("payload", size)
-            self._flight = {}  # none of them comes again as it was
+            self._flight = []  # none of them comes again as it was
             return True
         return False
 
     def sent(self, key):
         """The batch that begins at `key` is on its way."""
-        count = self._peeked[_PEEKED_COUNT]
-        self._flight[key] = count
-        self._next = key + count
-        self._peeked = None
-        if self._rate:
-            self._not_before = self._now + count * 1000 // self._rate
-            self.due = 0
+        from node.readings.sending import sent  # which has just told of it
+
+        sent(self, key)
 
     def done(self, key):
         """The batch that begins at `key` has arrived."""
-        count = self._flight.pop(key, 0)
-        if count:
-            self._arrived(key, count)
+        way = self.head.way
+        trial = way is not None and way.is_trial(self, key)
+        self.carried = not trial
+        for each in self._flight:
+            if each[_POSITION] == key:
+                self._flight.remove(each)
+                if not each[_OWN] or (way and way.heard):
+                    self._arrived(key, each[_COUNTED])
+                else:
+                    self._back[key] = each[_COUNTED]
+                    self.due = 0
+                return
+
+    def on_message(self, topic, payload, *more):
+        """The broker has passed on what came on the topic of batches."""
+        if self.way:
+            self.way.came(payload)
+            self.due = 0
+
+    def began(self, resumed, doubtful):
+        """A connection is up. resumed: what was in flight comes again under its packet ids.
+        doubtful: how many before it have ended with something in flight.
+        """
+        self.doubtful = doubtful
+        if not resumed:
+            self._flight = []
+            self._next = self._log.first
+
+    def lose_way(self):
+        """What was found out is no longer so, or no longer needed."""
+        if self.way:
+            self.way.end()
+            self.way = None
+            unimport("node.readings.way")
 
     def rewind(self):
         """What is in flight is to be sent again."""
-        first = self._next = self._log.first
-        self._flight = {each: self._flight[each] for each in self._flight if each >= first}
+        self._back = {}
+        self.lose_way()
+        self._next = self._log.first
+        for each in self._flight:
+            each[_OUT] = False
         self._peeked = None
 
     def save(self):
@@ -227,10 +225,17 @@ class Backlog:
 
     def run(self, now):
         """Tell flash now and then what is acknowledged; what has waited for its time can go."""
+        wake = now + self.head.way.step(self, now) if self.head.way else None
         due = self._synced + _SYNC_MS
         if self._unsynced and (now >= due or not len(self._log)):
             self._synced = now
             self.save()
         self.due = due if self._unsynced else None
+        if self._buffer is not None and len(self._log) <= len(self._live):
+            self._buffer = None  # the next outage may have the room again
+            self.lose_way()
+            unimport("node.readings.batches", "node.readings.sending")
         if now < self._not_before and not (self._unsynced and due < self._not_before):
             self.due = self._not_before
+        if wake is not None and (self.due is None or wake < self.due):
+            self.due = wake

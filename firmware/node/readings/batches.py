@@ -9,9 +9,10 @@ from node.shared.message import Message
 from node.shared.reading import UNKNOWN
 
 
-def batch_at(telemetry, buffer, count, now):
+def batch_at(telemetry, buffer, count, now, own):
     """(n, Message) of the first n of `count` packed Readings: those of one boot, without a gap in
-    seq. None while the first one's time may still become known.
+    seq. None while the first one's time may still become known. On the topic of batches, if it is
+    their `own`, one alone is a list as well, and it is QoS 1, whatever a live one is.
     """
     form, size = telemetry.format, telemetry.size
     boot, seq, _, up = struct.unpack_from(form, buffer, 0)[:4]
@@ -27,7 +28,7 @@ def batch_at(telemetry, buffer, count, now):
         if (ts is UNKNOWN) != (start is UNKNOWN):
             break
         times.append(numbers[3] - up if ts is UNKNOWN else ts - start)
-    if len(times) == 1:
+    if len(times) == 1 and not own:
         return 1, telemetry.message_at(buffer, 0, now)
     payload = b'{"v":1,"boot":%d,"seq":%d,"ts":%s,"dt":%s' % (
         boot,
@@ -44,12 +45,14 @@ def batch_at(telemetry, buffer, count, now):
             texts.append(_decimal(number, written, unit, null))
         payload += b',"%s":%s' % (name.encode(), _list(texts))
     payload += b"}"
+    if own:
+        return len(times), Message(telemetry.backlog, payload, 1, False)
     return len(times), Message(telemetry.topic, payload, telemetry.qos, False)
 
 
 def _spacing(times):
     """Reading i is at the first one's time + i * this number, or + this list's i-th."""
-    step = times[1]
+    step = times[1] if len(times) > 1 else 0
     if all(each == index * step for index, each in enumerate(times)):
         return b"%d" % step
     return _list([b"%d" % each for each in times])

@@ -16,7 +16,7 @@ class Elders:
     def __init__(self, heir, older, most, limits, rtc_state):
         self.heir = heir
         self.drains = [Drain(self, log, encode, limits, rtc_state) for log, encode in older]
-        heir.elders = self
+        heir.elders, heir.drains = self, tuple(self.drains)
         for each in list(self.drains):
             each.save()  # one that was empty when the power went is removed now
         self.most = most
@@ -39,12 +39,12 @@ class Elders:
                 return
 
     def drop_oldest(self):
-        """Give up the oldest segment of the oldest of them that has any; how many Readings."""
+        """Give up the oldest segment of the oldest log that has any; how many Readings."""
         for each in self.drains:
             number = each._log.drop_oldest()
             if number:
                 return number
-        return 0
+        return self.heir._log.drop_oldest()
 
 
 class Drain(Backlog):
@@ -53,6 +53,7 @@ class Drain(Backlog):
     def __init__(self, elders, *of_a_backlog):
         self.among = elders
         super().__init__(*of_a_backlog)
+        self.head = elders.heir
 
     def sent(self, key):
         """The batch that begins at `key` is on its way: the next waits, whichever log it is in."""

@@ -9,7 +9,8 @@ class Resting:
     """A sampler that takes no Readings, and a source that has none."""
 
     queued = dropped = commits = reads = foreign = pace_ms = 0
-    elders = due = None
+    topic = due = None
+    drains = ()
     ready = False
 
     def __init__(self, interval_ms):

@@ -20,7 +20,8 @@ class Telemetry:
     `fields`  of each its name (str), 10**decimals, and the number that stands for None
     `format`  what `struct` unpacks a Reading by, into boot, seq, ts or 0, up, and the numbers
     `size`    bytes of a packed Reading
-    `topic`, `qos`  of a Message of them
+    `topic`, `qos`  of a Message of a live one
+    `backlog`       the topic that batches have, where they are heard there
     """
 
     def __init__(self, base, qos, boot, clock, layout):
@@ -28,6 +29,7 @@ class Telemetry:
         `clock.given_up` whether that is no longer waited for. layout: see layouts.py.
         """
         self.topic = base + "/" + topics.TELEMETRY
+        self.backlog = base + "/" + topics.BACKLOG
         self.qos = qos
         self.boot = boot
         self.clock = clock
@@ -71,13 +73,13 @@ class Telemetry:
             args[2], args[3] = b'null,"up":', numbers[3]
         return Message(self.topic, self._text(1, numbers, 4), self.qos, False)
 
-    def batch_at(self, buffer, count, now):
+    def batch_at(self, buffer, count, now, own=False):
         """(n, Message) of the first n of `count` packed Readings, see batches.py; None while the
-        first one's time may still become known.
+        first one's time may still become known. own: on the topic that batches have.
         """
         from node.readings import batches
 
-        return batches.batch_at(self, buffer, count, now)
+        return batches.batch_at(self, buffer, count, now, own)
 
     def time_of(self, numbers, now):
         """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set, and

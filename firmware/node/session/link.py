@@ -230,6 +230,9 @@ class Link:
             "up session=%d present=%d handshake_ms=%d"
             % (status.session, session_present, client.handshake_took_ms),
         )
+        for source in self.sources:
+            if hasattr(source, "began"):
+                source.began(session_present, self._early)
         client.clean_session = not self._keeps_session  # a clean start was for once
         client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
         self._recovery.up(now, outage)
@@ -359,6 +362,8 @@ class Link:
                 source, key = each[_SOURCE:_SIZE]
                 self._in_flight.pop(index)
                 source.done(key)
+                if not getattr(source, "carried", True):
+                    return  # it was short, and proves nothing for the others of its source
                 if self._early and hasattr(source, "cut"):  # a batch, the longest there is
                     self._early = 0
                     self._client.window = self._bearable_window()

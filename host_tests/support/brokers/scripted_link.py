@@ -14,6 +14,7 @@ from support.brokers.scripted_broker import Answer, ScriptedBroker
 BASE = base("node-1")
 STATUS = f"{BASE}/status"
 TELEMETRY = f"{BASE}/telemetry"
+BACKLOG = f"{BASE}/telemetry/backlog"
 COMMANDS = f"{BASE}/commands"
 # To loopback a node may speak without TLS.
 PLAIN = {"ca": None, "cert": None, "key": None}
@@ -21,12 +22,15 @@ FAST = PLAIN | {"interval_s": 2}
 
 
 def echoing(otherwise: Answer = lambda packet: None) -> Answer:
-    """Answer as `otherwise` does, but give the node its own status back, as brokers do."""
+    """Answer as `otherwise` does, but give the node its own status back, and the first batch, as
+    brokers do.
+    """
 
     def answer(packet: Packet) -> bytes | None:
         said = otherwise(packet)
-        if said is None and packet.topic == STATUS and packet.name == "PUBLISH":
-            return puback(packet) + publish(STATUS, packet.payload)
+        back = packet.name == "PUBLISH" and (packet.topic == STATUS or is_trial(packet))
+        if said is None and back:
+            return puback(packet) + publish(packet.topic, packet.payload)
         return said
 
     return answer
@@ -48,9 +52,19 @@ def births(broker: ScriptedBroker) -> list[Packet]:
     return [packet for packet in broker.of("PUBLISH") if is_status(packet, "online")]
 
 
+def is_reading(packet: Packet) -> bool:
+    """Whether Readings are in it."""
+    return packet.name == "PUBLISH" and wire_readings.is_telemetry(packet.topic)
+
+
+def is_trial(packet: Packet) -> bool:
+    """Whether it is what the node expects to be given back before it sends other batches there."""
+    return packet.topic == BACKLOG and len(seqs([packet])) == 1
+
+
 def seqs(packets: list[Packet]) -> list[int]:
     """Return the numbers of the Readings in `packets`, those in batches too."""
-    said = [status(packet) for packet in packets if wire_readings.is_telemetry(packet.topic)]
+    said = [status(packet) for packet in packets if is_reading(packet)]
     return [each["seq"] for payload in said for each in wire_readings.expanded(payload)]
 
 

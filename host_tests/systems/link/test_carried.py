@@ -25,6 +25,7 @@ from support.brokers.scripted_link import (
     STATUS,
     TELEMETRY,
     echoing,
+    is_reading,
     seqs,
     status,
 )
@@ -144,7 +145,7 @@ def test_pieces_get_as_small_as_one_reading(setup: Setup, tmp_path: Path) -> Non
             broker.wait_for(lambda p: len(set(seqs(broker.packets))) >= STORED, 60)
             assert 3 <= len(node.said("cause=too-long")) <= 8
     as_mqtt_wants(broker.packets)
-    small = [p for p in broker.packets if p.topic == TELEMETRY and len(p.payload) <= 100]
+    small = [p for p in broker.packets if is_reading(p) and len(p.payload) <= 100]
     assert set(seqs(small)) >= set(range(STORED))
 
 
@@ -152,7 +153,7 @@ def test_reading_that_never_gets_through_is_set_aside(setup: Setup, tmp_path: Pa
     """The broker closes whenever one certain Reading comes: all others arrive, it is counted."""
 
     def bad(packet: Packet) -> bool:
-        return packet.topic == TELEMETRY and 77 in seqs([packet]) and status(packet)["boot"] == 1
+        return is_reading(packet) and 77 in seqs([packet]) and status(packet)["boot"] == 1
 
     with ScriptedBroker(closing_on(bad)) as broker:
         config = PLAIN | {"interval_s": 3600, "health_s": 10}
@@ -172,7 +173,7 @@ def test_reading_that_never_gets_through_is_set_aside(setup: Setup, tmp_path: Pa
             broker.wait_for(lambda p: len(broker.of("PINGREQ")) > 3, 30)
             assert len(node.said("link down")) == ends
     as_mqtt_wants(broker.packets)
-    good = {seq for p in broker.packets if p.topic == TELEMETRY and not bad(p) for seq in seqs([p])}
+    good = {seq for p in broker.packets if is_reading(p) and not bad(p) for seq in seqs([p])}
     assert good >= set(range(STORED)) - {77}
 
 
@@ -189,7 +190,7 @@ def test_response_that_never_gets_through_holds_up_nothing(node: StartNode) -> N
         running.until("cause=undeliverable")
         again = len(broker.packets)
         running.until("link up", since=len(running.lines) - 1)
-        broker.wait_for(lambda p: p.topic == TELEMETRY and broker.packets.index(p) > again)
+        broker.wait_for(lambda p: is_reading(p) and broker.packets.index(p) > again)
         broker.send(publish(COMMANDS, b'{"id":"short","action":"ping"}'))
         broker.wait_for(lambda p: b'"short"' in p.payload)
     as_mqtt_wants(broker.packets)
@@ -197,7 +198,7 @@ def test_response_that_never_gets_through_holds_up_nothing(node: StartNode) -> N
 
 def test_nothing_is_given_up_where_nothing_gets_through(setup: Setup, tmp_path: Path) -> None:
     """A broker that closes on every Reading gets them all once it is mended."""
-    with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
+    with ScriptedBroker(closing_on(lambda p: is_reading(p))) as broker:
         flash = stored(setup, tmp_path / "flash", broker.port, **PLAIN, interval_s=3600)
         with Node(flash, "node-1", speed=200) as node:
             node.until(lambda _: len(node.said("cause=undeliverable")) >= 2)
@@ -211,13 +212,13 @@ def test_way_that_is_mended_costs_no_reading(setup: Setup, tmp_path: Path) -> No
     whole: set[int] = set()
 
     def mended(packet: Packet) -> bool:
-        whole.update(seqs([p for p in broker.packets if p.topic == TELEMETRY and live(p)]))
+        whole.update(seqs([p for p in broker.packets if is_reading(p) and live(p)]))
         return bool(whole) and whole == set(range(max(whole) + 1)) and len(whole) > many
 
     def live(packet: Packet) -> bool:
         return status(packet)["boot"] != 1 and broker.packets.index(packet) >= since
 
-    with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
+    with ScriptedBroker(closing_on(lambda p: is_reading(p))) as broker:
         flash = stored(setup, tmp_path / "flash", broker.port, **PLAIN, interval_s=10)
         with Node(flash, "node-1", speed=200) as node:
             node.until("cause=undeliverable")
@@ -231,7 +232,7 @@ def test_blame_that_cannot_be_loaded_is_no_bug(node: StartNode, tmp_path: Path) 
     spoilt = patched(
         tmp_path / "firmware", ("node/session/blame.py", "_CUT = const(2)", "raise OSError(5)")
     )
-    with ScriptedBroker(closing_on(lambda p: p.topic == TELEMETRY)) as broker:
+    with ScriptedBroker(closing_on(lambda p: is_reading(p))) as broker:
         running = node(broker, speed=100, config=PLAIN | {"interval_s": 10}, firmware=spoilt)
         running.until(lambda _: len(running.said("link down")) >= 6)
         broker.answer = closing_on(lambda p: False)
@@ -248,7 +249,7 @@ def test_payload_max_bounds_batches(node: StartNode, setup: Setup, tmp_path: Pat
         with Node(flash, "node-1") as running:
             broker.wait_for(lambda p: len(set(seqs(broker.packets))) >= STORED, 60)
             assert not running.said("link down")
-    sizes = [len(p.payload) for p in broker.packets if p.topic == TELEMETRY]
+    sizes = [len(p.payload) for p in broker.packets if is_reading(p)]
     assert 500 < max(sizes) <= 600
 
 
@@ -258,7 +259,7 @@ def test_flaky_way_loses_nothing(setup: Setup, tmp_path: Path) -> None:
 
     def answer(packet: Packet) -> bytes | None:
         nonlocal count
-        if packet.topic == TELEMETRY:
+        if is_reading(packet):
             count += 1
             if count % 4:  # three in a row
                 raise Closed

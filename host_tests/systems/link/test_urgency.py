@@ -10,7 +10,7 @@ from pathlib import Path
 from limpet.identity.provisioning import Setup
 from support.brokers.codec import Packet, publish
 from support.brokers.scripted_broker import ScriptedBroker
-from support.brokers.scripted_link import COMMANDS, FAST, STATUS, TELEMETRY, echoing, status
+from support.brokers.scripted_link import BACKLOG, COMMANDS, FAST, STATUS, TELEMETRY, echoing
 from support.nodes import IN_ORDER, TIMEOUT_S, Node
 from support.patched import patient
 from support.stored import stored
@@ -18,8 +18,8 @@ from support.stored import stored
 
 def kind(packet: Packet) -> str:
     """Return what a PUBLISH is."""
-    if packet.topic == TELEMETRY:
-        return "batch" if isinstance(status(packet)["temperature"], list) else "live"
+    if packet.topic in (TELEMETRY, BACKLOG):
+        return "batch" if packet.topic == BACKLOG else "live"
     return packet.topic.rsplit("/", 1)[1]
 
 
