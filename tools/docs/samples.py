@@ -69,6 +69,7 @@ def of_telemetry() -> list[Sample]:
         _sample("A Reading", known.message_at(_packed(1), 0, 0)),
         _sample("Three Readings, after an outage", known.batch_at(_packed(3), 3, 0, True)[1]),
         _sample("A Reading without a time", unknown.message_at(_packed(1, True), 0, 0)),
+        _sample("Readings without a time", unknown.batch_at(_packed(2, True), 2, 0, True)[1]),
     ]
 
 

@@ -118,7 +118,7 @@ def _is_open(backlog):
 
         head.way = Way(head.client, backlog.topic, backlog._now)
         head.due = 0
-    return head.way is None or head.way.open(backlog._now)
+    return head.way is None or head.way.clear(backlog._now)
 
 
 def _read(backlog, position, again):

@@ -26,7 +26,7 @@ class Way:
         self.due = now + 1  # SUBSCRIBE is on its way by then, ahead of the trial
         client.subscribe(topic, 1)
 
-    def open(self, now):
+    def clear(self, now):
         """Whether a batch may go now that has not gone before."""
         if not self.source:
             return now >= self.due
@@ -48,7 +48,7 @@ class Way:
         """It may be known by now whether what was acknowledged of the Backlog was heard. Returns
         when to come back, in ms.
         """
-        self.open(now)
+        self.clear(now)
         back = backlog._back
         if back and self.heard is not None:
             backlog._back = {}

@@ -4,21 +4,23 @@ MicroPython alone.
 
 import json
 import os
+from binascii import a2b_base64
 from collections import namedtuple
 
 from device import generations
-from device.flash import access
+from device.flash import access, read, replace
+from node.commands.response_cache import ResponseCache
 from node.readings import layouts
 from node.readings.backlog import Backlog
-from node.readings.outbox import Live
+from node.readings.outbox import Live, Messages
 from node.readings.telemetry import Telemetry
+from node.shared.pair_file import PairFile
 from node.shared.reading import Reading
 from recordlog import RecordLog
 from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh, mount
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import fresh_rtc_state
-from support.parts.due import peeked, run_due
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -74,6 +76,7 @@ class Node:
         self.boot = boot
         self.encode = encode
         self.now = 0
+        self.times: dict = {}  # of what was delivered: ts by (boot, seq)
 
     def sources(self) -> list:
         """Return them as app.py does."""
@@ -90,14 +93,20 @@ class Node:
     def deliver(self) -> list:
         """Send one Message and have it acknowledged: [(boot, seq, {name: value})] of it."""
         for source in self.sources():
-            found = peeked(source, self.now)
-            if found is not None:
-                source.sent(found[0])
-                source.done(found[0])
+            peeked = source.peek(self.now)
+            if peeked is not None:
+                source.sent(peeked[0])
+                source.done(peeked[0])
                 self.now += 20_000
                 for each in self.sources():
-                    run_due(each, self.now)
-                return list(taken_apart(json.loads(found[1].payload)))
+                    each.run(self.now)
+                said = json.loads(peeked[1].payload)
+                found = list(taken_apart(said))
+                dt = said.get("dt", 0)
+                for index, each in enumerate(found):
+                    after = dt[index] if isinstance(dt, list) else index * dt
+                    self.times[each[:2]] = said["ts"] + after
+                return found
         return []
 
     def all(self) -> list:
@@ -315,9 +324,9 @@ def paced() -> None:
     sent = []
     for now in range(0, 3000, 100):
         for number, each in enumerate(sources):
-            found = peeked(each, now)
-            if found:
-                each.sent(found[0])
+            peeked = each.peek(now)
+            if peeked:
+                each.sent(peeked[0])
                 sent.append((now, number))
     print(sent)
 
@@ -332,3 +341,56 @@ def life(boot: int, takes: int, sends: bool) -> None:
     found = node.all() if sends else []
     right(found, dict.fromkeys(range(10), LAYOUTS[1]))
     print(json.dumps([node.backlog.foreign, [each[:2] for each in found]]))
+
+
+def of_b079fd8(path: str) -> None:
+    """What the node of commit b079fd8 has left on flash, with the power cut while its Readings
+    waited: each arrives with its number, time and values, though the power goes anywhere in the
+    update; its Response is still to be sent, and its Command is not carried out again.
+    """
+    with open(path) as file:
+        given = json.load(file)
+    held = {(boot, seq): (ts, [t / 10, h / 10]) for boot, seq, ts, _, t, h in given["held"]}
+    boot = given["held"][0][0] + 1
+    flash = fresh(32)
+    os.chdir(ROOT)
+    os.mkdir("readings")
+    for name, data in given["files"].items():
+        with open(name, "wb") as kept:
+            kept.write(a2b_base64(data))
+
+    def arrived(node: Node, found: list) -> set:
+        for old in [each for each in found if each[0] != boot]:
+            ts, values = held[old[:2]]
+            assert node.times[old[:2]] == ts
+            assert [old[2]["temperature"], old[2]["humidity"]] == values
+        return {each[:2] for each in found}
+
+    def scenario() -> "Iterator[set]":
+        waiting = set(held)
+        yield set(waiting)
+        node = Node(LAYOUTS[1], boot)
+        for seq in range(4):
+            node.take(seq)
+            waiting.add((boot, seq))
+            yield set(waiting)
+        while found := node.deliver():
+            waiting -= arrived(node, found)
+            yield set(waiting)
+        assert not waiting
+        assert "readings" not in folders()
+        os.chdir("/")
+
+    def check(before: set, after: set) -> None:
+        os.chdir(ROOT)
+        node = Node(LAYOUTS[1], boot + 1)
+        found = arrived(node, node.all())
+        assert found >= before & after, "lost"
+        assert found <= before | after | set(held)
+        responses = Messages(24, PairFile("responses", read, replace), 2)
+        assert responses.queued == 1
+        assert json.loads(responses.peek(0)[1].payload)["id"] == "kept"
+        assert "kept" in ResponseCache("commands", read, replace)
+        os.chdir("/")
+
+    print(cut_everywhere(flash, scenario(), check))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.flash.ways import FULL, WAYS
-from support.micropython.upy import run
+from support.micropython.upy import TESTS, run
 from support.patched import patched
 
 UPDATES = [(0, 0), (0, 1), (1, 2), (1, 1)]
@@ -67,3 +67,12 @@ def test_slot_that_falls_back_leaves_what_newer_code_wrote(tmp_path: Path) -> No
         [0, [[1, seq] for seq in range(9)] + [[4, 0]]],
         [0, [[5, 0]]],
     ]
+
+
+def test_flash_of_an_earlier_version_loses_nothing() -> None:
+    """support/flash/of_b079fd8.json was made by the node of that commit: four Readings, a Command
+    whose Response the broker did not acknowledge, then no broker, and 27 Readings later SIGKILL;
+    all its files but those of the RTC memory, and what its own RecordLog reads of them.
+    """
+    path = TESTS / "support" / "flash" / "of_b079fd8.json"
+    assert int(told(f"of_b079fd8({str(path)!r})")) > 60
