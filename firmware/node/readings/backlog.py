@@ -51,7 +51,8 @@ class Backlog:
         self._rtc_state = rtc_state
         self._payload_max = min(limits.payload_max, rtc_state.get("payload", 2048))
         self._rate = limits.backlog_rate
-        self._buffer = None  # allocated when there is a backlog
+        # What was read last, and (position, count, Message) of the last peek, if any.
+        self._buffer = self._peeked = None
         self._next = log.first
         # All of these are bounded by the client's window.
         self._flight = []  # [position, how many, on the topic of batches, sent in this connection],
@@ -59,18 +60,14 @@ class Backlog:
         self._done = {}  # position -> how many that were acknowledged before an older one was
         self._back = {}  # the same, where it is not known yet whether they were heard
         self._live = set()  # positions that Live has in flight
-        self._peeked = None  # (position, count, Message) of the last peek
         self._not_before = 0  # until then only what was in flight before is sent
         self._now = 0
         self._synced = 0
         self._unsynced = False
-        self.due = None
-        self.commits = self.errors = self.foreign = 0
-        self.elders = self.client = None
+        self.commits = self.errors = self.foreign = self.doubtful = 0
+        self.due = self.elders = self.client = self.way = None  # way: see way.py
         self.drains = ()
         self.head = self  # the Backlog that knows the way
-        self.way = None  # see way.py
-        self.doubtful = 0
         self.carried = True
 
     @property
@@ -113,20 +110,17 @@ class Backlog:
 
     @property
     def ready(self):
-        """Whether there is a Reading on flash."""
-        return len(self._log) > 0
+        """Whether there is a Reading on flash that Live has not."""
+        return len(self._log) > len(self._live)
 
     def peek(self, now):
         """The oldest batch that is not sent, when its time has come."""
         self._now = now
-        if len(self._log) <= len(self._live):
-            return None
         try:
             from node.readings.sending import found
         except (OSError, MemoryError):
             self.errors += 1
             self._not_before = now + _RETRY_MS
-            self.due = 0
             return None
         return found(self)
 
@@ -180,7 +174,6 @@ class Backlog:
         self.doubtful = doubtful
         if not resumed:
             self._flight = []
-            self._next = self._log.first
 
     def lose_way(self):
         """What was found out is no longer so, or no longer needed."""

@@ -21,6 +21,7 @@ from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh, mount
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import fresh_rtc_state
+from support.parts.due import peeked, run_due
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -93,14 +94,14 @@ class Node:
     def deliver(self) -> list:
         """Send one Message and have it acknowledged: [(boot, seq, {name: value})] of it."""
         for source in self.sources():
-            peeked = source.peek(self.now)
-            if peeked is not None:
-                source.sent(peeked[0])
-                source.done(peeked[0])
+            told = peeked(source, self.now)
+            if told is not None:
+                source.sent(told[0])
+                source.done(told[0])
                 self.now += 20_000
                 for each in self.sources():
-                    each.run(self.now)
-                said = json.loads(peeked[1].payload)
+                    run_due(each, self.now)
+                said = json.loads(told[1].payload)
                 found = list(taken_apart(said))
                 dt = said.get("dt", 0)
                 for index, each in enumerate(found):
@@ -324,9 +325,9 @@ def paced() -> None:
     sent = []
     for now in range(0, 3000, 100):
         for number, each in enumerate(sources):
-            peeked = each.peek(now)
-            if peeked:
-                each.sent(peeked[0])
+            found = peeked(each, now)
+            if found:
+                each.sent(found[0])
                 sent.append((now, number))
     print(sent)
 
@@ -387,7 +388,7 @@ def of_b079fd8(path: str) -> None:
         found = arrived(node, node.all())
         assert found >= before & after, "lost"
         assert found <= before | after | set(held)
-        responses = Messages(24, PairFile("responses", read, replace), 2)
+        responses = Messages(24, PairFile("responses", read, replace), 2, lambda: 0)
         assert responses.queued == 1
         assert json.loads(responses.peek(0)[1].payload)["id"] == "kept"
         assert "kept" in ResponseCache("commands", read, replace)
