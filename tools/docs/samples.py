@@ -30,7 +30,9 @@ from node.shared import message, reading  # noqa: E402
 BASE = "limpet/home/desk/climate/node-1"
 BOOT, TS, UP = 7, 1_790_000_000, 3600
 RESET = "power-on"
-LAYOUT = layouts.of((("temperature", 1, "h"), ("humidity", 1, "h")))
+_ONE = ("temperature", 1, "h"), ("humidity", 1, "h")
+LAYOUT = layouts.of(_ONE)
+TWO_SENSORS = layouts.of((*_ONE, ("outdoor_temperature", 2, "h")))
 
 
 class Sample(NamedTuple):
@@ -51,26 +53,48 @@ def _sample(what: str, made: Any) -> Sample:
     )
 
 
-def _packed(count: int, unknown: bool = False) -> bytearray:
-    packed = telemetry.Telemetry(BASE, 1, BOOT, None, LAYOUT)
-    buffer = bytearray(count * packed.size)
-    for i in range(count):
+def _packed(encode: Any, values: list[tuple[int | None, ...]], unknown: bool = False) -> bytearray:
+    buffer = bytearray(len(values) * encode.size)
+    for i, each in enumerate(values):
         ts = None if unknown else TS + 10 * i
-        taken = reading.Reading(BOOT, 42 + i, ts, UP + 10 * i, (244 + i, 463))
-        packed.pack_into(buffer, i * packed.size, taken)
+        taken = reading.Reading(BOOT, 42 + i, ts, UP + 10 * i, each)
+        encode.pack_into(buffer, i * encode.size, taken)
     return buffer
 
 
 def of_telemetry() -> list[Sample]:
-    """A Reading, a batch of them, and one without a time."""
-    known = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: TS, given_up=False), LAYOUT)
-    unknown = telemetry.Telemetry(BASE, 1, BOOT, Given(unix=lambda: None, given_up=True), LAYOUT)
+    """A Reading of one sensor, of two, and one without a time."""
+    one, two, unknown = _encoders()
+    whole, failed = _packed(two, [(244, 463, 712)]), _packed(two, [(245, None, 706)])
+    timeless = _packed(one, [(244, 463)], True)
     return [
-        _sample("A Reading", known.message_at(_packed(1), 0, 0)),
-        _sample("Three Readings, after an outage", known.batch_at(_packed(3), 3, 0, True)[1]),
-        _sample("A Reading without a time", unknown.message_at(_packed(1, True), 0, 0)),
-        _sample("Readings without a time", unknown.batch_at(_packed(2, True), 2, 0, True)[1]),
+        _sample("A Reading", one.message_at(_packed(one, [(244, 463)]), 0, 0)),
+        _sample("Of two sensors", two.message_at(whole, 0, 0)),
+        _sample("A field could not be read", two.message_at(failed, 0, 0)),
+        _sample("The time is not known", unknown.message_at(timeless, 0, 0)),
     ]
+
+
+def of_backlog() -> list[Sample]:
+    """Batches, of one Reading too, and of a boot that never knew the time."""
+    one, two, unknown = _encoders()
+    late = _packed(two, [(244, 463, 712), (245, None, 706), (246, 463, 700)])
+    timeless = _packed(one, [(244, 463), (245, 463)], True)
+    return [
+        _sample("Three that waited", two.batch_at(late, 3, 0, True)[1]),
+        _sample("One alone", two.batch_at(late, 1, 0, True)[1]),
+        _sample("The time is not known", unknown.batch_at(timeless, 2, 0, True)[1]),
+    ]
+
+
+def _encoders() -> tuple[Any, Any, Any]:
+    """Of a node with one sensor, with two, and of one that never knew the time."""
+    known, never = (Given(unix=lambda: TS, given_up=False), Given(unix=lambda: None, given_up=True))
+    return (
+        telemetry.Telemetry(BASE, 1, BOOT, known, LAYOUT),
+        telemetry.Telemetry(BASE, 1, BOOT, known, TWO_SENSORS),
+        telemetry.Telemetry(BASE, 1, BOOT, never, LAYOUT),
+    )
 
 
 def of_status() -> list[Sample]:
@@ -152,6 +176,7 @@ def everything() -> list[Sample]:
     """All of them."""
     return [
         *of_telemetry(),
+        *of_backlog(),
         *of_status(),
         *of_health(),
         *of_alerts(),
