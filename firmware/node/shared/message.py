@@ -11,7 +11,7 @@ that the Link pulls from, and has besides:
 
     ready      whether there is a Message to send
     peek(now)  -> (key, Message): the next one to send, without taking it. Asked only when `ready`.
-               None: it cannot be made yet, as nobody knows its time
+               None: not yet. Nobody knows its time, or a rate holds it, and `due` says how long
     sent(key)  it is on its way: peek gives the next one
     done(key)  the broker has acknowledged it: it may be forgotten
     rewind()   the connection is gone: send again what is not done
@@ -20,9 +20,9 @@ that the Link pulls from, and has besides:
                `size` (0: than the heap allows) from now on; whether that changes the one that `key`
                has named
 
-What has to wait for a time (for a rate, or flash) is not ready, and due then. What is ready wakes
-nobody, however long it waits for the Link: that looks at the sources whenever a part was run, and
-when the broker has said something. `due` and `ready` are attributes, or cost as little.
+What has to wait for a time (for a rate, or flash) is due then. What is ready wakes nobody, however
+long it waits for the Link: that looks at the sources whenever a part was run, and when the broker
+has said something. `due` and `ready` are attributes, or cost as little.
 
 `key` is an int that names the Message within its source. After `rewind` a source gives the same
 keys in the same order.
