@@ -6,6 +6,7 @@ Imported when a Command changes something, and at a first boot.
 import json
 from binascii import crc32
 
+_EIO = 5  # the same on every port
 _VERSION_MAX = 1_000_000_000  # as in config.py, which is no longer there
 
 
@@ -15,8 +16,11 @@ def change(settings, name, value, read, replace):
     OSError: nothing has changed. In no way it lies in the heap in a row.
     """
     version = settings.version % _VERSION_MAX + 1
-    values = read(settings.path, json.load)
-    values[name] = value
+    try:
+        values = read(settings.path, json.load)
+        values[name] = value
+    except (ValueError, TypeError):  # it is gone, or no JSON object any more
+        raise OSError(_EIO)
     values["version"] = version
     replace(settings.path, *lines(values))
     setattr(settings, name, value)

@@ -404,6 +404,24 @@ def case_users_are_told_of_a_change() -> None:
         raise AssertionError("taken")
 
 
+def case_settings_that_are_gone_are_flash_that_failed() -> None:
+    """A change of a file that is not there any more, or no JSON object, is refused as flash that
+    cannot be written is: no bug, and nothing has changed.
+    """
+    own: Any = values({"interval_s": 10, "version": 6}, "settings.json", (None,))
+    for text in (None, b"", b"[1]", b"null", b"7", b"x"):
+        flash = Flash()
+        if text is not None:
+            flash.files["settings.json"] = text
+        try:
+            written.change(own, "interval_s", 30, flash.read, flash.replace)
+        except OSError:
+            assert flash.files.get("settings.json") == text
+            assert (own.interval_s, own.version) == (10, 6)
+        else:
+            raise AssertionError(text)
+
+
 def case_longest_fits() -> None:
     """Files with every key at its longest are within the bounds of size and structure, and both
     together as one line are within those of structure.

@@ -271,6 +271,30 @@ def test_interval_that_a_command_has_set_is_kept(bench: Bench, virtual_board: Ma
     assert json.loads(board.files()["/b/settings.json"])["version"] == 6
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'{"v": 2, "version": 5}',
+        b'{"v": 1, "version": 5, "interval_s": 0}',
+        b'{"v": 1, "v": 1, "version": 5}',
+        b"[" * 3000,
+    ],
+    ids=("format", "interval", "twice", "deep"),
+)
+def test_settings_that_the_node_would_refuse_are_replaced(
+    bench: Bench, virtual_board: Make, told: bytes
+) -> None:
+    """Those of a later format, say, even where the rest of them is as it was."""
+    board = virtual_board(blocks=64)
+    bench.deploy(board)
+    board.power_cut()
+    board.put({"/a/settings.json": told})
+    board.power_on()
+    assert "config   node-1, changed" in bench.deploy(board)
+    found = json.loads(board.files()["/a/settings.json"])
+    assert found == {"v": 1, "version": 1 if told[:1] == b"[" else 6}
+
+
 REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "chip": ({"chip": "ESP32S3"}, {}, "This board has an ESP32S3, and esp32_devkit an ESP32."),
     "kind": ({}, {"name": "esp32c3_devkitm"}, "has an ESP32, and esp32c3_devkitm an ESP32C3."),

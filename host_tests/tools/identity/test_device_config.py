@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from limpet.brokers.setup import open_setup
 from limpet.identity import device_config
 from limpet.identity.device_folder import checked
 from limpet.identity.provisioning import Setup
-from limpet.shared.firmware import errors
+from limpet.operating.where import SetupInfo
+from limpet.shared import private
+from limpet.shared.firmware import errors, settings
+from limpet.shared.problem import Problem
 from support.brokers.running import fields
 
 MORE = {"interval_s": 77, "window": 3}
@@ -72,3 +76,85 @@ def test_config_of_before_that_a_node_would_refuse(setup: Setup, text: str) -> N
     (setup.layout.device("node-1") / "config.json").write_text(text)
     with pytest.raises(errors.ConfigError):
         setup.config("node-1")
+
+
+@pytest.mark.parametrize("name", ["identity.json", "settings.json"])
+@pytest.mark.parametrize("text", [None, "{", '{"v": 2}', '{"v": 1, "colour": 1}'])
+def test_file_at_fault_is_named(setup: Setup, name: str, text: str | None) -> None:
+    """Of the two the one that is missing, damaged, or refused, by each tool that reads them."""
+    folder = setup.layout.device("node-1")
+    device_config.renewed(folder)
+    path = folder / name
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    other = "settings.json" if name == "identity.json" else "identity.json"
+    with pytest.raises(Problem) as refused:
+        checked(folder, "node-1")
+    with pytest.raises(Problem) as sought:
+        SetupInfo(setup.layout.root, "node-1")
+    for caught in (refused, sought):
+        assert str(path) in caught.value.cause
+        assert other not in caught.value.cause.replace(f"belongs into {other}", "")
+    if text is None:
+        with pytest.raises(errors.ConfigError) as unread:
+            setup.config("node-1")
+        assert unread.value.field == str(path)
+
+
+@pytest.mark.parametrize("name", ["identity.json", "settings.json"])
+def test_format_of_a_later_version_is_not_overwritten(setup: Setup, name: str) -> None:
+    """Provisioning refuses to change a file that it can read by its letters only."""
+    folder = setup.layout.device("node-1")
+    device_config.renewed(folder)
+    path = folder / name
+    path.write_text(path.read_text().replace('"v": 1', '"v": 2'))
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    with pytest.raises(Problem, match=name):
+        setup.change("node-1", {"zone": "attic"})
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
+def test_nesting_without_end_is_no_object() -> None:
+    """What a board sends may be anything."""
+    assert device_config.opened(b"[" * 100_000) is None
+
+
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_cut_leaves_the_identity_that_is_read_here(
+    setup: Setup, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node that runs in the folder next takes the same one for its own, and brings back none
+    that was replaced: also where it had made a second copy for itself.
+    """
+    folder = setup.layout.device("node-1")
+    for name, data in device_config.on_flash(fields("node-1") | MORE, slot="").items():
+        (folder / name).write_bytes(data)
+    steps = 0
+
+    def cutting(do: Callable[..., None]) -> Callable[..., None]:
+        def step(*arguments: object, **more: object) -> None:
+            nonlocal steps
+            do(*arguments, **more)
+            steps += 1
+            if steps == cut:
+                raise KeyboardInterrupt
+
+        return step
+
+    monkeypatch.setattr(private, "write", cutting(private.write))
+    monkeypatch.setattr(Path, "unlink", cutting(Path.unlink))
+    with pytest.raises(KeyboardInterrupt):
+        device_config.write(folder, fields("node-1") | {"zone": "attic"})
+    monkeypatch.undo()
+    here = device_config.load(folder).zone
+
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        return path.read_bytes() if path.exists() else None
+
+    def replace(name: str, data: bytes) -> None:
+        (folder / name).write_bytes(data)
+
+    text = settings.mended(read, replace, lambda *_: None)
+    assert json.loads(text)["zone"] == here == device_config.load(folder).zone

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -54,6 +56,18 @@ def test_stop_is_a_clean_end(make: Node) -> None:
     assert node.lines[-1] == "1.000 node stopped"
     assert gone(pid)
     assert threading.active_count() == before
+
+
+def test_what_it_writes_is_its_owners(make: Node, tmp_path: Path) -> None:
+    """There are passwords in an identity that it mends or makes, wherever its folder lies."""
+    before = os.umask(0)
+    try:
+        with make("open('identity.json', 'w').close()\nimport os\nos.mkdir('log')\n") as node:
+            node.wait(10)
+    finally:
+        os.umask(before)
+    for name, mode in (("identity.json", 0o600), ("log", 0o700)):
+        assert stat.S_IMODE((tmp_path / "flash" / name).stat().st_mode) == mode
 
 
 def test_kill_is_a_power_cut(make: Node) -> None:

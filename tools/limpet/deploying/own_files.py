@@ -9,7 +9,7 @@ from typing import Any
 from limpet.deploying.slots import CONFIG, COPIES, OLD_LAST, OTHER, Survey
 from limpet.identity import device_config
 from limpet.identity.device_folder import DeviceFolder
-from limpet.shared.firmware import config
+from limpet.shared.firmware import config, errors
 
 _INTERVAL = "interval_s"
 
@@ -57,14 +57,28 @@ class OwnFiles:
         if not folder:
             return "left alone: no device is provisioned here"
         new, old, device_id = folder.fields, self._there.fields, folder.device_id
-        if new == old:
+        stays = bool(old) and not self._refused()
+        if new == old and stays:
             return f"{device_id}, as it was"
         mine, theirs = (config.split(each)[1] for each in (new, old))
-        if not old or mine | {_INTERVAL: 0} != theirs | {_INTERVAL: 0}:
+        if not stays or mine | {_INTERVAL: 0} != theirs | {_INTERVAL: 0}:
             self.settings = self._next(new, folder.version)
-        if old and old | {_INTERVAL: 0} == new | {_INTERVAL: 0}:
+        if stays and old | {_INTERVAL: 0} == new | {_INTERVAL: 0}:
             return f"{device_id}, with the interval that was set by a Command"
         return f"{device_id}, {'changed' if old else 'new'}"
+
+    def _refused(self) -> bool:
+        """Whether there are settings that the node would refuse, such as those of a later format:
+        what of them could be read here is not what counts.
+        """
+        found = self._there.configs.get(f"/{self._there.slot}/{device_config.SETTINGS}")
+        if found is None:
+            return False
+        try:
+            config.settings(found)
+        except errors.ConfigError:
+            return True
+        return False
 
     def _next(self, fields: dict[str, Any], first: int = 1) -> bytes:
         """The settings among the fields as a file, which counts on from what is there."""

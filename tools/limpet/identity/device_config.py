@@ -9,6 +9,7 @@ import contextlib
 import json
 from binascii import crc32
 from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def opened(data: bytes | None) -> dict[str, Any] | None:
     """Return the values of a file, sealed or not, of a board or a folder; None if it is none."""
     try:
         values = json.loads(settings.unseal(data or b"") or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
 
@@ -86,22 +87,30 @@ def there(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (IDENTITY, OLD))
 
 
-def where(folder: Path) -> Path:
-    """Return the file that says who the device is: the one to name where something is wrong."""
+def where(folder: Path, error: Exception | None = None) -> Path:
+    """Return the file that says who the device is; of an `error` that `read` or `load` has raised
+    the file that it is about.
+    """
+    about = getattr(error, "filename", None)
+    if about is not None:
+        return Path(about)
     old = folder / OLD
     return old if old.is_file() and not (folder / IDENTITY).exists() else folder / IDENTITY
 
 
 def read(folder: Path) -> dict[str, Any]:
     """Return all fields that the folder of a device has, unchecked. Raises OSError, and ConfigError
-    where a file is no JSON object.
+    where a file is no JSON object, or of a format that only a later Limpet knows.
     """
     names = [OLD] if where(folder).name == OLD else [IDENTITY, SETTINGS]
     found: dict[str, Any] = {}
     for name in names:
-        values = opened((folder / name).read_bytes())
-        if values is None:
-            raise errors.ConfigError(name, "must be a JSON object")
+        with _about(folder / name):
+            values = opened((folder / name).read_bytes())
+            if values is None:
+                raise errors.ConfigError(name, "must be a JSON object")
+            if name != OLD and "v" in values:
+                _known(values["v"])
         found |= values
     return {name: each for name, each in found.items() if name not in _FORMAT}
 
@@ -110,11 +119,31 @@ def load(folder: Path) -> Any:
     """Return the config in a folder, checked as the node does. Raises OSError, ConfigError."""
     if where(folder).name == OLD:
         return parsed(_strictly((folder / OLD).read_bytes()))
-    text = settings.unseal((folder / IDENTITY).read_bytes())
-    if text is None:
-        raise errors.ConfigError(IDENTITY, "is damaged")
-    found = config.identity(text) | config.settings((folder / SETTINGS).read_bytes())
+    with _about(folder / IDENTITY):
+        text = settings.unseal((folder / IDENTITY).read_bytes())
+        if text is None:
+            raise errors.ConfigError(IDENTITY, "is damaged")
+        found = config.identity(text)
+    with _about(folder / SETTINGS):
+        found |= config.settings((folder / SETTINGS).read_bytes())
     return Config(*[found[name] for name in FIELDS])
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Have a ConfigError say which file it is about, as an OSError does."""
+    try:
+        yield
+    except errors.ConfigError as error:
+        vars(error)["filename"] = str(path)
+        raise
+
+
+def _known(number: Any) -> None:
+    """See that the format of a file is one that is known here: the rest of it may mean anything."""
+    rule = config.fault("v", number)
+    if rule:
+        raise errors.ConfigError("v", rule)
 
 
 def _strictly(data: bytes) -> dict[str, Any]:
@@ -149,6 +178,9 @@ def write(folder: Path, fields: dict[str, Any]) -> None:
     """Make `fields` what the folder has; other settings count on. A cut leaves the old or the new
     identity, and the old or the new settings.
     """
+    if (folder / IDENTITY).exists():
+        # Before the identity: beside a second copy a node takes this one for damaged.
+        (folder / SPARE).unlink(missing_ok=True)
     own, path = config.split(fields)[1], folder / SETTINGS
     before = opened(path.read_bytes()) if path.is_file() else None
     count = version(folder)

@@ -95,15 +95,15 @@ def for_wifi(found: DeviceFolder) -> DeviceFolder:
 
 
 def _config(folder: Path) -> Any:
-    path = device_config.where(folder)
     try:
         return device_config.load(folder)
     except OSError as error:
+        path = device_config.where(folder, error)
         raise Problem(
-            f"{error.filename or path} cannot be read: {error.strerror}.",
-            "Make the device: limpet provision ID.",
+            f"{path} cannot be read: {error.strerror}.", "Make the device: limpet provision ID."
         ) from None
     except errors.ConfigError as error:
+        path = device_config.where(folder, error)
         raise Problem(
             f"{path} would be refused by the node: {error.field} {error.text}.", "Correct it."
         ) from None

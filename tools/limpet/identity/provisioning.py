@@ -131,8 +131,8 @@ class Setup:
         folder = self.layout.device(device_id)
         try:
             old = device_config.read(folder)
-        except (OSError, errors.ConfigError):
-            path = device_config.where(folder)
+        except (OSError, errors.ConfigError) as error:
+            path = device_config.where(folder, error)
             raise Problem(f"{path} is no config any more.", "Correct it.") from None
         new = [name for name, value in fields.items() if old.get(name) != value]
         if new:
@@ -156,8 +156,8 @@ class Setup:
         folder = self.layout.device(device_id)
         try:
             return device_config.load(folder)
-        except OSError:
-            path = device_config.where(folder)
+        except OSError as error:
+            path = device_config.where(folder, error)
             raise errors.ConfigError(str(path), "cannot be read") from None
 
     def _register(self, checked: Any) -> None:

@@ -191,6 +191,8 @@ class NodeProcess:
             errors="replace",
             # Ctrl-C in a terminal goes to its whole group: the node must hear of it from us, once.
             start_new_session=True,
+            # There are passwords in what it writes.
+            umask=0o077,
             # Where this process is killed, the node may outlive it, and still has its folder.
             pass_fds=() if self._lock is None else (self._lock,),
         )

@@ -66,7 +66,7 @@ def _provisioned(directory: Path, device: str, begins: dict[str, Any]) -> Layout
     try:
         found = setup.config(device)
     except errors.ConfigError as error:
-        path = device_config.where(setup.layout.device(device))
+        path = device_config.where(setup.layout.device(device), error)
         raise Problem(f"{path}: {error.field} {error.text}.", "Put that right.") from None
     if not rules.is_loopback(found.broker):
         # A board that is this device would be thrown out by its own name.

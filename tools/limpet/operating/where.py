@@ -98,12 +98,13 @@ class SetupInfo:
             known = ", ".join(self.bases)
             raise Problem(f"No device is called {device!r} in {root}.", f"There is: {known}.")
         folder = layout.device(device or next(iter(self.bases)))
-        path = device_config.where(folder)
         try:
             found = device_config.load(folder)
         except OSError as error:
+            path = device_config.where(folder, error)
             raise Problem(f"{path} cannot be read: {error.strerror}.", "See to it.") from None
         except errors.ConfigError as error:
+            path = device_config.where(folder, error)
             raise Problem(
                 f"{path}: {error.field} {error.text}.", "Provision that device again."
             ) from None
