@@ -68,8 +68,8 @@ def measure(sensor, start=False):
         if start:
             return sensor.start()
         values = sensor.read()
-        if len(values) != len(sensor.fields):
-            raise SensorError("shape")
+        if len(values) != len(sensor.fields) or not isinstance(values, tuple):
+            raise SensorError("shape")  # a list can still change, and cannot be joined to others'
         for value, field in zip(values, sensor.fields):
             if type(value) is not int:
                 raise SensorError("shape")

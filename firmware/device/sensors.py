@@ -34,8 +34,7 @@ def make(lines, machine, **pins):
     fields = set(_TAKEN)
     sensors = []
     for driver, wiring, *more in lines:
-        if not isinstance(wiring, tuple):
-            wiring = (wiring,)
+        wiring = (wiring,) if isinstance(wiring, int) else tuple(wiring)
         module = __import__(driver)
         bus = getattr(module, "BUS", None)
         ours = {}

@@ -35,19 +35,19 @@ class _Asked:
     def __init__(self, sensor, now):
         self.sensor = sensor
         self.ready = now + sensor.warm_up_ms  # from when it may be asked
-        self.measured = self.ready - sensor.pace_ms  # when what it would hand out was begun
-        self.failures = 0  # in a row
+        self.begun = self.ready - sensor.pace_ms  # when what it would hand out was begun
+        self.fails = 0  # in a row
         self.alert = (sensor.name and sensor.name + "-") + "sensor-silent"
         self.tries = 2  # left for this Reading
         self.values = None  # for this Reading
-        self.believed = self.doubted = None  # see plausible.py
+        self.known = self.doubt = None  # see plausible.py
 
     def when(self, at, now):
         """When it is to be asked for a Reading that was wanted `at`, and whether it is `stale`:
         to be started, for that.
         """
         due = max(at, self.ready)
-        self.stale = max(due, now) - self.measured > self.sensor.fresh_ms
+        self.stale = max(due, now) - self.begun > self.sensor.fresh_ms
         return max(at - self.sensor.lead_ms, self.ready) if self.stale else due
 
 
@@ -138,24 +138,24 @@ class Sampler:
         sensor, start = asked.sensor, asked.stale
         asked.ready = now + sensor.pace_ms
         if sensor.fresh_ms >= sensor.pace_ms:  # each read begins the next measurement
-            asked.measured = now
+            asked.begun = now
         try:
             values = measure(sensor, start)
             if start:
-                asked.measured = now
+                asked.begun = now
                 asked.ready = now + sensor.lead_ms
                 return
-            asked.ready = asked.measured + sensor.pace_ms
-            asked.believed, asked.doubted, thrown = judged(
-                asked.believed, asked.doubted, values, sensor.fields
+            asked.ready = asked.begun + sensor.pace_ms
+            asked.known, asked.doubt, thrown = judged(
+                asked.known, asked.doubt, values, sensor.fields
             )
             if thrown:
                 self._failed(asked, "implausible")
-            elif asked.doubted:
-                asked.failures = 0
+            elif asked.doubt:
+                asked.fails = 0
                 asked.tries = 1  # what is new is always asked about
-            if not asked.doubted:
-                asked.failures = asked.tries = 0
+            if not asked.doubt:
+                asked.fails = asked.tries = 0
                 asked.values = values
                 self._taken = self._taken or (self._clock.unix(), now // 1000)
                 self._alert(asked.alert, False)  # which may be an earlier boot's
@@ -164,14 +164,14 @@ class Sampler:
 
     def _failed(self, asked, reason="unnamed", *more):
         name, errors, reason = asked.sensor.name, self.errors, str(reason)
-        key = name + ":" + reason if name else reason
+        key = (name and name + ":") + reason
         self._log("sampler", "error reason=" + key, *more)
         if key not in errors and len(errors) >= _REASONS:
             key = "other"
         errors[key] = errors.get(key, 0) + 1
         asked.tries -= 1
-        asked.failures += 1
-        if asked.failures >= _DEAD_AFTER:
+        asked.fails += 1
+        if asked.fails >= _DEAD_AFTER:
             asked.tries = 0
             self._alert(asked.alert, True, ("reason", reason))
 
@@ -182,7 +182,7 @@ class Sampler:
             values += each.values or (None,) * len(each.sensor.fields)
             each.values = None
             each.tries = 1
-            if each.failures < _DEAD_AFTER:
+            if each.fails < _DEAD_AFTER:
                 each.tries = 2
                 dead = False
         taken, self._taken = self._taken, None

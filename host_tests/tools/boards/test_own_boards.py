@@ -167,6 +167,10 @@ ONE = 'SENSORS = (("dht22", 27),)\n'
             "board.py: SENSORS: ('dht22', 27, 'Out door') has a name that no field can begin with.",
         ),
         (
+            'SENSORS = (("sht4x", (22, 22)),)\n',
+            "board.py: GPIO22 is used twice, by sht4x and by sht4x.",
+        ),
+        (
             'SENSORS = (("dht22", 27), ("dht22", 27, "outdoor"))\n',
             "board.py: GPIO27 is used twice, by dht22 and by dht22.",
         ),

@@ -48,7 +48,7 @@ def new(interval_ms, known=True, unix=unix):
     s = Sampler((Sensor(),), 7, interval_ms, clock, readings.append, said, log, encode)
     if known:
         # What the first values of a boot have to wait for is a test of its own.
-        s._asked[0].believed = 201, 500
+        s._asked[0].known = 201, 500
     return s
 
 def go(sampler, until):

@@ -93,13 +93,17 @@ print(first.read(), second.read())
 
 
 def test_a_bus_is_shared() -> None:
-    """By those of one kind of bus, on all of its pins; what else a line says is the driver's."""
+    """By those of one kind of bus, on all of its pins; what else a line says is the driver's. In
+    square brackets it is the same, as the tools take those as well.
+    """
     script = """
 print(names(("ds18b20", 4, "in", "28" + "00" * 7), ("ds18b20", 4, "out", "28" + "01" * 7)))
 a, b = made(("sht4x", (22, 21)), ("sht3x", (22, 21), "out", 0x45))
 print(a._address, b._address)
+a, b = made(["sht4x", [22, 21]], ["sht3x", (22, 21), "out", 0x45])
+print(a._address, b._address)
 """
-    assert said(script) == ["['in_temperature', 'out_temperature']", "68 69"]
+    assert said(script) == ["['in_temperature', 'out_temperature']", "68 69", "68 69"]
 
 
 def test_what_has_made_the_sensors_is_let_go_of() -> None:

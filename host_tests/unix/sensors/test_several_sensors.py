@@ -52,7 +52,8 @@ print(b.asked)
         # The first values of a boot are asked about again.
         "[1000, 3000, 11000, 21000, 31000]",
         "[250, 2250, 10250, 20250, 30250]",
-        "[1000, 3000, 11000, 21000, 31000]",
+        # A turn later, which is due a ms later: see shared/message.py.
+        "[1001, 3001, 11001, 21001, 31001]",
     ]
 
 
@@ -67,7 +68,7 @@ for _ in range(3):
     desk.sampler.run(1000)
     print([len(each.asked) for each in sensors], desk.sampler.due)
 """
-    assert said(script) == ["[1, 0] 1000", "[1, 1] 3000", "[1, 1] 3000"]
+    assert said(script) == ["[1, 0] 1001", "[1, 1] 3000", "[1, 1] 3000"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,9 @@ print(desk.alerts, len(desk.lines), sum(desk.sampler.errors.values()))
         ("(200,)", "shape"),
         ("(200, 500, 1)", "shape"),
         ("'ab'", "shape"),
+        ("[200, 500]", "shape"),
+        ("b'23'", "shape"),
+        ("{200: 1, 500: 2}", "shape"),
         ("(200, None)", "shape"),
         ("(200, 50.0)", "shape"),
         ("(200, True)", "shape"),

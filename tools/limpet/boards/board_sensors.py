@@ -127,7 +127,9 @@ def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[
             other = users.setdefault(pin, sensor)
             if pin == led:
                 yield f"GPIO{pin} is used twice, by LED_GPIO and by {sensor.driver}."
-            elif other is not sensor and not _may_share(folder, other, sensor):
+            elif sensor.pins.count(pin) > 1 or (
+                other is not sensor and not _may_share(folder, other, sensor)
+            ):
                 yield f"GPIO{pin} is used twice, by {other.driver} and by {sensor.driver}."
         for field in driver.fields:
             full = f"{sensor.name}_{field}" if sensor.name else field
