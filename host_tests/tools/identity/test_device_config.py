@@ -115,6 +115,20 @@ def test_format_of_a_later_version_is_not_overwritten(setup: Setup, name: str) -
     assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
 
 
+def test_folder_of_another_device_is_not_changed(setup: Setup) -> None:
+    """Nor does the device that it names get another place in the registry."""
+    setup.device(fields("node-2"))
+    folder = setup.layout.device("node-1")
+    bases = setup.layout.bases()
+    for device_id in ("node-2", None, ["node-1"]):
+        text = json.dumps(fields("node-1") | MORE | {"device_id": device_id})
+        (folder / "config.json").write_text(text)
+        with pytest.raises(Problem, match=r"config\.json is not that of node-1"):
+            setup.change("node-1", {"zone": "attic"})
+        assert (folder / "config.json").read_text() == text
+    assert setup.layout.bases() == bases
+
+
 def test_nesting_without_end_is_no_object() -> None:
     """What a board sends may be anything."""
     assert device_config.opened(b"[" * 100_000) is None

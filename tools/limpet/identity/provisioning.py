@@ -134,6 +134,10 @@ class Setup:
         except (OSError, errors.ConfigError) as error:
             path = device_config.where(folder, error)
             raise Problem(f"{path} is no config any more.", "Correct it.") from None
+        if old.get("device_id") != device_id:
+            # The registry would give the other one a place that it does not know of.
+            path = device_config.where(folder)
+            raise Problem(f"{path} is not that of {device_id}.", "Put it right, or its device_id.")
         new = [name for name, value in fields.items() if old.get(name) != value]
         if new:
             checked = check(old | fields)
