@@ -129,9 +129,10 @@ def test_folder_of_another_device_is_not_changed(setup: Setup) -> None:
     assert setup.layout.bases() == bases
 
 
-def test_nesting_without_end_is_no_object() -> None:
-    """What a board sends may be anything."""
-    assert device_config.opened(b"[" * 100_000) is None
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"zone": "\\ud800"}', '{"\\udfff": 1}'])
+def test_what_cannot_be_written_again_is_no_object(text: str) -> None:
+    """Nesting without end, and half a character: what a board sends may be anything."""
+    assert device_config.opened(text.encode()) is None
 
 
 @pytest.mark.parametrize("cut", range(1, 5))

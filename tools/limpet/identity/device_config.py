@@ -77,6 +77,7 @@ def opened(data: bytes | None) -> dict[str, Any] | None:
     """Return the values of a file, sealed or not, of a board or a folder; None if it is none."""
     try:
         values = json.loads(settings.unseal(data or b"") or b"")
+        json.dumps(values, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
