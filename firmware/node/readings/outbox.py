@@ -55,8 +55,14 @@ class Live:
         return self._ring.dropped
 
     def put(self, reading):
-        """Take a Reading in."""
-        self._encode.pack_into(self._ring.buffer, self._ring.push(), reading)
+        """Take a Reading in. What raises, such as MemoryError, holds none."""
+        ring = self._ring
+        offset = ring.push()
+        try:
+            self._encode.pack_into(ring.buffer, offset, reading)
+        except Exception:
+            ring.next -= 1  # the bytes there are nothing that was measured
+            raise
         self._plan()
 
     # -- a source ----------------------------------------------------------------------------------

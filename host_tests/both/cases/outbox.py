@@ -185,6 +185,23 @@ def starve(*_: object) -> None:
     raise MemoryError
 
 
+def case_reading_without_heap_is_none() -> None:
+    """What could not be packed is lost: the bytes in its place are not sent as if it were they."""
+    live, _, _ = outbox()
+    live.put(reading(0))
+    packs, live._encode.pack_into = live._encode.pack_into, starve
+    try:
+        live.put(reading(1))
+        raise AssertionError("it has raised nothing")
+    except MemoryError:
+        pass
+    live._encode.pack_into = packs
+    live.put(reading(2))
+    assert live.queued == 2
+    assert [said(live)["seq"] for _ in range(2)] == [0, 2]  # type: ignore[index]
+    assert said(live) is None
+
+
 def case_batch_without_heap_gets_smaller() -> None:
     """New ones: half of it, and half of that. One that was in flight is to come again as it was, so
     whoever asks for it hears of it.
