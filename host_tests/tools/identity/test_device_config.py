@@ -110,8 +110,9 @@ def test_format_of_a_later_version_is_not_overwritten(setup: Setup, name: str) -
     path = folder / name
     path.write_text(path.read_text().replace('"v": 1', '"v": 2'))
     before = {each.name: each.read_bytes() for each in folder.iterdir()}
-    with pytest.raises(Problem, match=name):
+    with pytest.raises(Problem, match=f"{name}: v must be 1") as caught:
         setup.change("node-1", {"zone": "attic"})
+    assert "later Limpet" in caught.value.remedy
     assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
 
 

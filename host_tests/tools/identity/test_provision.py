@@ -578,9 +578,13 @@ def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
     assert [name for name in after if after[name] != before[name]] == [path]
     assert "another" not in limpet("provision", "node-1", "--fleet", out).stdout
     assert contents(out / "devices") == after
-    for text in ('{"broker": ', "[1]", ""):
+    for text, *more in (
+        ('{"broker": ', "--zone", "hall"),
+        ("[1]", "--renew"),
+        ("", "--password-file", out / "limpet.toml"),
+    ):
         path.write_text(text)
-        broken = limpet("provision", "node-1", "--fleet", out, "--zone", "hall")
+        broken = limpet("provision", "node-1", "--fleet", out, *more)
         assert broken.stderr == f"limpet: {path} is no config any more.\nCorrect it.\n"
 
 

@@ -19,7 +19,7 @@ from limpet.identity.device_config import check
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.identity.provision_line import provision_line
-from limpet.identity.provisioning import FIRST_DEVICE
+from limpet.identity.provisioning import FIRST_DEVICE, fields_of
 from limpet.shared import asked
 from limpet.shared.asked import PASSWORD_VARIABLE, WIFI_VARIABLE
 from limpet.shared.firmware import config, errors
@@ -161,9 +161,8 @@ def _login(username: str, password_file: Path | None) -> dict[str, str]:
 
 def _username(root: Path, device: str) -> str:
     """Return the name with which a device logs in already. Raises Problem where it does not."""
-    found = None
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        found = device_config.read(Layout(root).device(device)).get("username")
+    folder = Layout(root).device(device)
+    found = fields_of(folder).get("username") if device_config.there(folder) else None
     if not isinstance(found, str):
         raise Problem(
             f"--password-file is for a login, and {device} has none.",

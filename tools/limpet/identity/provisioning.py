@@ -28,6 +28,18 @@ FIRST_DEVICE = "node-1"
 Follower = Callable[[Layout], bool]
 
 
+def fields_of(folder: Path) -> dict[str, Any]:
+    """Return what the folder of a device says, unchecked; raises Problem where it says nothing."""
+    try:
+        return device_config.read(folder)
+    except (OSError, errors.ConfigError) as error:
+        path = device_config.where(folder, error)
+        if isinstance(error, errors.ConfigError) and error.field == "v":
+            later = "If a later Limpet has made it, use that one."
+            raise Problem(f"{path}: v {error.text}.", later) from None
+        raise Problem(f"{path} is no config any more.", "Correct it.") from None
+
+
 class Setup:
     """The set-up in the directory `root`: opened, or begun. Everything that is missing is made.
 
@@ -129,11 +141,7 @@ class Setup:
         Raises config's ConfigError, or Problem, before anything is written.
         """
         folder = self.layout.device(device_id)
-        try:
-            old = device_config.read(folder)
-        except (OSError, errors.ConfigError) as error:
-            path = device_config.where(folder, error)
-            raise Problem(f"{path} is no config any more.", "Correct it.") from None
+        old = fields_of(folder)
         if old.get("device_id") != device_id:
             # The registry would give the other one a place that it does not know of.
             path = device_config.where(folder)
