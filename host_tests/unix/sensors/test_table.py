@@ -340,3 +340,22 @@ def test_option_that_is_refused(text: str, cause: str) -> None:
     with pytest.raises(Problem) as refused:
         laptop_sensors.setting(text)
     assert refused.value.cause == f"--sensors {text}: {cause}"
+
+
+def test_dht22_without_a_capture_plays_the_one_of_replay() -> None:
+    """As `limpet node --replay` says; another that it names goes before that."""
+    text = laptop_sensors.setting(f"dht22,dht22:low={CAPTURES}/am2302_1mhz_200s.jsonl")
+    env = {"LIMPET_SPEED": SPEED, "LIMPET_REPLAY": f"{CAPTURES}/am2320_1mhz.jsonl"}
+    said = run(READ_ALL.format(count=1), env=env | {"LIMPET_SENSORS": text}).splitlines()
+    assert said[1] == "244 464"
+    assert said[0] not in ("", said[1])
+
+
+def test_path_with_a_comma_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can come of the folder that one is in, and would be the next sensor."""
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    (folder / "cold.jsonl").write_text("")
+    monkeypatch.chdir(folder)
+    with pytest.raises(Problem, match=r"the path \S+/a,b/cold.jsonl has a comma, which would end"):
+        laptop_sensors.setting("ds18b20=cold.jsonl")

@@ -27,7 +27,8 @@ MOST_OF_A_KIND = 2  # as many pins as the table has of the rarest kind
 
 
 def setting(text: str) -> str:
-    """Return the variable LIMPET_SENSORS for what `--sensors` says, each with its capture.
+    """Return the variable LIMPET_SENSORS for what `--sensors` says, each with its capture, but for
+    a DHT22 that names none: it plays LIMPET_REPLAY.
 
     Raises Problem: nobody plays such a sensor, a name or a capture is none, two fields have one
     name.
@@ -36,12 +37,13 @@ def setting(text: str) -> str:
     for fault in clashes(HOST_BOARD, [sensor for sensor, _ in found], None):
         raise Problem(f"--sensors {text}: {fault}", "Give it: DRIVER:NAME.")
     return ",".join(
-        f"{sensor.driver}{sensor.name and ':' + sensor.name}={capture}" for sensor, capture in found
+        f"{sensor.driver}{sensor.name and ':' + sensor.name}{capture and f'={capture}'}"
+        for sensor, capture in found
     )
 
 
-def _each(text: str) -> Iterator[tuple[WiredSensor, Path]]:
-    """Each sensor, on a pin that nobody else has, and the capture that it plays."""
+def _each(text: str) -> Iterator[tuple[WiredSensor, str]]:
+    """Each sensor, on a pin that nobody else has, and the capture that it plays, see `setting`."""
     drivers = []
     for number, word in enumerate(text.split(",")):
         head, _, named = word.strip().partition("=")
@@ -65,4 +67,10 @@ def _each(text: str) -> Iterator[tuple[WiredSensor, Path]]:
         capture = Path(named) if named else CAPTURES / f"{PLAYED[driver]}.jsonl"
         if not capture.is_file():
             raise Problem(f"--sensors {text}: there is no file {capture}.", "Name one that is.")
-        yield WiredSensor(driver, (number,), name), capture.absolute()
+        said = "" if driver == "dht22" and not named else str(capture.absolute())
+        if "," in said:
+            raise Problem(
+                f"--sensors {text}: the path {said} has a comma, which would end a sensor.",
+                "Put it into a folder without one.",
+            )
+        yield WiredSensor(driver, (number,), name), said
