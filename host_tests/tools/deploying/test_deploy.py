@@ -310,6 +310,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "This board is node-7, not node-1.",
     ),
+    "device of no such name": (
+        {"files": {"/identity.json": b'{"v": 1, "device_id": "\\u001b[2J"}'}},
+        {},
+        "This board is another device, not node-1.",
+    ),
 }
 
 

@@ -153,7 +153,9 @@ def _refuse(wanted: BoardFacts, folder: DeviceFolder | None, there: Survey, repl
         )
     own = there.fields.get("device_id")
     if folder and own not in (None, folder.device_id) and not replace:
+        # What no device is called may be anything, and a terminal would do as it says.
+        named = "another device" if rules.device_id(own) else own
         raise Problem(
-            f"This board is {own}, not {folder.device_id}.",
+            f"This board is {named}, not {folder.device_id}.",
             "Say --replace to make it another device, or plug in the other board.",
         )
