@@ -11,7 +11,15 @@ import pytest
 from limpet.identity import device_config
 from support.brokers.codec import Packet, publish
 from support.brokers.scripted_broker import ScriptedBroker
-from support.brokers.scripted_link import COMMANDS, PLAIN, TELEMETRY, echoing, seqs, status
+from support.brokers.scripted_link import (
+    COMMANDS,
+    PLAIN,
+    TELEMETRY,
+    echoing,
+    is_reading,
+    seqs,
+    status,
+)
 from support.nodes import Node, StartNode
 from support.patched import patched
 from support.proxies.proxy import Proxy
@@ -47,7 +55,7 @@ def delivered(node: StartNode, before: Node, count: int) -> None:
 
 def of_boot(packets: list[Packet], boot: int) -> set[int]:
     """The numbers of the Readings of one boot."""
-    return set(seqs([p for p in packets if p.topic == TELEMETRY and status(p)["boot"] == boot]))
+    return set(seqs([p for p in packets if is_reading(p) and status(p)["boot"] == boot]))
 
 
 @pytest.mark.parametrize("times", [1, 2])
