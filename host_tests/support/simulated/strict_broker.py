@@ -129,7 +129,8 @@ class Broker(Network):
 
     def _births(self) -> list:
         """Packet id of the birth that has to come again: older ones are passed over."""
-        return [each for each in self._resume if each == self._newest_birth]
+        newest = self._newest_birth  # an id that something else may have by now
+        return [x for x in self._resume if x == newest and self._unacked[x][0] == STATUS]
 
     def _forget(self, packet_id: int) -> None:
         if packet_id in self._unacked:
