@@ -169,6 +169,7 @@ class MQTTClient(robust.MQTTClient):
         self._held = []
         self._connection = None  # while `state` is not down
         self.due = None  # when to call `step`, at the latest; None: not before `start`
+        self._woken = True  # whether there may be something to read: false only by `wait`
 
     # -- what the caller calls ---------------------------------------------------------------------
 
@@ -203,26 +204,35 @@ class MQTTClient(robust.MQTTClient):
         """Do what can be done without waiting. Returns the milliseconds after which to call again,
         at the latest: 0 where something has come, as that may have given the caller something to
         do. Who does that at once need not come back before `due`, or for what is `unread`.
+
+        Right after a `wait` that has seen nothing, and before `due`, it looks at nothing.
         """
         connection = self._connection
         if connection is None:
             return _IDLE_MS
         connection._now = now
+        woken = self._woken
+        self._woken = True
         if self.state != _UP:
             return self._arrive(connection)
-        out = connection._out
         heard = False
-        transport = self._transport
-        if not out or self._flush(connection) or (len(out) < _MAX_REPLIES and not transport.cause):
-            heard = self._read(connection)
-        else:
-            self.unread = 0
-        if self.state != _UP:
-            return 0
-        if now >= self.due:
-            self._watch(connection)
-        if transport.cause:
-            return self._over()
+        if woken or self.unread or now >= self.due:
+            out = connection._out
+            transport = self._transport
+            if (
+                not out
+                or self._flush(connection)
+                or (len(out) < _MAX_REPLIES and not transport.cause)
+            ):
+                heard = self._read(connection)
+            else:
+                self.unread = 0
+            if self.state != _UP:
+                return 0
+            if now >= self.due:
+                self._watch(connection)
+            if transport.cause:
+                return self._over()
         return 0 if heard else self.due - now
 
     def wait(self, real_ms):
@@ -231,7 +241,8 @@ class MQTTClient(robust.MQTTClient):
         """
         connection = self._connection
         to_write = connection and connection._out and self.state != _SECURING
-        return self._transport.wait(real_ms, to_write)
+        woken = self._woken = self._transport.wait(real_ms, to_write)
+        return woken
 
     def send(self, topic, payload, qos=0, retain=False, packet_id=0):
         """Publish; topic and payload are str or bytes. Returns the packet id (0 for QoS 0), or
@@ -297,6 +308,7 @@ class MQTTClient(robust.MQTTClient):
         if taken is not None:
             connection._spoke = connection._now
         if taken != size:
+            self.due = 0  # it may have failed, which `step` tells
             connection._out.append(packet)
             self._taken(connection, taken)
         return packet_id
@@ -313,12 +325,13 @@ class MQTTClient(robust.MQTTClient):
         `on_down` is not called.
         """
         if self.state == _UP:
-            self._connection._now = now
+            connection = self._connection
+            connection._now = now
             # Whoever closes with bytes unread resets the connection, and a reset overtakes what was
             # sent last: so it is the broker that closes, as it must (MQTT 3.1.1 section 3.14.4).
             self._enter(_LEAVING, _LEAVE_MS)
-            self._connection._out.append(_DISCONNECT)
-            self._flush(self._connection)
+            connection._out.append(_DISCONNECT)
+            self._flush(connection)
         else:
             self.abort()
 

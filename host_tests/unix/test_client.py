@@ -287,6 +287,43 @@ print(*seen, c.due - Time.now, c.unread, c.step(Time.now))
         assert drive(broker, script) == ["30000 30000", "20000", "up 0 ack 1 30000 0 30000"]
 
 
+def test_step_after_a_wait_that_has_seen_nothing_looks_at_nothing() -> None:
+    """The socket is read where it may have something to say: `wait` says so or was not called, a
+    deadline has come, or a packet did not go out whole, which is how a broken connection shows.
+    """
+    with ScriptedBroker() as broker:
+        said = drive(
+            broker,
+            """
+c = client()
+up(c)
+answers(c)
+idle(c)
+reads = []
+readinto, write = c._transport.readinto, c._transport.write
+c._transport.readinto = lambda space: reads.append(1) or readinto(space)
+def looked(after=None):
+    del reads[:]
+    print(c.wait(0), end=" ")
+    if after:
+        after()
+    c.step(Time.now)
+    print(len(reads))
+looked()
+c.step(Time.now)
+print("no wait", len(reads))
+looked(lambda: setattr(Time, "now", c.due))
+answers(c)
+def broken(packet):
+    c._transport.cause = "closed"
+c._transport.write = broken
+looked(lambda: c.send("t", b"", 1))
+print(c.state, seen[-1])
+""",
+        )
+    assert said == ["False 0", "no wait 1", "False 1", "False 0", "down down closed"]
+
+
 def test_packet_id_of_a_subscription_is_passed_over() -> None:
     """While SUBACK is away, no message gets the id of its SUBSCRIBE; afterwards one does."""
 

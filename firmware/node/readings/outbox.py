@@ -189,9 +189,11 @@ class Messages:
 
     def room(self, count, size):
         """Whether `count` more Messages of `size` bytes fit, without the oldest going for them."""
-        held = self._held
-        taken = sum([len(each[_MESSAGE].payload) for each in held])
-        return len(held) + count <= self._quota and taken + count * size <= _MESSAGES_SIZE
+        size *= count
+        for each in self._held:
+            size += len(each[_MESSAGE].payload)
+            count += 1
+        return count <= self._quota and size <= _MESSAGES_SIZE
 
     def put(self, topic, payload):
         """Take a Message in (str, bytes): QoS 1, not retained."""

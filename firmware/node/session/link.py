@@ -19,7 +19,6 @@ _DENIED = const("not-authorized-here")
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
 _ID = const(1)  # in what is in flight
 _SOURCE = const(2)
-_SIZE = const(4)
 _SUSPECT_SOURCE = const(0)  # in `_suspect`
 _SUSPECT_KEY = const(1)
 _SUSPECT_TIMES = const(2)
@@ -139,14 +138,16 @@ class Link:
             return
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
-        client.step(now)
-        more = False
+        due = False
         status = self._status
-        if self.up and not client.unread:
-            lost = status.unheard(now)
-            if lost:
+        client.step(now)
+        if status.echo_by is not None:
+            # The client reads then, before the birth counts as unheard.
+            client.due = min(client.due, status.echo_by)
+            cause = not client.unread and status.unheard(now)
+            if cause:
                 client.abort()
-                self._on_down(lost)
+                self._on_down(cause)
                 client.clean_session = True  # SUBSCRIBE alone does not always bring it back
         if self.up:
             if self._trust == 1 and now - self._up_at >= _FIGHT_MS:
@@ -158,11 +159,9 @@ class Link:
                 self._trust = 1
                 self.pulled = self.sources
                 self._alarm(_DENIED, False)
-            more = self._pump(now)
+            due = self._pump()
         # What has come was made use of here; what it has left is for the next turn.
-        due = now if more or client.unread or client.due is None else client.due
-        if status.echo_by is not None:
-            due = min(due, status.echo_by)
+        due = now if due or client.unread or client.due is None else client.due
         if client.state == "down":
             due = self._retry_at
         if self._leaving:
@@ -296,34 +295,39 @@ class Link:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _pump(self, now):
+    def _pump(self):
         """Send what the client takes: the birth, then what was in flight, then what waits. Returns
         whether there may be more.
         """
-        for _ in range(_AT_ONCE):
-            if not self._client.room() or not self._send_next(now):
-                return False
-        return True
-
-    def _send_next(self, now):
-        status = self._status
-        if not status.unacked and self._send_from(status, now):
-            return True
-        if self._leaving and self._leaving.said:
-            return False  # the goodbye is the last word
-        sent = self._send_again(now)
+        left = _AT_ONCE
+        said = self._leaving and self._leaving.said
+        if self._resume or self._leaving:
+            while left and self._client.room() and self._send_first(said):
+                left -= 1
+            if said or not left:  # the goodbye is the last word
+                return not left
+        # In one go: what is sent makes nothing ready that is more urgent.
         for source in self.pulled:
-            sent = sent or self._send_from(source, now)
-        return sent
+            while source.ready and self._client.room() and self._send_from(source):
+                left -= 1
+                if not left:
+                    return True
+        return False
 
-    def _send_again(self, now):
+    def _send_first(self, said):
+        status = self._status
+        if not status.unacked and self._send_from(status):
+            return True
+        return not said and self._send_again()
+
+    def _send_again(self):
         held, at = self._resume, 0
         while at < len(held):
             first, packet_id, source, key, _ = held[at]
             if source not in self.pulled:
                 at += 1  # a Reading, and the birth has not come back yet
                 continue
-            found = source.peek(now) if source.ready else None
+            found = source.peek(self._now) if source.ready else None
             again = found and found[0] == key
             if again and not self._send(source, found, packet_id, first):
                 return False
@@ -332,19 +336,17 @@ class Link:
                 return True
         return False
 
-    def _send_from(self, source, now):
-        found = source.peek(now) if source.ready else None
+    def _send_from(self, source):
+        found = source.peek(self._now) if source.ready else None
         suspect = self._suspect
         if suspect and found and suspect == [source, found[0], _ASIDE]:
             source.sent(found[0])  # it is passed over
-            return self._send_from(source, now)
-        return found is not None and self._send(source, found)
+            return self._send_from(source)
+        return found and self._send(source, found)
 
     def _send(self, source, found, packet_id=0, first=0):
         key, message = found
-        packet_id = self._client.send(
-            message.topic, message.payload, message.qos, message.retain, packet_id
-        )
+        packet_id = self._client.send(*message, packet_id)
         if packet_id is None:
             return False
         if packet_id:
@@ -357,10 +359,10 @@ class Link:
         return True
 
     def _on_ack(self, packet_id):
-        for index, each in enumerate(self._in_flight):
+        for each in self._in_flight:
             if each[_ID] == packet_id:
-                source, key = each[_SOURCE:_SIZE]
-                self._in_flight.pop(index)
+                _, _, source, key, _ = each
+                self._in_flight.remove(each)
                 source.done(key)
                 if not getattr(source, "carried", True):
                     return  # it was short, and proves nothing for the others of its source

@@ -57,8 +57,9 @@ class Supervisor:
             try:
                 now = self._looked = self._clock.now()
                 for each in parts:
+                    due = each.due
                     # Whatever has run may have given the Link something to send.
-                    if (heard and each is link) or (each.due is not None and now >= each.due):
+                    if (due is not None and now >= due) or (heard and each is link):
                         self.run_part(each, now)
                         heard = True
                 if reason is None:
@@ -75,8 +76,9 @@ class Supervisor:
                     watchdog.feed()
                 soonest = self._looked + _LONGEST_WAIT_MS
                 for each in parts:
-                    if each.due is not None and each.due < soonest:
-                        soonest = each.due
+                    due = each.due
+                    if due is not None and due < soonest:
+                        soonest = due
                 heard = sleep(self._clock.real_ms(max(soonest - self._looked, 0)))
             except KeyboardInterrupt:
                 if interrupted:

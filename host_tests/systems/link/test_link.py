@@ -587,7 +587,7 @@ link = Link(client, Board(), (Source(),), any, quiet, downs, quiet, any)
 client.on_up(True)
 link._status = any
 any.unheard = lambda now: None
-any.ready = False
+any.ready, any.echo_by = False, None
 waits = set()
 for now in range(60):
     link.run(now)
@@ -603,6 +603,17 @@ def test_packet_without_heap_for_it_is_not_now() -> None:
     another connection. It is no bug.
     """
     assert run(SHORT_OF_HEAP).splitlines() == ["{1000} {} up", "{'memory': 1} down"]
+
+
+def test_client_reads_before_a_birth_counts_as_unheard() -> None:
+    """Its echo may lie unread: the client, which looks when it is due, is due then."""
+    rig, _, _ = SHORT_OF_HEAP.partition("waits = set()")
+    script = """
+Source.ready, any.echo_by, client.unread, client.due = False, 5000, 0, 30000
+link.run(1000)
+print(client.due, link.due)
+"""
+    assert run(rig + script) == "5000 5000\n"
 
 
 def test_reading_without_heap_for_its_line_is_delivered(node: StartNode, tmp_path: Path) -> None:

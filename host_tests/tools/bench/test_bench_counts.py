@@ -38,9 +38,9 @@ BOUNDS = {
     # bytes of byte code that a node loads at boot
     "mpy at boot": 36_000,
     # thousands of instructions per Reading
-    "node instructions": 550,
+    "node instructions": 490,
     # and per second without a Reading, a clock that jumps
-    "idle instructions": 30,
+    "idle instructions": 28,
     "client instructions": 56,
     "client instructions, no TLS": 46,
     # turns of the main loop in two minutes without a Reading: the watchdog's, pings, their answers
