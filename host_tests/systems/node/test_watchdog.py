@@ -37,7 +37,7 @@ STUCK = {
     "link idles": (
         "link",
         '        if client.state == "down" and now',
-        "        if now > 20_000:\n            return 1000\n"
+        "        if now > 20_000:\n            self.due = now + 1000\n            return\n"
         '        if client.state == "down" and now',
     ),
 }
