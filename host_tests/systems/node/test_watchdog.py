@@ -81,9 +81,9 @@ def test_client_that_forgets_its_deadline_is_noticed(node: StartNode, tmp_path: 
     )
     forget = (
         "app.py",
-        "CONFIG =",
+        "def build(",
         "def forget(enter):\n"
-        "    return lambda self, state, allowed_ms: enter(self, state, None)\n\n\nCONFIG =",
+        "    return lambda self, state, allowed_ms: enter(self, state, None)\n\n\ndef build(",
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = Listening(server.getsockname()[1])
