@@ -186,8 +186,8 @@ class Provisioning:
     def _join(self, now):
         """Go on joining, until it is known how that ends."""
         network = self._network
-        if network.due is not None and now >= network.due:
-            network.run(now)
+        if network.due is not None:
+            network.run(now)  # sooner than it asks for: somebody waits for the answer
         if network.cause is None:
             self._wifi = self._trying
             self._log("wifi", "joined")
