@@ -34,20 +34,20 @@ def build(rtc_state, crashes):
 
             return resting(cfg.interval_s)
         from device import generations
-        from node.readings import layouts, outbox, sampler, telemetry
+        from node.readings import gone, layouts, outbox, sampler, telemetry
         from ring import Ring
 
         def on_reading(taken):
             live.put(taken)
             node_api.reading(taken)
 
-        sensors, ms = board.sensors(), cfg.interval_s * 1000
+        sensors = gone.cleared(board.sensors(), status.raised, alerts.change)
         layout = layouts.layout([field for each in sensors for field in each.fields])
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
-        size, how = encode.size, (clock, on_reading, alerts.change, log, encode)
+        how = (clock, on_reading, alerts.change, log, encode)
         stored = generations.opened(encode, cfg, rtc_state)
-        live = outbox.Live(Ring(size, RAM_READINGS), stored, encode, cfg.commit_after_s)
-        return sampler.Sampler(sensors, boot, ms, *how), live, stored
+        live = outbox.Live(Ring(encode.size, RAM_READINGS), stored, encode, cfg.commit_after_s)
+        return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, *how), live, stored
 
     clock, net, unix, now = board.clock, board.network, board.clock.unix, board.clock.now
     log, files = logger(now), (flash.read, flash.replace)

@@ -21,6 +21,7 @@ from support.nodes import (
     IN_ORDER,
     TIMEOUT_S,
     Commander,
+    Node,
     StartNode,
     readings,
     wait_for_readings,
@@ -29,6 +30,8 @@ from support.nodes import (
 from support.tool import Tool
 
 OUTDOOR = "outdoor_temperature"
+# One sensor, under the name it has and under another.
+NAMES_OF_ONE = ("ds18b20:outdoor", "ds18b20:roof")
 
 
 def conversions(capture: str) -> list[dict[str, Any]]:
@@ -104,6 +107,34 @@ def test_sensor_that_fails_for_a_while_costs_its_own_field(
         return set(message.json()["read_errors"]) == {"outdoor:no-response"}
 
     operator.wait_for(f"{base()}/health", counted, TIMEOUT_S)
+
+
+def test_alert_of_a_sensor_that_is_gone_is_cleared(
+    broker: RunningBroker, node: StartNode, tmp_path: Path
+) -> None:
+    """Where a sensor was silent and is not listed any more, the next boot clears its alert; one of
+    a sensor that is still listed stands until it is read.
+    """
+    operator = broker.operator()
+    capture = tmp_path / "fails.jsonl"
+    rows = [conversions("ds18b20_made_up")[0], *[{"t": 0, "pad": ""}] * 500]
+    capture.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sensors = [laptop_sensors.setting(f"dht22,{each}={capture}") for each in NAMES_OF_ONE]
+    running = node(broker, speed=20, config=FAST, sensors=sensors[0])
+    operator.wait_for(f"{base()}/alerts")
+    running.kill()
+    with Node(running.root, "node-1", speed=20, sensors=sensors[0]) as again:
+        again.until("sampler reading seq=2 ")
+    assert alerts(operator) == [("outdoor-sensor-silent", "raised")]
+    with Node(running.root, "node-1", speed=20, sensors=sensors[1]) as renamed:
+        renamed.until("link up")
+        operator.wait_for(f"{base()}/alerts", lambda said: said.json()["state"] == "cleared")
+        operator.wait_for(f"{base()}/alerts", lambda said: "roof" in said.json()["alert"])
+    assert alerts(operator) == [
+        ("outdoor-sensor-silent", "raised"),
+        ("outdoor-sensor-silent", "cleared"),
+        ("roof-sensor-silent", "raised"),
+    ]
 
 
 DRIVER = """
