@@ -25,6 +25,6 @@ def lock() -> None:
         "--no-annotate --no-header --no-emit-index-url --no-emit-find-links"
     )
     uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
-    run("Writing requirements.lock", *uv, "--group", "dev", PROJECT, "-o", LOCK)
+    run("Writing requirements.lock", *uv, "--group", "dev", "--all-extras", PROJECT, "-o", LOCK)
     for other in (SITE, UV):
         run(f"Writing {other.relative_to(REPO)}", *uv, other.with_suffix(".in"), "-o", other)

@@ -19,7 +19,7 @@ def refuse(cause: str, remedy: str) -> None:
 def remedy(said: str) -> str:
     """What to do about what failed saying `said`."""
     if "No space left" in said or "quota exceeded" in said:
-        return "Make room (it takes 250 MB) and call make again: it goes on where it stopped."
+        return "Make room (it takes 350 MB) and call make again: it goes on where it stopped."
     if "Permission denied" in said or "Read-only file system" in said:
         return "Make that writable for you, or take a clone that is, and call make again."
     if said.startswith("[Errno "):
