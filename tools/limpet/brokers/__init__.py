@@ -1,6 +1,8 @@
 """Brokers: who may say and hear what, and what each kind of broker makes of that.
 
 rules.py                   the one list of rights; pure
+capacity.py                how large a broker has to be for so many devices; pure
+plan.py                    what one broker is to be: all that a renderer is given; pure
 mosquitto/                 mosquitto, for who wants a broker to stay
     mosquitto/renderer.py  its configuration by the rules, as text; pure
     mosquitto/files.py     that in a set-up, kept up to date; mosquitto/program.py finds it
@@ -9,6 +11,6 @@ age.py                     which of these files are older than the rules, and wh
 setup.py                   opens a set-up so that every broker's files follow its registry
 broker.py                  `limpet broker`
 
-Another broker is a folder beside mosquitto/ with a renderer of its own, which writes rules.VERSION
-into what it makes, and a line each in setup.py and age.py.
+Another broker is a folder beside mosquitto/ with a module `renderer`, whose render(plan) returns
+the text of each file by its name.
 """
