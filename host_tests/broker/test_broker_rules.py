@@ -6,9 +6,11 @@ import itertools
 
 import pytest
 from limpet.brokers.rules import covers, grant, organisations
+from limpet.identity.registry import OPERATORS, Role
 from paho.mqtt.client import topic_matches_sub
 
 BASES = {"node-1": "limpet/home/desk/climate/node-1", "pump": "farm/south/well/water/pump"}
+CONSUMERS: dict[str, Role] = {**dict.fromkeys(OPERATORS, "operate"), "grafana": "read"}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +66,12 @@ def test_covers_agrees_with_matching() -> None:
 def test_unknown_names_have_no_rights() -> None:
     """Who is neither a device of the registry nor an operator is nobody."""
     for name in ("", "node-2", "limpet", "operator-9", "operators", "Operator"):
-        assert grant(name, BASES) is None
+        assert grant(name, BASES, CONSUMERS) is None
 
 
 def test_device_rights_follow_the_registry() -> None:
     """A device's rights are below the base topic that it was provisioned with."""
-    pump = grant("pump", BASES)
+    pump = grant("pump", BASES, CONSUMERS)
     assert pump
     assert pump.may_write("farm/south/well/water/pump/telemetry")
     assert pump.may_read("farm/south/well/water/pump/commands")
@@ -80,7 +82,7 @@ def test_device_rights_follow_the_registry() -> None:
     assert pump.may_read("farm/time")
     assert not pump.may_read("limpet/time")
     assert not pump.may_read("farm/+")
-    operator = grant("operator", BASES)
+    operator = grant("operator", BASES, CONSUMERS)
     assert operator
     assert not any(each.may_write("farm/time") for each in (pump, operator))
 
@@ -88,7 +90,7 @@ def test_device_rights_follow_the_registry() -> None:
 def test_nobody_publishes_to_a_wildcard() -> None:
     """A will's topic with a wildcard in it is no topic, not even where `+` would be covered."""
     for name in ("pump", "operator"):
-        rights = grant(name, BASES)
+        rights = grant(name, BASES, CONSUMERS)
         assert rights
         assert not rights.may_write("farm/south/well/water/pump/commands/response/+")
         assert not rights.may_write("farm/+/well/water/pump/commands")
@@ -97,7 +99,7 @@ def test_nobody_publishes_to_a_wildcard() -> None:
 def test_operator_rights_span_the_organisations() -> None:
     """Operators read all of every organisation there is a device of, and nothing beyond."""
     assert organisations(BASES) == ["farm", "limpet"]
-    operator = grant("operator-3", BASES)
+    operator = grant("operator-3", BASES, CONSUMERS)
     assert operator
     assert operator.may_read("farm/#")
     assert operator.may_read("$SYS/broker/uptime")
@@ -105,3 +107,13 @@ def test_operator_rights_span_the_organisations() -> None:
     assert not operator.may_read("other/#")
     assert operator.may_write("farm/south/well/water/pump/commands")
     assert not operator.may_write("farm/south/well/water/pump/status")
+
+
+def test_a_reader_reads_what_operators_read_and_writes_nothing() -> None:
+    """The role "read" of a consumer."""
+    reader, operator = grant("grafana", BASES, CONSUMERS), grant("operator", BASES, CONSUMERS)
+    assert reader
+    assert operator
+    assert reader.reads == operator.reads
+    assert reader.writes == ()
+    assert not reader.may_write("farm/south/well/water/pump/commands")

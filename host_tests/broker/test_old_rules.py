@@ -18,6 +18,7 @@ from limpet.brokers.setup import open_setup
 from limpet.deploying import deploy
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
+from limpet.identity.registry import OPERATORS, Role
 from limpet.shared.firmware import topics
 from support.brokers import old_rules
 from support.brokers.mosquitto import Mosquitto
@@ -26,6 +27,7 @@ from support.brokers.running import RunningBroker, base, fields
 from support.fleets import fleet
 from support.tool import limpet
 
+CONSUMERS: dict[str, Role] = dict.fromkeys(OPERATORS, "operate")
 LIVE = f"{base()}/{topics.TELEMETRY}"
 BACKLOG = f"{base()}/{topics.BACKLOG}"
 
@@ -89,7 +91,7 @@ def test_a_device_hears_its_own_backlog(broker: RunningBroker) -> None:
 def test_another_list_has_another_number() -> None:
     """Who changes the list of rights counts VERSION up, and enters the list's hash here."""
     bases = {"node-1": base("node-1")}
-    rights = [repr(rules.grant(name, bases)) for name in ("node-1", "operator")]
+    rights = [repr(rules.grant(name, bases, CONSUMERS)) for name in ("node-1", "operator")]
     found = {rules.VERSION: hashlib.sha256("".join(rights).encode()).hexdigest()[:16]}
     assert found == {2: "af214193352897a5"}
 
@@ -97,7 +99,7 @@ def test_another_list_has_another_number() -> None:
 def test_the_acl_says_its_version() -> None:
     """Those of before said none, which is the first."""
     bases = {"node-1": base("node-1")}
-    assert renderer.version(renderer.acl(bases)) == rules.VERSION
+    assert renderer.version(renderer.acl(bases, CONSUMERS)) == rules.VERSION
     assert renderer.version(old_rules.acl(bases)) == 1
     assert renderer.version("") == 1
 

@@ -46,6 +46,7 @@ def command_line() -> App:
         for name in names:
             app.command(f"limpet.{package}.{name}:{name}", name=name)
     app.command("limpet.fleet.devices:app", name="fleet")
+    app.command("limpet.fleet.consumers:app", name="operator")
     app.command("limpet.trial.command:trial", name="test-board")
     if find_spec("limpet_bench"):  # in a clone
         app.command("limpet_bench:bench", name="bench")

@@ -3,9 +3,10 @@
 Pure: names and topics in, yes or no out. How a client proved its name is not its business.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from limpet.identity import operators
+from limpet.identity.registry import Role
 from limpet.shared.firmware import topics
 
 # Counts the changes of this list. Every file that a broker has of it says by which it was made, and
@@ -59,15 +60,18 @@ class Grant(NamedTuple):
         return any(covers(own, wanted) for own in self.reads)
 
 
-def grant(name: str, bases: dict[str, str]) -> Grant | None:
+def grant(name: str, bases: Mapping[str, str], consumers: Mapping[str, Role]) -> Grant | None:
     """Return what the client `name` may do, or None when nobody of that name is known.
 
     bases: base topic of each device by its id, as provisioned; never what a client said of itself.
+    consumers: what each program that is no device may do: "operate", or "read" the same and write
+    nothing. Both are as Layout has them.
     """
-    if operators.is_operator(name):
+    if role := consumers.get(name):
         orgs = organisations(bases)
+        writes = OPERATOR_WRITES if role == "operate" else ()
         return Grant(
-            tuple(f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_WRITES),
+            tuple(f"{org}/{suffix}" for org in orgs for suffix in writes),
             (BROKER_FIGURES, *(f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_READS)),
         )
     base = bases.get(name)
@@ -83,7 +87,7 @@ def grant(name: str, bases: dict[str, str]) -> Grant | None:
     )
 
 
-def organisations(bases: dict[str, str]) -> list[str]:
+def organisations(bases: Mapping[str, str]) -> list[str]:
     """Return the first levels of all base topics, sorted, each once."""
     return sorted({base.split("/")[0] for base in bases.values()})
 

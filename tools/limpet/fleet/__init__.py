@@ -3,6 +3,8 @@
 init.py                     `limpet init`: the fleet's folder
     adopting.py             what it takes over from 0.1
 devices.py                  `limpet fleet`: list, show, remove
+consumers.py                `limpet operator`: identities for programs of one's own
+reload.py                   what brokers have to be told after a change
 provision.py                `limpet provision`
     provision_report.py     what it says of what it did
     provision_mosquitto.py  mosquitto's files at its end

@@ -1,6 +1,6 @@
 """`limpet fleet`: what devices a fleet has, one of them in full, and one taken out of it.
 
-No secret is shown. It revokes no certificate, and touches no board.
+No secret is shown, and no board is touched.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from limpet.brokers import age
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
+from limpet.fleet import reload
 from limpet.identity import device_config
 from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
-from limpet.identity.layout import Layout, running
+from limpet.identity.layout import Layout
 from limpet.shared import locks, private
 from limpet.shared.problem import Problem
 
@@ -163,25 +163,18 @@ def remove(
         Do not ask.
     """
     layout = Layout(required(fleet).root)
-    found = _one(layout, device)
+    _one(layout, device)
     folder = layout.device(device)
     if not yes:
         _ask(f"Remove {device} from the fleet {layout.root}, and {folder} with its key?")
     with unused(folder):
         # The registry first: what is cut short here is a device that no broker lets in.
-        open_setup(layout.root).forget(device)
+        setup = open_setup(layout.root)
+        setup.forget(device)
         private.remove(folder)
     print(f"{device} is out of the registry, and {folder} is gone.")
-    conf = layout.broker / mosquitto_files.CONF
-    if conf.exists():
-        print(f"{layout.broker / mosquitto_files.ACL} has changed; have mosquitto read it (SIGHUP)")
-    if running(layout.root):
-        print("The broker that runs refuses it from now on; a connection that is open stays open.")
-    until = f" until {found.has.expires:%Y-%m-%d}" if found.has and found.has.expires else ""
-    print(
-        f"Its certificate stays valid{until}: a broker that trusts this CA and does not ask the "
-        "registry lets in who has its key. Certificates cannot be revoked yet."
-    )
+    print("Its certificates are revoked.")
+    reload.tell(setup, device)
     print("The board keeps its key until it is erased: limpet flash BOARD --erase")
 
 

@@ -1,7 +1,6 @@
 """The project's own certificate authority: one CA, P-256 keys, certificates for broker and clients.
 
-A CA is never overwritten. There is no revoking (a device is locked out by taking it out of the
-broker's registry), and no passphrase on the CA's key.
+A CA is never overwritten. What it revokes is in revocation.py. There is no passphrase on its key.
 """
 
 import ipaddress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -27,9 +27,10 @@ from limpet.shared.problem import Problem
 CA_VALID = timedelta(days=20 * 365)
 # Nobody visits a node to renew its certificate: it has to outlive the node, within the CA's life.
 CLIENT_VALID = timedelta(days=10 * 365)
-# Some clients (Apple's) believe no longer one. A new one is made at the next `limpet provision`.
+# A stolen broker is not believed for ever. A new one is made ahead of its end, see provisioning.py.
 SERVER_VALID = timedelta(days=825)
-# A node without SNTP starts at its firmware's build date, which may lie before its provisioning.
+# A CA begins before it was made, and all its certificates begin when it does: a node without a time
+# server starts at its firmware's build date, which may lie years before a renewal.
 BACKDATE = timedelta(days=30)
 _REMEDY = "Restore the folder from a backup, or move it away and provision anew."
 
@@ -64,6 +65,11 @@ class Identity(NamedTuple):
     def der(self) -> bytes:
         """Return the certificate as DER."""
         return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def serial(self) -> str:
+        """The certificate's serial number, in hexadecimal as the registry has it."""
+        return f"{self.certificate.serial_number:x}"
 
     @property
     def expires(self) -> datetime:
@@ -131,12 +137,12 @@ class Authority:
         valid: timedelta,
         san: x509.SubjectAlternativeName | None,
     ) -> Identity:
-        now = now or datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         # A certificate that outlives its CA promises what nobody can verify.
-        end = min(now + valid, self.certificate.not_valid_after_utc)
+        end = min((now or datetime.now(UTC)) + valid, self.certificate.not_valid_after_utc)
+        start = self.certificate.not_valid_before_utc if now is None else now - BACKDATE
         # Of a negative `valid` a start before the end is all that is asked.
-        builder = _builder(cn, key, min(now, end) - BACKDATE, end, usage="use")
+        builder = _builder(cn, key, min(start, end - BACKDATE), end, usage="use")
         ca_key = self.identity.key.public_key()
         builder = (
             builder.issuer_name(self.certificate.subject)
@@ -196,6 +202,16 @@ def covers(certificate: x509.Certificate, wanted: Iterable[str]) -> bool:
     """True when the server certificate is good for every name in `wanted`, to every client."""
     san = set(_san(certificate))
     return all(each in san for name in wanted for each in _alternatives(name))
+
+
+def is_client(certificate: x509.Certificate, ca: x509.Certificate, name: str) -> bool:
+    """True when the CA has made the certificate for the client `name` alone."""
+    cns = [each.value for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return cns == [name]
 
 
 def _san(certificate: x509.Certificate) -> x509.SubjectAlternativeName:

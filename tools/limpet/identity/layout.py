@@ -1,22 +1,30 @@
 """Where things lie in a set-up, a fleet's or a throw-away one, and the registry of its devices.
 
     ca/                   ca.key ca.crt
-    broker/               server.key server.crt, devices.json (the registry), passwords
+    broker/               server.key server.crt, devices.json (the registry), passwords, and
+                          crl.pem: which certificates are revoked, by the CA
     devices/<id>/         identity.json settings.json ca.der cert.der key.der: a node's flash
-    operators/<name>/     <name>.key <name>.crt ca.crt: all that this operator needs elsewhere
+    operators/<name>/     <name>.key <name>.crt ca.crt: all that this consumer needs elsewhere
 
 A device's own folder is not trusted: the node writes there.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from limpet.identity.registry import (
+    OPERATORS,
+    BadRegistryError,
+    Device,
+    NewerError,
+    Registry,
+    Role,
+    stamp,
+)
 from limpet.shared import locks, private
-from limpet.shared.firmware import config
 from limpet.shared.problem import Problem
 
 
@@ -32,8 +40,10 @@ class Layout:
         self.server_certificate = self.broker / "server.crt"
         self.passwords = self.broker / "passwords"
         self.registry = self.broker / "devices.json"
+        self.crl = self.broker / "crl.pem"
         self.devices = root / "devices"
         self.operators = root / "operators"
+        self._read: tuple[tuple[int, int, int], Registry] | None = None
 
     def device(self, device_id: str) -> Path:
         """Return the folder of a device: its flash image."""
@@ -49,47 +59,68 @@ class Layout:
         return folder / f"{name}.key", folder / f"{name}.crt"
 
     def bases(self) -> dict[str, str]:
-        """Return the base topic of every device by its id, as provisioned; raises Problem."""
+        """Return the base topic of every device by its id, as provisioned, without those that are
+        revoked; raises Problem.
+        """
+        devices = self.registered().devices
+        return {name: each.base for name, each in devices.items() if each.revoked is None}
+
+    def consumers(self) -> dict[str, Role]:
+        """Return what each consumer may do, by its name: "operate" or "read"; raises Problem.
+
+        The operators that every set-up has, which the tools lease, are among them.
+        """
+        own: dict[str, Role] = dict.fromkeys(OPERATORS, "operate")
+        return own | {name: each.role for name, each in self.registered().consumers.items()}
+
+    def registered(self) -> Registry:
+        """Return all that the registry says, not to be changed; raises Problem. What has not
+        changed on the disk is not read again: brokers ask at every login.
+        """
         try:
-            found = json.loads(self.registry.read_bytes())
+            # Opened, then looked at: another file may come by this name at any time.
+            with open(self.registry, "rb") as file:
+                status = os.fstat(file.fileno())
+                mark = (status.st_ino, status.st_mtime_ns, status.st_size)
+                if self._read is None or self._read[0] != mark:
+                    self._read = mark, self._parsed(file.read())
         except FileNotFoundError:
-            return {}
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or not all(_is_entry(*each) for each in found.items()):
-            raise Problem(f"{self.registry} is no registry any more.", "Restore it from a backup.")
-        return found
+            return Registry()
+        return self._read[1]
+
+    def _parsed(self, data: bytes) -> Registry:
+        try:
+            return Registry.parse(data)
+        except NewerError as error:
+            cause = f"{self.registry}: v {error.args[0]} is that of a later Limpet."
+            raise Problem(cause, "Use that one.") from None
+        except BadRegistryError:
+            cause = f"{self.registry} is no registry any more."
+            raise Problem(cause, "Restore it from a backup.") from None
+
+    @contextlib.contextmanager
+    def edited(self) -> Iterator[Registry]:
+        """Yield what the registry says, to be changed; written at the end, once and if it differs.
+
+        Nobody else changes a file in `broker/` meanwhile. After an error nothing is written.
+        """
+        with self.changing():
+            before = self.registry.read_bytes() if self.registry.exists() else None
+            found = Registry() if before is None else self._parsed(before)
+            yield found
+            if (text := found.text()) != before:
+                private.write(self.registry, text)
 
     def register(self, device_id: str, base: str) -> None:
         """Enter a device, or its new place, in the registry that brokers believe."""
-        with self.changing():
-            self._write(self.bases() | {device_id: base})
-
-    def unregister(self, device_id: str) -> bool:
-        """Take a device out of the registry; whether it was in there."""
-        with self.changing():
-            bases = self.bases()
-            known = bases.pop(device_id, None) is not None
-            if known:
-                self._write(bases)
-        return known
-
-    def _write(self, bases: dict[str, str]) -> None:
-        text = json.dumps(dict(sorted(bases.items())), indent=2) + "\n"
-        private.write(self.registry, text.encode())
+        with self.edited() as registry:
+            known = registry.devices.get(device_id) or Device(base, stamp())
+            registry.devices[device_id] = replace(known, base=base)
 
     def changing(self) -> contextlib.AbstractContextManager[None]:
         """Hold off every other process that changes a file in `broker/`, made if missing."""
-        return locks.alone(private.folder(self.broker) / ".lock")
-
-
-def _is_entry(device_id: str, base: Any) -> bool:
-    """Whether the registry may say so. An id names a folder that `fleet remove` deletes, and it has
-    to be one in devices/; a wildcard in a base would give the device another's topics.
-    """
-    if config.fault("device_id", device_id) or not isinstance(base, str):
-        return False
-    return not set("+#") & set(base)
+        waiting = f"waiting for another process that changes {self.broker}"
+        return locks.alone(private.folder(self.broker) / ".lock", waiting)
 
 
 @contextlib.contextmanager

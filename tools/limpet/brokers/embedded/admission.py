@@ -4,7 +4,7 @@ What is refused is said by an exception.
 """
 
 import ssl
-from typing import Any
+from typing import Any, NamedTuple
 
 from amqtt.adapters import BufferReader, ReaderAdapter
 from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
@@ -28,6 +28,15 @@ _MQTT = b"\x00\x04MQTT"
 _LEVEL_3_1_1 = b"\x04"
 
 
+class Client(NamedTuple):
+    """The CN of a client's certificate, '' that nobody is called, and its serial number, as the
+    registry has it.
+    """
+
+    name: str
+    serial: str
+
+
 class Refused(Exception):
     """A CONNECT not accepted: CONNACK `code` (MQTT 3.1.1 section 3.2.2.3), and why."""
 
@@ -36,14 +45,18 @@ class Refused(Exception):
         self.code = code
 
 
-def admit(layout: Layout, name: str, connect: ConnectPacket) -> rules.Grant:
-    """Return what the client `name` may do in this session; raises Refused."""
+def admit(layout: Layout, client: Client, connect: ConnectPacket) -> rules.Grant:
+    """Return what the client may do in this session; raises Refused."""
+    name = client.name
     try:
-        grant = rules.grant(name, layout.bases())
+        grant = rules.grant(name, layout.bases(), layout.consumers())
+        revoked = client.serial in layout.registered().revoked
     except (OSError, Problem) as error:
         raise Refused(SERVER_UNAVAILABLE, f"who is who cannot be read: {error}") from None
     if grant is None:
-        raise Refused(NOT_AUTHORIZED, "the certificate's name is in no registry")
+        raise Refused(NOT_AUTHORIZED, "the certificate's name is in no registry, or revoked")
+    if revoked:
+        raise Refused(NOT_AUTHORIZED, "the certificate is revoked")
     if connect.client_id != name:
         raise Refused(IDENTIFIER_REJECTED, "the client id is not the certificate's name")
     if connect.username_flag:
@@ -58,14 +71,15 @@ def admit(layout: Layout, name: str, connect: ConnectPacket) -> rules.Grant:
     return grant
 
 
-def common_name(tls: ssl.SSLObject | None) -> str:
-    """Return the verified certificate's CN; '' where there is none, which nobody is called."""
+def client_of(tls: ssl.SSLObject | None) -> Client:
+    """Return who a verified certificate says it is; a name '' where there is none."""
     certificate = tls.getpeercert() if tls else None
     if not certificate:
-        return ""
+        return Client("", "")
     subject: Any = certificate["subject"]
     names = [value for part in subject for key, value in part if key == "commonName"]
-    return str(names[0]) if len(names) == 1 else ""
+    serial = f"{int(str(certificate['serialNumber']), 16):x}"
+    return Client(str(names[0]) if len(names) == 1 else "", serial)
 
 
 async def read_connect(reader: ReaderAdapter) -> bytes:

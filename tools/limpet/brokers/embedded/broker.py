@@ -112,10 +112,12 @@ class EmbeddedBroker:
         telling = asyncio.create_task(
             time_signal.tell(self.layout, broker.internal_message_broadcast)
         )
+        following = asyncio.create_task(broker.follow_registry())
         with announced(self.layout, self.host, self.port):
             ready.set_result(None)
             await self._stopping.wait()
             telling.cancel()
+            following.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(broker.shutdown(), _STOP_S)
 

@@ -28,6 +28,7 @@ from limpet.brokers.embedded import admission
 from limpet.brokers.embedded.connection import Connection
 from limpet.brokers.embedded.listener import Listener
 from limpet.identity.layout import Layout
+from limpet.shared.problem import Problem
 
 # Set before anybody has a say: amqtt's warnings are about its own insides. `limpet broker
 # --verbose` undoes it.
@@ -40,6 +41,8 @@ CONNECT_S = 10
 # A peer that is gone never answers a TLS close; asyncio would wait 30 s for it.
 _CLOSE_S = 0.5
 _TAKE_OVER_S = 5
+# Between two looks at whether the registry has changed.
+_LOOK_S = 0.5
 
 
 class CertifiedBroker(Broker):
@@ -49,6 +52,7 @@ class CertifiedBroker(Broker):
         self._layout = layout
         self._listeners = listeners
         self._grants: dict[str, rules.Grant] = {}
+        self._serials: dict[str, str] = {}
         # amqtt insists on a listener `default`, whose settings the others inherit: this one is
         # never bound.
         bound = {"default": ListenerConfig(bind=None)}
@@ -105,11 +109,13 @@ class CertifiedBroker(Broker):
     ) -> tuple[BrokerProtocolHandler, Session]:
         # [6] amqtt reads the CONNECT and at once throws away the session of the client id in it. So
         # it is read here first, and handed on only when it has the right to that session.
-        name = admission.common_name(writer.get_ssl_info())
+        client = admission.client_of(writer.get_ssl_info())
+        name = client.name
         try:
             raw = await asyncio.wait_for(admission.read_connect(reader), CONNECT_S)
             connect = await admission.decode(raw)
-            self._grants[name] = admission.admit(self._layout, name, connect)
+            self._grants[name] = admission.admit(self._layout, client, connect)
+            self._serials[name] = client.serial
         except admission.Refused as refusal:
             log.info("refused %s: %s", name or remote_address, refusal)
             with contextlib.suppress(OSError):
@@ -140,6 +146,29 @@ class CertifiedBroker(Broker):
                 while (old := self._sessions.get(name)) and old[0].transitions.is_connected():
                     await old[1].handle_connection_closed()
                     await asyncio.sleep(0.01)
+
+    async def follow_registry(self) -> None:
+        """For ever: give whoever is connected the rights of now, and end who has none any more, as
+        if his connection had broken.
+        """
+        known = None
+        while True:
+            with contextlib.suppress(OSError, Problem):  # a registry that is none just now
+                if (found := self._layout.registered()) is not known:
+                    known = found
+                    for name in list(self._grants):
+                        await self._follow(name)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _follow(self, name: str) -> None:
+        layout = self._layout
+        grant = rules.grant(name, layout.bases(), layout.consumers())
+        if grant and self._serials.get(name) not in layout.registered().revoked:
+            self._grants[name] = grant
+            return
+        del self._grants[name]  # what comes from now on is for nobody
+        log.info("ended %s: is in no registry any more, or revoked", name)
+        await self.end(name)
 
     async def _take_over(self, name: str) -> None:
         # [9] The old connection ends, with its will, before the new one is greeted (section 3.1.4).

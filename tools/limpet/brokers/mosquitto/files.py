@@ -36,7 +36,7 @@ def write(layout: Layout, host: str, port: int) -> Path:
     user = pwd.getpwuid(os.geteuid()).pw_name
     text = renderer.conf(layout, user, host, port, layout.passwords.exists())
     conf = layout.broker / CONF
-    private.write(layout.broker / ACL, renderer.acl(layout.bases()).encode())
+    private.write(layout.broker / ACL, renderer.acl(layout.bases(), layout.consumers()).encode())
     private.write(conf, text.encode())
     return conf
 
@@ -47,7 +47,7 @@ def refresh(layout: Layout) -> bool:
     if not path.exists():
         return False
     with layout.changing():
-        text = renderer.acl(layout.bases()).encode()
+        text = renderer.acl(layout.bases(), layout.consumers()).encode()
         if path.read_bytes() == text:
             return False
         private.write(path, text)
@@ -74,6 +74,8 @@ def stale(layout: Layout, host: str, port: int) -> str | None:
         return f"does not listen on {host}:{port}"
     if layout.passwords.exists() and "password_file " not in text:
         return "asks for no passwords"
+    if "crlfile " not in text:
+        return "lets in who was revoked"
     return None
 
 

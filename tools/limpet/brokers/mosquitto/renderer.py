@@ -7,12 +7,12 @@ them. Pure: no file is read or written.
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from limpet.brokers import rules
-from limpet.identity import operators
 from limpet.identity.layout import Layout
+from limpet.identity.registry import Role
 from limpet.shared import firmware
 
 ACL = "acl"
@@ -50,6 +50,8 @@ listener {at}
 cafile {ca}
 certfile {certificate}
 keyfile {key}
+# Which certificates are revoked. mosquitto reads it, and all of the above, again at SIGHUP.
+crlfile {crl}
 require_certificate true"""
 
 
@@ -68,15 +70,17 @@ def conf(layout: Layout, user: str, host: str, port: int, logins: bool) -> str:
     return text
 
 
-def acl(bases: dict[str, str]) -> str:
-    """Return the ACL. bases: base topic of each device by its id, as provisioned."""
+def acl(bases: Mapping[str, str], consumers: Mapping[str, Role]) -> str:
+    """Return the ACL. bases and consumers: base topic of each device, and what each consumer may
+    do, by name, as Layout has them.
+    """
     lines = [
         "# Written by limpet from the registry, devices.json. A user is a certificate's CN; who is",
         "# not here, or wants more than this, may connect, say nothing and hear nothing.",
         f"{_RULES}{rules.VERSION}",
     ]
-    for name in (*sorted(bases), *operators.NAMES):
-        grant = rules.grant(name, bases)
+    for name in (*sorted(bases), *consumers):
+        grant = rules.grant(name, bases, consumers)
         assert grant
         lines += ["", f"user {name}"]
         lines += [f"topic write {topic}" for topic in grant.writes]
@@ -116,6 +120,7 @@ def _listener(layout: Layout, host: str, port: int) -> str:
         ca=layout.ca_certificate,
         certificate=layout.server_certificate,
         key=layout.server_key,
+        crl=layout.crl,
     )
 
 

@@ -1,0 +1,239 @@
+"""The registry: of before, of now, of later, and what is none; the CA's list; consumers."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from limpet.brokers.setup import open_setup
+from limpet.identity import authority, operators, registry
+from limpet.identity.layout import Layout
+from limpet.identity.operators import operator_identity
+from limpet.identity.provisioning import Setup
+from limpet.identity.registry import BadRegistryError, NewerError, Registry
+from limpet.shared.firmware import errors
+from limpet.shared.problem import Problem
+from support.brokers.running import base, fields
+from support.fleets import fleet
+from support.tool import limpet
+
+BASE = base()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Setup:
+    """Make a set-up with one device."""
+    setup = open_setup(fleet(tmp_path / "dev"))
+    setup.device(fields("node-1"))
+    return setup
+
+
+def crl(layout: Layout) -> x509.CertificateRevocationList:
+    """Return the list of revoked certificates."""
+    return x509.load_pem_x509_crl(layout.crl.read_bytes())
+
+
+def test_a_registry_of_before_is_read_as_before(made: Setup) -> None:
+    """It has base topics alone; the next change makes one of today of it."""
+    layout = made.layout
+    layout.registry.write_text(json.dumps({"node-1": BASE, "v": base("v")}))
+    assert layout.bases() == {"node-1": BASE, "v": base("v")}
+    assert layout.consumers() == dict.fromkeys(operators.NAMES, "operate")
+    found = layout.registered().devices["node-1"]
+    assert (found.added, found.auth, found.revoked) == (None, "mtls", None)
+    layout.register("node-2", base("node-2"))
+    said = json.loads(layout.registry.read_bytes())
+    assert said["v"] == registry.VERSION
+    assert said["devices"].keys() == {"node-1", "node-2", "v"}
+    assert said["devices"]["node-2"]["added"]
+
+
+def test_one_of_a_later_limpet_is_refused_by_its_number(made: Setup) -> None:
+    """Nothing of it is read, and nothing is written over it."""
+    layout = made.layout
+    layout.registry.write_text(text := '{"v": 3, "devices": {}}')
+    with pytest.raises(Problem, match=r"devices\.json: v 3 is that of a later Limpet"):
+        layout.bases()
+    with pytest.raises(Problem, match="later Limpet"):
+        made.device(fields("node-2"))
+    assert layout.registry.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        {"base": "a/+/c"},
+        {"base": 7},
+        {"base": BASE, "auth": "jwt"},
+        {"base": BASE, "revoked": 1},
+        {"base": BASE, "certificates": {"zz": "2036-01-01T00:00:00Z"}},
+        {"base": BASE, "certificates": {"1f": "tomorrow"}},
+        {"base": BASE, "certificates": {"1f": "2036-01-01T00:00:00"}},
+        {"base": BASE, "certificates": ["1f"]},
+        {"base": BASE, "colour": "blue"},
+        {},
+        "a/b/c/d/e",
+    ],
+)
+def test_what_is_no_registry(device: Any) -> None:
+    """A device that says what none can say makes the whole of it one that is not believed."""
+    said = {"v": 2, "devices": {"node-1": device}, "consumers": {}, "revoked": {}}
+    with pytest.raises(BadRegistryError):
+        Registry.parse(json.dumps(said).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"v": 2}',
+        '{"v": 2, "devices": [], "consumers": {}, "revoked": {}}',
+        '{"v": 2, "devices": {"../x": {"base": "a/b"}}, "consumers": {}, "revoked": {}}',
+        '{"v": 2, "devices": {}, "consumers": {"a": {"role": "root"}}, "revoked": {}}',
+        '{"v": 2, "devices": {}, "consumers": {"a/b": {"role": "read"}}, "revoked": {}}',
+        '{"v": 2, "devices": {}, "consumers": {}, "revoked": {"1": {"name": "a"}}}',
+    ],
+)
+def test_what_is_no_registry_at_all(text: str) -> None:
+    """Each is refused as one, whatever is wrong."""
+    with pytest.raises(BadRegistryError):
+        Registry.parse(text.encode())
+
+
+def test_it_comes_back_as_it_was_written() -> None:
+    """What was written is what is read."""
+    found = Registry({"node-1": registry.Device(BASE, registry.stamp())})
+    found.consumers["grafana"] = registry.Consumer("read")
+    found.issued("node-1", "1f", datetime(2036, 1, 1, tzinfo=UTC))
+    found.issued("node-1", "2f", datetime(2037, 1, 1, tzinfo=UTC))
+    found.revoke("node-1")
+    assert found.devices["node-1"].revoked
+    assert found.revoked.keys() == {"1f", "2f"}
+    found.issued("node-1", "3f", datetime(2038, 1, 1, tzinfo=UTC))
+    assert found.devices["node-1"].revoked is None
+    assert Registry.parse(found.text()) == found
+    with pytest.raises(NewerError):
+        Registry.parse(found.text().replace(b'"v": 2', b'"v": 9'))
+
+
+def test_the_list_is_there_from_the_start(made: Setup) -> None:
+    """It is empty, the CA's, and good for as long as the CA: it locks nobody out by itself."""
+    found, ca = crl(made.layout), made.authority.certificate
+    assert list(found) == []
+    assert found.is_signature_valid(made.authority.identity.key.public_key())
+    assert found.next_update_utc == ca.not_valid_after_utc
+    assert found.last_update_utc < datetime.now(UTC)
+
+
+def test_each_list_is_later_than_the_one_before(made: Setup) -> None:
+    """Within a second too: OpenSSL goes by the latest. One that is right is not written anew."""
+    made.device(fields("node-2"))
+    seen = [crl(made.layout)]
+    for name in ("node-1", "node-2"):
+        made.revoke(name)
+        seen.append(crl(made.layout))
+    assert [len(list(each)) for each in seen] == [0, 1, 2]
+    dates = [each.last_update_utc for each in seen]
+    assert dates[0] < dates[1] < dates[2]
+    before = made.layout.crl.read_bytes()
+    open_setup(made.layout.root)
+    assert made.layout.crl.read_bytes() == before
+    made.layout.crl.write_bytes(before[:100])
+    open_setup(made.layout.root)
+    assert len(list(crl(made.layout))) == 2
+
+
+def test_a_certificate_that_nobody_noted_is_revoked_too(made: Setup) -> None:
+    """A registry of before knows no certificates: that in the device's folder is taken, if the CA
+    has made it for this device.
+    """
+    layout = made.layout
+    serial = authority.load_certificate(layout.device("node-1") / "cert.der").serial_number
+    layout.registry.write_text(json.dumps({"node-1": BASE}))
+    made.revoke("node-1")
+    assert [each.serial_number for each in crl(layout)] == [serial]
+    assert layout.bases() == {}
+
+
+def test_what_has_ended_by_itself_leaves_the_list(made: Setup) -> None:
+    """Else it grew for ever. The registry keeps it."""
+    with made.layout.edited() as found:
+        past = registry.stamp(datetime.now(UTC) - timedelta(days=1))
+        found.revoked["1f"] = registry.Revoked("node-9", past, past)
+    open_setup(made.layout.root)
+    assert list(crl(made.layout)) == []
+
+
+def test_a_device_and_a_consumer_have_two_names(made: Setup) -> None:
+    """Neither can be made with the other's name, nor with an operator's."""
+    made.add_consumer("grafana", "read")
+    with pytest.raises(errors.ConfigError, match="device_id"):
+        made.device(fields("grafana"))
+    for name, why in (
+        ("node-1", "is a device"),
+        ("operator-2", "every fleet"),
+        ("a/b", "A consumer's name"),
+    ):
+        with pytest.raises(Problem, match=why):
+            made.add_consumer(name, "read")
+    with pytest.raises(Problem, match="with the role read"):
+        made.add_consumer("grafana", "operate")
+
+
+def test_a_second_program_with_a_consumer_s_name_is_told_why(made: Setup) -> None:
+    """It would throw the first one out, and be thrown out by it."""
+    made.add_consumer("grafana", "read")
+    first = operator_identity(made.layout.root, "grafana")
+    with pytest.raises(Problem, match="Another program is connected as grafana"):
+        operator_identity(made.layout.root, "grafana")
+    first.release()
+    operator_identity(made.layout.root, "grafana").release()
+    with pytest.raises(Problem, match="No consumer"):
+        operator_identity(made.layout.root, "nobody")
+
+
+def test_a_certificate_begins_when_its_ca_does(made: Setup) -> None:
+    """A node whose clock stands at its firmware's build date takes a fresh one."""
+    ca = made.authority.certificate.not_valid_before_utc
+    made.renew("node-1")
+    device = authority.load_certificate(made.layout.device("node-1") / "cert.der")
+    server = authority.load_certificate(made.layout.server_certificate)
+    assert device.not_valid_before_utc == server.not_valid_before_utc == ca
+
+
+@pytest.mark.parametrize(("days", "anew"), [(59, True), (61, False)])
+def test_the_broker_s_certificate_is_renewed_ahead(made: Setup, days: int, anew: bool) -> None:
+    """60 days before it ends, by whatever opens the set-up."""
+    layout, names = made.layout, ["localhost", "127.0.0.1", "::1"]
+    short = made.authority.server(names, valid=timedelta(days=days))
+    layout.server_key.write_bytes(short.key_pem())
+    layout.server_certificate.write_bytes(short.pem())
+    assert open_setup(layout.root).server_renewed is anew
+
+
+def test_the_operator_verb(made: Setup) -> None:
+    """It adds, lists and removes; in JSON, and with a word for each name that it cannot take."""
+    root = made.layout.root
+    done = limpet("operator", "add", "grafana", "--read", "--fleet", root)
+    assert done.returncode == 0, done.stderr
+    assert "-i grafana" in done.stdout
+    found = json.loads(limpet("operator", "list", "--json", "--fleet", root).stdout)
+    (grafana,) = [each for each in found if each["name"] == "grafana"]
+    assert (grafana["role"], grafana["problem"]) == ("read", None)
+    assert {path.name for path in Path(grafana["folder"]).iterdir()} == {
+        *("ca.crt", "grafana.crt", "grafana.key")
+    }
+    assert "grafana" in limpet("operator", "list", "--fleet", root).stdout
+    assert limpet("operator", "remove", "grafana", "--fleet", root).returncode == 0
+    assert not Path(grafana["folder"]).exists()
+    assert len(list(crl(made.layout))) == 1
+    for name in ("grafana", "operator"):
+        done = limpet("operator", "remove", name, "--fleet", root)
+        assert done.returncode == 1
+        assert name in done.stderr

@@ -1,0 +1,114 @@
+"""`limpet operator`: identities for programs that are no device: add, list, remove.
+
+A broker lets in one client of a name. Two programs with one certificate throw each other out, so
+each gets its own here.
+"""
+
+import json
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from limpet.brokers.rules import organisations
+from limpet.brokers.setup import open_setup
+from limpet.fleet import reload
+from limpet.identity import authority
+from limpet.identity.fleet_folder import FleetOption, quoted, required
+from limpet.identity.layout import Layout
+from limpet.identity.operators import NAMES
+from limpet.identity.registry import stamp
+from limpet.shared.problem import Problem
+
+app = App(
+    name="operator",
+    help="Make identities for programs of your own, list them, or take one out of the fleet.",
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print it as JSON.")]
+
+
+@app.command
+def add(
+    name: str,
+    /,
+    *,
+    read: Annotated[bool, Parameter(negative=())] = False,
+    fleet: FleetOption = None,
+) -> None:
+    """Make an identity for a program: a certificate and a key, in operators/NAME of the fleet.
+
+    The program's client id has to be NAME, and two programs need two names. One that is there stays
+    as it is.
+
+    Parameters
+    ----------
+    name
+        Its name: the certificate's, and the client id.
+    read
+        It may hear what an operator hears, and say nothing: no Commands.
+    """
+    root = required(fleet).root
+    setup = open_setup(root)
+    made = setup.add_consumer(name, "read" if read else "operate")
+    folder = setup.layout.operator(name)
+    does = "hears everything, and says nothing" if read else "hears everything, and sends Commands"
+    print(f"{name} {does}: {folder}" + ("" if made else " (was there already)"))
+    print(f"Its client id is {name}; a second program with this name throws the first one out.")
+    org = next(iter(organisations(setup.layout.bases())), "ORGANISATION")
+    print(
+        f"Such as: cd {quoted(folder)} && mosquitto_sub -h BROKER -p 8883 -i {name} "
+        f"--cafile ca.crt --cert {name}.crt --key {name}.key -v -t '{org}/#'"
+    )
+    reload.tell(setup)
+
+
+@app.command(name="list")
+def list_consumers(*, fleet: FleetOption = None, as_json: Json = False) -> None:
+    """List the operators that every fleet has, and the programs that were added: what each may do,
+    and until when its certificate is good.
+    """
+    layout = Layout(required(fleet).root)
+    found = [_said(layout, name, role) for name, role in layout.consumers().items()]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(len(str(each["name"])) for each in found)
+    for each in found:
+        until = str(each["expires"] or "?")[:10]
+        note = f"  {each['problem']}" if each["problem"] else ""
+        whose = "every fleet's" if each["name"] in NAMES else ""
+        print(f"{each['name']:<{width}}  {each['role']:<7}  {until}  {whose}{note}".rstrip())
+
+
+def _said(layout: Layout, name: str, role: str) -> dict[str, str | None]:
+    key, certificate = layout.operator_pair(name)
+    expires = problem = None
+    try:
+        expires = stamp(authority.load(key, certificate).expires.astimezone(UTC))
+    except Problem as found:
+        problem = found.cause
+    folder: Path = layout.operator(name)
+    return {
+        "name": name,
+        "role": role,
+        "expires": expires,
+        "folder": str(folder),
+        "problem": problem,
+    }
+
+
+@app.command
+def remove(name: str, /, *, fleet: FleetOption = None) -> None:
+    """Take a program out of the fleet: its certificate is revoked, and its folder removed.
+
+    Parameters
+    ----------
+    name
+        Its name, as in `limpet operator list`.
+    """
+    setup = open_setup(required(fleet).root)
+    setup.remove_consumer(name)
+    print(f"{name} is out of the fleet, and its certificate is revoked.")
+    reload.tell(setup)
