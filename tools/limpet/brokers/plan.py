@@ -14,6 +14,7 @@ from pathlib import Path
 
 from limpet.brokers import rules
 from limpet.brokers.capacity import Limits
+from limpet.identity.registry import Role
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Plan:
     password_file: Path
     passwords: bool
     bases: Mapping[str, str]
-    consumers: Mapping[str, str]
+    consumers: Mapping[str, Role]
     limits: Limits
 
     @property
@@ -49,7 +50,7 @@ class Plan:
     def grants(self) -> Iterator[tuple[str, rules.Grant]]:
         """Yield each client's name and rights: the devices by name, then the consumers."""
         for name in (*sorted(self.bases), *self.consumers):
-            grant = rules.grant(name, dict(self.bases))
+            grant = rules.grant(name, self.bases, self.consumers)
             assert grant
             yield name, grant
 
