@@ -6,15 +6,19 @@ decides.
 """
 
 _FIRMWARE = "os time struct binascii collections errno io json socket select machine network tls"
+_CONSOLE_MS = 600_000  # for who copies the code again
 
 
 def start():
-    """The guard of the slot in use, or of the other one; None when neither can start."""
+    """The guard of the slot in use, or of the other one; None when neither can start: then this is
+    tried again after ten minutes of console.
+    """
     import os
     import sys
 
     if sys.path[0] in ("/a", "/b"):
         known(sys)
+    kept = set(sys.modules)
     for last in (False, True):
         slot = sys.path[0]
         other = "/a" if slot == "/b" else "/b"
@@ -31,11 +35,14 @@ def start():
             if slot not in ("/a", "/b"):
                 raise
             print("limpet: slot %s cannot start: %r" % (slot, error))
-        for name in list(sys.modules):
-            if name.split(".")[0] in ("device", "node"):
-                del sys.modules[name]
+        for name in set(sys.modules) - kept:
+            del sys.modules[name]
         sys.path[0] = other
     print("limpet: no slot can start, copy the code again: limpet deploy")
+    import machine
+
+    # What flash would not give now it may give then, and nobody comes by to press reset.
+    machine.WDT(timeout=_CONSOLE_MS)
 
 
 def known(sys):

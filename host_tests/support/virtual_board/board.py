@@ -61,7 +61,7 @@ class VirtualBoard:
         self._rtc = folder / "rtc"
         self._flash = Flash(folder / "flash.img", blocks)
         self.counters, self.files = self._flash.counters, self._flash.files
-        self.reads = self._flash.reads
+        self.reads, self.folders = self._flash.reads, self._flash.folders
         self.put, self.remove = self._flash.put, self._flash.remove
         self.fill = self._flash.fill
         if files is not None:

@@ -50,6 +50,10 @@ class Flash:
                     found[path] = file.read()
         return found
 
+    def folders(self) -> set[str]:
+        """Which folders are on the flash, by absolute path."""
+        return {folder for folder, _, _ in self._mounted().walk("/")}
+
     def put(self, files: dict[str, bytes]) -> None:
         """Put files on the flash, by absolute path."""
         fs = self._mounted()

@@ -17,6 +17,7 @@ from limpet.brokers.setup import open_setup
 from limpet.identity.device_folder import checked
 from limpet.shared.firmware import version
 from limpet.shared.paths import BOARDS, FIRMWARE, LIB, REPO
+from limpet.shared.problem import Problem
 from support.brokers.running import fields
 
 AGAIN = """
@@ -36,16 +37,17 @@ OTHERS = {"dht11", "ds18b20", "sht3x", "sht4x", "supply"}
 @pytest.mark.parametrize("name", names())
 def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
     """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once, and
-    without the groups of node/; but no driver of a sensor that the Board has not.
+    flat, but for what main.py imports and the Commands; and no driver of a sensor that the Board
+    has not.
     """
     files = code_files(facts(name))
-    wanted = {"board.mpy", "files.json"}
+    wanted = {"board.mpy", "device/guard.mpy", "files.json"}
     for folder in (FIRMWARE, LIB):
         for path in folder.rglob("*.py"):
-            if path.name not in ("boot.py", "main.py") and path.stem not in OTHERS:
-                file = path.relative_to(folder).with_suffix(".mpy")
-                grouped = FIRMWARE / "node" in path.parent.parents and file.parts[1] != "commands"
-                wanted.add(f"node/{file.name}" if grouped else file.as_posix())
+            if path.stem not in ("boot", "main", "guard", *OTHERS):
+                file = path.with_suffix(".mpy").name
+                wanted.add(f"commands/{file}" if path.parent.name == "commands" else file)
+    wanted -= {"__init__.mpy"}  # of node/ and device/, which are no packages on a chip
     assert set(files) == wanted
     assert list(files) == [*sorted(wanted - {"files.json"}), "files.json"]
     assert name.encode() in files["board.mpy"]
@@ -83,6 +85,16 @@ def test_slot_holds_the_drivers_that_sensors_names(tmp_path: Path) -> None:
     assert files.keys() == bare.keys() | more
     assert b"mine" in files["sht4x.mpy"]
     assert json.loads(files["files.json"])["files"].keys() == files.keys() - {"files.json"}
+
+
+def test_driver_with_the_name_of_a_module_of_the_node_is_refused(tmp_path: Path) -> None:
+    """A slot is flat: one would hide the other."""
+    ours = Path(shutil.copytree(BOARDS / "esp32_devkit", tmp_path / "greenhouse"))
+    text = (ours / "board.py").read_text("utf-8")
+    (ours / "board.py").write_text(f"{text}\nimport status  # of its own\n", "utf-8")
+    (ours / "status.py").write_text("STATUS = 1\n")
+    with pytest.raises(Problem, match=r"status\.py of greenhouse has the name of a module of"):
+        code_files(facts("greenhouse", own=tmp_path))
 
 
 @pytest.mark.parametrize("name", names())

@@ -210,6 +210,30 @@ def test_one_changed_file_is_the_only_one_sent(bench: Bench, virtual_board: Make
     assert running(board) == "three"
 
 
+def test_slot_of_another_layout_becomes_flat(bench: Bench, virtual_board: Make) -> None:
+    """Folders that the new code has not go with the old code, and a module is no settings for its
+    name; code of the layout before is still what a board falls back to.
+    """
+    board = virtual_board(blocks=96)
+    for version in ("one", "two"):
+        bench.put(version)
+        bench.deploy(board)
+    flat = {name: data for name, data in code("three").items() if not name.startswith("node/")}
+    flat |= {"settings.py": b"A = 1\n", "config.py": b"B = 1\n"}
+    bench.code(flat)
+    bench.deploy(board)
+    assert running(board) == "three"
+    assert board.folders() >= {"/a", "/a/device", "/b/node"}
+    assert "/a/node" not in board.folders()
+    assert board.files().keys() >= {f"/a/{name}" for name in (*flat, "settings.json")}
+    bench.code(flat | {"device/guard.py": b"1 / 0\n"})
+    assert "slot /b cannot start" in bench.refused(board)
+    assert running(board) == "three"
+    bench.code(flat)
+    bench.deploy(board)
+    assert "nothing is new" in bench.deploy(board)
+
+
 def test_config_alone_takes_no_slot(bench: Bench, virtual_board: Make) -> None:
     """A new key or identity is sent and nothing else, in both copies; the next deploy removes what
     it replaced. So are settings, into the slot that runs.

@@ -243,7 +243,7 @@ def test_traceback_of_byte_code_becomes_readable() -> None:
     made = names_in(FIRMWARE, LIB).common["PairFile"]
     script = f"""
 import sys
-from node import pair_file  # byte code has no groups
+import pair_file  # byte code has no groups
 try:
     # None is no file.
     pair_file.{made}("a", lambda path, how: how(None), None).load()

@@ -19,6 +19,7 @@ from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.node_host.bytecode import compiled
 from limpet.shared.firmware import version
 from limpet.shared.paths import FIRMWARE, LIB
+from limpet.shared.problem import Problem
 
 # Run by the chip itself, as source and outside the slots: the same for years.
 STARTERS = ("boot.py", "main.py")
@@ -32,7 +33,7 @@ def code_files(facts: BoardFacts) -> dict[str, bytes]:
 
     files.json is the list of it: {"version", "board", "files": {path: SHA-256 in hex}}. Byte code
     is the same for every chip, as long as none of it is native. Raises Problem when a file does not
-    compile.
+    compile, or has the name of one of the node's own.
     """
     (firmware, lib, board), _ = compiled(FIRMWARE, LIB, facts.folder)
     files = {"board.mpy": (board / "board.mpy").read_bytes()}
@@ -40,7 +41,11 @@ def code_files(facts: BoardFacts) -> dict[str, bytes]:
         files[path.relative_to(firmware).as_posix()] = path.read_bytes()
     for path in modules(facts.folder, facts.sensors):
         name = f"{path.stem}.mpy"
-        assert name not in files, f"{name} is there twice"
+        if name in files:
+            raise Problem(
+                f"{path.name} of {facts.name} has the name of a module of the node.",
+                "Give it another name.",
+            )
         files[name] = ((lib if path.parent == LIB else board) / name).read_bytes()
     files = dict(sorted(files.items()))
     hashes = {name: sha256(data).hexdigest() for name, data in files.items()}

@@ -113,6 +113,11 @@ class Deployment:
             raise Problem(f"{cause} {KEPT}.", ROOM)
         for path in [*unwanted, *(self._in_slot(name) for name in self._plan.remove)]:
             self._remote.remove(path)
+        if not self._plan.empty:
+            wanted = set(map(self._in_slot, slots.folders(self._code)))
+            for folder in sorted(self._there.folders, reverse=True):
+                if folder.startswith(self._in_slot("")) and folder not in wanted:
+                    self._remote.remove_folder(folder)
 
     def _bytes_to_send(self) -> int:
         sizes = [len(self._code[name]) for name in self._plan.send]

@@ -140,6 +140,10 @@ class Remote:
         """Remove a file."""
         self.run(f"import os\nos.remove({path!r})")
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder in which nothing is."""
+        self.run(f"import os\nos.rmdir({path!r})")
+
     def make_folder(self, path: str) -> None:
         """Make a folder in one that is there."""
         self.run(f"import os\nos.mkdir({path!r})")

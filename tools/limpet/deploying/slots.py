@@ -28,8 +28,8 @@ LAST = "settings.last"
 # that goes into use with its slot (firmware/main.py); and the last one that it took.
 CONFIG = f"/{device_config.OLD}"
 OLD_NEXT, OLD_LAST = "config.next", "config.last"
-# How what a slot has for itself beside its code begins.
-_OWN = ("settings.", "config.")
+# How what a slot has for itself begins; the code has modules of these names.
+_OWN, _CODE = ("settings.", "config."), (".mpy", ".py")
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ class Survey:
         """The code that is in a slot, and its list, by path in there."""
         start = f"/{slot}/"
         found = {p.removeprefix(start): f for p, f in self.files.items() if p.startswith(start)}
-        return {name: file for name, file in found.items() if not name.startswith(_OWN)}
+        return {name: file for name, file in found.items() if not _is_own(name)}
 
     def kept_by(self, slot: str) -> list[str]:
         """What a slot has for itself beside its code, and what was to be that, by path in there."""
         start = f"/{slot}/"
         names = [path.removeprefix(start) for path in self.files if path.startswith(start)]
-        return [name for name in names if name.startswith(_OWN)]
+        return [name for name in names if _is_own(name)]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,11 @@ class Plan:
     def empty(self) -> bool:
         """Whether the slot is the target already."""
         return not (self.remove or self.copy or self.send)
+
+
+def _is_own(name: str) -> bool:
+    """Whether a file in a slot is what that has for itself beside its code."""
+    return name.startswith(_OWN) and not name.endswith(_CODE)
 
 
 def same(data: bytes, file: File | None) -> bool:

@@ -70,8 +70,7 @@ print(took)
 # Where the device may write, and what nobody takes for a Message of the node: it is no JSON.
 CLIENT = f"""
 import machine, time, board
-from device import boots, flash, identity
-from node import settings, topics
+import boots, flash, identity, settings, topics
 from umqtt_tls import MQTTClient
 dog = machine.WDT(timeout={WATCHDOG_MS})
 start = time.ticks_ms()
@@ -131,7 +130,7 @@ print((count, took, client.handshake_took_ms, cause))
 LOOK = f"""
 import gc, struct, time
 import board, micropython
-from node.supervisor import Supervisor
+from supervisor import Supervisor
 longest, real_run = {{}}, Supervisor.run_part
 def run_part(self, part, now):
     since = time.ticks_us()
