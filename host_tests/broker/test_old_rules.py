@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from limpet.brokers import rules
-from limpet.brokers.mosquitto import files as mosquitto_files
-from limpet.brokers.mosquitto import renderer
+from limpet.brokers import plan, rules, written
 from limpet.brokers.setup import open_setup
+from limpet.brokers.written import write_mosquitto
 from limpet.deploying import deploy
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
@@ -66,7 +65,7 @@ def test_mosquitto_acknowledges_and_drops_what_its_acl_lacks(
     device.subscribe(BACKLOG)
     assert heard(operator, device) == [b"live"]
     assert device.messages == []
-    assert mosquitto_files.refresh(mosquitto.setup.layout)
+    assert written.refresh(mosquitto.setup.layout)
     mosquitto.reload()
     assert heard(operator, device) == [b"late", b"live"]
     assert device.wait_for(BACKLOG).payload == b"late"
@@ -99,9 +98,7 @@ def test_another_list_has_another_number() -> None:
 def test_the_acl_says_its_version() -> None:
     """Those of before said none, which is the first."""
     bases = {"node-1": base("node-1")}
-    assert renderer.version(renderer.acl(bases, CONSUMERS)) == rules.VERSION
-    assert renderer.version(old_rules.acl(bases)) == 1
-    assert renderer.version("") == 1
+    assert plan.rules_of(old_rules.acl(bases)) == 1
 
 
 @pytest.fixture
@@ -109,7 +106,7 @@ def outdated(tmp_path: Path) -> Layout:
     """A fleet with one device and mosquitto's files, its ACL by the rules of before."""
     made = open_setup(fleet(tmp_path / "fleet"))
     made.device(fields("node-1") | {"wifi_ssid": "net"})
-    mosquitto_files.write(made.layout, "127.0.0.1", 8883)
+    write_mosquitto(made.layout, "127.0.0.1", 8883)
     (made.layout.broker / "acl").write_text(old_rules.acl(made.layout.bases()))
     return made.layout
 
@@ -119,8 +116,9 @@ def words(layout: Layout) -> str:
     return (
         f"{layout.broker / 'acl'} is by rules 1, and this limpet has rules 2. A broker that reads "
         "it acknowledges and drops what is new in them; nodes notice that, and lose no Reading. "
-        f"Make it anew: limpet provision node-1 --fleet {layout.root}, and have the broker read it "
-        "(SIGHUP). What is new, and who has to know of it first: docs/upgrading.md.\n"
+        "What is new, and who has to know of it first: docs/upgrading.md. Make it anew: limpet "
+        f"broker-config mosquitto --fleet {layout.root}; then have the broker read its files anew: "
+        "sudo systemctl reload limpet-broker, or SIGHUP\n"
     )
 
 

@@ -57,8 +57,8 @@ def test_device_and_its_image(tmp_path: Path) -> None:
     done = on_windows("provision", *words, cwd=tmp_path, env=told)
     assert done.returncode == 0, done.stderr
     device = tmp_path / "made" / "devices" / "node-2"
-    done = on_windows("provision", "--broker-config", "mosquitto", *made, cwd=tmp_path)
-    assert "`limpet provision --broker-config` does not run on Windows" in done.stderr
+    done = on_windows("broker-config", "mosquitto", *made, cwd=tmp_path)
+    assert "`limpet broker-config` does not run on Windows" in done.stderr
     assert json.loads((device / "identity.json").read_bytes())["wifi_ssid"] == "beach"
     done = on_windows("provision", "node-3", *made, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

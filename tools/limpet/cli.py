@@ -45,6 +45,7 @@ def command_line() -> App:
     for package, names in COMMANDS.items():
         for name in names:
             app.command(f"limpet.{package}.{name}:{name}", name=name)
+    app.command("limpet.brokers.broker_config:broker_config", name="broker-config")
     app.command("limpet.fleet.devices:app", name="fleet")
     app.command("limpet.fleet.consumers:app", name="operator")
     app.command("limpet.trial.command:trial", name="test-board")

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.brokers.setup import open_setup
+from limpet.brokers.written import write_mosquitto
 from limpet.identity import device_config
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
@@ -119,7 +119,7 @@ class Mosquitto:
         # Its ports are numbers in a file: what is free now may be taken in a moment.
         for _ in range(1 if self.port else 3):
             port = self.port or _free_port()
-            conf = mosquitto_files.write(self._layout, HOST, port)
+            conf = write_mosquitto(self._layout, HOST, port)
             openssl = conf.with_name("openssl.cnf")
             openssl.write_text(OPENSSL)
             with open(conf, "a") as file:

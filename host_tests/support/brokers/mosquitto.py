@@ -10,17 +10,19 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
+from limpet.brokers import written
 from limpet.brokers.embedded.broker import LOOPBACK
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
+from limpet.brokers.plan import Plan
 from limpet.identity.provisioning import Setup
 from support.brokers.mqtt_client import TIMEOUT_S
 from support.brokers.running import RunningBroker
 
 
 class Mosquitto(RunningBroker):
-    """mosquitto, configured by `limpet provision --broker-config mosquitto`."""
+    """mosquitto, configured by `limpet broker-config mosquitto`."""
 
     kind = "mosquitto"
     more = ""  # configuration
@@ -48,12 +50,22 @@ class Mosquitto(RunningBroker):
                 self.port = 0
         raise RuntimeError("mosquitto does not start:\n" + "\n".join(self.log))
 
+    def by(self, plan: Plan) -> None:
+        """Start by the files of a plan, and nothing else."""
+        written.put(self.setup.layout, self.kind, plan)
+        self.port = plan.port
+        if not self._runs(plan.folder / renderer.CONF):
+            raise RuntimeError("mosquitto does not start:\n" + "\n".join(self.log))
+
     def _started(self) -> bool:
+        conf = written.write_mosquitto(self.setup.layout, self.host, self.port)
+        with open(conf, "a") as file:
+            file.write(f"\nlistener {self.plain_port} {self.host}\n{self.more}")
+        return self._runs(conf)
+
+    def _runs(self, conf: Path) -> bool:
         from limpet.brokers.mosquitto.program import mosquitto
 
-        conf = mosquitto_files.write(self.setup.layout, self.host, self.port)
-        with open(conf, "a") as file:
-            file.write(f"\nlog_dest stderr\nlistener {self.plain_port} {self.host}\n{self.more}")
         # Python ignores SIGXFSZ, and so shall mosquitto: a full disk is an error, no signal.
         self._process = subprocess.Popen(
             [*mosquitto(), "-v", "-c", str(conf)],

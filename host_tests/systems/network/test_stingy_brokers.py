@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from limpet.brokers import rules
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
+from limpet.brokers.written import write_mosquitto
 from limpet.identity.provisioning import Setup
 from support.brokers.mosquitto import Mosquitto
 from support.nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
@@ -44,7 +44,7 @@ def hears_nothing(stingy: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Mosquit
 
 def allow(broker: Mosquitto) -> None:
     """Put the right rules in place, and have them read without a connection being lost."""
-    mosquitto_files.write(broker.setup.layout, broker.host, broker.port)
+    write_mosquitto(broker.setup.layout, broker.host, broker.port)
     broker.reload()
 
 

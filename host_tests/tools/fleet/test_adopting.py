@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from limpet.brokers.embedded.broker import EmbeddedBroker
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
+from limpet.brokers.written import write_mosquitto
 from limpet.fleet.init import init
 from limpet.identity import device_config, fleet_settings, passwords
 from limpet.identity.layout import Layout
@@ -33,7 +33,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     readings = setup.layout.device("a-laptop") / "readings"
     readings.mkdir()
     (readings / "0").write_bytes(b"\0\1\2")
-    mosquitto_files.write(setup.layout, "", 8883)
+    write_mosquitto(setup.layout, "", 8883)
     (setup.layout.broker / "mosquitto" / "mosquitto.db").write_bytes(b"kept")
     (setup.layout.broker / "port").write_text("8883 127.0.0.1")
     (root / "run.lock").touch()
@@ -52,6 +52,10 @@ def old(_made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_made, tmp_path / "dev"))
 
 
+# Written anew, as the place is in there.
+BY_PLACE = ("broker/mosquitto.conf", "broker/limpet-broker.service")
+
+
 def contents(root: Path) -> dict[str, bytes]:
     """Return every file below `root` with what is in it."""
     return {
@@ -63,7 +67,7 @@ def assert_taken_over(old: Path, new: Path) -> None:
     """Every key, certificate, config and Reading, byte for byte; paths are the new ones."""
     before, after = contents(old), contents(new)
     moved = {name: data for name, data in before.items() if name.startswith("operator/")}
-    same = set(before) - set(moved) - {"run.lock", "broker/port", "broker/mosquitto.conf"}
+    same = set(before) - set(moved) - {"run.lock", "broker/port", *BY_PLACE}
     assert {name: after.get(name) for name in same} == {name: before[name] for name in same}
     for name, data in moved.items():
         file = name.removeprefix("operator/")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 from limpet.brokers.embedded.broker import EmbeddedBroker
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
+from limpet.brokers.written import write_mosquitto
 from limpet.fleet import devices
 from limpet.identity import passwords
 from limpet.identity.layout import Layout
@@ -128,7 +128,7 @@ def test_remove(made: Setup) -> None:
     what has to be read anew, and what this does not do, is said.
     """
     layout = made.layout
-    mosquitto_files.write(layout, "", 8883)
+    write_mosquitto(layout, "", 8883)
     done = limpet("fleet", "remove", "node-2", "--yes", "--fleet", layout.root)
     assert done.returncode == 0, done.stderr
     assert layout.bases().keys() == {"node-1"}
@@ -137,7 +137,7 @@ def test_remove(made: Setup) -> None:
     acl = (layout.broker / "acl").read_text()
     assert "user node-1\n" in acl
     assert "node-2" not in acl
-    assert "systemctl reload mosquitto" in done.stdout
+    assert "systemctl reload limpet-broker" in done.stdout
     assert "Its certificates are revoked.\n" in done.stdout
     assert len(list(x509.load_pem_x509_crl(layout.crl.read_bytes()))) == 1
     assert [each["device"] for each in listed(layout.root)] == ["node-1"]

@@ -251,8 +251,10 @@ def test_git_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LIMPET_PASSWORD", "not-for-git")
     root = tmp_path / "fleet"
     init(root)
-    words = ("--username", "node-1", "--broker-config", "mosquitto", "--fleet", root)
+    words = ("--username", "node-1", "--fleet", root)
     done = limpet("provision", "node-1", *words, LIMPET_PASSWORD="not-for-git")  # noqa: S106
+    assert done.returncode == 0, done.stderr
+    done = limpet("broker-config", "mosquitto", "--fleet", root)
     assert done.returncode == 0, done.stderr
     for name in ("boards/mine/board.py", "boards/mine/own.key", "store/readings.db", "notes"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
 from limpet.fleet.provision import provision
 from limpet.identity import authority, device_config, layout, operators, passwords
@@ -28,7 +27,6 @@ from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.node_host.debian import HOST
-from limpet.operating.where import SetupInfo
 from limpet.shared import private
 from limpet.shared.firmware import errors
 from limpet.shared.problem import Problem
@@ -657,152 +655,3 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Said:
         return capsys.readouterr().out
 
     return run
-
-
-def listeners(conf: Path) -> list[str]:
-    """Return where a mosquitto.conf listens."""
-    return re.findall(r"^listener (.*)", conf.read_text(), re.M)
-
-
-def test_mosquitto_files(tmp_path: Path, said: Said) -> None:
-    """The written files name what is there; logins are offered once there is a password."""
-    out = tmp_path / "dev"
-    conf = out / "broker" / "mosquitto.conf"
-    assert str(conf) in said("node-1", port=18883, broker_config="mosquitto")
-    text = conf.read_text()
-    for word in re.findall(rf"{tmp_path}\S+", text):
-        assert Path(word).exists(), word
-    assert listeners(conf) == ["18883 127.0.0.1"]
-    passwords.set_password(Layout(out), "node-1", SECRET)
-    assert f"{conf} asks for no passwords: limpet provision node-1 --broker-" in said("node-1")
-    assert "asks for passwords on port 18884" in said("node-1", broker_config="mosquitto")
-    assert "asks for" not in said("node-1")
-    text = conf.read_text()
-    assert text.count("listener ") - text.count("a listener of") == 2
-    assert text.count("require_certificate true") == 2
-    assert "allow_anonymous false" in text
-
-
-def test_mosquitto_port_of_a_device_with_a_password(
-    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told the port that asks for its password; there it stays the next time, and operators,
-    who have none, ask on the other one.
-    """
-    out = tmp_path / "dev"
-    monkeypatch.setenv("LIMPET_PASSWORD", SECRET)
-    hint = "node-1: mosquitto asks for its password on another port: --port 18884\n"
-    assert hint in said("node-1", port=18883, username="node-1", broker_config="mosquitto")
-    assert hint in said("node-1")
-    assert "does not listen" not in said("node-1", port=18884)
-    again = said("node-1", broker_config="mosquitto")
-    assert "another port" not in again
-    assert "port 18883; start it anew\nmosquitto asks for passwords on port 18884" in again
-    where = ["18883 127.0.0.1", "18884 127.0.0.1"]
-    assert listeners(out / "broker" / "mosquitto.conf") == where
-    assert open_setup(out).config("node-1").port == 18884
-    assert SetupInfo(out, "node-1").port == 18883
-
-
-@pytest.mark.parametrize(
-    ("broker", "listens"),
-    [
-        ("192.0.2.10", "8883 192.0.2.10"),
-        ("fd00::1", "8883 fd00::1"),
-        ("localhost", "8883 localhost"),
-        # What it means where the broker runs, /etc/hosts decides: often 127.0.1.1.
-        ("broker.example", "8883"),
-    ],
-)
-def test_mosquitto_listens_where_the_device_looks(
-    tmp_path: Path, said: Said, broker: str, listens: str
-) -> None:
-    """Not on loopback: on the device's address and port, also when they were said long before."""
-    said("node-2", broker=broker)
-    said(broker_config="mosquitto")
-    assert listeners(tmp_path / "dev/broker/mosquitto.conf") == [listens]
-    assert list(Layout(tmp_path / "dev").bases()) == ["node-2"]
-
-
-def test_mosquitto_listens_for_all_devices(tmp_path: Path, said: Said) -> None:
-    """Who looks elsewhere is told at once; written anew it is for both, on all addresses."""
-    conf = tmp_path / "dev/broker/mosquitto.conf"
-    said("node-1", broker_config="mosquitto")
-    assert f"{conf} does not listen on 192.0.2.10:8883: " in said("node-2", broker="192.0.2.10")
-    assert listeners(conf) == ["8883 127.0.0.1"]
-    assert "on all addresses, port 8883" in said("node-2", broker_config="mosquitto")
-    assert listeners(conf) == ["8883"]
-    for device in ("node-1", "node-2"):
-        assert "does not listen" not in said(device)
-    assert said(broker_config="mosquitto").count("node-") == 3  # node-1, which is there already
-    # One that runs by `limpet run` on a port of its own is none of mosquitto's.
-    said("node-3", port=40000)
-    said("node-2", broker_config="mosquitto")
-    assert listeners(conf) == ["8883"]
-
-
-def test_mosquitto_is_told_of_new_devices(tmp_path: Path, said: Said) -> None:
-    """Its ACL, where there is one, follows the registry, another organisation included; that it has
-    to be read again is said, and only then.
-    """
-    acl = tmp_path / "dev/broker/acl"
-    assert "SIGHUP" not in said("node-1")
-    assert not acl.exists()
-    said("node-1", broker_config="mosquitto")
-    assert "topic write farm/" not in acl.read_text()
-    assert f"{acl} has changed; have mosquitto read it (SIGHUP)" in said("node-2", org="farm")
-    assert "user node-2\ntopic write farm/home/desk/climate/node-2/telemetry\n" in acl.read_text()
-    assert "topic read farm/#" in acl.read_text()
-    assert "SIGHUP" not in said("node-2")
-    assert "SIGHUP" in said("node-2", zone="hall")
-
-
-def test_mosquittos_rules_follow_the_registry(tmp_path: Path) -> None:
-    """Whichever tool changes it: at a new device, at a new place, and at the next start after the
-    registry was edited by hand.
-    """
-    made = open_setup(tmp_path / "dev")
-    made.device(fields("node-1"))
-    mosquitto_files.write(made.layout, "127.0.0.1", 8883)
-    acl = made.layout.broker / mosquitto_files.ACL
-    assert not made.rules_renewed
-    made.device(fields("node-2"))
-    assert made.rules_renewed
-    assert "\nuser node-2\n" in acl.read_text()
-    made.change("node-2", {"zone": "hall"})
-    assert "topic write limpet/home/hall/climate/node-2/telemetry\n" in acl.read_text()
-    made.layout.registry.write_text(json.dumps({"node-1": made.layout.bases()["node-1"]}))
-    assert open_setup(tmp_path / "dev").rules_renewed
-    assert "node-2" not in acl.read_text()
-    assert not open_setup(tmp_path / "dev").rules_renewed
-
-
-def test_mosquitto_is_told_of_other_secrets(
-    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So is a new certificate of its own and a password: until SIGHUP it goes on with the old."""
-    broker = tmp_path / "dev/broker"
-
-    def renewed(**options: Any) -> list[str]:
-        return re.findall(r"^(.*) has changed; have mosquitto read it", said(**options), re.M)
-
-    monkeypatch.setenv("LIMPET_PASSWORD", SECRET)
-    assert renewed(server_name=["one.example"]) == []
-    assert renewed(username="node-1") == []
-    assert renewed(broker_config="mosquitto", server_name=["two.example"]) == []
-    assert renewed(server_name=["three.example"]) == [str(broker / "server.crt")]
-    assert renewed(username="node-1") == [str(broker / "passwords")]
-    assert renewed() == []
-
-
-def test_mosquitto_acl_is_by_name(said: Said, tmp_path: Path) -> None:
-    """No pattern that any certificate of the CA would fit; who leaves the registry leaves it."""
-    said("node-1", broker_config="mosquitto")
-    said("node-2")
-    acl, registry = tmp_path / "dev/broker/acl", Layout(tmp_path / "dev").registry
-    assert not re.search(r"^pattern|%[uc]|^topic (?!read|write)", acl.read_text(), re.M)
-    users = re.findall(r"^user (\S+)$", acl.read_text(), re.M)
-    assert users == ["node-1", "node-2", *operators.NAMES]
-    registry.write_text(json.dumps({"node-2": Layout(tmp_path / "dev").bases()["node-2"]}))
-    assert "SIGHUP" in said("node-2")
-    assert "node-1" not in acl.read_text()

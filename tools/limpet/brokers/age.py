@@ -1,35 +1,41 @@
-"""Which of a set-up's broker files are by older rules than ours, and what to do about it.
+"""Which of a set-up's broker files are older than its registry or the rules, and what to do then.
 
-Only the set-up's own files are looked at: what a broker has read of them, or a copy of them on
-another machine, cannot be seen from here.
+Only the files are looked at: what a broker has read of them, or a copy of them on another machine,
+cannot be seen from here.
 """
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from limpet.brokers import rules
-from limpet.brokers.mosquitto import files as mosquitto_files
-from limpet.identity.fleet_folder import option
+from limpet.brokers import kinds, rules, written
+from limpet.brokers import plan as plans
+from limpet.brokers.written import Written
+from limpet.identity.fleet_folder import option, quoted
 from limpet.identity.layout import Layout
 from limpet.shared.problem import Problem
 
-# For each kind of broker: its file with the rights, and the version of the rules it is by.
-_KINDS = (mosquitto_files.rules_version,)
-
 
 class Old(NamedTuple):
-    """A file of a broker, and the version of the rules that it was made by."""
+    """A file of a broker, and the version of the rules that it was made by: the one of now, where
+    it is the registry that has changed.
+    """
 
     path: Path
     version: int
+    of: Written
 
 
 def old_files(layout: Layout) -> list[Old]:
-    """Return the files of brokers that are by older rules than this limpet's."""
-    found = [Old(*each) for kind in _KINDS if (each := kind(layout))]
-    return [each for each in found if each.version < rules.VERSION]
+    """Return the files of brokers that are by older rules, or another registry, than those of now.
+    Raises Problem.
+    """
+    now = plans.fingerprint(layout.bases(), layout.consumers())
+    found = []
+    for of, path, text in written.files(layout):
+        if plans.registry_of(text) != now:
+            found.append(Old(path, plans.rules_of(text), of))
+    return found
 
 
 def tell(layout: Layout, out: TextIO | None = None) -> None:
@@ -38,20 +44,31 @@ def tell(layout: Layout, out: TextIO | None = None) -> None:
     out: where to, if not standard output.
     """
     with contextlib.suppress(Problem):  # a registry that is none is for others to say
-        device = next(iter(layout.bases()), "ID")
-        again = f"limpet provision {device}{option(layout.root)}"
-        for path, version in old_files(layout):
-            print(
-                f"{path} is by rules {version}, and this limpet has rules {rules.VERSION}. A "
-                "broker that reads it acknowledges and drops what is new in them; nodes notice "
-                f"that, and lose no Reading. Make it anew: {again}, and have the broker read it "
-                "(SIGHUP). What is new, and who has to know of it first: docs/upgrading.md.",
-                file=out or sys.stdout,
-                flush=True,
-            )
+        for path, version, of in old_files(layout):
+            print(f"{_what(path, version)} {_remedy(layout, of)}", file=out, flush=True)
 
 
 def tell_renewed(old: list[Old]) -> None:
-    """Say of each file that was old that it is by the rules of now."""
-    for path, version in old:
-        print(f"{path} was by rules {version}, and is by rules {rules.VERSION} now")
+    """Say of each file that was by older rules that it is by the rules of now."""
+    for path, version, of in old:
+        if not of.folder and version < rules.VERSION:
+            print(f"{path} was by rules {version}, and is by rules {rules.VERSION} now")
+
+
+def _what(path: Path, version: int) -> str:
+    if version < rules.VERSION:
+        return (
+            f"{path} is by rules {version}, and this limpet has rules {rules.VERSION}. A broker "
+            "that reads it acknowledges and drops what is new in them; nodes notice that, and lose "
+            "no Reading. What is new, and who has to know of it first: docs/upgrading.md."
+        )
+    return (
+        f"{path} is not by the registry of now: a broker that reads it knows other devices and "
+        "programs than the fleet has."
+    )
+
+
+def _remedy(layout: Layout, of: Written) -> str:
+    out = f" --out {quoted(Path(of.folder))}" if of.folder else ""
+    again = f"limpet broker-config {of.kind}{out}{option(layout.root)}"
+    return f"Make it anew: {again}; then have the broker {kinds.KINDS[of.kind].RELOAD}"

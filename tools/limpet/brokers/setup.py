@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers import written
 from limpet.identity.provisioning import Setup
 
 
@@ -12,4 +12,4 @@ def open_setup(root: Path, names: Iterable[str] = ()) -> Setup:
 
     names: further host names and addresses of the broker, for its certificate.
     """
-    return Setup(root, names, followers=(mosquitto_files.refresh,))
+    return Setup(root, names, followers=(written.refresh,))

@@ -10,6 +10,7 @@ from typing import Any
 
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
+from limpet.brokers.written import write_mosquitto
 from limpet.fleet.devices import unused
 from limpet.identity import authority, device_config
 from limpet.identity.fleet_folder import is_old_setup
@@ -21,7 +22,7 @@ from limpet.shared.firmware import errors, rules
 from limpet.shared.problem import Problem
 
 # What a broker that runs has in its folder for itself, or holds paths of the old place.
-_LEFT = {"port", ".lock", mosquitto_files.CONF}
+_LEFT = {"port", ".lock", mosquitto_files.CONF, renderer.UNIT}
 
 
 def opened(folder: Path, root: Path) -> Layout:
@@ -85,7 +86,7 @@ def renew_broker_files(old: Layout, setup: Setup) -> None:
     layout = setup.layout
     port = mosquitto_files.certificate_port(old, configs[0].port)
     host = renderer.where(configs, port)
-    conf = mosquitto_files.write(layout, host, port)
+    conf = write_mosquitto(layout, host, port)
     print(f"  mosquitto    start it with {conf}, no longer with that of {old.broker}")
 
 

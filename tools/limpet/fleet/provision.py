@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -44,7 +44,6 @@ def provision(
     allow_public_broker: bool = False,
     renew: bool = False,
     line: bool = False,
-    broker_config: Literal["mosquitto"] | None = None,
 ) -> int:
     """Make a device of the fleet: its key, certificate and config, and what the broker has of it.
 
@@ -55,7 +54,7 @@ def provision(
     ----------
     device
         The device's id: its client id, its certificate's name, its place in every topic. Without
-        it node-1, or for --broker-config the first one that is there.
+        it node-1.
     org
         First level of the device's topics [default: the fleet's organisation].
     site
@@ -85,15 +84,10 @@ def provision(
         Give a device that is there already a new key and certificate.
     line
         Print the one line that a node without a config takes on its console. The key is in it.
-    broker_config
-        Also write a broker's configuration: mosquitto.conf and acl. It listens where the devices
-        look for it.
     """
     root = required(fleet).root
     settings = fleet_settings.read(root)
-    if device is None:
-        there = Layout(root).bases() if broker_config else {}
-        device = next(iter(there), FIRST_DEVICE)
+    device = device or FIRST_DEVICE
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
     said: dict[str, Any] = place | {"broker": broker, "port": port}
     given = {name: value for name, value in said.items() if value is not None}
@@ -139,7 +133,7 @@ def provision(
                 print(f"{device}: {variable} was not taken, which needs {option}")
         provision_report.without_wifi(setup, device)
         age.tell_renewed(old)
-        provision_mosquitto.update(setup, device, broker_config is not None, bool(login))
+        provision_mosquitto.update(setup, device, bool(login))
         if line:
             print(f"{device}: the line holds its key; whoever has the line is {device}")
     if line:

@@ -1,6 +1,6 @@
 """What the brokers of a fleet have to be told after its files have changed, as commands."""
 
-from limpet.brokers.mosquitto import files as mosquitto_files
+from limpet.brokers import kinds, written
 from limpet.identity.layout import running
 from limpet.identity.provisioning import Setup
 
@@ -10,15 +10,14 @@ def tell(setup: Setup, name: str | None = None) -> None:
     and may be connected.
     """
     layout = setup.layout
-    if (layout.broker / mosquitto_files.CONF).exists():
-        print(
-            "Have mosquitto read its files anew: systemctl reload mosquitto (where systemd has not "
-            "started it: pkill -HUP -x mosquitto)"
-        )
+    for each in written.records(layout):
+        if each.folder:
+            print(f"Write what is in {each.folder} anew: limpet broker-config --help")
+        print(f"Have {each.kind} {kinds.KINDS[each.kind].RELOAD}")
         if name:
             print(
-                f"An open session of {name} may say and hear nothing from then on. To end it: "
-                "systemctl restart mosquitto"
+                f"An open session of {name} may say and hear nothing from then on. It ends with "
+                "the broker: sudo systemctl restart limpet-broker"
             )
     if running(layout.root):
         ends = f" A session of {name} that is open ends." if name else ""

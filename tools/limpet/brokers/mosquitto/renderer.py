@@ -1,4 +1,4 @@
-"""mosquitto's configuration as text: mosquitto.conf and acl, for 2.0.11 to 2.1.
+"""mosquitto's configuration as text: mosquitto.conf, acl and a systemd unit, for 2.0.11 to 2.1.
 
 The ACL names every device of the registry: a certificate of this CA alone opens nothing. acl_file
 and password_file are deprecated in 2.1 in favour of plugins that 2.0 lacks; both versions read
@@ -6,30 +6,52 @@ them. Pure: no file is read or written.
 """
 
 import ipaddress
-import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable
 from typing import Any
 
-from limpet.brokers import rules
-from limpet.identity.layout import Layout
-from limpet.identity.registry import Role
+from limpet.brokers.plan import Plan, made_from
 from limpet.shared import firmware
 
+CONF = "mosquitto.conf"
 ACL = "acl"
-
-# What an ACL says of the version of the rules that it is made by.
-_RULES = "# rules "
+UNIT = "limpet-broker.service"
+STATE = ("mosquitto",)
+RELOAD = "read its files anew: sudo systemctl reload limpet-broker, or SIGHUP"
+PROGRAM = "/usr/sbin/mosquitto"
 
 _CONF = """\
-# Written by `limpet provision --broker-config mosquitto`, for mosquitto 2.0.11 to 2.1.
+# Written by `limpet broker-config mosquitto`, for mosquitto 2.0.11 to 2.1.
+# Sized for {devices} devices, {services} services and {monitors} monitors.
 # The keys are readable by their owner alone: started by root, mosquitto becomes that user.
 user {user}
 allow_anonymous false
+allow_zero_length_clientid false
 acl_file {folder}/{acl}
+
+# What it acknowledged is on the disk within five minutes, and when it ends.
 persistence true
-persistence_location {folder}/mosquitto/
+persistence_location {folder}/{state}/
+autosave_interval 300
+persistent_client_expiration {session_days}d
+
 # Else a PUBACK waits until the one before it has been acknowledged by TCP: 40 ms and more.
 set_tcp_nodelay true
+max_packet_size {packet_bytes}
+max_inflight_messages {inflight}
+# Of one client that is away, or slow. What comes on top is dropped, and counted in $SYS.
+max_queued_messages {queued_messages}
+max_queued_bytes {queued_bytes}
+# Beyond it mosquitto refuses what needs memory, instead of being ended by the system.
+memory_limit {memory_bytes}
+
+# Who comes, who goes, and who is refused and why.
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+log_type information
+connection_messages true
 
 # The certificate's CN is the username, and the username is the client id, whatever a client says
 # of itself. Without the last line one device could take over another's session.
@@ -45,8 +67,11 @@ password_file {passwords}
 {listener}
 use_username_as_clientid true
 """
+# Sockets that have not said yet who they are count as well: hence the room for them.
 _LISTENER = """\
 listener {at}
+max_connections {connections}
+tls_version tlsv1.2
 cafile {ca}
 certfile {certificate}
 keyfile {key}
@@ -54,44 +79,115 @@ keyfile {key}
 crlfile {crl}
 require_certificate true"""
 
+_UNIT = """\
+# Written by `limpet broker-config mosquitto`. Where Debian has put mosquitto is taken for granted.
+[Unit]
+Description=MQTT broker of a Limpet fleet
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
 
-def conf(layout: Layout, user: str, host: str, port: int, logins: bool) -> str:
-    """Return mosquitto.conf for the set-up `layout`.
+[Service]
+ExecStart={program} -c "{folder_as_word}/{conf}"
+ExecReload=/bin/kill -HUP $MAINPID
+User={user}
+Restart=always
+RestartSec=2
+LimitNOFILE={open_files}
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp={private_tmp}
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+ReadWritePaths="{folder_as_path}/{state}"
 
-    user: whom mosquitto becomes when root starts it. host: where it listens, '' for all addresses.
-    logins: whether the port after `port` asks for passwords.
-    """
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render(plan: Plan) -> dict[str, str]:
+    """Return the text of each file by its name."""
+    return {CONF: _conf(plan), ACL: _acl(plan), UNIT: _unit(plan)}
+
+
+def start(plan: Plan) -> list[str]:
+    """Return the commands that start it as a service; Debian's own mosquitto is another one."""
+    return [
+        "sudo apt-get install mosquitto && sudo systemctl disable --now mosquitto",
+        f"sudo systemctl enable --now {shlex.quote(str(plan.folder / UNIT))}",
+        "systemctl status limpet-broker",
+    ]
+
+
+def _conf(plan: Plan) -> str:
+    limits = vars(plan.limits)
+    listener = _listener(plan, plan.port)
     text = _CONF.format(
-        user=user, folder=layout.broker, acl=ACL, listener=_listener(layout, host, port)
+        user=plan.user, folder=plan.folder, acl=ACL, state=STATE[0], listener=listener, **limits
     )
-    if logins:
-        listener = _listener(layout, host, login_port(port))
-        text += _LOGIN.format(passwords=layout.passwords, listener=listener)
+    if plan.passwords:
+        listener = _listener(plan, login_port(plan.port))
+        text += _LOGIN.format(passwords=plan.password_file, listener=listener)
     return text
 
 
-def acl(bases: Mapping[str, str], consumers: Mapping[str, Role]) -> str:
-    """Return the ACL. bases and consumers: base topic of each device, and what each consumer may
-    do, by name, as Layout has them.
-    """
+def _listener(plan: Plan, port: int) -> str:
+    return _LISTENER.format(
+        at=f"{port} {plan.listen}".rstrip(),
+        connections=plan.limits.connections + plan.limits.silent,
+        ca=plan.ca,
+        certificate=plan.certificate,
+        key=plan.key,
+        crl=plan.crl,
+    )
+
+
+def _acl(plan: Plan) -> str:
     lines = [
         "# Written by limpet from the registry, devices.json. A user is a certificate's CN; who is",
         "# not here, or wants more than this, may connect, say nothing and hear nothing.",
-        f"{_RULES}{rules.VERSION}",
+        f"# {made_from(plan)}",
     ]
-    for name in (*sorted(bases), *consumers):
-        grant = rules.grant(name, bases, consumers)
-        assert grant
+    for name, grant in plan.grants():
         lines += ["", f"user {name}"]
         lines += [f"topic write {topic}" for topic in grant.writes]
         lines += [f"topic read {topic}" for topic in grant.reads]
     return "\n".join(lines) + "\n"
 
 
-def version(text: str) -> int:
-    """Return by which version of the rules an ACL was made."""
-    found = re.search(rf"^{_RULES}(\d+)$", text, re.MULTILINE)
-    return int(found[1]) if found else 1
+def _unit(plan: Plan) -> str:
+    top = plan.folder.parts[1:2]
+    # systemd's own signs in a path: % is a specifier everywhere, $ a variable in a command.
+    path = str(plan.folder).replace("\\", "\\\\").replace("%", "%%")
+    return _UNIT.format(
+        program=PROGRAM,
+        folder_as_path=path,
+        folder_as_word=path.replace("$", "$$"),
+        conf=CONF,
+        user=plan.user,
+        open_files=plan.limits.open_files,
+        home="read-only" if top in (("home",), ("root",), ("run",)) else "yes",
+        private_tmp="no" if top == ("tmp",) else "yes",
+        state=STATE[0],
+    )
 
 
 def where(configs: Iterable[Any], port: int) -> str:
@@ -105,8 +201,8 @@ def where(configs: Iterable[Any], port: int) -> str:
         for each in configs
         if each.port == port or (each.username is not None and each.port in logins)
     }
-    (one, *more) = found
-    return one if not more and (firmware.rules.is_loopback(one) or _is_address(one)) else ""
+    (one, *more) = found or {""}
+    return one if not more and (firmware.rules.is_loopback(one) or is_address(one)) else ""
 
 
 def login_port(port: int) -> int:
@@ -114,17 +210,8 @@ def login_port(port: int) -> int:
     return port + 1
 
 
-def _listener(layout: Layout, host: str, port: int) -> str:
-    return _LISTENER.format(
-        at=f"{port} {host}".rstrip(),
-        ca=layout.ca_certificate,
-        certificate=layout.server_certificate,
-        key=layout.server_key,
-        crl=layout.crl,
-    )
-
-
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """True for an IP address, False for a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,0 +1,93 @@
+"""mosquitto as a process of ours: started, told to read its files again, ended with us."""
+
+import contextlib
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+
+from limpet.brokers.mosquitto.program import mosquitto
+from limpet.shared.problem import Problem
+
+_START_S = 30
+_STOP_S = 10
+
+
+class Process:
+    """mosquitto with the configuration `conf`; what it says goes to standard error.
+
+    open_files: how many it is to be able to have open.
+    """
+
+    def __init__(self, conf: Path, open_files: int) -> None:
+        self._program = mosquitto()
+        self._conf = conf
+        self._open_files = open_files
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._said: deque[str] = deque(maxlen=5)
+
+    def start(self) -> None:
+        """Start, and return when it listens. Raises Problem with what it says."""
+        ready = threading.Event()
+        self._process = subprocess.Popen(
+            [*self._program, "-c", str(self._conf)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._files()
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process, ready), name="mosquitto", daemon=True
+        )
+        self._reader.start()
+        ready.wait(_START_S)
+        if not self.runs() or not ready.is_set():
+            self.stop()
+            raise Problem(f"mosquitto does not start: {' '.join(self._said)}", "See to that.")
+
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def reload(self) -> None:
+        """Have it read ACL, certificates and passwords again; every connection stays."""
+        if self._process and self.runs():
+            self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End it: sessions and retained Messages are written. Twice does no harm."""
+        if self._process is None:
+            return
+        # mosquitto 2.0 forgets a SIGTERM that comes right after it said that it runs.
+        for _ in range(_STOP_S):
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+                break
+        self._process.kill()  # does nothing to one that has ended
+        self._process.wait()
+        if self._reader:
+            self._reader.join(_STOP_S)
+
+    def _files(self) -> None:
+        """Let it open as many files as it needs, as far as the system does."""
+        assert self._process
+        with contextlib.suppress(OSError, ValueError):
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE)
+            most = self._open_files if hard == resource.RLIM_INFINITY else hard
+            soft = min(max(self._open_files, 1024), most)
+            resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+    def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
+        assert process.stderr
+        for line in process.stderr:
+            self._said.append(line.strip())
+            print(line, end="", file=sys.stderr, flush=True)
+            if line.rstrip().endswith("running"):
+                ready.set()
+        ready.set()  # it has ended, and nobody waits for it
