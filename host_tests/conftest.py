@@ -17,6 +17,15 @@ from support.virtual_board.board import virtual_board
 __all__ = ["broker", "foreign", "node", "setup", "virtual_board"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what only some tests heed."""
+    parser.addoption(
+        "--write-access",
+        action="store_true",
+        help="write what the brokers did into the access matrix of docs/brokers.md",
+    )
+
+
 def pytest_configure() -> None:
     """Make the surroundings the same, wherever and however the tests were started."""
     in_use.hold()

@@ -97,7 +97,7 @@ class Client:
         """Connect and wait for CONNACK; raises Refused."""
         try:
             self._paho.connect(*self._address, keepalive=self._keepalive_s)
-        except (ssl.SSLError, ConnectionResetError) as error:
+        except (ssl.SSLError, ConnectionResetError, BrokenPipeError) as error:
             raise Refused("closed") from error
         self._paho.loop_start()
         self._wait(lambda: self._greeting is not None, "CONNACK")
@@ -121,6 +121,23 @@ class Client:
         schemas.own(topic, data)
         number = self._paho.publish(topic, data, qos, retain).mid
         self._wait(lambda: number in self._acknowledged, f"PUBACK for {topic}")
+
+    def offer(self, topic: str, payload: str, retain: bool = False) -> bool:
+        """Publish at QoS 1, and wait until it is acknowledged or the connection is closed for it;
+        whether it was acknowledged.
+        """
+        schemas.own(topic, payload)
+        number = self._paho.publish(topic, payload, 1, retain).mid
+        self._wait(lambda: number in self._acknowledged or self.closed, "PUBACK, or an end")
+        return number in self._acknowledged
+
+    def ask(self, topic_filter: str) -> bool:
+        """Subscribe at QoS 1, and wait until that is answered or the connection is closed for it;
+        whether it was granted.
+        """
+        _, number = self._paho.subscribe(topic_filter, 1)
+        self._wait(lambda: number in self._granted or self.closed, "SUBACK, or an end")
+        return self._granted.get(number or 0, 0x80) < 0x80
 
     def wait_for(
         self,

@@ -1,0 +1,300 @@
+"""The rows of the access matrix: who tries what, and how it is seen what came of it.
+
+What is not to arrive is waited for by what is to arrive after it: a Message of the same sender, to
+the same listener.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+
+from support.brokers.matrix import (
+    DEVICE,
+    NEIGHBOUR,
+    OPERATOR,
+    READER,
+    STRANGER,
+    UNKNOWN,
+    Case,
+    World,
+    base,
+    entered,
+)
+from support.brokers.mqtt_client import Client, Refused
+
+HEARD, DROPPED, REFUSED, THROWN_OUT, LET_IN = "heard", "dropped", "refused", "thrown out", "let in"
+# Let in, and neither heard nor told anything.
+MUTE = "let in, mute"
+# What counts as no.
+NO = {DROPPED, REFUSED, THROWN_OUT, MUTE}
+
+_TELEMETRY, _STATUS, _COMMANDS = "telemetry", "status", "commands"
+
+
+def says(topic: str, *, who: str = DEVICE, retain: bool = False) -> Callable[[World], str]:
+    """A device or consumer publishes to `topic`; the observer hears it or not."""
+
+    def seen(world: World) -> str:
+        sender = _connected(world, who)
+        return _said(world, sender, who, topic, retain=retain)
+
+    return seen
+
+
+def hears(topic_filter: str, topic: str, of: str) -> Callable[[World], str]:
+    """A device subscribes to `topic_filter`; `of` publishes to `topic`, which that matches."""
+
+    def seen(world: World) -> str:
+        listener, speaker = _connected(world, DEVICE), _connected(world, of)
+        own = f"{base(DEVICE)}/{_STATUS}"
+        assert listener.ask(own)
+        granted = listener.ask(topic_filter)
+        text, last = world.text(), world.text()
+        assert speaker.offer(topic, text)
+        if listener.closed:
+            return THROWN_OUT
+        assert listener.offer(own, last)
+        listener.wait_for(own, lambda message: message.payload == last.encode())
+        if any(message.payload == text.encode() for message in listener.messages):
+            return HEARD
+        return DROPPED if granted else REFUSED
+
+    return seen
+
+
+def commanded(who: str) -> Callable[[World], str]:
+    """A consumer sends a Command, and the device hears it or not."""
+
+    def seen(world: World) -> str:
+        device, sender = _connected(world, DEVICE), _connected(world, who)
+        commands = f"{base(DEVICE)}/{_COMMANDS}"
+        own = f"{base(DEVICE)}/{_STATUS}"
+        assert device.ask(commands)
+        assert device.ask(own)
+        text, last = world.text(), world.text()
+        acknowledged = sender.offer(commands, text)
+        assert device.offer(own, last)
+        device.wait_for(own, lambda message: message.payload == last.encode())
+        if any(message.payload == text.encode() for message in device.messages):
+            return HEARD
+        return DROPPED if acknowledged else THROWN_OUT
+
+    return seen
+
+
+def told(world: World) -> str:
+    """A consumer that only reads hears a device."""
+    reader, device = _connected(world, READER), _connected(world, DEVICE)
+    if not reader.ask("limpet/#"):
+        return REFUSED
+    text = world.text()
+    assert device.offer(f"{base(DEVICE)}/{_TELEMETRY}", text)
+    reader.wait_for("#", lambda message: message.payload == text.encode())
+    return HEARD
+
+
+def figures(world: World) -> str:
+    """A device asks for the broker's own figures: the next that come, if any, are for it."""
+    device = _connected(world, DEVICE)
+    own = f"{base(DEVICE)}/{_STATUS}"
+    assert device.ask(own)
+    granted = device.ask("$SYS/#")
+    if device.closed:
+        return THROWN_OUT
+    last = world.text()
+    assert device.offer(own, last)
+    device.wait_for(own, lambda message: message.payload == last.encode())
+    if any(message.topic.startswith("$") for message in device.messages):
+        return HEARD
+    return DROPPED if granted else REFUSED
+
+
+def kept(topic: str) -> Callable[[World], str]:
+    """A device retains what is none of what its topics keep; who comes later is given it or not."""
+
+    def seen(world: World) -> str:
+        device = _connected(world, DEVICE)
+        text, last = world.text(), world.text()
+        stays = device.offer(topic, text, retain=True)
+        late = _connected(world, READER)
+        assert late.ask(topic)
+        if device.closed:
+            device = _connected(world, DEVICE)
+        assert device.offer(topic, last)
+        late.wait_for(topic, lambda message: message.payload == last.encode())
+        found = any(
+            message.retain and message.payload == text.encode() for message in late.messages
+        )
+        device.offer(topic, "", retain=True)
+        return "kept" if found else DROPPED if stays else THROWN_OUT
+
+    return seen
+
+
+def wills(topic: str) -> Callable[[World], str]:
+    """A device leaves a will, and dies; the observer hears it or not."""
+
+    def seen(world: World) -> str:
+        text = world.text()
+        dying = world.client(will=(topic, text, False))
+        try:
+            dying.connect()
+        except Refused:
+            return REFUSED
+        dying.drop()
+        # Its next connection begins when the last one has ended, will included.
+        again = _connected(world, DEVICE)
+        _mark(world, again, DEVICE)
+        return _verdict(world, text, DROPPED)
+
+    return seen
+
+
+def anonymous(world: World) -> str:
+    """TLS, and no certificate."""
+    return entered(world.client(certificate=False))
+
+
+def of_another_ca(world: World) -> str:
+    """A device's name in a certificate of another authority."""
+    return entered(world.client(identity=world.foreign.client(DEVICE)))
+
+
+def revoked(world: World) -> str:
+    """The certificate is revoked, and the device with it."""
+    return _mute(world, world.client("node-4", world.revoked), "node-4")
+
+
+def unregistered(world: World) -> str:
+    """A certificate of this authority, whose name is in no registry."""
+    return _mute(world, world.client(UNKNOWN), UNKNOWN)
+
+
+def posing(world: World) -> str:
+    """A device with its own certificate calls itself by its neighbour's name; it speaks as itself,
+    or not at all.
+    """
+    neighbour = _connected(world, NEIGHBOUR)
+    client = world.client(NEIGHBOUR, world.setup.authority.client(DEVICE))
+    if entered(client) == REFUSED:
+        assert not neighbour.closed
+        return REFUSED
+    verdict = _said(world, client, DEVICE, f"{base(NEIGHBOUR)}/{_TELEMETRY}")
+    return THROWN_OUT if neighbour.closed else verdict
+
+
+def old_tls(world: World) -> str:
+    """A client that speaks TLS 1.1 at most."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(world.layout.ca_certificate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with socket.create_connection(world.address, 60) as raw:
+        try:
+            context.wrap_socket(raw, server_hostname=world.address[0]).close()
+        except OSError:
+            return REFUSED
+    return LET_IN
+
+
+def _connected(world: World, who: str) -> Client:
+    client = world.consumer(who) if who in (OPERATOR, READER) else world.client(who)
+    if who == OPERATOR:
+        return world.observer  # the broker knows each name once
+    return client.connect()
+
+
+def _said(world: World, sender: Client, who: str, topic: str, retain: bool = False) -> str:
+    text = world.text()
+    stays = sender.offer(topic, text, retain)
+    if who in (OPERATOR, READER):
+        sender, who = _connected(world, DEVICE), DEVICE
+    elif sender.closed:
+        sender = _connected(world, who)
+    _mark(world, sender, who)
+    return _verdict(world, text, DROPPED if stays else THROWN_OUT)
+
+
+def _mark(world: World, sender: Client, who: str) -> None:
+    """Have the observer hear something that was said after all that is not to arrive."""
+    last = world.text()
+    assert sender.offer(f"{base(who)}/{_TELEMETRY}", last)
+    world.observer.wait_for("#", lambda message: message.payload == last.encode())
+
+
+def _verdict(world: World, text: str, otherwise: str) -> str:
+    heard = any(message.payload == text.encode() for message in world.observer.messages)
+    return HEARD if heard else otherwise
+
+
+def _mute(world: World, client: Client, who: str) -> str:
+    """Return how somebody fares who is to have no rights."""
+    if entered(client) == REFUSED:
+        return REFUSED
+    text, secret = world.text(), world.text()
+    client.ask(f"{base(DEVICE)}/#")
+    if not client.closed:
+        client.offer(f"{base(who)}/{_TELEMETRY}", text)
+    device = _connected(world, DEVICE)
+    assert device.offer(f"{base(DEVICE)}/{_TELEMETRY}", secret)
+    world.observer.wait_for("#", lambda message: message.payload == secret.encode())
+    if _verdict(world, text, "") or client.messages:
+        return HEARD
+    return THROWN_OUT if client.closed else MUTE
+
+
+_OWN, _NEIGHBOURS, _STRANGERS = base(DEVICE), base(NEIGHBOUR), base(STRANGER)
+_HEARD_BY_ALL = f"{_NEIGHBOURS}/{_TELEMETRY}"
+_ROWS: dict[str, tuple[bool, Callable[[World], str]]] = {
+    "a device says its telemetry": (True, says(f"{_OWN}/{_TELEMETRY}")),
+    "a device hears its Commands": (True, commanded(OPERATOR)),
+    "a device says its neighbour's telemetry": (False, says(f"{_NEIGHBOURS}/{_TELEMETRY}")),
+    "a device says its neighbour's status": (False, says(f"{_NEIGHBOURS}/{_STATUS}")),
+    "a device says another organisation's telemetry": (False, says(f"{_STRANGERS}/{_TELEMETRY}")),
+    "a device says its own from another site": (
+        False,
+        says(f"limpet/hut/desk/climate/{DEVICE}/{_TELEMETRY}"),
+    ),
+    "a device says something else below its topic": (False, says(f"{_OWN}/firmware")),
+    "a device gives itself a Command": (False, says(f"{_OWN}/{_COMMANDS}")),
+    "a device answers on another's reply topic": (
+        False,
+        says(f"{_NEIGHBOURS}/{_COMMANDS}/response/x"),
+    ),
+    "a device says the time": (False, says("limpet/time")),
+    "a device hears its neighbour by `#`": (False, hears("#", _HEARD_BY_ALL, NEIGHBOUR)),
+    "a device hears its neighbour by `+`": (
+        False,
+        hears(f"+/+/+/+/+/{_TELEMETRY}", _HEARD_BY_ALL, NEIGHBOUR),
+    ),
+    "a device hears its neighbour's Commands": (
+        False,
+        hears(f"{_NEIGHBOURS}/{_COMMANDS}", f"{_NEIGHBOURS}/{_COMMANDS}", OPERATOR),
+    ),
+    "a device hears another organisation": (
+        False,
+        hears("other/#", f"{_STRANGERS}/{_TELEMETRY}", STRANGER),
+    ),
+    "a device hears the broker's figures, `$SYS`": (False, figures),
+    "a device leaves a will on its status": (True, wills(f"{_OWN}/{_STATUS}")),
+    "a device leaves a will on its neighbour's status": (False, wills(f"{_NEIGHBOURS}/{_STATUS}")),
+    "a device has telemetry retained": (False, kept(f"{_OWN}/{_TELEMETRY}")),
+    "a device poses as its neighbour": (False, posing),
+    "an operator sends a Command": (True, commanded(OPERATOR)),
+    "an operator says a device's telemetry": (False, says(f"{_OWN}/{_TELEMETRY}", who=OPERATOR)),
+    "an operator says the time": (False, says("limpet/time", who=OPERATOR)),
+    "a reader hears everything": (True, told),
+    "a reader sends a Command": (False, commanded(READER)),
+    "nobody: no certificate": (False, anonymous),
+    "a certificate of another authority": (False, of_another_ca),
+    "a revoked certificate": (False, revoked),
+    "a certificate of this authority, in no registry": (False, unregistered),
+    "TLS 1.1": (False, old_tls),
+}
+CASES = tuple(Case(name, *row) for name, row in _ROWS.items())
