@@ -90,7 +90,7 @@ def test_layers_as_they_are(tools: Path) -> None:
             "brokers",
         ),
         ("limpet/brokers/rules.py", "from limpet.brokers.mosquitto import files", "brokers"),
-        ("limpet/brokers/nats/__init__.py", "", "brokers"),
+        ("limpet/brokers/another/__init__.py", "", "brokers"),
         ("limpet/brokers/rules.py", "import os", "pure"),
         ("limpet/brokers/mosquitto/renderer.py", "from limpet.shared import private", "pure"),
         ("limpet/identity/layout.py", "from limpet.identity import provisioning", "circles"),

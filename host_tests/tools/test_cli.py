@@ -177,7 +177,7 @@ LATIN = b"Caf\xe9"
         (["send", "node-1", "ping", "--broker", LATIN], "broker"),
         (["watch", LATIN + b"/#"], "filters"),
         (["run", "--device", LATIN], "device"),
-        (["broker", "--host", LATIN], "host"),
+        (["broker", "--listen", LATIN], "listen"),
         (["console", "--port", b"socket://" + LATIN + b":1"], "port"),
         (["wokwi", "esp32_devkit", "--broker", LATIN], "broker"),
         (["test-board", "esp32_devkit", "--wifi-ssid", LATIN], "wifi-ssid"),

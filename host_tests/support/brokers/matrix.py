@@ -50,7 +50,7 @@ class Running(Protocol):
 
 def base(device: str) -> str:
     """Return the base topic of a device of the matrix, which may not exist."""
-    return f"{ORGANISATION.get(device, 'limpet')}/home/desk/climate/{device}"
+    return "/".join((ORGANISATION.get(device, "limpet"), "home", "desk", "climate", device))
 
 
 def prepared(root: Path) -> Setup:
