@@ -100,6 +100,8 @@ NUMBERS = [
     (["send", "n", "ping"], "--port", PORTS),
     (["watch"], "--port", PORTS),
     (["broker"], "--port", PORTS[1:]),
+    (["broker-config", "mosquitto"], "--port", PORTS),
+    (["broker-config", "mosquitto"], "--devices", ("0", "-1", "1.5", "10000000", "x")),
     (["init"], "--port", PORTS),
     (["provision"], "--port", PORTS),
     (["wokwi", "b"], "--port", PORTS),
