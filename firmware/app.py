@@ -15,12 +15,13 @@ def build(rtc_state, crashes):
     from node.config import settings
     from node.readings.outbox import Messages
     from node.reporting.alerts import Alerts
+    from node.reporting.facts import facts, words
     from node.reporting.health import Health
     from node.reporting.status import Status
     from node.session import causes
     from node.session.link import Link
     from node.session.router import Router
-    from node.shared import errors, pair_file, topics, version
+    from node.shared import errors, pair_file, topics
     from node.shared.log import logger
     from node.system.node_api import NodeApi
     from node.system.recovery import Recovery
@@ -60,30 +61,29 @@ def build(rtc_state, crashes):
         return board.halt()
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
-    recovery = Recovery(net, rtc_state, crashes, backoff.attempts, log)
-    boot, cause = boots.next_boot("boot.bin", unix()), board.reset_cause()
-    start = (boot, version.VERSION, cause, board.NAME, own.device_id)
-    log("node", "boot=%d fw=%s reset=%s board=%s device=%s" % start, *recovery.words)
+    recovery = Recovery(net, rtc_state, crashes, backoff, log)
+    boot, told = boots.next_boot("boot.bin", unix()), facts(rtc_state, crashes, board.reset_cause())
+    log("node", "boot=%d" % boot, *words(told, board.NAME, own.device_id))
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(own.org, own.site, own.zone, own.device_type, own.device_id)
     net.join(own.wifi_ssid, own.wifi_password)
     kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, k, cfg.commit_after_s, now) for n, k in zip((24, 8), kept)]
-    status = Status(base, boot, version.VERSION, cause, now, recovery.said, cfg)
+    status = Status(base, boot, now, told, cfg)
     alerts = Alerts(base, warnings, unix, status, kept[2])
     supervisor = Supervisor(clock, log, recovery)
-    client, downs = MQTTClient(ssl=tls, **settings.client(own, cfg)), {}
+    client = MQTTClient(ssl=tls, **settings.client(own, cfg))
     sampler, live, backlog = sampling()
-    cfg.users = sampler.change, status.again
-    health = Health(base, cfg.health_s, board, client, sampler, live, backlog, supervisor, downs)
+    parts = client, sampler, live, backlog, supervisor, recovery
+    health, cfg.users = Health(base, cfg.health_s, board, parts), (sampler.change, status.again)
     sources = (status, responses, warnings, live) + backlog.drains + (backlog, health)
-    link = Link(client, board, sources, backoff, log, downs, alerts.change, recovery)
-    stale, link.hold = cfg.refuse_retained_commands, cfg.hold_unheard
+    link = Link(client, board, sources, recovery, log)
+    stale, link.hold, link.alarm = cfg.refuse_retained_commands, cfg.hold_unheard, alerts.change
     node_api = NodeApi(clock, sampler, board.led, health.snapshot, (cfg,) + files, crashes.last)
     router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
     health.dropped, client.on_oversized = router.dropped, router.on_message
     clock.alarm, clock.broker = alerts.change, tls and (client, own.org + "/" + topics.TIME)
-    hear, backlog.client = {status.topic: status, backlog.topic: backlog}, client
+    hear, backlog.client = {status.topic: status, base + "/" + topics.BACKLOG: backlog}, client
     client.on_message = lambda t, *m: hear.get(t, router).on_message(t, *m)
     client.subscribe(status.topic, 1)
     client.subscribe(router.topic, cfg.command_qos)

@@ -120,9 +120,11 @@ class MQTTClient(robust.MQTTClient):
     max_packet: bytes; a buffer of this size is allocated once and is all that the network can make
     it use.
 
-    Callbacks, to be set by the caller; each is called from within `step`: on_up(session_present),
-    on_down(cause), on_ack(packet_id), on_message(topic, payload, retained, dup), on_state(state),
-    on_oversized(topic, front or None, retained, dup), on_refused(topic, code): a subscription.
+    What happens to the connection is told to its `owner`, by methods that are called from within
+    `step`: on_up(session_present), on_down(cause), on_ack(packet_id), on_state(state), and
+    on_refused(topic, code), of a subscription. What comes is not: on_message(topic, payload,
+    retained, dup) and on_oversized(topic, front or None, retained, dup) are called. A small program
+    has no owner: the client is its own, so that any of them may be set on it.
     """
 
     on_up = on_down = on_ack = on_message = on_state = on_oversized = on_refused = _ignore
@@ -156,6 +158,7 @@ class MQTTClient(robust.MQTTClient):
         self.clean_session = clean_session
         self.max_qos = max_qos
         self.retains = retains
+        self.owner = self
         self.state = _DOWN
         self.unread = 0  # steps in a row that have left something that has come unread
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
@@ -345,7 +348,7 @@ class MQTTClient(robust.MQTTClient):
             self._connection = None
         self.due = None
         self.state = _DOWN
-        self.on_state(_DOWN)
+        self.owner.on_state(_DOWN)
 
     def overdue(self, now):
         """Whether `step` has missed its own deadlines: a bug, as no network can bring it about."""
@@ -368,7 +371,7 @@ class MQTTClient(robust.MQTTClient):
         state = self.state
         self.abort()
         if state != _LEAVING:
-            self.on_down(cause)
+            self.owner.on_down(cause)
         return 0
 
     def _enter(self, state, allowed_ms):
@@ -376,7 +379,7 @@ class MQTTClient(robust.MQTTClient):
         connection._entered = self.due = connection._now
         connection._deadline = None if allowed_ms is None else connection._now + allowed_ms
         self.state = state
-        self.on_state(state)
+        self.owner.on_state(state)
 
     def _arrive(self, connection):
         """A step on the way to CONNACK, or after DISCONNECT. Returns ms, as `step`."""
@@ -555,7 +558,7 @@ class MQTTClient(robust.MQTTClient):
                     del connection._in_flight[reader.number]
                     if not connection._in_flight:
                         self.due = connection._look_at
-                    self.on_ack(reader.number)
+                    self.owner.on_ack(reader.number)
             elif first is not None and self._take(connection, first):
                 break
         self.unread = (self.unread + 1) % _MAX_UNREAD
@@ -596,7 +599,7 @@ class MQTTClient(robust.MQTTClient):
                     if code > 2:  # 0x80, or one of MQTT 5's
                         self.refused_subscriptions += 1
                         each._due = connection._now + _RETRY_SUBSCRIBE_MS
-                        self.on_refused(each._topic, code)
+                        self.owner.on_refused(each._topic, code)
                 break
         return False
 
@@ -616,7 +619,7 @@ class MQTTClient(robust.MQTTClient):
         self._transport.proven()
         self._enter(_UP, None)
         self._watch(connection)
-        self.on_up(present)
+        self.owner.on_up(present)
         return False
 
     def _publish(self, connection, first):

@@ -52,7 +52,7 @@ def built(rtc_state, crashes):
     gc.threshold(-1)
     unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
-    unimport("device.generations", "recordlog_opening")
+    unimport("device.generations", "recordlog_opening", "node.reporting.facts")
     return node
 
 

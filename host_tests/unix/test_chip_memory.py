@@ -148,15 +148,23 @@ class Board:
     def idf_heap(self):
         return free and (free, free, free)
 
-client, any, downs, windows = Client(), Anything(), {}, []
-link = Link(client, Board(), (any,), any, lambda *_: None, downs, None, any)
+class Told:
+    backoff, downs = Anything(), {}
+    def up(self, now):
+        return None
+    def down(self, now, cause, kind):
+        self.downs[cause] = self.downs.get(cause, 0) + 1
+        return 0
+
+client, any, windows = Client(), Anything(), []
+link = Link(client, Board(), (any,), Told(), lambda *_: None)
 for free in FREE:
-    client.on_up(True)
+    link.on_up(True)
     windows.append(client.window)
-    link.up = False
+    link.connection.up_at = None
     for cause in CAUSES:
-        client.on_down(cause)
-print(json.dumps([windows, downs]))
+        link.on_down(cause)
+print(json.dumps([windows, Told.downs]))
 """
 
 

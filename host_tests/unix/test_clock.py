@@ -559,7 +559,11 @@ while chip.real < until:
 def message(reading):
     buffer = bytearray(SIZE)
     pack_into(buffer, 0, reading)
-    return telemetry.message_at(buffer, 0, clock.now())
+    if not telemetry.take(buffer, 0, clock.now()):
+        return None
+    packet = bytearray()
+    telemetry.write(packet)
+    return bytes(packet)
 
 print(clock.unix(), message(taken[0]), {{each.ts for each in taken}})
 net.dns = True
@@ -569,7 +573,7 @@ print(abs(clock.unix() - start - chip.real // 1000) <= 1)
 wrong = 0
 origins = set()
 for index, reading in enumerate(taken):
-    ts = int(message(reading).payload.split(b'"ts":')[1].split(b",")[0])
+    ts = int(message(reading).split(b'"ts":')[1].split(b",")[0])
     wrong += not -1 <= ts - start - (1 + 3600 * index) <= 1
     origins.add(ts - reading.up)
     chip.pass_ms(7)
@@ -809,9 +813,11 @@ for seq in (0, 1):
     pack_into(buffer, seq * SIZE, Reading(7, seq, None, 10 + 10 * seq, (244, 463)))
 
 def payloads():
-    one = telemetry.message_at(buffer, 0, clock.now())
+    one = bytearray()
+    if telemetry.take(buffer, 0, clock.now()):
+        telemetry.write(one)
     two = telemetry.batch_at(buffer, 2, clock.now())
-    return [one and one.payload, two and two[1].payload]
+    return [bytes(one) or None, two and two[1]]
 
 passes(2000)  # without a network there is nobody to wait for
 print(alarms)

@@ -249,7 +249,7 @@ class Dog:
         self.fed_at = chip.real
 
 umqtt_tls.Transport = Deaf
-chip, air, dog, downs, lines, writes = Time(), Air(), Dog(), {}, [], []
+chip, air, dog, lines, writes = Time(), Air(), Dog(), [], []
 clock = Clock(source=chip)
 class Board:
     clock = clock
@@ -260,9 +260,10 @@ rtc_state = RtcState(b"", lambda data: None)
 crashes = Crashes("x", lambda path: None, lambda *more: writes.append(more), rtc_state)
 crashes.begin("power-on")
 client = umqtt_tls.MQTTClient("node-1", "127.0.0.1")
-status = Status("o/s/z/t/node-1", 1, "0.1.0", "power-on", clock.now)
+status = Status("o/s/z/t/node-1", 1, clock.now, ())
 backoff = Backoff(lambda: 0.5, floors_ms=FLOORS_MS)
-recovery = Recovery(air, rtc_state, crashes, backoff.attempts, log)
+recovery = Recovery(air, rtc_state, crashes, backoff, log)
+downs = recovery.downs
 link = LINK
 def nothing(*_):
     pass
@@ -280,7 +281,7 @@ outage = {}
 status.up = lambda now, said: outage.update(said or {})
 client.handshake_took_ms = 1
 client.state = "up"
-client.on_up(False)
+link.on_up(False)
 print(json.dumps({
     "reason": reason, "days": clock.now() // DAY, "downs": downs, "rejoins": air.rejoined,
     "hungry": dog.hungry, "reads": sampler.reads, "bugs": supervisor.bugs, "outage": outage,
@@ -291,7 +292,7 @@ print(json.dumps({
 
 def weeks(cause: str, there: bool, days: int, least_ms: int) -> dict[str, Any]:
     """What becomes of a node that gets nowhere for `days`; `least_ms` is how long it sleeps."""
-    link = "Link(client, Board, (status,), backoff, log, downs, print, recovery)"
+    link = "Link(client, Board, (status,), recovery, log)"
     head = f"cause, there, DAYS, LEAST = {cause!r}, {there}, {days}, {least_ms}\n"
     text = run(head + WEEKS.replace("= LINK", "= " + link), path=[umqtt_dir()])
     result: dict[str, Any] = json.loads(text)

@@ -65,7 +65,6 @@ def test_batches_shrink_when_the_heap_is_short() -> None:
     script = """
 from support.parts.backlogs import backlog
 from support.parts.layouts import SIZE
-from node.shared.message import Message
 
 class Log:
     first, next, dropped = 0, 40, 0
@@ -75,20 +74,20 @@ class Log:
         return position, min(count, len(buffer) // 20)
 
 class Encode:
-    size, backlog = SIZE, None
+    size, backlog, topic, qos = SIZE, None, None, 1
     def batch_at(self, buffer, count, now, own):
         if count > 12:
             raise MemoryError
-        return count, Message("t", b"", 1, False)
+        return count, b""
 
 backlog = backlog(Log(), Encode())
 sizes = []
 for now in range(9):
     backlog.run(now)
-    found = backlog.peek(now)
-    if found:
-        backlog.sent(found[0])
-        sizes.append(found[0])
+    key = backlog.peek(now)
+    if key is not None:
+        backlog.sent(key)
+        sizes.append(key)
 print(sizes)
 """
     assert upy.run(script) == "[0, 12, 24, 36]\n"

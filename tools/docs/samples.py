@@ -25,7 +25,7 @@ sys.path.append(str(LIB))
 from node.commands import response  # noqa: E402
 from node.readings import layouts, telemetry  # noqa: E402
 from node.reporting import alerts, health, status  # noqa: E402
-from node.shared import message, reading  # noqa: E402
+from node.shared import reading  # noqa: E402
 
 BASE = "limpet/home/desk/climate/node-1"
 BOOT, TS, UP = 7, 1_790_000_000, 3600
@@ -46,11 +46,28 @@ class Sample(NamedTuple):
     retain: bool
 
 
-def _sample(what: str, made: Any) -> Sample:
-    topic = made.topic.removeprefix(BASE + "/")
-    return Sample(
-        what, topic, json.loads(made.payload), made.payload.decode(), made.qos, made.retain
-    )
+def _sample(what: str, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> Sample:
+    text = payload.decode()
+    return Sample(what, topic.removeprefix(BASE + "/"), json.loads(text), text, qos, retain)
+
+
+def _next(what: str, source: Any) -> Sample:
+    """What a source gives the Link."""
+    source.peek(0)
+    packet = bytearray()
+    source.write(packet)
+    return _sample(what, source.topic, bytes(packet), source.qos, isinstance(source, status.Status))
+
+
+def _live(what: str, encode: Any, packed: bytearray) -> Sample:
+    encode.take(packed, 0, 0)
+    packet = bytearray()
+    encode.write(packet)
+    return _sample(what, encode.topic, bytes(packet), encode.qos)
+
+
+def _batch(what: str, encode: Any, packed: bytearray, count: int) -> Sample:
+    return _sample(what, encode.backlog, encode.batch_at(packed, count, 0, True)[1])
 
 
 def _packed(encode: Any, values: list[tuple[int | None, ...]], unknown: bool = False) -> bytearray:
@@ -68,10 +85,10 @@ def of_telemetry() -> list[Sample]:
     whole, failed = _packed(two, [(244, 463, 712)]), _packed(two, [(245, None, 706)])
     timeless = _packed(one, [(244, 463)], True)
     return [
-        _sample("A Reading", one.message_at(_packed(one, [(244, 463)]), 0, 0)),
-        _sample("Of two sensors", two.message_at(whole, 0, 0)),
-        _sample("A field could not be read", two.message_at(failed, 0, 0)),
-        _sample("The time is not known", unknown.message_at(timeless, 0, 0)),
+        _live("A Reading", one, _packed(one, [(244, 463)])),
+        _live("Of two sensors", two, whole),
+        _live("A field could not be read", two, failed),
+        _live("The time is not known", unknown, timeless),
     ]
 
 
@@ -81,9 +98,9 @@ def of_backlog() -> list[Sample]:
     late = _packed(two, [(244, 463, 712), (245, None, 706), (246, 463, 700)])
     timeless = _packed(one, [(244, 463), (245, 463)], True)
     return [
-        _sample("Three that waited", two.batch_at(late, 3, 0, True)[1]),
-        _sample("One alone", two.batch_at(late, 1, 0, True)[1]),
-        _sample("The time is not known", unknown.batch_at(timeless, 2, 0, True)[1]),
+        _batch("Three that waited", two, late, 3),
+        _batch("One alone", two, late, 1),
+        _batch("The time is not known", unknown, timeless, 2),
     ]
 
 
@@ -99,38 +116,35 @@ def _encoders() -> tuple[Any, Any, Any]:
 
 def of_status() -> list[Sample]:
     """A birth with all that can be in one, the will, and a goodbye."""
-    more = [("why", "memory"), ("mode", "safe")]
-    made: Any = status.Status(
-        BASE, BOOT, firmware.version.VERSION, "soft", lambda: 0, more, Given(version=4)
-    )
-    will = made.will()
+    fw = ("fw", firmware.version.VERSION)
+    facts = [fw, ("reset", "soft"), ("why", "memory"), ("mode", "safe")]
+    made: Any = status.Status(BASE, BOOT, lambda: 0, facts, Given(version=4))
+    will = _sample("The will", made.topic, made.will(), made.qos, True)
     made.raised = [f"alert-{i}" for i in range(9)]
     made.up(0, {"s": 48, "cause": "tcp-timeout", "rejoins": 1})
-    birth = made.peek(0)[1]
+    birth = _next("A birth after trouble", made)
     made.goodbye("reboot")
-    short = status.Status(
-        BASE, BOOT, firmware.version.VERSION, RESET, lambda: 0, (), Given(version=1)
-    )
+    short = status.Status(BASE, BOOT, lambda: 0, [fw, ("reset", RESET)], Given(version=1))
     short.will()
     short.up(0, None)
     return [
-        _sample("A birth", short.peek(0)[1]),
-        _sample("A birth after trouble", birth),
-        _sample("The will", will),
-        _sample("A goodbye", made.peek(0)[1]),
+        _next("A birth", short),
+        birth,
+        will,
+        _next("A goodbye", made),
     ]
 
 
 def of_alerts() -> list[Sample]:
     """An alert that is raised, with its reason."""
     said: list[Any] = []
-    messages = Given(put=lambda topic, text: said.append(message.Message(topic, text, 1, False)))
+    messages = Given(put=lambda *message: said.append(message))
     store = Given(load=list, save=lambda pairs: None)
     known = Given(again=lambda: None, raised=[])
     made = alerts.Alerts(BASE, messages, lambda: TS, known, store)
     made.change("sensor-silent", True, ("reason", "silent"))
     made.change("sensor-silent", False)
-    return [_sample("An alert is raised", said[0]), _sample("It is over", said[1])]
+    return [_sample("An alert is raised", *said[0]), _sample("It is over", *said[1])]
 
 
 def of_health() -> list[Sample]:
@@ -146,11 +160,11 @@ def of_health() -> list[Sample]:
     live = Given(queued=1, dropped=0, errors=0)
     backlog = Given(queued=0, dropped=0, commits=4, errors=0, foreign=0)
     supervisor = Given(bugs=0, longest_ms=38)
-    made = health.Health(
-        BASE, 300, board, client, sampler, live, backlog, supervisor, {"tcp-timeout": 2}
-    )
+    recovery = Given(downs={"tcp-timeout": 2})
+    parts = client, sampler, live, backlog, supervisor, recovery
+    made = health.Health(BASE, 300, board, parts)
     made.dropped = {}
-    return [_sample("The node about itself, on a chip", made.peek(0)[1])]
+    return [_next("The node about itself, on a chip", made)]
 
 
 def of_responses() -> list[Sample]:
@@ -162,7 +176,7 @@ def of_responses() -> list[Sample]:
         ),
     }
     topic = f"{BASE}/{firmware.topics.RESPONSE}"
-    return [_sample(what, message.Message(topic, text, 1, False)) for what, text in said.items()]
+    return [_sample(what, topic, text) for what, text in said.items()]
 
 
 def of_time() -> Sample:

@@ -14,10 +14,7 @@ is acknowledged there before that counts as not sent. Else they go where live Re
 from micropython import const
 from node.shared.unimport import unimport
 
-_COUNT = const(0)  # in what `batch_at` has made
-_MESSAGE = const(1)
-_POSITION = const(0)  # in `_peeked`, and in what is in flight
-_PEEKED_MESSAGE = const(2)
+_POSITION = const(0)  # in what is in flight
 _COUNTED = const(1)  # in what is in flight
 _OWN = const(2)
 _OUT = const(3)
@@ -37,21 +34,20 @@ class Backlog:
     `carried`  whether what was acknowledged last says that the way carries batches
 
     encode: has `size`, bytes of a record, and batch_at(buffer, count, now) -> (how many of the
-    records make one Message, that Message), or None while it cannot be made. limits: has
+    records make one Message, its payload), or None while it cannot be made. limits: has
     `backlog_rate`, Readings per second at most (0: as many as the window takes), and `payload_max`,
     bytes in a batch of more than one Reading. rtc_state: keeps what the way carries over a reset.
     """
 
     def __init__(self, log, encode, limits, rtc_state):
         self._log = log
-        self._batch_at = encode.batch_at
+        self._encode = encode
         self._size = encode.size
-        self.topic = encode.backlog
         self._batch_max = _BATCH_MAX
         self._rtc_state = rtc_state
         self._payload_max = min(limits.payload_max, rtc_state.get("payload", 2048))
         self._rate = limits.backlog_rate
-        # What was read last, and (position, count, Message) of the last peek, if any.
+        # What was read last, and (position, count, payload) of the last peek, if any.
         self._buffer = self._peeked = None
         self._next = log.first
         # All of these are bounded by the client's window.
@@ -123,6 +119,10 @@ class Backlog:
             self._not_before = now + _RETRY_MS
             return None
         return found(self)
+
+    def write(self, packet):
+        """Its payload."""
+        packet += self._peeked[2]
 
     def cut(self, key, size):
         """Smaller batches from now on: of `size` bytes, or where that is 0 of half as many

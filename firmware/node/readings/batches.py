@@ -5,14 +5,13 @@ go of with it: most of the time there is none.
 import struct
 
 from node.readings.layouts import places
-from node.shared.message import Message
 from node.shared.reading import UNKNOWN
 
 
 def batch_at(telemetry, buffer, count, now, own):
-    """(n, Message) of the first n of `count` packed Readings: those of one boot, without a gap in
+    """(n, payload) of the first n of `count` packed Readings: those of one boot, without a gap in
     seq. None while the first one's time may still become known. On the topic of batches, if it is
-    their `own`, one alone is a list as well, and it is QoS 1, whatever a live one is.
+    their `own`, one alone is a list as well.
     """
     form, size = telemetry.format, telemetry.size
     boot, seq, _, up = struct.unpack_from(form, buffer, 0)[:4]
@@ -29,7 +28,10 @@ def batch_at(telemetry, buffer, count, now, own):
             break
         times.append(numbers[3] - up if ts is UNKNOWN else ts - start)
     if len(times) == 1 and not own:
-        return 1, telemetry.message_at(buffer, 0, now)
+        payload = bytearray()
+        telemetry.take(buffer, 0, now)
+        telemetry.write(payload)
+        return 1, payload
     payload = b'{"v":1,"boot":%d,"seq":%d,"ts":%s,"dt":%s' % (
         boot,
         seq,
@@ -44,10 +46,7 @@ def batch_at(telemetry, buffer, count, now, own):
             number = struct.unpack_from(form, buffer, index * size)[4 + at]
             texts.append(_decimal(number, written, unit, null))
         payload += b',"%s":%s' % (name.encode(), _list(texts))
-    payload += b"}"
-    if own:
-        return len(times), Message(telemetry.backlog, payload, 1, False)
-    return len(times), Message(telemetry.topic, payload, telemetry.qos, False)
+    return len(times), payload + b"}"
 
 
 def _spacing(times):

@@ -16,27 +16,26 @@ seq).
 """
 
 from micropython import const
-from node.shared.message import Message
 
 _MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
-_KEY = const(0)  # in what Live has in flight, and in what Messages hold
+_KEY = const(0)  # in what Live has in flight
 _RECORD = const(1)
 _POSITION = const(2)
-_MESSAGE = const(1)
 
 
 class Live:
     """The Readings that are not on flash, or in flight though they are. Keys count up from 0.
 
     ring: a ring of records: those not sent. encode: see telemetry.py; packs them, and makes the
-    Message of one. backlog: where they are committed to.
+    payload of one. backlog: where they are committed to.
     """
 
     def __init__(self, ring, backlog, encode, commit_after_s):
         self._ring = ring
         self._backlog = backlog
         self._encode = encode
+        self.topic, self.qos, self.write = encode.topic, encode.qos, encode.write
         self._commit_after_ms = commit_after_s * 1000
         self._flight = []  # [key, record, position in the log or None], in order of sending
         self._sent = 0  # how many of those are sent again, from the first on
@@ -80,8 +79,7 @@ class Live:
         else:
             ring = self._ring
             key, buffer, offset = ring.first, ring.buffer, ring.at(ring.first)
-        message = self._encode.message_at(buffer, offset, now)
-        return message and (key, message)
+        return key if self._encode.take(buffer, offset, now) else None
 
     def sent(self, key):
         """`key` is on its way: the client's window is the bound of what is held beside the ring."""
@@ -167,11 +165,14 @@ class Messages:
     store: what keeps them over a reset (node/shared/pair_file.py). now(): ms since boot.
     """
 
+    qos = 1
+
     def __init__(self, quota, store, commit_after_s, now):
         self._quota = quota
         self._store = store
         self._commit_after_ms = commit_after_s * 1000
-        self._held = []  # (key, Message), oldest first
+        self._held = []  # (topic, payload), oldest first
+        self._keys = []  # theirs
         self._sent = 0  # how many of those are sent, from the first on
         self._last = 0
         self._now = now
@@ -190,22 +191,24 @@ class Messages:
     def room(self, count, size):
         """Whether `count` more Messages of `size` bytes fit, without the oldest going for them."""
         size *= count
-        for each in self._held:
-            size += len(each[_MESSAGE].payload)
+        for _, payload in self._held:
+            size += len(payload)
             count += 1
         return count <= self._quota and size <= _MESSAGES_SIZE
 
     def put(self, topic, payload):
-        """Take a Message in (str, bytes): QoS 1, not retained."""
+        """Take a Message in (str, bytes)."""
         while self._held and not self.room(1, len(payload)):
             self._gone(0)
             self.dropped += 1
         self._last += 1
-        self._held.append((self._last, Message(topic, payload, 1, False)))
+        self._held.append((topic, payload))
+        self._keys.append(self._last)
         self._changed()
 
     def _gone(self, index):
         self._held.pop(index)
+        self._keys.pop(index)
         self._sent -= index < self._sent
 
     def _changed(self):
@@ -221,7 +224,12 @@ class Messages:
 
     def peek(self, now):
         """The oldest Message that is not sent."""
-        return self._held[self._sent]
+        self.topic = self._held[self._sent][0]
+        return self._keys[self._sent]
+
+    def write(self, packet):
+        """Its payload."""
+        packet += self._held[self._sent][1]
 
     def sent(self, key):
         """`key` is on its way."""
@@ -229,11 +237,9 @@ class Messages:
 
     def done(self, key):
         """`key` has arrived."""
-        for index, each in enumerate(self._held):
-            if each[_KEY] == key:
-                self._gone(index)
-                self._changed()
-                return
+        if key in self._keys:
+            self._gone(self._keys.index(key))
+            self._changed()
 
     def rewind(self):
         """What is in flight is to be sent again."""
@@ -250,9 +256,7 @@ class Messages:
         self.due = None
         if self._held or not self._clean:
             try:
-                self._store.save(
-                    [(each[_MESSAGE].topic, each[_MESSAGE].payload) for each in self._held]
-                )
+                self._store.save(self._held)
                 self._clean = not self._held
             except (OSError, MemoryError):
                 self.due = self._now() + _RETRY_MS

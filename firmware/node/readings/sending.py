@@ -7,14 +7,14 @@ from micropython import const
 _POSITION = const(0)  # in what is in flight, and in what was peeked at
 _OUT = const(3)
 _COUNT = const(0)  # in what `batch_at` has made
-_MESSAGE = const(1)
+_PAYLOAD = const(1)
 _BATCH_MAX = const(100)  # Readings in a Message
 _RETRY_MS = const(60000)  # after flash could not be read
 _MANY_EARLY = const(3)  # the Link's, too
 
 
 def found(backlog):
-    """(position, Message) of the batch that is next, or None."""
+    """Position of the batch that is next, or None."""
     log, head = backlog._log, backlog.head
     if head.way:
         head.way.step(backlog, backlog._now)
@@ -37,7 +37,7 @@ def found(backlog):
                 position = head.way.last(position, log.next, lambda at: _taken(backlog, at))
         peeked = backlog._peeked
         if peeked is not None and peeked[_POSITION] == position:
-            return position, peeked[2]
+            return position
         try:
             start, made = _read(backlog, position, again)
         except OSError:
@@ -53,23 +53,23 @@ def found(backlog):
                 raise  # not the same again: the Link has to know
             return None
         if start == position:
-            backlog._peeked = made and (position, made[_COUNT], made[_MESSAGE])
-            return made and (position, made[_MESSAGE])
+            backlog._peeked = made and (position, made[_COUNT], made[_PAYLOAD])
+            return position if made else None
         backlog._arrived(position, start - position)  # damaged: nothing left to wait for
 
 
 def sent(backlog, key):
     """The batch that begins at `key` is on its way."""
-    _, count, message = backlog._peeked
+    _, count, payload = backlog._peeked
     for each in backlog._flight:
         if each[_POSITION] == key:
             each[_OUT] = True
             break
     else:
-        own, way = message.topic == backlog.topic, backlog.head.way
+        own, way = backlog.topic == backlog._encode.backlog, backlog.head.way
         backlog._flight.append([key, count, own, True])
         if own and way and way.heard is None:
-            way.tried(backlog, key, message.payload, backlog._now)
+            way.tried(backlog, key, payload, backlog._now)
             backlog.head.due = 0
     backlog._peeked = None
     if backlog._rate:
@@ -116,13 +116,13 @@ def _is_open(backlog):
     if head.way is None and head.client and head.doubtful < _MANY_EARLY:
         from node.readings.way import Way
 
-        head.way = Way(head.client, backlog.topic, backlog._now)
+        head.way = Way(head.client, backlog._encode.backlog, backlog._now)
         head.due = 0
     return head.way is None or head.way.clear(backlog._now)
 
 
 def _read(backlog, position, again):
-    """(position of what was found, (count, Message) or None) from there on.
+    """(position of what was found, (count, payload) or None) from there on.
 
     again: what is in flight from there on, and has to be the same again; or None. Raises OSError,
     MemoryError.
@@ -147,12 +147,15 @@ def _read(backlog, position, again):
     start, count = log.read(position, backlog._buffer, limit)
     if start != position:
         return start, None
-    made = backlog._batch_at(backlog._buffer, count, backlog._now, own)
+    encode = backlog._encode
+    # QoS 1 on the topic of their own, whatever a live one is.
+    backlog.topic, backlog.qos = (encode.backlog, 1) if own else (encode.topic, encode.qos)
+    made = encode.batch_at(backlog._buffer, count, backlog._now, own)
     while made and not again and made[_COUNT] > 1:
-        size = len(made[_MESSAGE].payload)
+        size = len(made[_PAYLOAD])
         if size <= backlog._payload_max:
             break
         count = max(made[_COUNT] * backlog._payload_max // size, 1)
         backlog._batch_max = count
-        made = backlog._batch_at(backlog._buffer, count, backlog._now, own)
+        made = encode.batch_at(backlog._buffer, count, backlog._now, own)
     return start, made

@@ -9,7 +9,6 @@ all names that it knows.
 import struct
 
 from node.shared import topics
-from node.shared.message import Message
 from node.shared.reading import UNKNOWN
 
 
@@ -59,23 +58,31 @@ class Telemetry:
         args = self._args
         args[0] = args[2] = args[3] = b""
         args[1] = reading.seq
-        return self._text(2, reading.values, 0).decode()
+        self._take(reading.values, 0)
+        return (self._forms[2] % tuple(args)).decode()
 
-    def message_at(self, buffer, offset, now):
-        """Message of the Reading packed at `offset`; None while its time may still become known."""
+    def take(self, buffer, offset, now):
+        """Take the Reading packed at `offset`, for `write` at once. False while its time
+        may still become known.
+        """
         numbers = struct.unpack_from(self.format, buffer, offset)
         ts = self.time_of(numbers, now)
         if ts is None:
-            return None
+            return False
         args = self._args
         args[0], args[1], args[2], args[3] = numbers[0], numbers[1], b"", ts
         if ts is UNKNOWN:
             args[2], args[3] = b'null,"up":', numbers[3]
-        return Message(self.topic, self._text(1, numbers, 4), self.qos, False)
+        self._take(numbers, 4)
+        return True
+
+    def write(self, packet):
+        """What was taken last, as `telemetry` has it, behind what is in `packet` (bytearray)."""
+        packet += self._forms[1] % tuple(self._args)
 
     def batch_at(self, buffer, count, now, own=False):
-        """(n, Message) of the first n of `count` packed Readings, see batches.py; None while the
-        first one's time may still become known. own: on the topic that batches have.
+        """(n, payload) of the first n of `count` packed Readings, see batches.py; None while the
+        first one's time may still become known. own: for the topic that batches have.
         """
         from node.readings import batches
 
@@ -95,8 +102,8 @@ class Telemetry:
             return UNKNOWN if self.clock.given_up else None
         return unix - (now // 1000 - numbers[3])
 
-    def _text(self, form, numbers, index):
-        """One of the forms, filled in with `numbers` from `index` on (bytes)."""
+    def _take(self, numbers, index):
+        """What the forms are filled in with, of `numbers` from `index` on, and which they are."""
         args = self._args
         shape, at = 1, 4
         for _, unit, null in self.fields:
@@ -119,4 +126,3 @@ class Telemetry:
             from node.readings.layouts import forms
 
             self._forms = forms(self.fields, shape)
-        return self._forms[form] % tuple(args)

@@ -4,22 +4,23 @@ Health is QoS 0: the next one is better than the last.
 """
 
 from node.shared import topics
-from node.shared.message import Message, encode
+from node.shared.message import encode
 from node.shared.unimport import unimport
 
 
 class Health:
     """The source of `health`, and the snapshot behind it. Counters are since boot."""
 
-    def __init__(self, base, every_s, board, client, sampler, live, backlog, supervisor, downs):
-        self._topic = base + "/" + topics.HEALTH
+    qos = 0
+    ready = False
+
+    def __init__(self, base, every_s, board, parts):
+        self.topic = base + "/" + topics.HEALTH
         self._every_ms = every_s * 1000
-        self._clock = board.clock
-        # downs: cause -> how often the Link went down for it
-        self._parts = (board, client, sampler, live, backlog, supervisor, downs)
+        self._board = board
+        self._parts = parts
         self.dropped = None  # Commands without a Response: reason -> count
         self.due = 0 if every_s else None
-        self.ready = False
         self._heap_min = None
 
     def snapshot(self):
@@ -27,7 +28,7 @@ class Health:
         from node.reporting.figures import figures
 
         unimport("node.reporting.figures")  # when this returns
-        said = figures(*self._parts, self.dropped, self._heap_min)
+        said = figures(self._board, self._parts, self.dropped, self._heap_min)
         self._heap_min = said["heap_min"]
         return said
 
@@ -38,12 +39,16 @@ class Health:
 
     def peek(self, now):
         """A snapshot."""
-        return 0, Message(self._topic, encode(*self.snapshot().items()), 0, False)
+        return 0
+
+    def write(self, packet):
+        """Its payload: what is so now."""
+        packet += encode(*self.snapshot().items())
 
     def sent(self, key):
         """The next is due a period from now; what fell out while the Link was down stays out."""
         self.ready = False
-        self.due = self._clock.now() + self._every_ms
+        self.due = self._board.clock.now() + self._every_ms
 
     def done(self, key=None):
         """Nothing to do: QoS 0 is not acknowledged, nor sent again or kept."""

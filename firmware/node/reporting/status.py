@@ -10,7 +10,7 @@ after the third in a row, that the broker drops what it acknowledges.
 
 from micropython import const
 from node.shared import topics
-from node.shared.message import Message, encode
+from node.shared.message import encode
 
 _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
 _ECHO_MS = const(10000)
@@ -28,72 +28,77 @@ _STOPPING_MS = const(1000)
 _SIZE_MAX = const(512)  # bytes; no birth is longer
 
 
+class _Connection:
+    """What was said in one connection, and what came of it; dropped with it."""
+
+    waiting = None  # "online", or the reason of the goodbye
+    outage = None  # what was before, as the birth tells it
+    born_at = 0  # when it last waited
+    birth = None  # payload of the last one
+    echoed = False  # whether it has come back, and is what there is on `status`
+    left = False  # whether the goodbye is sent
+    strange_at = None  # when this session's own will came, or a later session's status
+
+
 class Status:
     """The source of `status` (see message.py). At most one Message waits, the newest; keys count up
     from 1.
     """
 
-    def __init__(self, base, boot, fw, reset, now, more=(), settings=None):
-        """`more`: what else the birth says of this boot, pairs of name and value; and the version
-        of the `settings`, if there are any.
+    qos = 1
+
+    def __init__(self, base, boot, now, facts, settings=None):
+        """`facts`: what the birth says of this boot, pairs of name and value; and the version of
+        the `settings`, if there are any.
         """
         self.due = None  # when to send the birth again; None: the link is down
         self.echo_by = None  # when the Link has to ask whether a birth is `unheard`
         self.session = 0
-        self.goodbye_done = False
         self.heard = False  # whether the broker passes on what it takes from this connection
-        self.raised = ()  # names of alerts
         self.flying = None  # payload of the newest birth, while it is sent and not acknowledged
-        # (key, Message) of the birth that was in flight when the connection broke, or None. Where
-        # the broker kept the session it has to come again as it was (MQTT 3.1.1 section 4.4), and
+        self.goodbye_done = False
+        self.raised = ()  # names of alerts
+        # Payload of the birth that was in flight when the connection broke, or None. Where the
+        # broker kept the session it has to come again as it was (MQTT 3.1.1 section 4.4), and
         # before the next birth: what is retained last counts.
         self.unacked = None
         self.rivals = 0  # statuses by another node under this node's id
         self.topic = base + "/" + topics.STATUS
+        self.connection = _Connection()
         self._boot = boot
-        self._fw = fw
-        self._reset = reset
-        self._more = more
+        self._facts = facts
         self._settings = settings
         self._clock = now
-        self._outage = None
-        self._waiting = None  # "online", or the reason of the goodbye
-        self._sent_goodbye = False
-        self._key = 0
-        self._last_birth = None
-        self._echoed = True
+        self._key = 0  # of what was sent last
         self._lost = 0
-        self._birth_said = None
         self._known = False  # whether a birth of this boot has come back
-        self._strange_at = None  # when this session's own will came, or a later session's status
 
     def will(self):
-        """A new session begins: the will to hand over with its CONNECT."""
+        """A new session begins: payload of the will to hand over with its CONNECT."""
         self.session += 1
-        return self._message("offline", ("reason", "lost"))
+        return self._said("offline", ("reason", "lost"))
 
     def up(self, now, outage):
         """CONNACK has come: send the birth. `outage` is None or {"s": seconds, "cause": cause}."""
-        self._outage = outage
-        self.heard = False
-        self._birth_said = None  # a kept session may bring the last one's first
-        self._birth(now)
+        self.connection.outage = outage
+        self.run(now)
 
     def again(self, settings=None):
         """What the birth says has changed, the settings or anything else: say it again, soon."""
         if self.due is not None:
-            self.due = min(self.due, self._last_birth + _AT_MOST_EVERY_MS)
+            self.due = min(self.due, self.connection.born_at + _AT_MOST_EVERY_MS)
 
     def goodbye(self, reason):
         """Send the goodbye; `goodbye_done` tells when the broker has it."""
         self.unacked = None
-        self._waiting = reason
+        self.connection.waiting = reason
         self.due = self.echo_by = None
 
     def on_message(self, topic, payload, retained, dup):
         """Something was published on the node's own status."""
-        if payload == self._birth_said:
-            self._echoed = self._known = self.heard = True
+        connection = self.connection
+        if payload == connection.birth:
+            connection.echoed = self.heard = self._known = True
             self.echo_by = None
             self._lost = 0
             return
@@ -101,12 +106,12 @@ class Status:
         if boot == self._boot:
             # A clone's, whose counters agree: while a session is up, its will is not said. Only a
             # broker that stops says it (mosquitto), and closes then.
-            if session >= self.session and self.due is not None and self._strange_at is None:
-                self._strange_at = self._clock()
+            if session >= self.session and self.due is not None and connection.strange_at is None:
+                connection.strange_at = self._clock()
         elif boot is not None:
             # Before the first echo, it is what an earlier boot has left there.
             self.rivals += self._known
-        if self._echoed and b'"online"' not in payload:
+        if connection.echoed and b'"online"' not in payload:
             # Before the echo of our own birth, an `offline` is older than it.
             self.again()
 
@@ -121,80 +126,85 @@ class Status:
             return None
         return _LOST if self._lost < _MAX_LOST else _DENIED
 
-    def _birth(self, now):
-        self._waiting = "online"
-        self._last_birth = now
-        self.due = now + _AGAIN_MS
-
-    def _message(self, status, *more):
+    def _said(self, status, *more):
         order = ("boot", self._boot), ("session", self.session)
-        said = encode(("v", 1), ("status", status), *order, *more)
-        return Message(self.topic, said, 1, True)
+        return encode(("v", 1), ("status", status), *order, *more)
 
     # -- a source ----------------------------------------------------------------------------------
 
     @property
     def ready(self):
         """Whether a birth or the goodbye waits to be sent."""
-        return self._waiting is not None or self.unacked is not None
+        return self.connection.waiting is not None or self.unacked is not None
 
     def run(self, now):
-        """The birth is due again."""
-        self._birth(now)
+        """The birth is due, again."""
+        self.connection.waiting = "online"
+        self.connection.born_at = now
+        self.due = now + _AGAIN_MS
 
     def peek(self, now):
         """The birth or the goodbye, whichever is due; what is to come again before it."""
+        return self._key if self.unacked else self._key + 1
+
+    def write(self, packet):
+        """Its payload."""
+        connection = self.connection
         if self.unacked:
-            return self.unacked
-        if self._waiting != "online":
-            return self._key + 1, self._message("offline", ("reason", self._waiting))
-        more = [("fw", self._fw), ("reset", self._reset)]
+            packet += self.unacked
+        elif connection.waiting == "online":
+            connection.birth = self._birth(connection.outage)
+            packet += connection.birth
+        else:
+            packet += self._said("offline", ("reason", connection.waiting))
+
+    def _birth(self, outage):
+        more = list(self._facts)
         if self._settings:
             more.append(("settings", self._settings.version))
-        more.extend(self._more)
-        if self._outage:
-            more.append(("outage", self._outage))
+        if outage:
+            more.append(("outage", outage))
         names = self.raised
         if names:
             more.append(("alerts", names[:_NAMES_MAX]))
             if len(names) > _NAMES_MAX:
                 more.append(("more_alerts", len(names) - _NAMES_MAX))
-        birth = self._message("online", *more)
-        self._birth_said = birth.payload
-        return self._key + 1, birth
+        return self._said("online", *more)
 
     def sent(self, key):
         """It is on its way; only the newest counts."""
+        connection = self.connection
         self._key = key
         if self.unacked:
-            self.flying = self.unacked[1].payload
+            self.flying = self.unacked
             self.unacked = None
-            self._echoed = True  # it is the next one that has to come back
+            connection.echoed = True  # it is the next one that has to come back
             return
-        self._sent_goodbye = self._waiting != "online"
-        self.flying = None if self._sent_goodbye else self._birth_said
-        self._waiting = None
-        self._echoed = self._sent_goodbye
+        connection.left = connection.echoed = connection.waiting != "online"
+        self.flying = None if connection.left else connection.birth
+        connection.waiting = None
 
     def done(self, key):
         """The broker has it: from now on its echo is due."""
+        connection = self.connection
         if key != self._key:
             return
         self.flying = None
-        if self._sent_goodbye:
+        if connection.left:
             self.goodbye_done = True
-        elif not self._echoed:
+        elif not connection.echoed:
             self.echo_by = self._clock() + _ECHO_MS
 
     def rewind(self):
         """The next connection has a birth of its own."""
-        if self.flying:
-            self.unacked = self._key, Message(self.topic, self.flying, 1, True)
+        connection = self.connection
+        self.unacked = self.flying or self.unacked
         self.flying = None
-        if self._strange_at is not None:
-            self.rivals += self._clock() - self._strange_at >= _STOPPING_MS
-        self._waiting = self.due = self.echo_by = self._strange_at = None
-        self._key += 1
+        self.heard = False
+        if connection.strange_at is not None:
+            self.rivals += self._clock() - connection.strange_at >= _STOPPING_MS
+        self.due = self.echo_by = None
+        self.connection = _Connection()
 
     def save(self):
         """Nothing to do: a status is true only while it is said."""

@@ -34,46 +34,57 @@ FLOORS_MS = {
 }  # least wait after a failure of that class, for lib/backoff.py
 
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
-_SHORT = const(0)  # in `past`
-_THROWN = const(1)
-_MUTE = const(2)
-_PROBE = const(3)
 _MANY = const(3)
 # Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes.
 _HANDSHAKE = const(34 * 1024)
 
 
-def judged(link, cause, up_ms):
-    """The cause by its right name, and its class. up_ms: how long the Link was up, or None. Its
-    `_past` is brought up to date.
+class Past:
+    """What is known of the connections before. It has no methods: whoever holds one does not hold
+    this module.
+
+    `probe`  what the broker refuses if it does greet the next CONNECT, or None
+    `qos`    the most that the will may have in that
     """
-    past, trust, heap = link._past, link._trust, link._idf_heap()
-    past[_PROBE] = None
-    if up_ms is not None:
-        past[_MUTE] = 0
-        past[_SHORT] = past[_SHORT] + 1 if up_ms < _SHORT_MS else 0
-        cause = _thrown_out(past, cause, trust, link._status.rivals)
-    elif cause == "closed" and link._reached == "greeting":
+
+    # How many in a row were up for a moment only; were closed by the broker before it was sure that
+    # nobody else wants the id; were closed instead of CONNACK.
+
+    _short = _thrown = _mute = 0
+    probe = None
+    qos = 1
+
+
+def judged(link, past, cause, now):
+    """The cause of the end of the Link's connection by its right name, and its class. `past` is
+    brought up to date.
+    """
+    connection, heap = link.connection, link.board.idf_heap()
+    past.probe = None
+    if connection.up_at is not None:
+        past._mute = 0
+        past._short = past._short + 1 if now - connection.up_at < _SHORT_MS else 0
+        if past._short >= _MANY:
+            link.client.clean_session = True
+        if cause != "closed" or connection.trust == 2:
+            past._thrown = 0
+        else:
+            # The broker gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).
+            # Closes in a row and strange statuses tell of a rival.
+            past._thrown += 1
+            if past._thrown >= _MANY and link.status.rivals > 1:
+                cause = TAKEN
+    elif cause == "closed" and connection.reached == "greeting":
         # Three times; then without retain, then with QoS 0 as well, to find out why; and once more.
-        past[_MUTE] = past[_MUTE] + 1 if past[_MUTE] <= _MANY else _MANY - 1
-        if past[_MUTE] >= _MANY:
-            past[_PROBE] = _NO_RETAIN if past[_MUTE] == _MANY else _NO_QOS
+        past._mute = past._mute + 1 if past._mute <= _MANY else _MANY - 1
+        if past._mute >= _MANY:
+            past.probe = _NO_RETAIN if past._mute == _MANY else _NO_QOS
     elif cause in (_NO_RETAIN, _NO_QOS):
-        past[_MUTE] = _MANY - 1  # the next CONNECT is as it should be, and may be taken
+        past._mute = _MANY - 1  # the next CONNECT is as it should be, and may be taken
+    past.qos = 0 if past._mute > _MANY else 1
     # Mbed TLS, which cannot check a signature for want of memory, calls the certificate untrusted.
     # By now the connection is closed, and its memory back.
     of_tls = cause.startswith("certificate") or cause.startswith("tls-")
     if of_tls and heap and heap[0] < _HANDSHAKE:
         cause = "memory"
     return cause, RIVAL if cause == TAKEN else REFUSED if cause in _REFUSED else NETWORK
-
-
-def _thrown_out(past, cause, trust, rivals):
-    """The cause, or TAKEN where closes in a row and strange statuses tell of a rival. The broker
-    gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).
-    """
-    if cause != "closed" or trust == 2:
-        past[_THROWN] = 0
-        return cause
-    past[_THROWN] += 1
-    return cause if past[_THROWN] < _MANY or rivals < 2 else TAKEN

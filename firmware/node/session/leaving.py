@@ -26,12 +26,12 @@ class Leaving:
     def run(self, now, in_flight):
         """One look; `in_flight` is whether anything is."""
         link, client = self._link, self._client
-        status = link.sources[0]
+        status, connection = link.status, link.connection
         late = now >= self._until
-        if not link.up:
+        if connection.up_at is None:
             link.stopped = True
         elif not self.said:
-            waits = any(each.ready and each.peek(now) for each in link.pulled)
+            waits = any(each.ready and each.peek(now) is not None for each in connection.pulled)
             if late or not (in_flight or waits):
                 self.said = True
                 self._until = now + _GOODBYE_MS

@@ -17,84 +17,82 @@ _TAKEN = const("client-id-taken")
 _DENIED = const("not-authorized-here")
 
 _CLOCK_LOOK_MS = const(100)  # while TLS could not judge the dates of a certificate
-_ID = const(1)  # in what is in flight
-_SOURCE = const(2)
-_SUSPECT_SOURCE = const(0)  # in `_suspect`
-_SUSPECT_KEY = const(1)
-_SUSPECT_TIMES = const(2)
-_SHORT = const(0)  # in `_past`
-_THROWN = const(1)
-_MUTE = const(2)
-_PROBE = const(3)
-_MANY = const(3)  # connections in a row that ended in the same strange way
 # Another node with this id: each comes back within its back-off and throws the other out. By this
 # time up, nobody else wants the id any more.
 _FIGHT_MS = const(900000)
 _LATE_MS = const(60000)  # the next step connects, whatever else it may have waited for
 _STARVED_MS = const(1000)  # after a packet that there was no heap for
 _STARVED = const(60)  # of them in one connection
-_MANY_EARLY = const(3)  # connections that ended with something in flight, and without a batch
-_ASIDE = const(5)  # see blame.py
 _SURE = const(3)  # of the sources, before the birth has come back: Readings are not among them
 _AT_ONCE = const(16)  # Messages in one step, so that it stays within its time budget
 # Of the chip's own heap, with MicroPython 1.23 to 1.27: what Wi-Fi needs while up, and what each
 # answer takes until it is read.
 _WIFI = const(6 * 1024)
 _ANSWER = const(2 * 1024)
+_MANY_EARLY = const(3)  # see blame.py
+
+
+class _Flight:
+    """A Message of QoS 1 from when it is sent until it is acknowledged, over several connections if
+    need be: `key` of `source`, in a packet of `size` bytes.
+    """
+
+    _nth = 0  # of this boot, in the order in which they were sent first
+    _id = 0  # of its packet
+
+
+class _Connection:
+    """What is true of one connection only, from the try on, and dropped with it."""
+
+    reached = None  # the last state of the client but `down`
+    up_at = None  # since when the broker has let the node in; None: not yet
+    trust = 0  # 1: the birth has come back; 2: for long there was no other node with this id
+    starved = 0  # packets without heap for them
+    pulled = ()  # the sources that may be pulled from
+
+    def __init__(self):
+        self._flights = {}  # packet id -> _Flight
 
 
 class Link:
     """A part (see message.py), which is also run when the broker has said something, and whenever
     another part was: it looks at the sources then. `sources` in order of urgency; the first is the
     status (see node/reporting/status.py).
+
+    `hold`        whether Readings wait until the broker is known to pass on what it takes
+    `stopped`     it has left, and is not to be run any more
+    `alarm`       called with (alert, raised): tells whom it concerns
+    `connection`  the one there is, or is to come next, see above
     """
 
-    def __init__(self, client, board, sources, backoff, log, downs, alarm, recovery):
+    def __init__(self, client, board, sources, recovery, log):
         """`board.network.cause` is None while there is a network, `board.idf_heap()` tells whether
         TLS has room; `board.clock.sync()` is called ahead of each try, and False puts it off a
-        moment, `board.clock.failed(cause)` after it. `downs` counts failures by cause.
-        `alarm(alert, raised)` tells whom it concerns, `recovery` is told of `up` and `down`.
+        moment, `board.clock.failed(cause)` after it. `recovery` is told of `up` and `down`, and
+        says when to try again.
         """
-        self._client = client
+        from node.session.causes import Past
+
+        self._past = Past()  # what is known of connections before
+        self.client = client
         self._window = client.window
-        self._network = board.network
-        self._idf_heap = board.idf_heap
-        self.sources = sources
-        self._status = sources[0]
-        self._backoff = backoff
-        self._log = log
-        self._clock = board.clock
-        self._downs = downs
-        self._recovery = recovery
         self._keeps_session = not client.clean_session
-        # (which Message of this boot it is, packet id, source, key, size), in order of sending.
-        self._in_flight = []
-        self._resume = []  # the same, from before the connection broke
-        self._now = self._down_since = self._up_at = self._sent = self.due = 0
+        self.board = board
+        self.sources = sources
+        self.status = sources[0]
+        self._recovery = recovery
+        self._log = log
+        self.alarm = None
+        self._resume = []  # flights from before the connection broke, in the order of sending
+        self._spare = []  # flights that have arrived: the next are written over them
+        self._now = self._sent = self.due = 0
         # Why there is no network, as it was said last; and who has the node leave.
         self._no_network = self._leaving = None
-        self._retry_at = backoff.resume_ms()  # a reset starts no storm
-        self._cause = None  # what began the outage
-        # Of the last connections, in a row: were up for a moment only; were closed by the broker
-        # before it was sure that nobody else wants the id; were closed instead of CONNACK.
-        # And what the broker refuses if it does greet the next CONNECT. See causes.py.
-        self._past = [0, 0, 0, None]
-        self._starved = 0  # packets without heap for them, since the last connection
-        self._early = 0  # connections that ended with something in flight, since the last batch
-        self._suspect = None  # see blame.py
-        self._alarm = alarm
-        # In this connection, 1: the birth has come back; 2: for long there was no other.
-        self._trust = 0
-        self._reached = None  # the last state of the client but `down`
-        # Whether Readings wait until the broker is known to pass on what it takes; whether it has
-        # let the node in; and the sources that may be pulled from.
-        self.hold = self.up = self.stopped = False
-        self.pulled = sources
-        client.on_up = self._on_up
-        client.on_down = self._on_ended
-        client.on_ack = self._on_ack
-        client.on_state = self._on_state
-        client.on_refused = lambda *what: log("link", "refused topic=%s code=%d" % what)
+        self._retry_at = recovery.backoff.resume_ms()  # a reset starts no storm
+        self._suspect = None  # see blame.py; None: all that was sent lately has got through
+        self.hold = self.stopped = False
+        self.connection = _Connection()
+        client.owner = self
 
     def run(self, now):
         """Do what can be done without waiting."""
@@ -109,29 +107,34 @@ class Link:
         connection may do better, or recovery knows what to do; so if it has come between the
         client and the Link.
         """
-        client = self._client
-        self._starved += 1
+        client, connection = self.client, self.connection
+        connection.starved += 1
         for source in self.sources:
             if hasattr(source, "cut"):
                 source.cut(None, 0)
-        if self._resume or self._starved > _STARVED or (client.state == "up") != self.up:
-            client.abort()
-            client.clean_session = True  # it may not be the same Message that comes again
-            self._on_down("memory")
+        believed_up = connection.up_at is not None
+        if self._resume or connection.starved > _STARVED or (client.state == "up") != believed_up:
+            self._give_up("memory")  # it may not be the same Message that comes again
         self.due = now + _STARVED_MS
 
+    def _give_up(self, cause):
+        """This connection, and its session."""
+        self.client.abort()
+        self._down(cause)
+        self.client.clean_session = True
+
     def _run(self, now):
-        client = self._client
-        cause = self._network.cause
+        client = self.client
+        cause = self.board.network.cause
         if cause != self._no_network:
             self._no_network = cause
             self._log("wifi", "down cause=" + cause if cause else "up")
-            self._clock.due = 0  # time servers are asked accordingly
+            self.board.clock.due = 0  # time servers are asked accordingly
         if cause:
             self.due = None  # until there is one, which is run when it finds out
             if client.state != "down":
                 client.abort()
-                self._on_down(cause)
+                self._down(cause)
             if self._leaving:
                 self._leaving.run(now, False)
                 self.due = now + 1
@@ -139,33 +142,32 @@ class Link:
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
         due = False
-        status = self._status
+        status = self.status
         client.step(now)
         if status.echo_by is not None:
             # The client reads then, before the birth counts as unheard.
             client.due = min(client.due, status.echo_by)
             cause = not client.unread and status.unheard(now)
             if cause:
-                client.abort()
-                self._on_down(cause)
-                client.clean_session = True  # SUBSCRIBE alone does not always bring it back
-        if self.up:
-            if self._trust == 1 and now - self._up_at >= _FIGHT_MS:
-                self._trust = 2
-                self._past[_THROWN] = status.rivals = 0
-                self._alarm(_TAKEN, False)
+                self._give_up(cause)  # SUBSCRIBE alone does not always bring it back
+        connection = self.connection
+        if connection.up_at is not None:
+            if connection.trust == 1 and now - connection.up_at >= _FIGHT_MS:
+                connection.trust = 2
+                status.rivals = 0
+                self.alarm(_TAKEN, False)
             # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-            elif not self._trust and status.heard and not status.flying:
-                self._trust = 1
-                self.pulled = self.sources
-                self._alarm(_DENIED, False)
-            due = self._pump()
+            elif not connection.trust and status.heard and not status.flying:
+                connection.trust = 1
+                connection.pulled = self.sources
+                self.alarm(_DENIED, False)
+            due = self._pump(connection)
         # What has come was made use of here; what it has left is for the next turn.
         due = now if due or client.unread or client.due is None else client.due
         if client.state == "down":
             due = self._retry_at
         if self._leaving:
-            self._leaving.run(now, self._in_flight or self._resume)
+            self._leaving.run(now, connection._flights or self._resume)
             due = min(due, self._leaving.due)
         self.due = max(due, now + 1)  # for what can go on at once
 
@@ -173,16 +175,16 @@ class Link:
         """Whether a state has outlived its deadline, or a try that was due was not made. Right
         after `step`, only a bug can bring that about.
         """
-        if self._client.state != "down":
-            return self._client.overdue(now)
-        return not self._network.cause and now - self._retry_at > _LATE_MS
+        if self.client.state != "down":
+            return self.client.overdue(now)
+        return not self.board.network.cause and now - self._retry_at > _LATE_MS
 
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""
         try:
             from node.session.leaving import Leaving
 
-            self._leaving = Leaving(self, self._client, now, reason)
+            self._leaving = Leaving(self, self.client, now, reason)
         except Exception:  # noqa: BLE001 - no heap or no flash for it
             self.stopped = True  # the will says what the goodbye cannot
         self.due = now
@@ -190,40 +192,36 @@ class Link:
     # -- coming ------------------------------------------------------------------------------------
 
     def _connect(self, now):
-        if not self._clock.sync():
+        if not self.board.clock.sync():
             self._retry_at = now + _CLOCK_LOOK_MS
             return
-        client, past = self._client, self._past
-        client.clean_session = client.clean_session or past[_SHORT] >= _MANY
-        will = self._status.will()
+        client, past, status = self.client, self._past, self.status
         # Brokers close without a word for a will that they cannot keep: which is it?
-        probe = past[_PROBE]
-        qos = 0 if past[_MUTE] > _MANY else min(will.qos, client.max_qos)
-        client.set_last_will(will.topic, will.payload, client.retains and not probe, qos)
+        qos = min(past.qos, client.max_qos)
+        client.set_last_will(status.topic, status.will(), client.retains and not past.probe, qos)
         client.start(now)
 
-    def _on_state(self, state):
+    def on_state(self, state):
+        """The client has entered `state`."""
         if state != "down":
-            self._reached = state
+            self.connection.reached = state
             if state != "up":
                 self._log("link", state)
 
-    def _on_up(self, session_present):
-        client, status = self._client, self._status
+    def on_up(self, session_present):
+        """The broker has let the node in."""
+        client, status, probe = self.client, self.status, self._past.probe
+        connection, early = self.connection, self._suspect.early if self._suspect else 0
         if not session_present:
             self._resume = []
             status.unacked = None
-        if self._past[_PROBE]:
+        if probe:
             client.abort()
-            self._on_down(self._past[_PROBE])
+            self._down(probe)
             return
-        self.up = True
-        now = self._up_at = self._now
-        self._trust = 0
+        now = connection.up_at = self._now
         # Status, Responses and alerts say why the rest waits.
-        self.pulled = self.sources[: _SURE if self.hold else None]
-        outage = self._cause and {"s": (now - self._down_since) // 1000, "cause": self._cause}
-        self._cause = None
+        connection.pulled = self.sources[: _SURE if self.hold else None]
         self._log(
             "link",
             "up session=%d present=%d handshake_ms=%d"
@@ -231,105 +229,96 @@ class Link:
         )
         for source in self.sources:
             if hasattr(source, "began"):
-                source.began(session_present, self._early)
+                source.began(session_present, early)
         client.clean_session = not self._keeps_session  # a clean start was for once
-        client.window = 1 if self._early >= _MANY_EARLY else self._bearable_window()
-        self._recovery.up(now, outage)
-        status.up(now, outage)
+        self._widen(early >= _MANY_EARLY)
+        status.up(now, self._recovery.up(now))
 
-    def _on_down(self, cause):
-        now = self._now
-        up_ms = None
-        if self.up:
-            up_ms = now - self._up_at
-            self._backoff.rested(up_ms)
-            self.up = False
-            self._down_since = now
-            self._network.due = 0  # without one, looking a name up would block
+    def on_down(self, cause):
+        """The network or the broker has ended it. After a few ends before all was delivered,
+        Messages go one at a time: which one it is that does not get through shows then.
+        """
+        client, connection = self.client, self.connection
+        if connection.up_at is not None and connection._flights and not self.status.flying:
+            try:
+                from node.session.blame import Suspect
+
+                self._suspect = self._suspect or Suspect()
+                cause = self._suspect.blamed(client, connection._flights, cause)
+            except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
+                pass
+        self._down(cause)
+
+    def _down(self, cause):
+        now, connection = self._now, self.connection
+        if connection.up_at is not None:
+            self.board.network.due = 0  # without one, looking a name up would block
         kind = "network"
         try:
             from node.session.causes import judged
 
-            cause, kind = judged(self, cause, up_ms)
+            cause, kind = judged(self, self._past, cause, now)
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
         unimport("node.session.causes", "transport_causes")
-        self._starved = 0
-        if self._cause is None:
-            self._cause = cause
-        self._downs[cause] = self._downs.get(cause, 0) + 1
         # A birth goes out before what is to come again, but was first sent after it.
-        self._resume = sorted(self._in_flight + self._resume)
-        self._in_flight = []
+        self._resume.extend(connection._flights.values())
+        self._resume.sort(key=lambda flight: flight._nth)
+        self.connection = _Connection()
         for source in self.sources:
             source.rewind()
-        retry_ms = self._backoff.next_ms(kind)
+        retry_ms = self._recovery.down(now, cause, kind)
         self._retry_at = now + retry_ms
-        self._recovery.down(now, cause)
-        self._clock.failed(cause)
+        self.board.clock.failed(cause)
         self._log("link", "down cause=%s retry_ms=%d" % (cause, retry_ms))
         if cause in (_TAKEN, _DENIED):
-            self._alarm(cause, True)
+            self.alarm(cause, True)
 
-    def _on_ended(self, cause):
-        """The network or the broker has ended it. After a few ends before all was delivered,
-        Messages go one at a time: which one it is that does not get through shows then.
-        """
-        held = self._in_flight
-        if self.up and held and held[0][_SOURCE] is not self._status:
-            self._early += 1
-            if self._early > _MANY_EARLY:
-                try:
-                    from node.session.blame import blamed
-
-                    cause = blamed(self, cause, *held[0][_SOURCE:])
-                except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
-                    pass
-                unimport("node.session.blame")
-        self._on_down(cause)
-
-    def _bearable_window(self):
-        """How many Messages may be in flight: without room for its packets Wi-Fi stands still."""
-        heap, window = self._idf_heap(), self._window
-        return max(1, min(window, (heap[0] - _WIFI) // _ANSWER)) if heap else window
+    def _widen(self, doubtful=False):
+        """Let so many Messages be in flight as Wi-Fi has room for; one, if it is `doubtful`."""
+        heap, window = self.board.idf_heap(), self._window
+        if heap:  # without room for its packets Wi-Fi stands still
+            window = max(1, min(window, (heap[0] - _WIFI) // _ANSWER))
+        self.client.window = 1 if doubtful else window
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _pump(self):
+    def _pump(self, connection):
         """Send what the client takes: the birth, then what was in flight, then what waits. Returns
         whether there may be more.
         """
         left = _AT_ONCE
-        said = self._leaving and self._leaving.said
+        client = self.client
         if self._resume or self._leaving:
-            while left and self._client.room() and self._send_first(said):
+            said = self._leaving and self._leaving.said
+            while left and client.room() and self._send_first(said):
                 left -= 1
             if said or not left:  # the goodbye is the last word
                 return not left
         # In one go: what is sent makes nothing ready that is more urgent.
-        for source in self.pulled:
-            while source.ready and self._client.room() and self._send_from(source):
+        for source in connection.pulled:
+            while source.ready and client.room() and self._send_from(source):
                 left -= 1
                 if not left:
                     return True
         return False
 
     def _send_first(self, said):
-        status = self._status
-        if not status.unacked and self._send_from(status):
+        status = self.status
+        if not status.unacked and status.ready and self._send_from(status):
             return True
         return not said and self._send_again()
 
     def _send_again(self):
         held, at = self._resume, 0
         while at < len(held):
-            first, packet_id, source, key, _ = held[at]
-            if source not in self.pulled:
+            flight = held[at]
+            source = flight.source
+            if source not in self.connection.pulled:
                 at += 1  # a Reading, and the birth has not come back yet
                 continue
-            found = source.peek(self._now) if source.ready else None
-            again = found and found[0] == key
-            if again and not self._send(source, found, packet_id, first):
+            again = source.ready and source.peek(self._now) == flight.key
+            if again and not self._send(source, flight.key, flight):
                 return False
             held.pop(at)
             if again:  # else the Outbox's bound has taken it in the meantime
@@ -337,43 +326,52 @@ class Link:
         return False
 
     def _send_from(self, source):
-        found = source.peek(self._now) if source.ready else None
-        suspect = self._suspect
-        if suspect and found and suspect == [source, found[0], _ASIDE]:
-            source.sent(found[0])  # it is passed over
-            return self._send_from(source)
-        return found and self._send(source, found)
-
-    def _send(self, source, found, packet_id=0, first=0):
-        key, message = found
-        packet_id = self._client.send(*message, packet_id)
-        if packet_id is None:
+        key = source.peek(self._now)
+        if key is None:
             return False
+        suspect = self._suspect
+        if suspect and suspect.is_aside(source, key):
+            source.sent(key)  # it is passed over
+            return source.ready and self._send_from(source)
+        return self._send(source, key)
+
+    def _send(self, source, key, flight=None):
+        client = self.client
+        packet_id = flight._id if flight else 0
+        packet = client.begin(source.topic, source.qos, source is self.status, packet_id)
+        if packet is None:
+            return False
+        source.write(packet)
+        packet_id = client.finish()
         if packet_id:
-            self._sent += 1
-            size = len(message.payload)
-            self._in_flight.append((first or self._sent, packet_id, source, key, size))
+            if flight is None:
+                flight = self._spare.pop() if self._spare else _Flight()
+                flight._nth = self._sent = self._sent + 1
+                flight._id = packet_id
+                flight.source = source
+                flight.key = key
+            flight.size = len(packet)
+            self.connection._flights[packet_id] = flight
         source.sent(key)
         if not packet_id:
             source.done(key)
         return True
 
-    def _on_ack(self, packet_id):
-        for each in self._in_flight:
-            if each[_ID] == packet_id:
-                _, _, source, key, _ = each
-                self._in_flight.remove(each)
-                source.done(key)
-                if not getattr(source, "carried", True):
-                    return  # it was short, and proves nothing for the others of its source
-                if self._early and hasattr(source, "cut"):  # a batch, the longest there is
-                    self._early = 0
-                    self._client.window = self._bearable_window()
-                suspect = self._suspect
-                if suspect and suspect[_SUSPECT_SOURCE] is source:
-                    if suspect[_SUSPECT_TIMES] == _ASIDE:
-                        suspect[_SUSPECT_TIMES] += 1  # the way carries others: once more
-                        source.rewind()
-                    elif suspect[_SUSPECT_TIMES] < _ASIDE or suspect[_SUSPECT_KEY] == key:
-                        self._suspect = None
-                return
+    def on_refused(self, topic, code):
+        """The broker does not let the node subscribe."""
+        self._log("link", "refused topic=%s code=%d" % (topic, code))
+
+    def on_ack(self, packet_id):
+        """A Message has arrived."""
+        flight = self.connection._flights.pop(packet_id, None)
+        if flight is None:
+            return
+        source = flight.source
+        source.done(flight.key)
+        suspect = self._suspect
+        if suspect and suspect.carried(flight):
+            self._widen()
+            if not suspect.source:
+                self._suspect = None
+                unimport("node.session.blame")
+        self._spare.append(flight)

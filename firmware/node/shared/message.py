@@ -10,8 +10,11 @@ Whoever asks something of a part calls a method of it, which moves its `due` up.
 that the Link pulls from, and has besides:
 
     ready      whether there is a Message to send
-    peek(now)  -> (key, Message): the next one to send, without taking it. Asked only when `ready`.
-               None: not yet. Nobody knows its time, or a rate holds it, and `due` says how long
+    peek(now)  -> key of the next one to send, without taking it. Asked only when `ready`. None: not
+               yet. Nobody knows its time, or a rate holds it, and `due` says how long
+    topic, qos            of what was peeked at last. Only the status is retained
+    write(packet)         append its payload to `packet`, a bytearray. Right after `peek`, at most
+               once: whatever else is asked of the source may change what is next
     sent(key)  it is on its way: peek gives the next one
     done(key)  the broker has acknowledged it: it may be forgotten
     rewind()   the connection is gone: send again what is not done
@@ -25,14 +28,11 @@ long it waits for the Link: that looks at the sources whenever a part was run, a
 has said something. `due` and `ready` are attributes, or cost as little.
 
 `key` is an int that names the Message within its source. After `rewind` a source gives the same
-keys in the same order.
+keys in the same order. Nothing is made for one call: a Message is never an object of its own, as
+one goes out for each Reading.
 """
 
 import json
-from collections import namedtuple
-
-# topic str, payload bytes, qos 0 or 1, retain bool
-Message = namedtuple("Message", "topic payload qos retain")
 
 
 def encode(*members):

@@ -35,42 +35,47 @@ _LOOK_MS = const(10_000)
 class Recovery:
     """Told by the Link how it fares (`up`, `down`), by the supervisor of bugs and stuck parts.
 
-    network: has `cause` and `rejoin(now)`. crashes: see crashes.py. attempts: the backoff's counts,
-    a dict that changes. `said`: what the birth tells of this boot, pairs of name and value.
-    `words`: the same for the log.
+    network: has `cause` and `rejoin(now)`. crashes: see crashes.py. backoff: says when the Link
+    tries again. `downs`: cause -> how often the Link went down for it.
     """
 
-    def __init__(self, network, rtc_state, crashes, attempts, log):
+    def __init__(self, network, rtc_state, crashes, backoff, log):
         self._network = network
         self._rtc_state = rtc_state
         self._crashes = crashes
-        self._attempts = attempts
+        self.backoff = backoff
+        self.downs = {}
         self._log = log
         self._resets = rtc_state.get("resets", 0)
-        self._up_at = None
+        self._up_at = self._cause = None  # _cause: what began the outage
         self._silent_from = self._memory_from = self._driver_from = None
         self._rejoin_ms = _PROOF_MS
-        self._rejoins = self._memory_tries = 0
-        self._bugs = self._bugs_from = 0
+        self._rejoins = self._memory_tries = self._bugs = self._bugs_from = self._down_since = 0
         self.wish = None  # what the node has to be reset for
         self.due = 0
-        why = rtc_state.take("why")
-        self.said = [("why", why)] if why else []
-        if crashes.safe:
-            self.said.append(("mode", "safe"))
-        self.words = ["%s=%s" % pair for pair in self.said]
 
-    def up(self, now, outage):
-        """The Link is up; `outage` (dict, or None) is told how often Wi-Fi was joined again."""
+    def up(self, now):
+        """The Link is up. Returns what the birth tells of the outage before it (dict), or None."""
         self._up_at = now
+        outage = self._cause and {"s": (now - self._down_since) // 1000, "cause": self._cause}
+        self._cause = None
         if outage and self._rejoins:
             outage["rejoins"] = self._rejoins
         self._rejoins = self._memory_tries = 0
         self._answered()
+        return outage
 
-    def down(self, now, cause):
-        """The Link is down, or has tried in vain."""
-        self._up_at = None
+    def down(self, now, cause, kind):
+        """The Link is down, or has tried in vain; `kind` of failure, for the backoff. Returns
+        after how many ms it is to try again.
+        """
+        if self._up_at is not None:
+            self.backoff.rested(now - self._up_at)
+            self._up_at = None
+            self._down_since = now
+        self._cause = self._cause or cause
+        downs = self.downs
+        downs[cause] = downs.get(cause, 0) + 1
         if cause == _MEMORY:
             if not self._memory_tries:
                 self._memory_from = now
@@ -87,7 +92,9 @@ class Recovery:
             self._rejoins += 1
             self._silent_from = None
             self._rejoin_ms = min(2 * self._rejoin_ms, _REJOIN_MAX_MS)
-        self._rtc_state.put("attempts", dict(self._attempts))
+        retry_ms = self.backoff.next_ms(kind)
+        self._rtc_state.put("attempts", dict(self.backoff.attempts))
+        return retry_ms
 
     def _answered(self):
         self._silent_from = None

@@ -33,7 +33,7 @@ def _alerts() -> tuple[Alerts, Said]:
     said = Said()
     files = Flash()
     store = PairFile("raised", files.read, files.replace)
-    status = Status("o/s/z/t/d", 1, "0.1.0", "hard", lambda: 0)
+    status = Status("o/s/z/t/d", 1, lambda: 0, ())
     return Alerts("o/s/z/t/d", said, lambda: said.unix, status, store), said
 
 

@@ -12,7 +12,7 @@ from node.readings.telemetry import Telemetry
 from node.shared.reading import Reading
 from ring import Ring
 from support.parts.backlogs import backlog, fresh_rtc_state
-from support.parts.due import peeked, run_due
+from support.parts.due import given, peeked, run_due
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 from support.parts.records import Log
 
@@ -208,20 +208,20 @@ def case_batch_without_heap_gets_smaller() -> None:
     """
     _, stored, _ = outbox()
     fill(stored, [reading(seq) for seq in range(100)])
-    made = stored._batch_at
-    stored._batch_at = lambda buffer, count, now, own: (
+    made = stored._encode.batch_at
+    stored._encode.batch_at = lambda buffer, count, now, own: (
         made(buffer, count, now) if count <= 30 else starve()
     )
     assert [said(stored, now) for now in range(2)] == [None, None]
     assert len(said(stored, 2)["temperature"]) == 25  # type: ignore[index]
     stored.rewind()
-    stored._batch_at = starve
+    stored._encode.batch_at = starve
     try:
         stored.peek(0)
         raise AssertionError("the same batch again, or nothing")
     except MemoryError:
         pass
-    stored._batch_at = made
+    stored._encode.batch_at = made
     assert len(said(stored, 10)["temperature"]) < 25  # type: ignore[index]
 
 
@@ -277,7 +277,7 @@ def case_batch_is_bounded() -> None:
     fill(stored, [reading(seq, ts=T0 + 10 * seq + seq % 2) for seq in range(250)])
     sizes = []
     while True:
-        found = stored.peek(0)
+        found = given(stored, 0)
         if found is None:
             break
         stored.sent(found[0])
@@ -290,13 +290,13 @@ def sizes(stored: Backlog) -> list:
     """Send all that there is: how many Readings, and how many bytes, each batch has."""
     found: list = []
     while True:
-        peeked = stored.peek(0)
-        if peeked is None:
+        batch = given(stored, 0)
+        if batch is None:
             return found
-        stored.sent(peeked[0])
-        values = json.loads(peeked[1].payload)["temperature"]
+        stored.sent(batch[0])
+        values = json.loads(batch[1].payload)["temperature"]
         count = len(values) if isinstance(values, list) else 1
-        found.append((count, len(peeked[1].payload)))
+        found.append((count, len(batch[1].payload)))
 
 
 def case_batch_keeps_to_payload_max() -> None:
@@ -328,7 +328,8 @@ def case_batch_that_is_not_carried_is_cut() -> None:
     assert cuts[0] > 40
     assert cuts[-1] == 1
     _, later, _ = outbox(log=log, rtc_state=rtc_state)
-    assert later.peek(0)[1].payload == stored._batch_at(log.records[0], 1, 0)[1].payload
+    alone = stored._encode.batch_at(log.records[0], 1, 0)[1]
+    assert given(later, 0)[1].payload == alone
 
 
 def case_time_of_an_earlier_boot_stays_unknown() -> None:
@@ -449,7 +450,7 @@ def case_messages_come_back_after_a_reset() -> None:
     """What was kept is sent first."""
     messages = Messages(8, Store((("t", b"old"),)), 2, lambda: 0)
     messages.put("t", b"new")
-    assert [messages.peek(0)[1].payload, messages.queued] == [b"old", 2]
+    assert [peeked(messages, 0)[1].payload, messages.queued] == [b"old", 2]
 
 
 def case_messages_are_bounded() -> None:
@@ -457,7 +458,7 @@ def case_messages_are_bounded() -> None:
     messages = Messages(3, Store(), 2, lambda: 0)
     for index in range(5):
         messages.put("t", b"%d" % index)
-    assert (messages.queued, messages.dropped, messages.peek(0)[1].payload) == (3, 2, b"2")
+    assert (messages.queued, messages.dropped, peeked(messages, 0)[1].payload) == (3, 2, b"2")
     messages.put("t", b"x" * 5999)
     assert (messages.queued, messages.dropped) == (2, 4)
     assert messages.room(0, 9)
@@ -475,6 +476,6 @@ def case_messages_are_sent_again_after_rewind() -> None:
     messages.put("t", b"a")
     messages.put("t", b"b")
     messages.sent(1)
-    assert messages.peek(0)[0] == 2
+    assert messages.peek(0) == 2
     messages.rewind()
-    assert messages.peek(0)[0] == 1
+    assert messages.peek(0) == 1

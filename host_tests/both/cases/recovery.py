@@ -3,6 +3,7 @@
 import json
 
 from backoff import Backoff
+from node.reporting.facts import facts
 from node.shared.rtc_state import RtcState, seal, unseal
 from node.system.crashes import DEATHS, Crashes
 from node.system.recovery import Recovery
@@ -40,20 +41,24 @@ class Chip:
         self.rtc_state = RtcState(b"" if cause == "power-on" else self.rtc, self.save)
         self.crashes = Crashes("crash.bin", self.flash.read, self.flash.replace, self.rtc_state)
         self.crashes.begin(cause)
+        self.facts = facts(self.rtc_state, self.crashes, cause)
         self.backoff = Backoff(lambda: 0.5, attempts=self.rtc_state.get("attempts"))
         self.recovery = Recovery(
             self,
             self.rtc_state,
             self.crashes,
-            self.backoff.attempts,
+            self.backoff,
             lambda *w: self.lines.append(w),
         )
+
+    def said(self) -> list:
+        """What the birth says of this boot, beside version and reset."""
+        return self.facts[2:]
 
     def fail(self, cause: str, begin: int, end: int, every: int = MINUTE) -> str | None:
         """Try in vain for `cause` from `begin` to `end`; return what a reset is asked for."""
         for now in range(begin, end, every):
-            self.backoff.next_ms("network")
-            self.recovery.down(now, cause)
+            self.recovery.down(now, cause, "network")
             self.recovery.run(now)
             if self.recovery.wish:
                 return self.recovery.wish
@@ -82,15 +87,12 @@ def case_silence_rejoins() -> None:
     """Ten minutes of silence join Wi-Fi anew, then 20, 40 and at last 60; minutes each."""
     chip = Chip()
     for now in range(0, 5 * HOUR, MINUTE):
-        chip.recovery.down(now, ("dns", "tcp-timeout", "tcp-unreachable")[now // MINUTE % 3])
+        cause = ("dns", "tcp-timeout", "tcp-unreachable")[now // MINUTE % 3]
+        chip.recovery.down(now, cause, "network")
     assert [now // MINUTE for now in chip.rejoined] == [10, 31, 72, 133, 194, 255]
-    outage = {"s": 5}
-    chip.recovery.up(5 * HOUR, outage)
-    assert outage == {"s": 5, "rejoins": 6}
-    chip.recovery.down(5 * HOUR, "closed")
-    outage = {"s": 5}
-    chip.recovery.up(5 * HOUR + 1, outage)
-    assert outage == {"s": 5}
+    assert chip.recovery.up(5 * HOUR) == {"s": 5 * 3600, "cause": "dns", "rejoins": 6}
+    chip.recovery.down(5 * HOUR, "closed", "network")
+    assert chip.recovery.up(5 * HOUR + 1000) == {"s": 1, "cause": "closed"}
 
 
 def case_an_answer_is_proof() -> None:
@@ -98,12 +100,13 @@ def case_an_answer_is_proof() -> None:
     for cause in ("tcp-refused", "tls-timeout", "tls-refused", "connack-timeout", "credentials"):
         chip = Chip()
         for now in range(0, 5 * HOUR, MINUTE):
-            chip.recovery.down(now, cause if now % (9 * MINUTE) == 0 else "tcp-timeout")
+            said = cause if now % (9 * MINUTE) == 0 else "tcp-timeout"
+            chip.recovery.down(now, said, "network")
         assert chip.rejoined == [], cause
     chip = Chip()
     for now in range(0, 5 * HOUR, 9 * MINUTE):
-        chip.recovery.down(now, "dns")
-        chip.recovery.up(now + 1, None)
+        chip.recovery.down(now, "dns", "network")
+        chip.recovery.up(now + 1)
     assert chip.rejoined == []
 
 
@@ -112,11 +115,10 @@ def case_memory_climbs() -> None:
     chip = Chip()
     assert chip.fail("memory", 0, HOUR, 9 * MINUTE) == "memory"
     assert chip.reset("memory") is False
-    assert chip.recovery.said == [("why", "memory")]
-    assert chip.recovery.words == ["why=memory"]
+    assert chip.said() == [("why", "memory")]
     assert chip.fail("memory", 0, HOUR) == "memory"
     assert chip.reset("memory") is True
-    assert chip.recovery.said == [("why", "memory")]
+    assert chip.said() == [("why", "memory")]
 
 
 def case_memory_now_and_then() -> None:
@@ -132,7 +134,7 @@ def case_memory_that_is_over() -> None:
     """Whoever is up again has the memory for it: no reset ten minutes later."""
     chip = Chip()
     assert chip.fail("memory", 0, 5 * MINUTE) is None
-    chip.recovery.up(5 * MINUTE, None)
+    chip.recovery.up(5 * MINUTE)
     chip.recovery.run(DAY)
     assert chip.recovery.wish is None
 
@@ -192,7 +194,7 @@ def case_cured() -> None:
     assert chip.fail("memory", 0, HOUR) == "memory"
     chip.reset("memory")
     assert chip.backoff.attempts["network"] > 5
-    chip.recovery.up(MINUTE, None)
+    chip.recovery.up(MINUTE)
     chip.recovery.run(11 * MINUTE - 1)
     assert chip.rtc_state.get("resets") == 1
     chip.recovery.run(11 * MINUTE)
@@ -225,20 +227,20 @@ def case_attempts_are_not_believed() -> None:
 def case_why() -> None:
     """The reason is said once: a later reset without one says none."""
     chip = Chip()
-    assert chip.recovery.said == []
+    assert chip.said() == []
     assert chip.reset("reboot") is True
-    assert chip.recovery.said == [("why", "reboot")]
+    assert chip.said() == [("why", "reboot")]
     die(chip, at=125_000)
-    assert chip.recovery.said == []
+    assert chip.said() == []
     run_due(chip.crashes, 120_000)
     chip.recovery.stuck("link")
     chip.boot("watchdog")
-    assert chip.recovery.said == [("why", "link")]
+    assert chip.said() == [("why", "link")]
     run_due(chip.crashes, 120_000)
     chip.recovery.stuck("sampler")
     chip.recovery.stuck(None)
     chip.boot("watchdog")
-    assert chip.recovery.said == []
+    assert chip.said() == []
     assert chip.recovery.leave("shutdown") is None
 
 
@@ -271,7 +273,7 @@ def case_rtc_state_damaged() -> None:
 def case_nothing_is_written_without_need() -> None:
     """A good day writes neither flash nor RTC memory after its first two minutes."""
     chip = Chip()
-    chip.recovery.up(1000, None)
+    chip.recovery.up(1000)
     for now in range(0, 12 * MINUTE, 10_000):
         assert run_due(chip.recovery, now)
         run_due(chip.crashes, now)
@@ -299,10 +301,10 @@ def case_three_early_deaths() -> None:
     for how in ("watchdog", "hard"):
         die(chip, how, 119_000)
         assert not chip.crashes.safe
-        assert chip.recovery.said == []
+        assert chip.said() == []
     die(chip)
     assert chip.crashes.safe
-    assert chip.recovery.said == [("mode", "safe")]
+    assert chip.said() == [("mode", "safe")]
     last = chip.crashes.last()
     assert last["count"] == DEATHS
     assert last["crash"].split("\n")[1] == "watchdog reset, no exception, stuck: nothing known"
@@ -369,7 +371,7 @@ def case_leaving_safe_mode() -> None:
         assert chip.recovery.leave(reason) is True
         chip.boot("hard")
         assert not chip.crashes.safe
-        assert chip.recovery.said == [("why", reason)]
+        assert chip.said() == [("why", reason)]
         die(chip)
         assert chip.crashes.safe
 

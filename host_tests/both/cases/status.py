@@ -18,8 +18,8 @@ class Said:
         self.flash = flash or Flash()
         self.now = 0
         self.published: list[tuple[str, str]] = []
-        more = [("why", "safe-mode"), ("mode", "safe")]
-        self.status = Status(BASE, 4294967295, "10.20.30", "watchdog", lambda: self.now, more)
+        facts = [("fw", "10.20.30"), ("reset", "watchdog"), ("why", "safe-mode"), ("mode", "safe")]
+        self.status = Status(BASE, 4294967295, lambda: self.now, facts)
         store = PairFile("raised", self.flash.read, self.flash.replace)
         self.alerts = Alerts(BASE, self, lambda: None, self.status, store)
 

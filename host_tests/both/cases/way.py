@@ -8,9 +8,9 @@ import json
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
 from node.readings.backlog import Backlog
 from node.readings.telemetry import Telemetry
-from node.shared.message import Message
 from node.shared.reading import Reading
 from support.parts.backlogs import backlog
+from support.parts.due import Message, given
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 from support.parts.records import Log
 
@@ -66,7 +66,7 @@ class Broker:
         number = 0
         self.source.run(self.now)
         while len(self.sent) < most:
-            found = self.source.peek(self.now)
+            found = given(self.source, self.now)
             if found is None:
                 break
             key, message = found
@@ -78,7 +78,7 @@ class Broker:
 
     def take(self, key: int, message: Message) -> None:
         """Look at what came: arrays on the topic of batches, always."""
-        topic, payload, qos, _ = message
+        topic, payload, qos = message
         said = json.loads(payload)
         many = "dt" in said
         assert topic in (LIVE, OWN)
@@ -112,7 +112,7 @@ class Broker:
         assert not self.client.topics
         self.source.began(kept, doubtful)
         for key, topic, seqs, payload in flight if kept else ():
-            again, message = self.source.peek(self.now)
+            again, message = given(self.source, self.now)
             assert (again, message.topic, message.payload) == (key, topic, payload)
             self.source.sent(key)
             self.sent.append((key, topic, seqs, payload))

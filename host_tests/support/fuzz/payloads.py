@@ -3,7 +3,7 @@
 import json
 
 from support.fuzz.common import BASE, CPYTHON, JSON_TOKENS, NOW_S
-from support.parts.due import run_due
+from support.parts.due import given, run_due
 from support.parts.rig import Flash
 
 
@@ -125,10 +125,10 @@ class Status:
     def __init__(self) -> None:
         from node.reporting.status import Status as Source
 
-        self._source = Source(BASE, 7, "0.1.0", "hard", lambda: 0)
+        self._source = Source(BASE, 7, lambda: 0, ())
         self._source.up(0, None)
-        found = self._source.peek(0)
-        self._source.sent(found[0])
+        given(self._source, 0)
+        self._source.sent(self._source.peek(0))
 
     def heard(self, topic: str, payload: bytes, retained: bool, dup: bool) -> None:
         """Give one message to the source."""

@@ -50,27 +50,33 @@ class WatchedLink(Link):
         self.broker.source = source
         return super()._send(source, *more)
 
-    def _on_up(self, session_present: bool) -> None:
+    def on_up(self, session_present: bool) -> None:
+        """As the Link's."""
         self.broker.greeted(session_present)
-        super()._on_up(session_present)
+        super().on_up(session_present)
 
-    def _on_ack(self, packet_id: int) -> None:
+    def on_ack(self, packet_id: int) -> None:
+        """As the Link's."""
         self.broker.confirmed(packet_id)
-        super()._on_ack(packet_id)
+        super().on_ack(packet_id)
 
 
 class Client(MQTTClient):
     """The client, for CPython, whose bytearrays take no str."""
 
-    def send(self, topic, payload, *more):  # type: ignore[no-untyped-def]
+    def begin(self, topic, *more):  # type: ignore[no-untyped-def]
         """As the client's."""
-        return super().send(topic.encode(), payload, *more)
+        return super().begin(topic.encode(), *more)
 
 
 class Bystander:
     """A Board whose network and time are always there, and a recovery that nobody needs."""
 
     cause = due = None
+
+    def __init__(self, backoff: Backoff) -> None:
+        self.backoff = backoff
+        self.downs: dict = {}
 
     @property
     def network(self) -> "Bystander":
@@ -89,11 +95,13 @@ class Bystander:
     def idf_heap(self) -> None:
         """No chip's."""
 
-    def up(self, now: int, outage: "dict | None") -> None:
-        """Not interested."""
+    def up(self, now: int) -> None:
+        """Not interested: nothing is told of an outage."""
 
-    def down(self, now: int, cause: str) -> None:
-        """Not interested."""
+    def down(self, now: int, cause: str, kind: str) -> int:
+        """Count it. Return when to try again, in ms."""
+        self.downs[cause] = self.downs.get(cause, 0) + 1
+        return self.backoff.next_ms(kind)
 
 
 class World:
@@ -113,7 +121,7 @@ class World:
         self.live = Live(Ring(SIZE, ring), self.backlog, telemetry, commit_s)
         store = PairFile("responses", lambda path, how: None, lambda path, *pieces: None)
         self.responses = Messages(24, store, commit_s, lambda: self.now)
-        status = Status(BASE, BOOT, "0.1.0", "hard", lambda: self.now)
+        status = Status(BASE, BOOT, lambda: self.now, [("fw", "0.1.0"), ("reset", "hard")])
         self.client = client = Client("node-1", "broker", window=window)
         client._transport = self.broker  # type: ignore[assignment]
         client.on_message = status.on_message  # type: ignore[method-assign]
@@ -121,12 +129,10 @@ class World:
         client.subscribe(BASE + "/commands", 1)
         sources = (status, self.responses, self.live, self.backlog)
         backoff = Backoff(lambda: self.rng.below(1000) / 1000, floors_ms=FLOORS_MS)
-        self.downs: dict = {}
-        other = Bystander()
-        self.link = WatchedLink(
-            *(client, other, sources, backoff, lambda *words: None, self.downs),
-            *(lambda alert, raised: None, other),
-        )
+        other = Bystander(backoff)
+        self.downs = other.downs
+        self.link = WatchedLink(client, other, sources, other, lambda *words: None)
+        self.link.alarm = lambda alert, raised: None
         self.link.broker = self.broker
 
     def take_reading(self) -> None:

@@ -570,6 +570,14 @@ class Anything:
     def __getattr__(self, name):
         return lambda *_: 0
 
+class Told:
+    backoff, downs = Anything(), {}
+    def up(self, now):
+        return None
+    def down(self, now, cause, kind):
+        self.downs[cause] = self.downs.get(cause, 0) + 1
+        return 0
+
 class Source(Anything):
     ready = True
     def peek(self, now):
@@ -581,11 +589,13 @@ class Board:
     def idf_heap(self):
         return None
 
-client, any, downs, quiet = Client(), Anything(), {}, lambda *_: None
+client, any, told, quiet = Client(), Anything(), Told(), lambda *_: None
+downs = told.downs
 Board.network = type("Network", (), {"cause": None, "due": None})()
-link = Link(client, Board(), (Source(),), any, quiet, downs, quiet, any)
-client.on_up(True)
-link._status = any
+link = Link(client, Board(), (Source(),), told, quiet)
+link.alarm = quiet
+link.on_up(True)
+link.status = any
 any.unheard = lambda now: None
 any.ready, any.echo_by = False, None
 waits = set()

@@ -390,7 +390,7 @@ def of_b079fd8(path: str) -> None:
         assert found <= before | after | set(held)
         responses = Messages(24, PairFile("responses", read, replace), 2, lambda: 0)
         assert responses.queued == 1
-        assert json.loads(responses.peek(0)[1].payload)["id"] == "kept"
+        assert json.loads(peeked(responses, 0)[1].payload)["id"] == "kept"
         assert "kept" in ResponseCache("commands", read, replace)
         os.chdir("/")
 

@@ -24,7 +24,7 @@ from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import backlog
-from support.parts.due import peeked, run_due
+from support.parts.due import given, peeked, run_due
 from support.parts.layouts import LAYOUT, SIZE
 
 # MicroPython has no typing; it never looks at an annotation.
@@ -229,7 +229,7 @@ def messages(refusals: "tuple | None" = None) -> None:
     def held(outbox: Messages) -> "list[tuple[str, bytes]]":
         found = []
         while outbox.ready:
-            key, message = outbox.peek(0)
+            key, message = given(outbox, 0)
             outbox.sent(key)
             found.append((message.topic, message.payload))
         outbox.rewind()
@@ -249,7 +249,7 @@ def messages(refusals: "tuple | None" = None) -> None:
             insisted(outbox, 2 * number)
             yield held(outbox)
             if number % 3 == 2:
-                outbox.done(outbox.peek(0)[0])
+                outbox.done(outbox.peek(0))
                 insisted(outbox, 2 * number + 1)
                 yield held(outbox)
 

@@ -287,8 +287,11 @@ def payloads(layout, readings):
         made.pack_into(buffer, index * size, each)
         print(made.words(each))
     for index in range(len(readings)):
-        print(made.message_at(buffer, index * size, 0).payload.decode())
-    print(made.batch_at(buffer, len(readings), 0)[1].payload.decode())
+        made.take(buffer, index * size, 0)
+        text = bytearray()
+        made.write(text)
+        print(text.decode())
+    print(made.batch_at(buffer, len(readings), 0)[1].decode())
 """
 
 

@@ -270,6 +270,8 @@ class Profile(Part):
     def made(self, now):
         """A Reading becomes a Message."""
         self.live.peek(now)
+        if hasattr(self.live, "write"):
+            self.live.write(bytearray())
 
     def sent(self, now):
         """A Message becomes a packet and a TLS record."""
