@@ -28,8 +28,10 @@ from support.brokers.mqtt_client import Client, Refused
 HEARD, DROPPED, REFUSED, THROWN_OUT, LET_IN = "heard", "dropped", "refused", "thrown out", "let in"
 # Let in, and neither heard nor told anything.
 MUTE = "let in, mute"
+# Passed on as any other, and not retained.
+NOT_KEPT = "not kept"
 # What counts as no.
-NO = {DROPPED, REFUSED, THROWN_OUT, MUTE}
+NO = {NOT_KEPT, DROPPED, REFUSED, THROWN_OUT, MUTE}
 
 _TELEMETRY, _STATUS, _COMMANDS = "telemetry", "status", "commands"
 
@@ -129,7 +131,7 @@ def kept(topic: str) -> Callable[[World], str]:
             message.retain and message.payload == text.encode() for message in late.messages
         )
         device.offer(topic, "", retain=True)
-        return "kept" if found else DROPPED if stays else THROWN_OUT
+        return "kept" if found else NOT_KEPT if stays else THROWN_OUT
 
     return seen
 

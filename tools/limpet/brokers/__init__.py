@@ -7,6 +7,8 @@ mosquitto/                 mosquitto, for who wants a broker to stay
     mosquitto/renderer.py  its configuration by a plan, as text; pure
     mosquitto/files.py     asks that, in a set-up, what it lacks
     mosquitto/process.py   mosquitto, started by us; mosquitto/program.py finds it
+emqx/                      EMQX's files as text: emqx/renderer.py; not run here
+aws/                       AWS's policies as text: aws/renderer.py; not run here
 embedded/                  the broker of `limpet run`, the tests and loopback: amqtt
 kinds.py                   the brokers that files can be written for, by name
 written.py                 these files: written, and kept up to date with the registry

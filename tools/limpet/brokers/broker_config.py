@@ -27,7 +27,7 @@ Devices = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=
 
 
 def broker_config(
-    kind: Literal["mosquitto"],
+    kind: Literal["mosquitto", "emqx", "aws"],
     /,
     *,
     fleet: FleetOption = None,

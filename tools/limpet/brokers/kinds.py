@@ -6,6 +6,8 @@ A line here and a module with these names is all that another one needs.
 from pathlib import Path
 from typing import Protocol
 
+from limpet.brokers.aws import renderer as aws
+from limpet.brokers.emqx import renderer as emqx
 from limpet.brokers.mosquitto import renderer as mosquitto
 from limpet.brokers.plan import Plan
 
@@ -30,7 +32,7 @@ class Renderer(Protocol):
         """Return the commands, for a shell, that start it on the machine that has the files."""
 
 
-KINDS: dict[str, Renderer] = {"mosquitto": mosquitto}
+KINDS: dict[str, Renderer] = {"mosquitto": mosquitto, "emqx": emqx, "aws": aws}
 
 # Its files lie in broker/ itself, where `limpet provision` of before has put them.
 FIRST = "mosquitto"

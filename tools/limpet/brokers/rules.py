@@ -30,6 +30,9 @@ DEVICE_WRITES = (
     f"{topics.RESPONSE}/+",
     REPORTED,
 )
+# What is meant to be kept for who comes later. All else is of its moment, and a broker that can
+# keeps none of it, as each retained Message takes memory for ever.
+RETAINED = (topics.STATUS, DESIRED, REPORTED)
 # A node reads its own status back: that is how it notices a lost subscription and a late will. Its
 # own backlog it reads to see that this topic is heard, before it relies on it.
 DEVICE_READS = (topics.COMMANDS, DESIRED, topics.STATUS, topics.BACKLOG)
@@ -54,6 +57,15 @@ class Grant(NamedTuple):
         # A wildcard is nothing that could be published to, and `+` would be covered by `+`.
         wild = "+" in topic or "#" in topic
         return not wild and any(covers(own, topic) for own in self.writes)
+
+    def may_retain(self, topic: str) -> bool:
+        """True when what the client publishes to `topic` may be retained."""
+        return Grant(self.retained(), ()).may_write(topic)
+
+    def retained(self) -> tuple[str, ...]:
+        """Return the topic filters of what the client writes that may be retained."""
+        kept = tuple(f"/{each}" for each in RETAINED)
+        return tuple(each for each in self.writes if each.endswith(kept))
 
     def may_read(self, wanted: str) -> bool:
         """True when the client may be given all that the topic or filter `wanted` stands for."""

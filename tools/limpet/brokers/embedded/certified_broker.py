@@ -41,6 +41,7 @@ CONNECT_S = 10
 # A peer that is gone never answers a TLS close; asyncio would wait 30 s for it.
 _CLOSE_S = 0.5
 _TAKE_OVER_S = 5
+_KEPT = tuple(f"/{each}" for each in rules.RETAINED)
 # Between two looks at whether the registry has changed.
 _LOOK_S = 0.5
 
@@ -245,6 +246,21 @@ class CertifiedBroker(Broker):
                 await super()._publish_retained_messages_for_subscription(
                     (topic_filter, qos), client_session
                 )
+
+    async def retain_message(
+        self,
+        source_session: Session | None,
+        topic_name: str,
+        data: bytes | bytearray,
+        qos: int | None = None,
+    ) -> None:
+        """Keep a Message that is meant to be kept, a will too; any other is passed on alone."""
+        grant = self._grants.get((source_session.client_id or "") if source_session else "")
+        # Who is revoked has no rights any more, and still a will to be kept: `offline`.
+        if grant.may_retain(topic_name) if grant else topic_name.endswith(_KEPT):
+            await super().retain_message(source_session, topic_name, data, qos)
+        else:
+            log.info("not retained: %a", topic_name)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
