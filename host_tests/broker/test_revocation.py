@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from limpet.brokers.setup import open_setup
+from limpet.identity import consumers
 from limpet.identity.authority import Identity, load, load_certificate
 from limpet.identity.operators import operator_identity
 from support.brokers.kinds import of_kind
@@ -101,8 +102,8 @@ def test_the_live_session_of_a_revoked_device(either: RunningBroker) -> None:
 def test_a_reader_hears_and_says_nothing(either: RunningBroker) -> None:
     """What it publishes is acknowledged and dropped; taken out of the fleet, it is locked out."""
     setup = either.setup
-    assert setup.add_consumer("grafana", "read")
-    assert not setup.add_consumer("grafana", "read")
+    assert consumers.add(setup, "grafana", "read")
+    assert not consumers.add(setup, "grafana", "read")
     either.reload()
     lease = operator_identity(setup.layout.root, "grafana")
     identity = load(lease.key, lease.cert)
@@ -117,7 +118,7 @@ def test_a_reader_hears_and_says_nothing(either: RunningBroker) -> None:
     live.wait_for(COMMANDS, lambda message: message.payload == b"from an operator")
     assert len(live.messages) == 1
     reader.close()
-    setup.remove_consumer("grafana")
+    consumers.remove(setup, "grafana")
     either.reload()
     with pytest.raises(Refused, match=LOCKED_OUT):
         either.client("grafana", identity=identity).connect()

@@ -17,6 +17,7 @@ from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.brokers.plan import Plan
 from limpet.brokers.setup import open_setup
 from limpet.brokers.written import plan_of
+from limpet.identity import consumers
 from limpet.identity.authority import Authority, Identity, load
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
@@ -58,7 +59,7 @@ def prepared(root: Path) -> Setup:
     setup = open_setup(fleet(root))
     for device in (DEVICE, NEIGHBOUR, STRANGER, REVOKED):
         setup.device(fields(device) | {"org": ORGANISATION.get(device, "limpet")})
-    setup.add_consumer(READER, "read")
+    consumers.add(setup, READER, "read")
     return setup
 
 

@@ -16,7 +16,7 @@ from cryptography import x509
 from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.brokers.written import write_mosquitto
-from limpet.fleet import devices
+from limpet.fleet import devices, locking_out
 from limpet.identity import passwords
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Setup:
 
 def listed(root: Path) -> list[dict[str, Any]]:
     """Return what `list --json` says."""
-    done = limpet("fleet", "list", "--json", "--fleet", root)
+    done = limpet("fleet", "list", "--json", "--offline", "--fleet", root)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
@@ -50,21 +50,26 @@ def listed(root: Path) -> list[dict[str, Any]]:
 def test_list(made: Setup) -> None:
     """Place, broker and certificate of each device, in a table and as JSON."""
     root = made.layout.root
-    done = limpet("fleet", "list", "--fleet", root)
+    done = limpet("fleet", "list", "--offline", "--fleet", root)
     lines = done.stdout.splitlines()
     assert lines[0] == f"fleet {root}"
-    assert re.split(r"  +", lines[1]) == ["device", "topics below", "broker", "certificate until"]
+    assert re.split(r"  +", lines[1]) == [
+        *("device", "topics below", "broker", "certificate until", "seen")
+    ]
     until = r"20\d\d-\d\d-\d\d"
     assert re.fullmatch(
-        rf"node-1  limpet/home/desk/climate/node-1  127\.0\.0\.1:8883 +{until}", lines[2]
+        rf"node-1  limpet/home/desk/climate/node-1  127\.0\.0\.1:8883 +{until} +-", lines[2]
     )
     assert re.fullmatch(
-        rf"node-2  limpet/home/desk/climate/node-2  192\.168\.1\.7:8883 +{until}", lines[3]
+        rf"node-2  limpet/home/desk/climate/node-2  192\.168\.1\.7:8883 +{until} +-", lines[3]
     )
     one, two = listed(root)
     assert re.fullmatch(rf"{until}T\d\d:\d\d:\d\dZ", one.pop("expires"))
+    assert re.fullmatch(rf"{until}T\d\d:\d\d:\d\dZ", one.pop("added"))
     assert one == {
         "device": "node-1",
+        "auth": "mtls",
+        "revoked": None,
         "base": "limpet/home/desk/climate/node-1",
         "broker": "127.0.0.1",
         "port": 8883,
@@ -72,6 +77,7 @@ def test_list(made: Setup) -> None:
         "login": False,
         "problem": None,
     }
+    assert two["auth"] == "password"
     assert (two["wifi"], two["login"]) == ("café", True)
 
 
@@ -101,16 +107,16 @@ def test_list_says_what_is_wrong(made: Setup) -> None:
     assert found["node-2"] is None
     assert found["node-3"] == "There is no device node-3."
     assert found["node-4"] == "It is not in the registry: no broker lets it in."
-    table = limpet("fleet", "list", "--fleet", layout.root).stdout
+    table = limpet("fleet", "list", "--offline", "--fleet", layout.root).stdout
     assert "\n    There is no device node-3.\n" in table
 
 
 def test_show(made: Setup) -> None:
     """All of its config but passwords, in words and as JSON."""
-    words = ("fleet", "show", "node-2", "--fleet", made.layout.root)
+    words = ("fleet", "show", "node-2", "--offline", "--fleet", made.layout.root)
     done = limpet(*words)
     assert done.returncode == 0, done.stderr
-    assert f"folder     {made.layout.device('node-2')}\n" in done.stdout
+    assert f"folder       {made.layout.device('node-2')}\n" in done.stdout
     assert '  wifi_ssid = "café"\n' in done.stdout
     assert '  wifi_password = "(not shown)"\n' in done.stdout
     config = json.loads(limpet(*words, "--json").stdout)["config"]
@@ -189,19 +195,19 @@ def test_remove_takes_nothing_else(made: Setup, monkeypatch: pytest.MonkeyPatch)
     layout = made.layout
     for name in ("../ca", ".", "..", "", "/etc", "node-1/.."):
         with pytest.raises(Problem, match="No device is called"):
-            devices.remove(name, yes=True, fleet=layout.root)
+            locking_out.remove(name, yes=True, fleet=layout.root)
     elsewhere = layout.root.parent / "elsewhere"
     shutil.move(layout.device("node-1"), elsewhere)
     layout.device("node-1").symlink_to(elsewhere)
-    devices.remove("node-1", yes=True, fleet=layout.root)
+    locking_out.remove("node-1", yes=True, fleet=layout.root)
     assert (elsewhere / "key.der").exists()
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", _interrupted)
         with pytest.raises(KeyboardInterrupt):
-            devices.remove("node-2", yes=True, fleet=layout.root)
+            locking_out.remove("node-2", yes=True, fleet=layout.root)
     assert layout.bases() == {}
     assert [each.name for each in devices.devices(layout)] == ["node-2"]
-    devices.remove("node-2", yes=True, fleet=layout.root)
+    locking_out.remove("node-2", yes=True, fleet=layout.root)
     assert devices.devices(Layout(layout.root)) == []
 
 

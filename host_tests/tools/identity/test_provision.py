@@ -261,7 +261,7 @@ def test_damaged_ca_is_not_overwritten(tmp_path: Path, damage: str) -> None:
 
 
 def test_renew(tmp_path: Path) -> None:
-    """--renew makes a new key and certificate; what else is on the node's flash stays."""
+    """A renewal makes a new key and certificate; what else is on the node's flash stays."""
     made = open_setup(tmp_path / "dev")
     made.device(fields("node-1"))
     folder = made.layout.device("node-1")
@@ -578,7 +578,7 @@ def test_command_changes_what_it_is_told(tmp_path: Path) -> None:
     assert contents(out / "devices") == after
     for text, *more in (
         ('{"broker": ', "--zone", "hall"),
-        ("[1]", "--renew"),
+        ("[1]", "--site", "x"),
         ("", "--password-file", out / "limpet.toml"),
     ):
         path.write_text(text)

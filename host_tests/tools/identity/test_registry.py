@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from limpet.brokers.setup import open_setup
-from limpet.identity import authority, operators, registry
+from limpet.identity import authority, consumers, operators, registry
 from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
@@ -172,7 +172,7 @@ def test_what_has_ended_by_itself_leaves_the_list(made: Setup) -> None:
 
 def test_a_device_and_a_consumer_have_two_names(made: Setup) -> None:
     """Neither can be made with the other's name, nor with an operator's."""
-    made.add_consumer("grafana", "read")
+    consumers.add(made, "grafana", "read")
     with pytest.raises(errors.ConfigError, match="device_id"):
         made.device(fields("grafana"))
     for name, why in (
@@ -181,14 +181,14 @@ def test_a_device_and_a_consumer_have_two_names(made: Setup) -> None:
         ("a/b", "A consumer's name"),
     ):
         with pytest.raises(Problem, match=why):
-            made.add_consumer(name, "read")
+            consumers.add(made, name, "read")
     with pytest.raises(Problem, match="with the role read"):
-        made.add_consumer("grafana", "operate")
+        consumers.add(made, "grafana", "operate")
 
 
 def test_a_second_program_with_a_consumer_s_name_is_told_why(made: Setup) -> None:
     """It would throw the first one out, and be thrown out by it."""
-    made.add_consumer("grafana", "read")
+    consumers.add(made, "grafana", "read")
     first = operator_identity(made.layout.root, "grafana")
     with pytest.raises(Problem, match="Another program is connected as grafana"):
         operator_identity(made.layout.root, "grafana")

@@ -2,10 +2,14 @@
 
 init.py                     `limpet init`: the fleet's folder
     adopting.py             what it takes over from 0.1
-devices.py                  `limpet fleet`: list, show, remove
+devices.py                  `limpet fleet`: list, show
+    seen.py                 what brokers know of devices
+locking_out.py              its verbs revoke, renew, decommission and remove
+    retained.py             what a broker keeps of a device, cleared
 consumers.py                `limpet operator`: identities for programs of one's own
 reload.py                   what brokers have to be told after a change
 provision.py                `limpet provision`
+    provision_many.py       of many devices; device_list.py which those are
     provision_report.py     what it says of what it did
     provision_mosquitto.py  mosquitto's files at its end
 

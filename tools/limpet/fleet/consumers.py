@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from limpet.brokers.rules import organisations
 from limpet.brokers.setup import open_setup
 from limpet.fleet import reload
-from limpet.identity import authority
+from limpet.identity import authority, consumers
 from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
@@ -51,7 +51,7 @@ def add(
     """
     root = required(fleet).root
     setup = open_setup(root)
-    made = setup.add_consumer(name, "read" if read else "operate")
+    made = consumers.add(setup, name, "read" if read else "operate")
     folder = setup.layout.operator(name)
     does = "hears everything, and says nothing" if read else "hears everything, and sends Commands"
     print(f"{name} {does}: {folder}" + ("" if made else " (was there already)"))
@@ -109,6 +109,6 @@ def remove(name: str, /, *, fleet: FleetOption = None) -> None:
         Its name, as in `limpet operator list`.
     """
     setup = open_setup(required(fleet).root)
-    setup.remove_consumer(name)
+    consumers.remove(setup, name)
     print(f"{name} is out of the fleet, and its certificate is revoked.")
     reload.tell(setup)

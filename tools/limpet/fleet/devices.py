@@ -1,4 +1,5 @@
-"""`limpet fleet`: what devices a fleet has, one of them in full, and one taken out of it.
+"""`limpet fleet`: what devices a fleet has, and one of them in full. What changes them is in
+locking_out.py.
 
 No secret is shown, and no board is touched.
 """
@@ -9,25 +10,26 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from limpet.brokers import age
-from limpet.brokers.setup import open_setup
-from limpet.fleet import reload
-from limpet.identity import device_config
+from limpet.identity import authority, device_config, registry
 from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
-from limpet.shared import locks, private
+from limpet.shared import locks
 from limpet.shared.problem import Problem
 
-app = App(name="fleet", help="List the fleet's devices, show one, or take one out of the fleet.")
+app = App(name="fleet", help="List the fleet's devices, show one, lock it out, renew or remove it.")
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print it as JSON.")]
+Offline = Annotated[
+    bool, Parameter(negative=(), help="Ask no broker: what is said comes from the folder alone.")
+]
 SECRETS = ("password", "wifi_password")
 NOT_SHOWN = "(not shown)"
 UNKNOWN = "It is not in the registry: no broker lets it in."
@@ -38,44 +40,58 @@ class Device:
     """A device of the registry, or of the folder `devices/`: what it has, or what is wrong."""
 
     name: str
-    base: str | None
+    entry: registry.Device | None
     has: DeviceFolder | None
+    ends: datetime | None
     problem: str | None
 
     def summary(self) -> dict[str, Any]:
         """Return what `list` says of it."""
         config = self.has.config if self.has else None
-        expires = self.has.expires if self.has else None
+        entry = self.entry
         return {
             "device": self.name,
-            "base": self.base,
+            "base": entry.base if entry else None,
+            "added": entry.added if entry else None,
+            "auth": entry.auth if entry else None,
+            "revoked": entry.revoked if entry else None,
             "broker": config.broker if config else None,
             "port": config.port if config else None,
             "wifi": config.wifi_ssid if config else None,
             "login": config.username is not None if config else None,
-            "expires": f"{expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if expires else None,
+            "expires": registry.stamp(self.ends) if self.ends else None,
             "problem": self.problem,
         }
 
 
 def devices(layout: Layout) -> list[Device]:
     """Return every device of a fleet, by name."""
-    bases = layout.bases()
+    known = layout.registered().devices
     folders = layout.devices.iterdir() if layout.devices.is_dir() else ()
     # A draft of private.new_folder that a cut has left begins with a dot, as no device does.
     names = {path.name for path in folders if not path.name.startswith(".")}
-    return [_device(layout, name, bases.get(name)) for name in sorted(names | bases.keys())]
+    return [_device(layout, name, known.get(name)) for name in sorted(names | known.keys())]
 
 
-def _device(layout: Layout, name: str, base: str | None) -> Device:
+def _device(layout: Layout, name: str, entry: registry.Device | None) -> Device:
     try:
         has = checked(layout.device(name), name)
     except Problem as problem:
-        return Device(name, base, None, problem.cause)
-    return Device(name, base, has, None if base else UNKNOWN)
+        return Device(name, entry, None, _ends(layout, name), problem.cause)
+    return Device(name, entry, has, has.expires, None if entry else UNKNOWN)
 
 
-def _one(layout: Layout, name: str) -> Device:
+def _ends(layout: Layout, name: str) -> datetime | None:
+    """Return when a certificate ends whose device has something else that is wrong, such as that
+    it has ended.
+    """
+    try:
+        return authority.load_certificate(layout.device(name) / "cert.der").not_valid_after_utc
+    except Problem:
+        return None
+
+
+def one(layout: Layout, name: str) -> Device:
     """Return the device `name`; raises Problem where there is none."""
     known = devices(layout)
     for each in known:
@@ -88,23 +104,33 @@ def _one(layout: Layout, name: str) -> Device:
 
 
 @app.command(name="list")
-def list_devices(*, fleet: FleetOption = None, as_json: Json = False) -> None:
-    """List the devices: place, broker, and until when their certificates are good."""
+def list_devices(
+    *, fleet: FleetOption = None, offline: Offline = False, as_json: Json = False
+) -> None:
+    """List the devices: place, broker, until when their certificates are good, and whether their
+    broker has them online.
+    """
     root = required(fleet).root
-    found = [each.summary() for each in devices(Layout(root))]
+    layout = Layout(root)
+    found = [each.summary() for each in devices(layout)]
+    faults = [] if offline else _see(layout, found)
     if as_json:
         print(json.dumps(found, indent=2))
-        age.tell(Layout(root), sys.stderr)
+        for fault in faults:
+            print(f"limpet: {fault}", file=sys.stderr)
+        age.tell(layout, sys.stderr)
         return
     print(f"fleet {root}")
     if not found:
         print("No devices yet: limpet provision node-1 --broker ADDRESS --wifi-ssid NAME")
         return
-    rows = [("device", "topics below", "broker", "certificate until")]
+    rows = [("device", "topics below", "broker", "certificate until", "seen")]
     for each in found:
         where = f"{each['broker']}:{each['port']}" if each["broker"] else "?"
         until = (each["expires"] or "?")[:10]
-        rows.append((each["device"], each["base"] or "?", where, until))
+        status = each.get("status")
+        seen = "revoked" if each["revoked"] else (status or {}).get("status", "-")
+        rows.append((each["device"], each["base"] or "?", where, until, seen))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, shown in zip(rows, [None, *found], strict=True):
         print(
@@ -112,12 +138,28 @@ def list_devices(*, fleet: FleetOption = None, as_json: Json = False) -> None:
         )
         if shown and shown["problem"]:
             print(f"    {shown['problem']}")
-    age.tell(Layout(root))
+    for fault in faults:
+        print(f"Who is online is not known: {fault}")
+    age.tell(layout)
+
+
+def _see(layout: Layout, found: list[dict[str, Any]]) -> list[str]:
+    """Enter into each device's summary its retained status; return why some are not known."""
+    # Loaded here: it takes paho and TLS, and what is asked of no broker needs neither.
+    from limpet.fleet import seen
+
+    names = [each["device"] for each in found if each["broker"] and not each["revoked"]]
+    statuses, faults = seen.statuses(layout, names)
+    for each in found:
+        each["status"] = statuses.get(each["device"])
+    return faults
 
 
 @app.command
-def show(device: str, /, *, fleet: FleetOption = None, as_json: Json = False) -> None:
-    """Show one device: where it is, its certificate, and its config without passwords.
+def show(
+    device: str, /, *, fleet: FleetOption = None, offline: Offline = False, as_json: Json = False
+) -> None:
+    """Show one device: where it is, its certificates, its status, and its config without passwords.
 
     Parameters
     ----------
@@ -125,15 +167,23 @@ def show(device: str, /, *, fleet: FleetOption = None, as_json: Json = False) ->
         The device's id.
     """
     layout = Layout(required(fleet).root)
-    found = _one(layout, device)
+    found = one(layout, device)
     said: dict[str, Any] = found.summary() | {"folder": str(layout.device(device))}
+    said["certificates"] = found.entry.certificates if found.entry else {}
+    faults = [] if offline else _see(layout, [said])
     config = _config(found)
     if as_json:
         print(json.dumps(said | {"config": config}, indent=2))
+        for fault in faults:
+            print(f"limpet: {fault}", file=sys.stderr)
         return
     for name, value in said.items():
-        if value is not None:
-            print(f"{name:<10} {value}")
+        if isinstance(value, dict):
+            print(f"{name:<12} {json.dumps(value)}")
+        elif value is not None:
+            print(f"{name:<12} {value}")
+    for fault in faults:
+        print(f"{'status':<12} not known: {fault}")
     for name, value in (config or {}).items():
         print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 
@@ -143,39 +193,6 @@ def _config(found: Device) -> dict[str, Any] | None:
         return None
     said = device_config.read(found.has.folder)
     return said | {name: NOT_SHOWN for name in SECRETS if said.get(name) is not None}
-
-
-@app.command
-def remove(
-    device: str,
-    /,
-    *,
-    yes: Annotated[bool, Parameter(negative=())] = False,
-    fleet: FleetOption = None,
-) -> None:
-    """Take a device out of the fleet: out of the brokers' registry, and its folder with its key.
-
-    Parameters
-    ----------
-    device
-        The device's id.
-    yes
-        Do not ask.
-    """
-    layout = Layout(required(fleet).root)
-    _one(layout, device)
-    folder = layout.device(device)
-    if not yes:
-        _ask(f"Remove {device} from the fleet {layout.root}, and {folder} with its key?")
-    with unused(folder):
-        # The registry first: what is cut short here is a device that no broker lets in.
-        setup = open_setup(layout.root)
-        setup.forget(device)
-        private.remove(folder)
-    print(f"{device} is out of the registry, and {folder} is gone.")
-    print("Its certificates are revoked.")
-    reload.tell(setup, device)
-    print("The board keeps its key until it is erased: limpet flash BOARD --erase")
 
 
 @contextlib.contextmanager
@@ -193,14 +210,5 @@ def unused(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _ask(question: str) -> None:
-    """Raise Problem unless the answer is yes."""
-    kept = "Nothing was removed."
-    if not sys.stdin.isatty():
-        raise Problem(f"There is nobody to ask. {kept}", "Say --yes.")
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise Problem(kept, "Say y, or --yes.")
+for _verb in ("revoke", "renew", "decommission", "remove"):
+    app.command(f"limpet.fleet.locking_out:{_verb}", name=_verb)

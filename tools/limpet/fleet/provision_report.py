@@ -13,10 +13,8 @@ from limpet.identity.provisioning import Setup
 from limpet.shared.firmware import errors, rules
 
 
-def certificates(setup: Setup, device: str, known: bool, renewed: bool) -> None:
-    """Say who has which certificate, and until when. known: the device was there before; renewed:
-    it got a new one nevertheless.
-    """
+def certificates(setup: Setup, device: str, known: bool) -> None:
+    """Say who has which certificate, and until when. known: the device was there before."""
     layout = setup.layout
     folder = layout.device(device)
     server = authority.load_certificate(layout.server_certificate)
@@ -27,10 +25,13 @@ def certificates(setup: Setup, device: str, known: bool, renewed: bool) -> None:
     _line(device, authority.load_certificate(folder / "cert.der"), folder)
     if setup.server_renewed:
         print(f"broker: new certificate for {', '.join(authority.names(server))}")
-    if known and not renewed:
-        print(f"{device}: was there already, key and certificate stay; --renew makes them anew")
-    elif known:
-        print(f"{device}: new key and certificate")
+    if not known:
+        return
+    print(f"{device}: was there already, key and certificate stay")
+    if setup.layout.registered().devices[device].revoked:
+        print(
+            f"{device}: is revoked; a new certificate lets it in again: limpet fleet renew {device}"
+        )
 
 
 def _line(name: str, certificate: x509.Certificate, where: Path) -> None:

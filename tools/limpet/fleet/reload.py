@@ -1,6 +1,6 @@
 """What the brokers of a fleet have to be told after its files have changed, as commands."""
 
-from limpet.brokers import kinds, written
+from limpet.brokers import age, kinds, written
 from limpet.identity.layout import running
 from limpet.identity.provisioning import Setup
 
@@ -10,15 +10,15 @@ def tell(setup: Setup, name: str | None = None) -> None:
     and may be connected.
     """
     layout = setup.layout
-    for each in written.records(layout):
-        if each.folder:
-            print(f"Write what is in {each.folder} anew: limpet broker-config --help")
-        print(f"Have {each.kind} {kinds.KINDS[each.kind].RELOAD}")
-        if name:
-            print(
-                f"An open session of {name} may say and hear nothing from then on. It ends with "
-                "the broker: sudo systemctl restart limpet-broker"
-            )
+    own = [each.kind for each in written.records(layout) if not each.folder]
+    for kind in own:
+        print(f"Have {kind} {kinds.KINDS[kind].RELOAD}.")
+    if name and "mosquitto" in own:
+        print(
+            f"From then on an open session of {name} may say and hear nothing. To end it: "
+            "sudo systemctl restart limpet-broker"
+        )
+    age.tell(layout)  # of files that were written elsewhere, and do not follow by themselves
     if running(layout.root):
         ends = f" A session of {name} that is open ends." if name else ""
         print(f"The broker that runs goes by the new files within a second.{ends}")

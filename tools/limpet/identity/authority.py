@@ -129,6 +129,14 @@ class Authority:
         """Issue an identity for the client `name` (its CN). A past `now` or `valid`: tests."""
         return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, now, valid, None)
 
+    def credentials(self, identity: Identity) -> dict[str, bytes]:
+        """Return the files of a device with this identity, by name: those its config names."""
+        return {
+            "ca.der": self.identity.der(),
+            "cert.der": identity.der(),
+            "key.der": identity.key_der(),
+        }
+
     def _issue(
         self,
         cn: str,

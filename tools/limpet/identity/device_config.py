@@ -60,6 +60,11 @@ def settings_file(fields: dict[str, Any], version: int = 1) -> bytes:
     return encoded(config.split(fields)[1] | {"version": version})
 
 
+def files(fields: dict[str, Any]) -> dict[str, bytes]:
+    """Return both files of a device that is new, by name."""
+    return {IDENTITY: encoded(config.split(fields)[0]), SETTINGS: settings_file(fields)}
+
+
 def on_flash(fields: dict[str, Any], slot: str = "a", version: int = 1) -> dict[str, bytes]:
     """Return what a board has of it, by path: its identity, twice, and a slot's settings."""
     copy = sealed(config.split(fields)[0])

@@ -59,7 +59,7 @@ def checked(folder: Path, asked_id: str | None = None) -> DeviceFolder:
             f"Make it: limpet provision {asked_id} --broker ADDRESS --wifi-ssid NAME.",
         )
     found = _config(folder)
-    again = f"Make it anew: limpet provision {found.device_id} --renew."
+    again = f"Make it anew: limpet fleet renew {found.device_id}."
     if asked_id not in (None, found.device_id):
         raise Problem(
             f"{folder} was provisioned for {found.device_id}, not for {asked_id}.",

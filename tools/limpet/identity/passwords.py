@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
 
 from limpet.identity.layout import Layout
 from limpet.shared import private
@@ -21,24 +22,41 @@ _SCHEME = "7"
 
 def set_password(layout: Layout, user: str, password: str) -> None:
     """Enter or replace the password of `user` in the set-up's file."""
+    set_entries(layout, {user: entry(password)})
+
+
+def entry(password: str) -> str:
+    """Return what the file says of a password. It takes some 10 ms."""
     salt = os.urandom(_SALT_BYTES)
     fields = (str(ITERATIONS), _text(salt), _text(_hash(password, salt, ITERATIONS)))
-    with layout.changing():
-        _write(layout, _entries(layout) | {user: "$".join(("", _SCHEME, *fields))})
+    return "$".join(("", _SCHEME, *fields))
+
+
+def set_entries(layout: Layout, entries: dict[str, str | None]) -> None:
+    """Enter or replace what `entry` has made, by user, in the set-up's file at once; None: take it
+    out.
+    """
+    if entries:
+        with layout.changing():
+            found = _entries(layout) | entries
+            _write(layout, {user: said for user, said in found.items() if said is not None})
+
+
+def generated() -> str:
+    """Return a password that nobody guesses, for a machine: 24 bytes of chance."""
+    return secrets.token_urlsafe(24)
 
 
 def remove(layout: Layout, user: str) -> bool:
     """Take the password of `user` out of the set-up's file; whether there was one."""
-    with layout.changing():
-        entries = _entries(layout)
-        known = entries.pop(user, None) is not None
-        if known:
-            _write(layout, entries)
+    known = user in _entries(layout)
+    if known:
+        set_entries(layout, {user: None})
     return known
 
 
 def _write(layout: Layout, entries: dict[str, str]) -> None:
-    lines = [f"{name}:{entry}\n" for name, entry in sorted(entries.items())]
+    lines = [f"{name}:{said}\n" for name, said in sorted(entries.items())]
     private.write(layout.passwords, "".join(lines).encode())
 
 
@@ -57,7 +75,7 @@ def _entries(layout: Layout) -> dict[str, str]:
         lines = layout.passwords.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return {}
-    return {user: entry for user, _, entry in (line.partition(":") for line in lines)}
+    return {user: said for user, _, said in (line.partition(":") for line in lines)}
 
 
 def _hash(password: str, salt: bytes, iterations: int) -> bytes:

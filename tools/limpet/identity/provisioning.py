@@ -7,7 +7,7 @@ is not said anew.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,9 @@ from limpet.identity import authority, device_config, operators, passwords, revo
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.device_config import check
 from limpet.identity.layout import Layout
-from limpet.identity.registry import Auth, Consumer, Device, Registry, Role, stamp
+from limpet.identity.registry import Auth, Device, Registry, stamp
 from limpet.shared import private
-from limpet.shared.firmware import config, errors, topics
+from limpet.shared.firmware import errors, topics
 from limpet.shared.problem import Problem
 
 # Names under which a broker on this machine is reached.
@@ -28,6 +28,9 @@ FIRST_DEVICE = "node-1"
 # Before its end, when the broker's certificate is made anew by whatever opens the set-up: in two
 # months somebody provisions, renews or looks after the fleet.
 SERVER_AHEAD = timedelta(days=60)
+
+# What was being written this long ago is nobody's work any more, and may hold a key.
+_DRAFT_S = 3600
 
 # Brings a file that a broker has of the registry up to date; returns whether it was written.
 Follower = Callable[[Layout], bool]
@@ -63,15 +66,18 @@ class Setup:
         # Absolute: the paths go into a broker's configuration. (A link that leads to itself
         # is a RuntimeError for Path.resolve, and an OSError for who writes there.)
         self.layout = Layout(Path(os.path.realpath(private.folder(root))))
+        for folder in (self.layout.broker, self.layout.devices, self.layout.operators):
+            private.sweep(folder, _DRAFT_S)
         self.authority = Authority.open(self.layout.ca)
         self.server_renewed = self._server(names)
         for name in operators.NAMES:
-            self._operator(name)
+            self.operator(name)
         self._followers = tuple(followers)
         self.rules_renewed = self.crl_renewed = False
         self._follow()
 
-    def _operator(self, name: str, identity: Identity | None = None) -> None:
+    def operator(self, name: str, identity: Identity | None = None) -> None:
+        """Make the folder of an operator or another consumer, where there is none."""
         folder = self.layout.operator(name)
         if folder.exists():
             return
@@ -124,70 +130,33 @@ class Setup:
             return False
         return True
 
-    def renew(self, device_id: str) -> None:
-        """Give a device a new key and certificate; all else in its folder stays. One that was
-        revoked is let in again, with these alone.
+    def renew(self, *names: str, told: Callable[[int], None] = lambda _: None) -> None:
+        """Give devices new keys and certificates; all else in their folders stays. One that was
+        revoked is let in again, with these alone. `told` is called with how many more are done.
         """
-        identity = self.authority.client(device_id)
-        with self.layout.edited() as registry:
-            registry.issued(device_id, identity.serial, identity.expires)
-        self._credentials(self.layout.device(device_id), identity)
-        self._follow()
+        made = {name: self.authority.client(name) for name in names}
+        with self.changed() as registry:
+            for name, identity in made.items():
+                registry.issued(name, identity.serial, identity.expires)
+        for name, identity in made.items():
+            private.sweep(self.layout.device(name), _DRAFT_S)
+            self._credentials(self.layout.device(name), identity)
+            told(1)
 
-    def revoke(self, device_id: str) -> bool:
-        """Have no broker let a device in any more, whichever of its certificates it shows; whether
-        one did until now. All else of it stays. Raises Problem where the registry has no such one.
+    def revoke(self, *names: str) -> list[str]:
+        """Have no broker let devices in any more, whichever of their certificates they show; return
+        those that one did let in until now. All else of them stays. Raises Problem, with nothing
+        changed, where the registry does not know one.
         """
-        with self.layout.edited() as registry:
-            if device_id not in registry.devices:
-                raise Problem(f"{device_id} is not in the registry.", "See limpet fleet list.")
-            was = registry.devices[device_id].revoked is None
-            self._revoke(registry, device_id)
-        self._follow()
+        was = []
+        with self.changed() as registry:
+            for name in names:
+                if name not in registry.devices:
+                    raise Problem(f"{name} is not in the registry.", "See limpet fleet list.")
+                if registry.devices[name].revoked is None:
+                    was.append(name)
+                self._revoke(registry, name)
         return was
-
-    def add_consumer(self, name: str, role: Role) -> bool:
-        """Make the identity of a program that is no device; False if it is there with this role.
-
-        Raises Problem for a name that it cannot have.
-        """
-        if fault := config.fault("device_id", name):
-            raise Problem(f"A consumer's name {fault}.", "Give another.")
-        if operators.is_operator(name):
-            raise Problem(f"{name} is an operator of every fleet.", "Give another name.")
-        identity = self.authority.client(name)
-        with self.layout.edited() as registry:
-            if name in registry.devices:
-                raise Problem(f"{name} is a device of this fleet.", "Give another name.")
-            if known := registry.consumers.get(name):
-                if known.role != role:
-                    cause = f"{name} is there already, with the role {known.role}."
-                    raise Problem(cause, f"Remove it first: limpet operator remove {name}")
-                if self.layout.operator(name).exists():
-                    return False
-            else:
-                # What lies there is of no consumer: its certificate counts for nobody.
-                private.remove(self.layout.operator(name))
-            registry.consumers[name] = known or Consumer(role, stamp())
-            registry.issued(name, identity.serial, identity.expires)
-        self._operator(name, identity)
-        self._follow()
-        return True
-
-    def remove_consumer(self, name: str) -> None:
-        """Take a consumer out of the fleet, its folder and its certificate with it. Raises Problem
-        where there is none, and for the operators of every fleet.
-        """
-        if operators.is_operator(name):
-            raise Problem(f"{name} is an operator of every fleet, and stays.", "Name another.")
-        with self.layout.edited() as registry:
-            if name not in registry.consumers:
-                own = ", ".join(registry.consumers) or "none of its own"
-                raise Problem(f"No consumer is called {name!r}.", f"There is: {own}.")
-            registry.revoke(name)
-            del registry.consumers[name]
-        self._follow()
-        private.remove(self.layout.operator(name))
 
     def set_login(self, device_id: str, password: str) -> None:
         """Give a device a username (its id) and a password, for itself and for the broker."""
@@ -196,21 +165,28 @@ class Setup:
             registry.devices[device_id] = replace(registry.devices[device_id], auth="password")
         passwords.set_password(self.layout, device_id, password)
 
+    def drop_login(self, device_id: str) -> bool:
+        """Take the username and the password of a device away, from itself and from the broker: its
+        certificate is enough. Whether it had one.
+        """
+        changed = self.change(device_id, {"username": None, "password": None})
+        with self.layout.edited() as registry:
+            registry.devices[device_id] = replace(registry.devices[device_id], auth="mtls")
+        return passwords.remove(self.layout, device_id) or bool(changed)
+
     def forget(self, device_id: str) -> bool:
         """Take a device out of all that a broker reads, and revoke its certificates; whether it was
         there. Its folder stays.
         """
-        with self.layout.edited() as registry:
+        with self.changed() as registry:
             self._revoke(registry, device_id)
             known = registry.devices.pop(device_id, None) is not None
-        self._follow()
-        if self.layout.passwords.exists():
-            known |= passwords.remove(self.layout, device_id)
+        known |= passwords.remove(self.layout, device_id)
         return known
 
     def change(self, device_id: str, fields: dict[str, Any]) -> list[str]:
-        """Put other `fields` into a device's config; return the names of those that are new. A
-        folder from before identity and settings were two files has two from here on.
+        """Put other `fields` into a device's config, None for none; return the names of those that
+        are new. A folder from before identity and settings were two files has two from here on.
 
         Raises config's ConfigError, or Problem, before anything is written.
         """
@@ -222,9 +198,9 @@ class Setup:
             raise Problem(f"{path} is not that of {device_id}.", "Put it right, or its device_id.")
         new = [name for name, value in fields.items() if old.get(name) != value]
         if new:
-            checked = check(old | fields)
-            self._register(checked)
-            device_config.write(folder, old | fields)
+            changed = with_fields(old, fields)
+            self._register(check(changed))
+            device_config.write(folder, changed)
         else:
             device_config.renewed(folder)
         return new
@@ -249,16 +225,15 @@ class Setup:
     def _register(self, checked: Any, identity: Identity | None = None) -> None:
         """Enter a device or its new place, and a certificate that it is given."""
         name = checked.device_id
-        with self.layout.edited() as registry:
+        with self.changed() as registry:
             if name in registry.consumers:
                 raise errors.ConfigError("device_id", "is a consumer's name")
             known = registry.devices.get(name)
             auth: Auth = "mtls" if checked.password is None else "password"
             known = known or Device("", stamp(), auth)
-            registry.devices[name] = replace(known, base=_base(checked))
+            registry.devices[name] = replace(known, base=base_of(checked))
             if identity:
                 registry.issued(name, identity.serial, identity.expires)
-        self._follow()
 
     def _revoke(self, registry: Registry, device_id: str) -> None:
         """Revoke what the registry knows of, and what the device's folder has: one from before
@@ -276,6 +251,13 @@ class Setup:
                     registry.devices[device_id] = replace(device, certificates=noted)
         registry.revoke(device_id)
 
+    @contextlib.contextmanager
+    def changed(self) -> Iterator[Registry]:
+        """Yield the registry to be changed, once for all; what brokers have of it follows."""
+        with self.layout.edited() as registry:
+            yield registry
+        self._follow()
+
     def _follow(self) -> None:
         self.crl_renewed |= revocation.refresh(self.layout, self.authority)
         for follow in self._followers:
@@ -283,12 +265,18 @@ class Setup:
 
     def _credentials(self, folder: Path, identity: Identity) -> None:
         # Fixed names: the config in there is the node's to write.
-        private.write(folder / "ca.der", self.authority.identity.der())
-        private.write(folder / "cert.der", identity.der())
-        private.write(folder / "key.der", identity.key_der())
+        for name, data in self.authority.credentials(identity).items():
+            private.write(folder / name, data)
 
 
-def _base(checked: Any) -> str:
+def with_fields(old: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return a device's fields with others; what is given as None is said no more."""
+    gone = {name for name, value in given.items() if value is None}
+    return {name: value for name, value in (old | given).items() if name not in gone}
+
+
+def base_of(checked: Any) -> str:
+    """Return the base topic of a device, by its checked config."""
     base: str = topics.base(
         checked.org, checked.site, checked.zone, checked.device_type, checked.device_id
     )

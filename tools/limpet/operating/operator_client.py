@@ -4,6 +4,7 @@ What keeps it from connecting is a Problem: the cause, and the one thing to do. 
 without verifying the broker, and keeps no Messages while it is disconnected.
 """
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 
-from limpet.identity.operators import operator_identity
+from limpet.identity.operators import Operator, operator_identity
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared.problem import Problem
 
@@ -49,8 +50,8 @@ class _NamedContext(ssl.SSLContext):
 
 
 class OperatorClient:
-    """One connection with the operator's certificate, to the broker of `device`, if one is named.
-    Comes back by itself after it was up once.
+    """One connection with the operator's certificate, or with another `identity`, to the broker of
+    `device`, if one is named. Comes back by itself after it was up once.
 
     `on_message` and `on_change` (a line for a person: lost, back) are called on the network's
     thread and have to return at once.
@@ -62,6 +63,7 @@ class OperatorClient:
         on_message: Callable[[Arrival], None],
         on_change: Callable[[str], None] = lambda text: None,
         device: str | None = None,
+        identity: Operator | None = None,
     ) -> None:
         self.info = SetupInfo(where.root, device)
         self.host = where.broker or self.info.host
@@ -75,7 +77,7 @@ class OperatorClient:
         self._last_error = ""
         self._up_at = 0.0
         self._short = 0  # how many times in a row it was lost soon after it was there
-        self._identity = operator_identity(where.root)
+        self._identity = identity or operator_identity(where.root)
         self._client = self._paho(where.server_name or self.info.server_name)
 
     def _paho(self, server_name: str | None) -> mqtt.Client:
@@ -144,6 +146,13 @@ class OperatorClient:
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1, not retained, and return at once."""
         self._client.publish(topic, payload, qos=1)
+
+    def clear(self, topic: str) -> bool:
+        """Have the broker forget what is retained on `topic`; whether it has acknowledged that."""
+        sent = self._client.publish(topic, b"", qos=1, retain=True)
+        with contextlib.suppress(RuntimeError, ValueError):  # not connected just now
+            sent.wait_for_publish(CLOSE_S)
+        return sent.is_published()
 
     def close(self) -> None:
         """Disconnect and end the network's thread. Twice does no harm."""

@@ -1,0 +1,189 @@
+"""`limpet fleet` revoke, renew, decommission, and who was seen, with brokers that run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+from limpet.brokers.setup import open_setup
+from limpet.fleet import locking_out
+from limpet.fleet.seen import LIMIT_S, statuses
+from limpet.identity import device_config
+from limpet.identity.authority import Identity, load_certificate
+from limpet.identity.layout import Layout
+from limpet.shared.problem import Problem
+from support.brokers.kinds import of_kind
+from support.brokers.mqtt_client import Client, Refused
+from support.brokers.running import RunningBroker, base, fields
+from support.fleets import fleet
+from support.tool import limpet
+
+STATUS = f"{base('leaver')}/status"
+BIRTH = {"v": 1, "status": "online", "boot": 1, "session": 1}
+
+
+@pytest.fixture(params=["amqtt", "mosquitto"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningBroker]:
+    """Run a broker of each kind, for a fleet of two devices that look for it where it is."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    running = of_kind(request.param, made)
+    for name in ("leaver", "node-1"):
+        made.device(fields(name))
+    running.start()
+    for name in ("leaver", "node-1"):
+        made.change(name, {"port": running.port})
+    yield running
+    running.close()
+
+
+def device(broker: RunningBroker, name: str = "leaver") -> Client:
+    """Return a client with the certificate that the device has now."""
+    folder = broker.setup.layout.device(name)
+    key = load_der_private_key((folder / "key.der").read_bytes(), None)
+    certificate = load_certificate(folder / "cert.der")
+    return broker.client(name, identity=Identity(cast(EllipticCurvePrivateKey, key), certificate))
+
+
+def test_revoke_and_renew(either: RunningBroker) -> None:
+    """By the commands, with a session open meanwhile; each says what mosquitto has to be told."""
+    root = either.setup.layout.root
+    live = device(either).connect()
+    alone = limpet("fleet", "revoke", "leaver", "--fleet", root)
+    assert alone.returncode == 1
+    assert "There is nobody to ask. Nothing was revoked." in alone.stderr
+    done = limpet("fleet", "revoke", "leaver", "--yes", "--fleet", root)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("leaver: revoked\n")
+    either.reload()
+    if either.kind == "amqtt":
+        assert "A session of leaver that is open ends." in done.stdout
+        live.wait_closed()
+    else:
+        assert "systemctl reload limpet-broker" in done.stdout
+        assert "systemctl restart limpet-broker" in done.stdout
+    with pytest.raises(Refused):
+        device(either).connect()
+    (said,) = [each for each in listed(root) if each["device"] == "leaver"]
+    assert said["revoked"]
+    table = limpet("fleet", "list", "--offline", "--fleet", root).stdout
+    assert [line.split()[-1] for line in table.splitlines()[2:]] == ["revoked", "-"]
+    done = limpet("fleet", "renew", "leaver", "--fleet", root)
+    assert done.returncode == 0, done.stderr
+    assert "limpet deploy BOARD --device leaver" in done.stdout
+    either.reload()
+    device(either).connect()
+
+
+def listed(root: Path) -> list[dict[str, object]]:
+    """Return what `list --json` says without a broker."""
+    done = limpet("fleet", "list", "--json", "--offline", "--fleet", root)
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def test_decommission(either: RunningBroker) -> None:
+    """What is retained of it is gone, whoever had said it, and nobody lets it in; its folder stays.
+    Another's stays as it is.
+    """
+    layout = either.setup.layout
+    for name in ("leaver", "node-1"):
+        said = device(either, name).connect()
+        said.publish(f"{base(name)}/status", BIRTH, retain=True)
+        said.close()
+    operator = either.operator(None)
+    operator.publish(f"{base('leaver')}/config/desired", "{}", retain=True)
+    done = limpet("fleet", "decommission", "leaver", "--yes", "--fleet", layout.root)
+    assert done.returncode == 0, done.stderr
+    assert f"leaver: cleared {base('leaver')}/config/desired, {STATUS}\n" in done.stdout
+    assert layout.device("leaver").is_dir()
+    either.reload()
+    with pytest.raises(Refused):
+        device(either).connect()
+    operator.subscribe("limpet/#")
+    operator.wait_for(f"{base('node-1')}/status")
+    assert operator.seen(f"{base('leaver')}/#") == []
+    with pytest.raises(Problem, match="leaver is revoked already"):
+        locking_out.decommission("leaver", yes=True, fleet=layout.root)
+
+
+def test_who_is_online(either: RunningBroker) -> None:
+    """By the retained status, in list and in show; of one that never was there nothing is known."""
+    root = either.setup.layout.root
+    device(either).connect().publish(STATUS, BIRTH, retain=True)
+    done = limpet("fleet", "list", "--json", "--fleet", root)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {each["device"]: each["status"] for each in json.loads(done.stdout)}
+    assert found == {"leaver": BIRTH, "node-1": None}
+    table = limpet("fleet", "list", "--fleet", root).stdout
+    assert [line.split()[-1] for line in table.splitlines()[2:]] == ["online", "-"]
+    said = json.loads(limpet("fleet", "show", "leaver", "--json", "--fleet", root).stdout)
+    assert said["status"] == BIRTH
+
+
+def test_without_a_broker_the_rest_still_comes(tmp_path: Path) -> None:
+    """One that is not there is said at once, one that says nothing after LIMIT_S."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        made.device(fields("node-1") | {"port": silent.getsockname()[1]})
+        begun = time.monotonic()
+        found, (fault,) = statuses(made.layout, ["node-1"])
+        took = time.monotonic() - begun
+    assert found == {}
+    assert "has not answered within 5 s" in fault
+    assert took < 3 * LIMIT_S
+    done = limpet("fleet", "list", "--fleet", made.layout.root)
+    assert done.returncode == 0
+    assert "Who is online is not known: There is no broker at 127.0.0.1:" in done.stdout
+    assert "\nnode-1 " in done.stdout
+    with pytest.raises(Problem, match="There is no broker"):
+        locking_out.decommission("node-1", yes=True, fleet=made.layout.root)
+    assert "node-1" in made.layout.bases()
+
+
+def test_renew_of_what_is_due(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without names: what ends within 30 days, or has; not who is revoked, and not the rest."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    layout: Layout = made.layout
+    for name, days in (("a", 29), ("b", 31), ("c", -1), ("d", 5)):
+        made.device(fields(name))
+        short = made.authority.client(name, valid=timedelta(days=days))
+        for file, data in made.authority.credentials(short).items():
+            (layout.device(name) / file).write_bytes(data)
+    made.revoke("d")
+
+    def ends() -> dict[str, bytes]:
+        return {name: (layout.device(name) / "cert.der").read_bytes() for name in "abcd"}
+
+    before = ends()
+    locking_out.renew(fleet=layout.root)
+    assert [name for name, data in ends().items() if data != before[name]] == ["a", "c"]
+    assert "2 devices have new keys and certificates: a, c\n" in capsys.readouterr().out
+    locking_out.renew(fleet=layout.root)
+    assert "0 devices have new keys and certificates\n" in capsys.readouterr().out
+    locking_out.renew(all_=True, fleet=layout.root)
+    assert "3 devices have new keys" in capsys.readouterr().out
+
+
+def test_names_that_are_none(tmp_path: Path) -> None:
+    """Nothing is done to the others that are named beside them."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    for name in ("a", "b"):
+        made.device(fields(name))
+    with pytest.raises(Problem, match="No device is called 'x'"):
+        locking_out.revoke("a", "x", yes=True, fleet=made.layout.root)
+    assert made.layout.bases().keys() == {"a", "b"}
+    shutil.rmtree(made.layout.device("b"))
+    with pytest.raises(Problem, match=r"There is no .*/b\."):
+        locking_out.renew("a", "b", fleet=made.layout.root)
+    locking_out.revoke("a", "b", "a", yes=True, fleet=made.layout.root)
+    assert made.layout.bases() == {}
+    assert device_config.there(made.layout.device("a"))
