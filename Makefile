@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos fuzz day bench docs lint lock wheel setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster fuzz day bench docs lint lock wheel setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ test-versions: setup ## Run the node's tests on each MicroPython that can be had
 chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=mosquitto
 	@BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/chaos.py $(call option,--broker,BROKER) $(call option,--seed,SEED) \
 		$(call option,--faults,FAULTS)
+
+cluster: setup ## Publish through three brokers that die and come back in turn: CLUSTER=rabbitmq|nats SECONDS=300 NODES=20
+	@.venv/bin/python host_tests/cluster.py $(call option,--cluster,CLUSTER) $(call option,--seconds,SECONDS) \
+		$(call option,--nodes,NODES)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
 	@PYTHONUTF8=1 FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \

@@ -56,6 +56,7 @@ OPTIONS = {
     },
     "deploy": {"PORT": "--port", "DEVICE": "--device", "FLEET": "--fleet"},
     "wokwi": {"BROKER": "--broker", "FIRMWARE": "--firmware", "FLEET": "--fleet"},
+    "cluster": {"CLUSTER": "--cluster", "SECONDS": "--seconds", "NODES": "--nodes"},
     "chaos": {"BROKER": "--broker", "SEED": "--seed", "FAULTS": "--faults"},
     "bench": {"AGAINST": "--against"},
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 from limpet.brokers import capacity
 from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.brokers.plan import Plan
@@ -21,13 +22,16 @@ from limpet.identity import consumers
 from limpet.identity.authority import Authority, Identity, load
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
-from support.brokers.mqtt_client import Client, Refused
+from limpet.shared.problem import Problem
+from support.brokers.mqtt_client import Client, Message, Refused
 from support.brokers.running import fields
 from support.fleets import fleet
 from support.ports import closed_port
 
-# node-2 is its neighbour, node-3 of another organisation, node-4 is revoked, node-9 unknown.
+# node-2 is its neighbour, node-3 of another organisation, node-4 is revoked, node-5 was, and has a
+# new certificate, node-9 is unknown.
 DEVICE, NEIGHBOUR, STRANGER, REVOKED, UNKNOWN = "node-1", "node-2", "node-3", "node-4", "node-9"
+RENEWED = "node-5"
 OPERATOR, READER = "operator", "reader"
 ORGANISATION = {STRANGER: "other"}
 
@@ -57,7 +61,7 @@ def base(device: str) -> str:
 def prepared(root: Path) -> Setup:
     """Make a fleet in `root` with all who appear in the matrix, and who knows whose certificate."""
     setup = open_setup(fleet(root))
-    for device in (DEVICE, NEIGHBOUR, STRANGER, REVOKED):
+    for device in (DEVICE, NEIGHBOUR, STRANGER, REVOKED, RENEWED):
         setup.device(fields(device) | {"org": ORGANISATION.get(device, "limpet")})
     consumers.add(setup, READER, "read")
     return setup
@@ -75,11 +79,26 @@ class World:
     setup: Setup
     address: tuple[str, int]
     revoked: Identity
+    replaced: Identity  # of RENEWED, the one of before
     foreign: Authority = field(default_factory=lambda: Authority.new("Foreign CA"))
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _clients: list[Client] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._before: list[Message] = []
+        self._listen()
+
+    def observe(self) -> None:
+        """Have the observer back where the broker has thrown it out."""
+        if self.observer.closed:
+            self._before += self.observer.messages
+            self._listen()
+
+    def observed(self) -> list[Message]:
+        """Return all that the observer has heard."""
+        return [*self._before, *self.observer.messages]
+
+    def _listen(self) -> None:
         self.observer = self.consumer(OPERATOR).connect()
         for organisation in ("limpet", "other"):
             self.observer.subscribe(f"{organisation}/#")
@@ -105,6 +124,10 @@ class World:
         with another (`identity`), or with none.
         """
         if certificate and identity is None:
+            # One at a time: NATS keeps a name out for a second that is taken over again and again.
+            for before in self._clients:
+                if before.name == name:
+                    before.close()
             identity = self.setup.authority.client(name)
         ca = self.layout.ca_certificate
         made = Client(self.address, name, identity if certificate else None, ca, will=will)
@@ -138,20 +161,30 @@ class Case:
 @contextlib.contextmanager
 def world(running: Running, setup: Setup, folder: Path) -> Iterator[World]:
     """Have the broker run by the fleet of `prepared`, and yield what the cases need."""
-    revoked = setup.authority.client(REVOKED)
-    with setup.layout.edited() as registry:
-        registry.issued(REVOKED, revoked.serial, revoked.expires)
-    setup.revoke(REVOKED)
+    revoked, replaced = _revoked(setup, REVOKED), _revoked(setup, RENEWED)
+    setup.renew(RENEWED)
     made = plan(setup, folder)
     try:
-        port = running.start(made)
-        yields = World(setup, (LOOPBACK, port), revoked)
+        try:
+            port = running.start(made)
+        except Problem as problem:
+            pytest.skip(f"{problem.cause} {problem.remedy}")
+        yields = World(setup, (LOOPBACK, port), revoked, replaced)
         try:
             yield yields
         finally:
             yields.close()
     finally:
         running.stop()
+
+
+def _revoked(setup: Setup, device: str) -> Identity:
+    """Return an identity of a device that was given out, and taken back."""
+    made = setup.authority.client(device)
+    with setup.layout.edited() as registry:
+        registry.issued(device, made.serial, made.expires)
+    setup.revoke(device)
+    return made
 
 
 def entered(client: Client) -> str:

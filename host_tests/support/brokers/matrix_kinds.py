@@ -9,6 +9,8 @@ from limpet.identity.provisioning import Setup
 from support.brokers.kinds import Embedded
 from support.brokers.matrix import Running
 from support.brokers.mosquitto import Mosquitto
+from support.brokers.nats import Nats
+from support.brokers.rabbitmq import RabbitMQ
 
 
 class EmbeddedByPlan:
@@ -50,4 +52,6 @@ class MosquittoByPlan:
 KINDS: dict[str, Callable[[Setup], Running]] = {
     "embedded": EmbeddedByPlan,
     "mosquitto": MosquittoByPlan,
+    "rabbitmq": RabbitMQ,
+    "nats": Nats,
 }

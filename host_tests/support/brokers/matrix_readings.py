@@ -18,6 +18,7 @@ from support.brokers.matrix import (
     NEIGHBOUR,
     OPERATOR,
     READER,
+    RENEWED,
     REVOKED,
     STRANGER,
     UNKNOWN,
@@ -43,6 +44,9 @@ HANDSHAKES = (
     "a device poses as its neighbour",
     "TLS 1.1",
 )
+# What AWS's policies do not see: it knows each certificate by itself.
+_REPLACED = "a revoked certificate, of a device with a new one"
+BY_AWS = (*HANDSHAKES, _REPLACED)
 TRIES = {
     "a device says its telemetry": Try(DEVICE, "publish", f"{_OWN}/telemetry"),
     "a device hears its Commands": Try(DEVICE, "subscribe", f"{_OWN}/commands"),
@@ -76,6 +80,7 @@ TRIES = {
     "a reader hears everything": Try(READER, "subscribe", "limpet/#"),
     "a reader sends a Command": Try(READER, "publish", f"{_OWN}/commands"),
     "a revoked certificate": Try(REVOKED, "publish", f"{base(REVOKED)}/telemetry"),
+    _REPLACED: Try(RENEWED, "publish", f"{base(RENEWED)}/telemetry"),
     "a certificate of this authority, in no registry": Try(
         UNKNOWN, "publish", f"{base(UNKNOWN)}/telemetry"
     ),

@@ -6,13 +6,18 @@ ACCESS_MATRIX=write make test ARGS="-k test_access"     write what was seen into
 from __future__ import annotations
 
 from limpet.shared.paths import REPO
-from support.brokers.matrix_cases import CASES, NO
+from support.brokers.matrix_cases import CASES, HEARD, INTERRUPTED, NO
 
 PAGE = REPO / "docs" / "brokers.md"
 _HEAD = "| who tries what | may be |"
 # What a broker cannot do, by its name and the row: the page says what that means.
 SHORTFALLS = {
     ("mosquitto", "a device has telemetry retained"): "kept",
+    ("rabbitmq", "a device has telemetry retained"): "kept",
+    ("nats", "a device has telemetry retained"): "kept",
+    ("nats", "a device poses as its neighbour"): INTERRUPTED,
+    ("nats", "a revoked certificate, of a device with a new one"): HEARD,
+    ("EMQX, read", "a revoked certificate, of a device with a new one"): "yes",
 }
 
 
@@ -24,7 +29,7 @@ def table(text: str) -> dict[str, dict[str, str]]:
     for line in lines[2:]:
         if not line.startswith("|"):
             break
-        name, _, *cells = (cell.strip() for cell in line.strip("| ").split("|"))
+        name, _, *cells = (cell.strip() for cell in line.strip()[1:-1].split("|"))
         for kind, cell in zip(kinds, cells, strict=True):
             found[kind][name] = cell
     return found

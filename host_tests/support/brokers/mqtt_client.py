@@ -66,6 +66,7 @@ class Client:
         self.messages: list[Message] = []
         self.session_present = False
         self.closed = False
+        self.name = name
         self._address = address
         self._keepalive_s = keepalive_s
         self._changed = threading.Condition()

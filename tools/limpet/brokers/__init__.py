@@ -7,6 +7,10 @@ mosquitto/                 mosquitto, for who wants a broker to stay
     mosquitto/renderer.py  its configuration by a plan, as text; pure
     mosquitto/files.py     asks that, in a set-up, what it lacks
     mosquitto/process.py   mosquitto, started by us; mosquitto/program.py finds it
+rabbitmq/                  RabbitMQ: rabbitmq/renderer.py writes its files; rabbitmq/program.py
+                           unpacks it, for the tests
+nats/                      NATS with JetStream: nats/renderer.py; nats/program.py finds it
+haproxy/                   HAProxy before a cluster: haproxy/renderer.py, haproxy/program.py
 emqx/                      EMQX's files as text: emqx/renderer.py; not run here
 aws/                       AWS's policies as text: aws/renderer.py; not run here
 embedded/                  the broker of `limpet run`, the tests and loopback: amqtt

@@ -27,7 +27,7 @@ Devices = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=
 
 
 def broker_config(
-    kind: Literal["mosquitto", "emqx", "aws"],
+    kind: Literal["mosquitto", "rabbitmq", "nats", "emqx", "aws"],
     /,
     *,
     fleet: FleetOption = None,

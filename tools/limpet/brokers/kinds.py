@@ -9,7 +9,9 @@ from typing import Protocol
 from limpet.brokers.aws import renderer as aws
 from limpet.brokers.emqx import renderer as emqx
 from limpet.brokers.mosquitto import renderer as mosquitto
+from limpet.brokers.nats import renderer as nats
 from limpet.brokers.plan import Plan
+from limpet.brokers.rabbitmq import renderer as rabbitmq
 
 
 class Renderer(Protocol):
@@ -32,7 +34,13 @@ class Renderer(Protocol):
         """Return the commands, for a shell, that start it on the machine that has the files."""
 
 
-KINDS: dict[str, Renderer] = {"mosquitto": mosquitto, "emqx": emqx, "aws": aws}
+KINDS: dict[str, Renderer] = {
+    "mosquitto": mosquitto,
+    "rabbitmq": rabbitmq,
+    "nats": nats,
+    "emqx": emqx,
+    "aws": aws,
+}
 
 # Its files lie in broker/ itself, where `limpet provision` of before has put them.
 FIRST = "mosquitto"

@@ -1,0 +1,1 @@
+"""HAProxy in front of a cluster: its configuration, and the program itself."""

@@ -1,0 +1,1 @@
+"""NATS with JetStream as an MQTT broker: its configuration by our rules, and the program itself."""

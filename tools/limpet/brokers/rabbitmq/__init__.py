@@ -1,0 +1,1 @@
+"""RabbitMQ as an MQTT broker: its configuration by our rules, and the program itself."""
