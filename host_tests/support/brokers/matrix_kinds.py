@@ -44,6 +44,11 @@ class MosquittoByPlan:
         self._broker.by(plan)
         return plan.port
 
+    @property
+    def pid(self) -> int:
+        """The process that runs."""
+        return self._broker.pid
+
     def stop(self) -> None:
         """End it."""
         self._broker.close()

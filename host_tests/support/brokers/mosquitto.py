@@ -83,6 +83,12 @@ class Mosquitto(RunningBroker):
         self._process.wait()
         return False
 
+    @property
+    def pid(self) -> int:
+        """The process that runs."""
+        assert self._process
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop it with SIGTERM; sessions and retained Messages are kept on disk."""
         if self._process and self._drain:
