@@ -34,7 +34,10 @@ class Part:
 
     def __init__(self, link, sleep, watched):
         self.link = link
-        self.client = link._client
+        try:
+            self.client = link.client
+        except AttributeError:  # a version from before that was public
+            self.client = link._client
         self.sampler = dict(watched)["sampler"]
         self.live, self.backlog = [
             each for each in link.sources if type(each).__name__ in ("Live", "Backlog")
@@ -59,15 +62,25 @@ class Part:
 
     def settled(self, now):
         """Whether the node is up, its birth has come back, and all has been quiet for a while."""
-        if self.busy() or not self.link.sources[0]._echoed:
+        status = self.link.sources[0]
+        try:
+            heard = status.connection.echoed
+        except AttributeError:  # a version in which the status itself held that
+            heard = status._echoed
+        if self.busy() or not heard:
             self._busy = now
         return now - self._busy > _SETTLED_MS
 
     def busy(self):
         """Whether the node waits for an answer."""
-        link, client = self.link, self.client
-        held = getattr(client, "_connection", client)  # once the client itself held all that
-        return bool(not link.up or link._in_flight or held._out or held._ping_sent is not None)
+        held = self.held()
+        if self.client.state != "up":
+            return True
+        return bool(held._in_flight or held._out or held._ping_sent is not None)
+
+    def held(self):
+        """What has the client's state of the connection, or None."""
+        return getattr(self.client, "_connection", self.client)  # once it held all that itself
 
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
@@ -78,7 +91,7 @@ class Part:
             real_ms = min(real_ms, patience_ms)
         if not _still:
             return self._sleep(real_ms)
-        if self.link._in_flight:
+        if self.held() and self.held()._in_flight:
             heard = self._sleep(real_ms)  # until its PUBACK comes
             if not heard:
                 laptop.clock._source.ms += 1  # which is how soon a part may be due again
