@@ -231,7 +231,7 @@ class Profile(Part):
     """What is named, `count` times over, in a node that is up and has nothing else to do."""
 
     # Asked for by name, so on a chip they keep theirs.
-    WHAT = "nothing turn others link_step sources client_step taken made sent"
+    WHAT = "nothing turn others link_run client_step taken made sent"
 
     def look(self, now):
         """Do it, once all is quiet."""
@@ -252,7 +252,10 @@ class Profile(Part):
             self.others(now)
             loop.step(self.link, now)
         for each in asked:
-            each.asked_to_leave()
+            if hasattr(each, "asked_to_leave"):  # a version from before there was `wish`
+                each.asked_to_leave()
+            else:
+                each.wish  # noqa: B018 - what the Supervisor looks at
         loop._progress(watched, now)
         watchdog.feed()
 
