@@ -37,17 +37,19 @@ _ALL = const(1 << 24)  # records; a log that is only drained has no bound of its
 
 
 def opened(encode, limits, rtc_state):
-    """The Backlog of the node's own log; those of older ones are in its `drains`, and in `foreign`
-    the number of records that are left alone. encode: the node's Telemetry. limits: the config.
+    """The Backlog of all logs: the last of its `stores` is the node's own one, and `foreign` is the
+    number of records that are left alone. encode: the node's Telemetry. limits: the config.
     OSError: flash cannot be read.
     """
     name, note = named(encode.fields, encode.format)
     folders = [each[0] for each in _entries(".") if each[1] == _FOLDER]
-    older, foreign = [], 0
+    older, cut, foreign = [], [], 0
     for each in sorted([each for each in folders if each.split("-")[0] == _STEM]):
         fields = _FIRST if each == _STEM else _fields(each)
         if each == name:
             pass
+        elif "~" in each:
+            cut.append(each)  # in the middle of its removal, see lib/recordlog_removing.py
         elif fields is None:
             foreign += _count(each)
             _tidy(each)
@@ -68,13 +70,21 @@ def opened(encode, limits, rtc_state):
         except OSError as error:  # a flash that the older ones have filled, down to the last folder
             if error.errno != _NO_SPACE or not any(each.drop_oldest() for each, _ in older):
                 raise
-    stored = Backlog(log, encode, limits, rtc_state)
-    stored.foreign = foreign
+    backlog = Backlog(log, encode, limits, rtc_state)
+    backlog.foreign = foreign
+    logs = {each.folder: each for each in [log] + [each for each, _ in older]}
+    for each in cut:
+        try:
+            from recordlog_removing import go_on
+
+            go_on(each, logs.get(each.split("~")[0]), access)
+        except OSError:
+            backlog.errors += 1  # the next boot goes on
     if older:
         from node.readings.drains import Elders
 
-        Elders(stored, older, most, limits, rtc_state)
-    return stored
+        Elders(backlog, older, most)
+    return backlog
 
 
 def named(fields, form):

@@ -535,6 +535,7 @@ def test_readings_from_before_the_time_was_known_are_stamped_afterwards(days: in
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 from dht22 import DHT22
 from node.readings.sampler import Sampler
+from node.readings import batches
 from node.readings.telemetry import Telemetry
 
 taken = []
@@ -559,10 +560,10 @@ while chip.real < until:
 def message(reading):
     buffer = bytearray(SIZE)
     pack_into(buffer, 0, reading)
-    if not telemetry.take(buffer, 0, clock.now()):
+    if not telemetry.timed(buffer, 0):
         return None
     packet = bytearray()
-    telemetry.write(packet)
+    telemetry.write(packet, buffer, 0, clock.now())
     return bytes(packet)
 
 print(clock.unix(), message(taken[0]), {{each.ts for each in taken}})
@@ -803,6 +804,7 @@ def test_time_that_stays_away_is_given_up_and_said(tmp_path: Path) -> None:
     script = """
 from node.shared.reading import Reading
 from support.parts.layouts import LAYOUT, SIZE, pack_into
+from node.readings import batches
 from node.readings.telemetry import Telemetry
 
 net.answers = net.online = False
@@ -813,11 +815,12 @@ for seq in (0, 1):
     pack_into(buffer, seq * SIZE, Reading(7, seq, None, 10 + 10 * seq, (244, 463)))
 
 def payloads():
-    one = bytearray()
-    if telemetry.take(buffer, 0, clock.now()):
-        telemetry.write(one)
-    two = telemetry.batch_at(buffer, 2, clock.now())
-    return [bytes(one) or None, two and two[1]]
+    if not telemetry.timed(buffer, 0):
+        return [None, None]
+    one, two = bytearray(), bytearray()
+    telemetry.write(one, buffer, 0, clock.now())
+    batches.write(two, telemetry, buffer, 2, clock.now(), False)
+    return [bytes(one), bytes(two)]
 
 passes(2000)  # without a network there is nobody to wait for
 print(alarms)

@@ -64,28 +64,28 @@ def test_batches_shrink_when_the_heap_is_short() -> None:
     """Without room for a batch in a row the Backlog goes on with half of it, and half of that."""
     script = """
 from support.parts.backlogs import backlog
-from support.parts.layouts import SIZE
+from support.parts.layouts import LAYOUT, SIZE, pack_into
+from node.readings.telemetry import Telemetry
+from node.shared.reading import Reading
 
 class Log:
     first, next, dropped = 0, 40, 0
     def __len__(self):
         return 40
     def read(self, position, buffer, count):
-        return position, min(count, len(buffer) // 20)
-
-class Encode:
-    size, backlog, topic, qos = SIZE, None, None, 1
-    def batch_at(self, buffer, count, now, own):
         if count > 12:
             raise MemoryError
-        return count, b""
+        for at in range(count):
+            pack_into(buffer, at * SIZE, Reading(7, position + at, 10 * at + 10, 0, (1, 1)))
+        return position, count
 
-backlog = backlog(Log(), Encode())
+backlog = backlog(Log(), Telemetry("t", 1, 7, None, LAYOUT))
 sizes = []
 for now in range(9):
     backlog.run(now)
-    key = backlog.peek(now)
-    if key is not None:
+    if backlog.ready:
+        key = backlog.peek(now)
+        backlog.write(bytearray())
         backlog.sent(key)
         sizes.append(key)
 print(sizes)

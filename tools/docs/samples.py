@@ -23,7 +23,7 @@ sys.modules.setdefault("micropython", _micropython)
 sys.path.append(str(LIB))
 
 from node.commands import response  # noqa: E402
-from node.readings import layouts, telemetry  # noqa: E402
+from node.readings import batches, layouts, telemetry  # noqa: E402
 from node.reporting import alerts, health, status  # noqa: E402
 from node.shared import reading  # noqa: E402
 
@@ -60,14 +60,15 @@ def _next(what: str, source: Any) -> Sample:
 
 
 def _live(what: str, encode: Any, packed: bytearray) -> Sample:
-    encode.take(packed, 0, 0)
     packet = bytearray()
-    encode.write(packet)
+    encode.write(packet, packed, 0, 0)
     return _sample(what, encode.topic, bytes(packet), encode.qos)
 
 
 def _batch(what: str, encode: Any, packed: bytearray, count: int) -> Sample:
-    return _sample(what, encode.backlog, encode.batch_at(packed, count, 0, True)[1])
+    packet = bytearray()
+    batches.write(packet, encode, packed, count, 0, True)
+    return _sample(what, encode.backlog, bytes(packet))
 
 
 def _packed(encode: Any, values: list[tuple[int | None, ...]], unknown: bool = False) -> bytearray:

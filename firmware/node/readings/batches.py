@@ -8,31 +8,28 @@ from node.readings.layouts import places
 from node.shared.reading import UNKNOWN
 
 
-def batch_at(telemetry, buffer, count, now, own):
-    """(n, payload) of the first n of `count` packed Readings: those of one boot, without a gap in
-    seq. None while the first one's time may still become known. On the topic of batches, if it is
-    their `own`, one alone is a list as well.
+def write(packet, telemetry, buffer, count, now, own):
+    """Append the payload of the first n of `count` packed Readings to a bytearray, and return n:
+    those of one boot, without a gap in seq. The first one is `timed`. On the topic of batches, if
+    it is their `own`, one alone is a list as well.
     """
     form, size = telemetry.format, telemetry.size
-    boot, seq, _, up = struct.unpack_from(form, buffer, 0)[:4]
-    start = telemetry.time_of(struct.unpack_from(form, buffer, 0), now)
-    if start is None:
-        return None
+    numbers = struct.unpack_from(form, buffer, 0)
+    boot, seq, _, up = numbers[:4]
+    start = telemetry.time_of(numbers, now)
     times = []
     for index in range(count):
         numbers = struct.unpack_from(form, buffer, index * size)
         ts = telemetry.time_of(numbers, now)
-        if numbers[0] != boot or numbers[1] != seq + index or ts is None:
+        if numbers[0] != boot or numbers[1] != seq + index:
             break
         if (ts is UNKNOWN) != (start is UNKNOWN):
             break
         times.append(numbers[3] - up if ts is UNKNOWN else ts - start)
     if len(times) == 1 and not own:
-        payload = bytearray()
-        telemetry.take(buffer, 0, now)
-        telemetry.write(payload)
-        return 1, payload
-    payload = b'{"v":1,"boot":%d,"seq":%d,"ts":%s,"dt":%s' % (
+        telemetry.write(packet, buffer, 0, now)
+        return 1
+    packet += b'{"v":1,"boot":%d,"seq":%d,"ts":%s,"dt":%s' % (
         boot,
         seq,
         b'null,"up":%d' % up if start is UNKNOWN else b"%d" % start,
@@ -45,8 +42,9 @@ def batch_at(telemetry, buffer, count, now, own):
         for index in range(len(times)):
             number = struct.unpack_from(form, buffer, index * size)[4 + at]
             texts.append(_decimal(number, written, unit, null))
-        payload += b',"%s":%s' % (name.encode(), _list(texts))
-    return len(times), payload + b"}"
+        packet += b',"%s":%s' % (name.encode(), _list(texts))
+    packet += b"}"
+    return len(times)
 
 
 def _spacing(times):

@@ -2,78 +2,45 @@
 sensor: sent from in their own format, and removed when they are empty. Imported when there are any.
 """
 
-from node.readings.backlog import Backlog
+from node.readings.backlog import Stored
 from node.shared.unimport import unimport
 
 
 class Elders:
-    """What there is beside the Backlog `heir`: `drains`, sources, the oldest first.
+    """Looks after the stores of a Backlog that come before its last one, until they are gone.
 
-    older: (log, Telemetry) of each. most: Readings that flash may hold in all of them and the
-    heir's log together. limits, rtc_state: see backlog.py.
+    older: (log, Telemetry) of each, the oldest first. most: Readings that flash may hold in all
+    logs together.
     """
 
-    def __init__(self, heir, older, most, limits, rtc_state):
-        self.heir = heir
-        self.drains = [Drain(self, log, encode, limits, rtc_state) for log, encode in older]
-        heir.elders, heir.drains = self, tuple(self.drains)
-        for each in list(self.drains):
-            each.save()  # one that was empty when the power went is removed now
-        self.most = most
-
-    @property
-    def queued(self):
-        """Readings in them that are not acknowledged."""
-        return sum([each.queued for each in self.drains])
-
-    @property
-    def dropped(self):
-        """Readings of them that were lost to the bound."""
-        return sum([each.dropped for each in self.drains])
+    def __init__(self, backlog, older, most):
+        self._backlog = backlog
+        self._most = most
+        backlog.stores = [Stored(log, telemetry) for log, telemetry in older] + backlog.stores
+        backlog.elders = self
+        self.tidy()  # one that was empty when the power went is removed now
 
     def make_room(self, count):
-        """For `count` more in the heir's log."""
-        free = self.most - len(self.heir._log) - count
-        while sum([len(each._log) for each in self.drains]) > max(free, 0):
-            if not self.drop_oldest():
-                return
+        """For `count` more in the last one."""
+        stores = self._backlog.stores
+        free = max(self._most - len(stores[-1].log) - count, 0)
+        while sum([len(each.log) for each in stores[:-1]]) > free:
+            self._backlog.drop_oldest()
 
-    def drop_oldest(self):
-        """Give up the oldest segment of the oldest log that has any; how many Readings."""
-        for each in self.drains:
-            number = each._log.drop_oldest()
-            if number:
-                return number
-        return self.heir._log.drop_oldest()
+    def tidy(self):
+        """Remove from flash those of which nothing is left; with the last of them, this."""
+        backlog = self._backlog
+        stores = backlog.stores
+        for each in stores[:-1]:
+            if not len(each.log):
+                try:
+                    from recordlog_removing import remove
 
-
-class Drain(Backlog):
-    """A Backlog that nothing is added to."""
-
-    def __init__(self, elders, *of_a_backlog):
-        self.among = elders
-        super().__init__(*of_a_backlog)
-        self.head = elders.heir
-
-    def sent(self, key):
-        """The batch that begins at `key` is on its way: the next waits, whichever log it is in."""
-        super().sent(key)
-        self.among.heir._not_before = self._not_before
-        self.among.heir.due = 0
-
-    def save(self):
-        """Tell flash what is acknowledged; if that is all, there was a log."""
-        super().save()
-        elders = self.among
-        if len(self._log) or self not in elders.drains:
-            return
-        elders.drains.remove(self)
-        if not elders.drains:
-            elders.heir.elders = None
-        try:
-            from recordlog_removing import remove
-
-            remove(self._log, elders.heir._log)
-        except (OSError, MemoryError):
-            elders.heir.errors += 1  # the next boot finds an empty log, and tries again
+                    remove(each.log, stores[-1].log)
+                    stores.remove(each)
+                except (OSError, MemoryError):
+                    backlog.errors += 1  # tried again with what is acknowledged next, or at boot
         unimport("recordlog_removing")
+        if len(stores) == 1:
+            backlog.elders = None
+            unimport("node.readings.drains")

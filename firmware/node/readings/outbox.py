@@ -19,34 +19,34 @@ from micropython import const
 
 _MESSAGES_SIZE = const(6000)  # bytes of payloads in one source, which is heap and one file
 _RETRY_MS = const(60000)  # after flash did not take a commit; the ring holds on meanwhile
-_KEY = const(0)  # in what Live has in flight
-_RECORD = const(1)
-_POSITION = const(2)
 
 
 class Live:
     """The Readings that are not on flash, or in flight though they are. Keys count up from 0.
 
-    ring: a ring of records: those not sent. encode: see telemetry.py; packs them, and makes the
-    payload of one. backlog: where they are committed to.
+    ring: a ring of records: those not sent. backlog: where they are committed to. encode: see
+    telemetry.py; packs them, and makes the payload of one.
     """
 
     def __init__(self, ring, backlog, encode, commit_after_s):
         self._ring = ring
         self._backlog = backlog
         self._encode = encode
-        self.topic, self.qos, self.write = encode.topic, encode.qos, encode.write
+        self.topic, self.qos = encode.topic, encode.qos
         self._commit_after_ms = commit_after_s * 1000
-        self._flight = []  # [key, record, position in the log or None], in order of sending
-        self._sent = 0  # how many of those are sent again, from the first on
+        self._flights = {}  # key -> record: what is sent, and not acknowledged
+        self._copies = {}  # key -> position in the log, of those of them that are on flash, too
+        self._again = []  # keys of those of them that are to be sent again, in order
+        self._now = 0
         self._not_before = 0  # when a commit is tried again that flash did not take
+        # When what is in RAM alone has to be on flash, or earlier; None: there is nothing.
         self.due = None
         self.errors = 0
 
     @property
     def queued(self):
         """Readings not acknowledged that are not counted by the Backlog."""
-        return len(self._ring) + len([1 for each in self._flight if each[_POSITION] is None])
+        return len(self._ring) + len(self._flights) - len(self._copies)
 
     @property
     def dropped(self):
@@ -62,49 +62,58 @@ class Live:
         except Exception:
             ring.next -= 1  # the bytes there are nothing that was measured
             raise
-        self._plan()
+        if self.due is None:
+            self._plan(reading.up)
 
     # -- a source ----------------------------------------------------------------------------------
 
     @property
     def ready(self):
-        """Whether one waits to be sent."""
-        return self._sent < len(self._flight) or len(self._ring) > 0
+        """Whether one can be sent: its time is known, or will never be."""
+        if self._again:
+            return True
+        ring = self._ring
+        return ring.next > ring.first and self._encode.timed(ring.buffer, ring.at(ring.first))
 
     def peek(self, now):
         """What was in flight when the connection broke, else the oldest that is not sent."""
-        if self._sent < len(self._flight):
-            key, buffer, _ = self._flight[self._sent]
-            offset = 0
+        self._now = now
+        return self._again[0] if self._again else self._ring.first
+
+    def write(self, packet):
+        """Its payload."""
+        if self._again:
+            buffer, offset = self._flights[self._again[0]], 0
         else:
             ring = self._ring
-            key, buffer, offset = ring.first, ring.buffer, ring.at(ring.first)
-        return key if self._encode.take(buffer, offset, now) else None
+            buffer, offset = ring.buffer, ring.at(ring.first)
+        self._encode.write(packet, buffer, offset, self._now)
 
     def sent(self, key):
         """`key` is on its way: the client's window is the bound of what is held beside the ring."""
-        if self._sent == len(self._flight):
+        if self._again:
+            self._again.pop(0)
+        else:
             ring = self._ring
             offset = ring.at(key)
-            record = bytes(ring.buffer[offset : offset + self._encode.size])
-            self._flight.append([key, record, None])
+            self._flights[key] = ring.buffer[offset : offset + self._encode.size]
             ring.forget_until(key + 1)
-        self._sent += 1
 
     def done(self, key):
         """`key` has arrived."""
-        for index, each in enumerate(self._flight):
-            if each[_KEY] == key:
-                self._flight.pop(index)
-                self._sent -= index < self._sent
-                if each[_POSITION] is not None:
-                    self._backlog.release(each[_POSITION])
-                self._plan()
-                return
+        if self._flights.pop(key, None) is None:
+            return
+        if key in self._again:
+            self._again.remove(key)
+        position = self._copies.pop(key, None)
+        if position is not None:
+            self._backlog.release(position)
+        if not self.queued:
+            self.due = None
 
     def rewind(self):
         """What is in flight is to be sent again."""
-        self._sent = 0
+        self._again = sorted(self._flights)
 
     def save(self):
         """A reset is near: all on flash that is not, whatever its age."""
@@ -113,26 +122,30 @@ class Live:
     # -- flash -------------------------------------------------------------------------------------
 
     def run(self, now):
-        """Commit: the oldest has waited for long enough."""
-        self._not_before = 0 if self._commit() else now + _RETRY_MS
-        self._plan()
+        """Commit when the oldest has waited for long enough: it may have arrived meanwhile."""
+        self._plan(self._oldest())
+        if self.due is not None and now >= self.due:
+            self._not_before = 0 if self._commit() else now + _RETRY_MS
+            self._plan(self._oldest())
 
-    def _plan(self):
-        """When the oldest Reading that is not on flash has to be. Readings know the second they
-        were taken in, so this is up to 1 s early, never late.
+    def _plan(self, taken_s):
+        """When what was taken then has to be on flash. Readings know the second they were taken
+        in, so this is up to 1 s early, never late.
         """
-        ring, offset = self._ring, 0
-        for each in self._flight:
-            if each[_POSITION] is None:
-                record = each[_RECORD]
-                break
-        else:
-            if not len(ring):
-                self.due = None
-                return
-            record, offset = ring.buffer, ring.at(ring.first)
-        due = self._encode.taken_s(record, offset) * 1000 + self._commit_after_ms
-        self.due = max(due, self._not_before)
+        self.due = None
+        if taken_s is not None:
+            self.due = max(taken_s * 1000 + self._commit_after_ms, self._not_before)
+
+    def _oldest(self):
+        """When the oldest Reading was taken that is not on flash, in s; None: there is none."""
+        flying, ring, taken_s = self._uncommitted(), self._ring, self._encode.taken_s
+        if flying:
+            return taken_s(self._flights[flying[0]], 0)
+        return taken_s(ring.buffer, ring.at(ring.first)) if len(ring) else None
+
+    def _uncommitted(self):
+        """Keys of what is in flight, and not on flash, in order."""
+        return sorted([key for key in self._flights if key not in self._copies])
 
     def _commit(self):
         """Everything on flash that is not, oldest first: one write for what is in flight, and one
@@ -140,12 +153,14 @@ class Live:
         where it lies, as the heap may have no room for it in a row. Returns whether it is there.
         """
         ring, backlog, size = self._ring, self._backlog, self._encode.size
-        flying = [each for each in self._flight if each[_POSITION] is None]
+        flying, records = self._uncommitted(), bytearray()
         try:
             if flying:
-                position = backlog.append(b"".join([each[_RECORD] for each in flying]), len(flying))
-                for each in flying:
-                    each[_POSITION] = position
+                for key in flying:
+                    records += self._flights[key]
+                position = backlog.append(records, len(flying))
+                for key in flying:
+                    self._copies[key] = position
                     position += 1
             while len(ring):
                 offset = ring.at(ring.first)

@@ -10,7 +10,6 @@ class Resting:
 
     queued = dropped = commits = reads = foreign = pace_ms = 0
     topic = due = None
-    drains = ()
     ready = False
 
     def __init__(self, interval_ms):

@@ -1,161 +1,267 @@
-"""How batches come out of the log and on their way: what a Backlog does while it has any, and whose
-affairs it knows. Imported then, and let go of.
+"""How batches come out of the logs and on their way: what a Backlog does while it has any. Imported
+then, and let go of.
 """
 
+from binascii import crc32
+
 from micropython import const
+from node.shared.unimport import unimport
 
-_POSITION = const(0)  # in what is in flight, and in what was peeked at
-_OUT = const(3)
-_COUNT = const(0)  # in what `batch_at` has made
-_PAYLOAD = const(1)
-_BATCH_MAX = const(100)  # Readings in a Message
+_READ_MAX = const(2040)  # bytes of a topic and a payload that the client can read
 _RETRY_MS = const(60000)  # after flash could not be read
-_MANY_EARLY = const(3)  # the Link's, too
 
 
-def found(backlog):
-    """Position of the batch that is next, or None."""
-    log, head = backlog._log, backlog.head
-    if head.way:
-        head.way.step(backlog, backlog._now)
-    while True:
-        again = _again(backlog)
-        position = again[_POSITION] if again else _skip(backlog)
-        if position >= log.next:
-            if not backlog._back or (head.way and head.way.source):
-                if backlog._buffer:
-                    backlog._buffer = b""  # up to 2 KB that the next outage may have again
-                    backlog._batch_max = _BATCH_MAX  # for which there may be heap by then
-                return None
-            backlog._back = {}  # nothing else is left for the trial
-            backlog._next = log.first
-            continue
-        if not again:
-            if backlog._now < backlog._not_before or not _is_open(backlog):
-                return None
-            if head.doubtful and head.way and head.way.heard is None:
-                position = head.way.last(position, log.next, lambda at: _taken(backlog, at))
-        peeked = backlog._peeked
-        if peeked is not None and peeked[_POSITION] == position:
-            return position
-        try:
-            start, made = _read(backlog, position, again)
-        except OSError:
-            backlog.errors += 1
-            backlog._not_before = backlog._now + _RETRY_MS
-            backlog.due = 0
-            return None
-        except MemoryError:
-            backlog.cut(None, 0)
-            backlog.due = 0  # for half as many
-            if again:
-                backlog._flight.remove(again)
-                raise  # not the same again: the Link has to know
-            return None
-        if start == position:
-            backlog._peeked = made and (position, made[_COUNT], made[_PAYLOAD])
-            return position if made else None
-        backlog._arrived(position, start - position)  # damaged: nothing left to wait for
+class Flight:
+    """A batch, from when it is chosen until it is acknowledged: `count` Readings of `stored` from
+    `position` on. `count` is 1 until its payload is made.
 
-
-def sent(backlog, key):
-    """The batch that begins at `key` is on its way."""
-    _, count, payload = backlog._peeked
-    for each in backlog._flight:
-        if each[_POSITION] == key:
-            each[_OUT] = True
-            break
-    else:
-        own, way = backlog.topic == backlog._encode.backlog, backlog.head.way
-        backlog._flight.append([key, count, own, True])
-        if own and way and way.heard is None:
-            way.tried(backlog, key, payload, backlog._now)
-            backlog.head.due = 0
-    backlog._peeked = None
-    if backlog._rate:
-        backlog._not_before = backlog._now + count * 1000 // backlog._rate
-        backlog.due = 0
-
-
-def _again(backlog):
-    """What was in flight before, and is to come again ahead of all else, or None."""
-    for each in backlog._flight:
-        if not each[_OUT] and each[_POSITION] >= backlog._log.first:
-            return each
-    return None
-
-
-def _skip(backlog):
-    """Position of the first one that is not sent, nor with Live."""
-    position = max(backlog._next, backlog._log.first)
-    taken = 1
-    while taken:
-        taken = _taken(backlog, position)
-        position += taken
-    backlog._next = position
-    return position
-
-
-def _taken(backlog, position):
-    """How many from this position on are sent, or with Live."""
-    if position in backlog._live:
-        return 1
-    for others in (backlog._done, backlog._back):
-        for start in others:
-            if start <= position < start + others[start]:
-                return start + others[start] - position
-    for start, count, _, _ in backlog._flight:
-        if start <= position < start + count:
-            return start + count - position
-    return 0
-
-
-def _is_open(backlog):
-    """Whether the way is clear for a batch that has not been sent."""
-    head = backlog.head
-    if head.way is None and head.client and head.doubtful < _MANY_EARLY:
-        from node.readings.way import Way
-
-        head.way = Way(head.client, backlog._encode.backlog, backlog._now)
-        head.due = 0
-    return head.way is None or head.way.clear(backlog._now)
-
-
-def _read(backlog, position, again):
-    """(position of what was found, (count, payload) or None) from there on.
-
-    again: what is in flight from there on, and has to be the same again; or None. Raises OSError,
-    MemoryError.
+    `own`    whether it goes on the topic of batches
+    `short`  whether it is a trial of one Reading, and tells nothing of what the way carries
+    `out`    whether it was sent in this connection
     """
-    log, way = backlog._log, backlog.head.way
-    most = backlog._batch_max
-    own = way is not None and way.heard is not False
-    if again:  # it may go out under its old packet id
-        _, most, own, _ = again
-    elif own and way.heard is None:
-        most = 1
-    limit = min(most, log.next - position)
-    # What they name is not for this batch.
-    flying = [each[_POSITION] for each in backlog._flight]
-    for others in (backlog._live, backlog._done, backlog._back, flying):
-        for other in others:
-            if other > position:
-                limit = min(limit, other - position)
-    # No longer than it has to be: a piece of 2 KB may be one that the heap grows for.
-    if backlog._buffer is None or len(backlog._buffer) < limit * backlog._size:
-        backlog._buffer = bytearray(limit * backlog._size)
-    start, count = log.read(position, backlog._buffer, limit)
-    if start != position:
-        return start, None
-    encode = backlog._encode
-    # QoS 1 on the topic of their own, whatever a live one is.
-    backlog.topic, backlog.qos = (encode.backlog, 1) if own else (encode.topic, encode.qos)
-    made = encode.batch_at(backlog._buffer, count, backlog._now, own)
-    while made and not again and made[_COUNT] > 1:
-        size = len(made[_PAYLOAD])
-        if size <= backlog._payload_max:
-            break
-        count = max(made[_COUNT] * backlog._payload_max // size, 1)
-        backlog._batch_max = count
-        made = encode.batch_at(backlog._buffer, count, backlog._now, own)
-    return start, made
+
+    def __init__(self, key, stored, position, own, short):
+        self.key = key
+        self.stored = stored
+        self.position = position
+        self.count = 1
+        self.own = own
+        self.short = short
+        self.out = False
+
+
+class Sending:
+    """What is on its way from the stores of a Backlog. Keys are positions, told apart by store."""
+
+    def __init__(self, backlog):
+        self._backlog = backlog
+        self._stores = tuple(backlog.stores)  # also those that are removed meanwhile
+        limits = backlog.limits
+        self._rate = limits.backlog_rate
+        self._payload_max = min(limits.payload_max, backlog.rtc_state.get("payload", 2048))
+        self._batch_max = backlog.batch_max
+        # All of these are bounded by the client's window.
+        self._flights = []  # in the order in which they were sent first
+        self._back = []  # acknowledged, and it is not known yet whether they were heard
+        self._next = None  # the one that goes next; its records are at the front of the buffer
+        self._buffer = b""
+        self._held = 0  # how many records those are
+        self._now = self._not_before = 0  # until then only what was in flight before is sent
+        self._way = None  # see way.py
+        self._unheard = False  # what was found out last: batches are not heard on their topic
+
+    @property
+    def ready(self):
+        """Whether one can go now."""
+        return self._next is not None and self._next.stored.telemetry.timed(self._buffer, 0)
+
+    def peek(self, now):
+        """The Flight that is next, when `ready`."""
+        self._now = now
+        return self._next
+
+    def write(self, packet):
+        """Append its payload."""
+        from node.readings import batches
+
+        flight, way, start = self._next, self._way, len(packet)
+        again = flight in self._flights
+        trial = not again and flight.own and way.heard is None
+        most = self._payload_max
+        if trial:  # it comes back
+            most = min(most, _READ_MAX - len(self._backlog.own_topic))
+        count = flight.count if again else self._held
+        to = packet, flight.stored.telemetry, self._buffer
+        while True:
+            count = batches.write(*to, count, self._now, flight.own)
+            size = len(packet) - start
+            if again or count == 1 or size <= most:
+                break
+            packet[start:] = b""
+            count = max(count * most // size, 1)
+            self._batch_max = count
+        flight.count = count
+        if trial:
+            way.crc = crc32(memoryview(packet)[start:])
+
+    def sent(self):
+        """What was peeked at is on its way; or it is passed over, and was not written. Returns when
+        that was.
+        """
+        flight = self._next
+        self._next = None
+        flight.out = True
+        if flight not in self._flights:
+            self._flights.append(flight)
+            if flight.own and self._way.heard is None and self._way.crc is not None:
+                self._way.tried(flight, self._now)
+        if self._rate:
+            self._not_before = self._now + flight.count * 1000 // self._rate
+        return self._now
+
+    def done(self, key):
+        """The Flight with that key has arrived. Whether that says that the way carries batches."""
+        way = self._way
+        for flight in self._flights:
+            if flight.key == key:
+                self._flights.remove(flight)
+                if way is not None and way.flight is flight:
+                    way.acknowledged = True
+                if not flight.own or (way is not None and way.heard):
+                    flight.stored.arrived(flight.position, flight.count)
+                else:
+                    self._back.append(flight)
+                return not flight.short
+        return True
+
+    def cut(self, key, size):
+        """See Backlog.cut."""
+        self._next = None
+        self._buffer = b""
+        unimport("node.readings.batches")  # of which there may be a half
+        if not size:
+            self._batch_max = self._batch_max // 2 or 1
+        elif any(each.key == key and each.count > 1 for each in self._flights):
+            self._payload_max = size
+            self._backlog.rtc_state.put("payload", size)
+            self._flights = []  # none of them comes again as it was
+            return True
+        return False
+
+    def came(self, payload):
+        """The broker has passed that on, on the topic of batches."""
+        if self._way is not None:
+            self._way.came(payload)
+
+    def began(self, resumed):
+        """A connection is up: what was in flight comes again if it is `resumed`."""
+        if not resumed:
+            self._next = None
+            self._flights = []
+
+    def rewind(self):
+        """What is in flight is to be sent again; what was found out is no longer so."""
+        self._next = None
+        for each in self._flights:
+            each.out = False
+        way = self._way
+        if way is not None:
+            self._settle()
+            way.end()
+            if way.acknowledged or way.heard:
+                self._unheard = not way.heard
+            self._way = None
+            unimport("node.readings.way")
+        self._back = []
+
+    # -- what is next ------------------------------------------------------------------------------
+
+    def look(self, now, up):
+        """Have the batch at hand that is next: while not `up` only one that was in flight. Returns
+        when to look again, or None. MemoryError: it cannot come again as it was.
+        """
+        self._now = now
+        if self._way is not None:
+            self._way.wait(now)
+            self._settle()
+        try:
+            if self._next is None:
+                self._next = self._again()
+            if self._next is None and up and now >= self._not_before:
+                self._next = self._new(now)
+        except OSError:
+            self._backlog.errors += 1
+            self._not_before = now + _RETRY_MS
+        except MemoryError:
+            for each in self._flights:
+                if not each.out:
+                    self._flights.remove(each)
+                    raise
+            self.cut(None, 0)
+            return now + 1  # for half as many
+        waits = []
+        if self._next is None:
+            waits.append(self._not_before)
+        if self._way is not None and self._way.due is not None:
+            waits.append(self._way.due)
+        waits = [each for each in waits if each > now]
+        return min(waits) if waits else None
+
+    def _settle(self):
+        """What was acknowledged on the topic of batches has arrived, or counts as not sent."""
+        if self._way.heard is not None:
+            back, self._back = self._back, []
+            for each in back if self._way.heard else ():
+                each.stored.arrived(each.position, each.count)
+
+    def _again(self):
+        for flight in self._flights[:]:
+            if not flight.out:
+                if flight.position >= flight.stored.log.first and self._read(flight, flight.count):
+                    flight.count = self._held
+                    return flight
+                self._flights.remove(flight)  # the bound has taken it, or it is damaged
+        return None
+
+    def _new(self, now):
+        backlog, way = self._backlog, self._way
+        if way is None and backlog.client is not None and not (backlog.alone and self._unheard):
+            from node.readings.way import Way
+
+            way = self._way = Way(backlog.client, backlog.own_topic, now)
+        if way is not None and not way.is_open(now):
+            return None
+        own = way is not None and way.heard is not False
+        trial = own and way.heard is None
+        for number, stored in enumerate(self._stores):
+            while True:
+                gaps = self._gaps(stored)
+                if not gaps:
+                    break
+                position, most = gaps[0]
+                most = min(most, self._batch_max)
+                # Where hardly anything gets through, what does is not to be a single Reading.
+                short = trial and most > 1 and not backlog.alone
+                if short:
+                    most = 1
+                    if backlog.doubtful:
+                        # The last one, so the batch at the front begins with the same Reading in
+                        # each connection. By that it is known again if the way does not carry it.
+                        position = sum(gaps[-1]) - 1
+                key = position * len(self._stores) + number
+                flight = Flight(key, stored, position, own, short)
+                if self._read(flight, most):
+                    return flight
+        if not self._back:
+            return None
+        self._back = []  # nothing else is left for the trial
+        return self._new(now)
+
+    def _gaps(self, stored):
+        """Where those are that nobody has: [(position, how many)], in order."""
+        taken = [(each, stored.done[each]) for each in stored.done]
+        taken += [(each, 1) for each in stored.live]
+        for each in self._flights + self._back:
+            if each.stored is stored:
+                taken.append((each.position, each.count))
+        found, at = [], stored.log.first
+        taken.append((stored.log.next, 0))
+        for position, count in sorted(taken):
+            if position > at:
+                found.append((at, position - at))
+            at = max(at, position + count)
+        return found
+
+    def _read(self, flight, most):
+        """Read up to so many, from its first one on. False: that one nobody can read."""
+        stored, position = flight.stored, flight.position
+        size = most * stored.telemetry.size
+        # No longer than it has to be: a piece of 2 KB may be one that the heap grows for.
+        if len(self._buffer) < size:
+            self._buffer = b""
+            self._buffer = bytearray(size)
+        start, self._held = stored.log.read(position, self._buffer, most)
+        if start == position:
+            return True
+        stored.arrived(position, start - position)  # damaged: nothing left to wait for
+        return False

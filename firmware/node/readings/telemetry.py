@@ -58,52 +58,35 @@ class Telemetry:
         args = self._args
         args[0] = args[2] = args[3] = b""
         args[1] = reading.seq
-        self._take(reading.values, 0)
-        return (self._forms[2] % tuple(args)).decode()
+        return self._text(2, reading.values, 0).decode()
 
-    def take(self, buffer, offset, now):
-        """Take the Reading packed at `offset`, for `write` at once. False while its time
-        may still become known.
-        """
+    def timed(self, buffer, offset):
+        """Whether the time of the Reading packed there is known, or will never be."""
+        boot, _, ts = struct.unpack_from("<III", buffer, offset)
+        return ts or boot != self.boot or self.clock.unix() is not None or self.clock.given_up
+
+    def write(self, packet, buffer, offset, now):
+        """Append the payload of the Reading packed at `offset`, which is `timed`, to `packet`."""
         numbers = struct.unpack_from(self.format, buffer, offset)
         ts = self.time_of(numbers, now)
-        if ts is None:
-            return False
         args = self._args
         args[0], args[1], args[2], args[3] = numbers[0], numbers[1], b"", ts
         if ts is UNKNOWN:
             args[2], args[3] = b'null,"up":', numbers[3]
-        self._take(numbers, 4)
-        return True
-
-    def write(self, packet):
-        """What was taken last, as `telemetry` has it, behind what is in `packet` (bytearray)."""
-        packet += self._forms[1] % tuple(self._args)
-
-    def batch_at(self, buffer, count, now, own=False):
-        """(n, payload) of the first n of `count` packed Readings, see batches.py; None while the
-        first one's time may still become known. own: for the topic that batches have.
-        """
-        from node.readings import batches
-
-        return batches.batch_at(self, buffer, count, now, own)
+        packet += self._text(1, numbers, 4)
 
     def time_of(self, numbers, now):
         """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set, and
-        when that is given up for this boot too; None while one of this boot may still be stamped,
-        from how long ago it was taken. numbers: boot, seq, ts or 0, up, ... of the Reading.
+        while this boot's is not; else one of this boot is stamped from how long ago it was taken.
+        numbers: boot, seq, ts or 0, up, ... of the Reading.
         """
         if numbers[2]:
             return numbers[2]
-        if numbers[0] != self.boot:
-            return UNKNOWN
-        unix = self.clock.unix()
-        if unix is None:
-            return UNKNOWN if self.clock.given_up else None
-        return unix - (now // 1000 - numbers[3])
+        unix = self.clock.unix() if numbers[0] == self.boot else None
+        return UNKNOWN if unix is None else unix - (now // 1000 - numbers[3])
 
-    def _take(self, numbers, index):
-        """What the forms are filled in with, of `numbers` from `index` on, and which they are."""
+    def _text(self, form, numbers, index):
+        """One of the forms, filled in with `numbers` from `index` on (bytes)."""
         args = self._args
         shape, at = 1, 4
         for _, unit, null in self.fields:
@@ -126,3 +109,4 @@ class Telemetry:
             from node.readings.layouts import forms
 
             self._forms = forms(self.fields, shape)
+        return self._forms[form] % tuple(args)

@@ -31,7 +31,7 @@ class Leaving:
         if connection.up_at is None:
             link.stopped = True
         elif not self.said:
-            waits = any(each.ready and each.peek(now) is not None for each in connection.pulled)
+            waits = any(each.ready for each in connection.pulled)
             if late or not (in_flight or waits):
                 self.said = True
                 self._until = now + _GOODBYE_MS

@@ -229,7 +229,7 @@ class Link:
         )
         for source in self.sources:
             if hasattr(source, "began"):
-                source.began(session_present, early)
+                source.began(session_present, early > 0, early >= _MANY_EARLY)
         client.clean_session = not self._keeps_session  # a clean start was for once
         self._widen(early >= _MANY_EARLY)
         status.up(now, self._recovery.up(now))
@@ -328,8 +328,6 @@ class Link:
 
     def _send_from(self, source):
         key = source.peek(self._now)
-        if key is None:
-            return False
         suspect = self._suspect
         if suspect and suspect.is_aside(source, key):
             source.sent(key)  # it is passed over

@@ -9,9 +9,9 @@ A part is run by the supervisor when it is due, and only then:
 Whoever asks something of a part calls a method of it, which moves its `due` up. A source is a part
 that the Link pulls from, and has besides:
 
-    ready      whether there is a Message to send
-    peek(now)  -> key of the next one to send, without taking it. Asked only when `ready`. None: not
-               yet. Nobody knows its time, or a rate holds it, and `due` says how long
+    ready      whether there is a Message that can go now: it is at hand, its time is known or will
+               never be, and no rate holds it; while one does, `due` says how long
+    peek(now)  -> key of the next one to send, without taking it. Asked only when `ready`
     topic, qos            of what was peeked at last. Only the status is retained
     write(packet)         append its payload to `packet`, a bytearray. Right after `peek`, at most
                once: whatever else is asked of the source may change what is next

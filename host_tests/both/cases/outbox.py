@@ -12,7 +12,7 @@ from node.readings.telemetry import Telemetry
 from node.shared.reading import Reading
 from ring import Ring
 from support.parts.backlogs import backlog, fresh_rtc_state
-from support.parts.due import given, peeked, run_due
+from support.parts.due import peeked, run_due
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 from support.parts.records import Log
 
@@ -203,37 +203,68 @@ def case_reading_without_heap_is_none() -> None:
 
 
 def case_batch_without_heap_gets_smaller() -> None:
-    """New ones: half of it, and half of that. One that was in flight is to come again as it was, so
-    whoever asks for it hears of it.
+    """Half of it, and half of that, where there is none to read it or to make its payload: for what
+    was read the Link says so.
     """
-    _, stored, _ = outbox()
+    _, stored, log = outbox()
     fill(stored, [reading(seq) for seq in range(100)])
-    made = stored._encode.batch_at
-    stored._encode.batch_at = lambda buffer, count, now, own: (
-        made(buffer, count, now) if count <= 30 else starve()
+    reads = log.read
+    log.read = lambda position, buffer, count: (
+        reads(position, buffer, count) if count <= 30 else starve()
     )
     assert [said(stored, now) for now in range(2)] == [None, None]
     assert len(said(stored, 2)["temperature"]) == 25  # type: ignore[index]
+    assert stored.ready
+    stored.cut(None, 0)
+    assert not stored.ready
+    assert len(said(stored, 3)["temperature"]) == 12  # type: ignore[index]
+
+
+class Client:
+    """One that is not connected, and keeps its session."""
+
+    state = "down"
+    clean_session = False
+
+
+def case_batch_in_flight_comes_again_as_it_was_or_not_at_all() -> None:
+    """Where there is no heap to read it, whoever has just sent the one before hears of that;
+    between connections the next one is told to know nothing of it.
+    """
+    _, stored, log = outbox()
+    stored.batch_max = 10
+    fill(stored, [reading(seq) for seq in range(30)])
+    assert [said(stored)["seq"] for _ in range(2)] == [0, 10]  # type: ignore[index]
     stored.rewind()
-    stored._encode.batch_at = starve
+    reads = log.read
+    log.read = lambda position, *more: reads(position, *more) if position != 10 else starve()
     try:
-        stored.peek(0)
-        raise AssertionError("the same batch again, or nothing")
+        said(stored)
+        raise AssertionError("it has raised nothing")
     except MemoryError:
         pass
-    stored._encode.batch_at = made
-    assert len(said(stored, 10)["temperature"]) < 25  # type: ignore[index]
+    log.read = reads
+    assert [said(stored)["seq"] for _ in range(2)] == [10, 20]  # type: ignore[index]
+
+    stored.client = Client()
+    stored.rewind()
+    log.read = starve
+    assert run_due(stored, 0)
+    assert stored.client.clean_session
+    assert not stored.ready
 
 
 def case_batch_is_whole_again_after_a_backlog() -> None:
     """A heap that was short once does not make the batches of all later outages smaller."""
     _, stored, _ = outbox()
     fill(stored, [reading(seq) for seq in range(100)])
+    run_due(stored, 0)
     for _ in range(7):
         stored.cut(None, 0)
     assert {count for count, _ in sizes(stored)} == {1}
     for position in range(100):
         stored.done(position)
+    run_due(stored, 0)
     fill(stored, [reading(seq) for seq in range(100, 200)])
     assert [count for count, _ in sizes(stored)] == [100]
 
@@ -277,7 +308,7 @@ def case_batch_is_bounded() -> None:
     fill(stored, [reading(seq, ts=T0 + 10 * seq + seq % 2) for seq in range(250)])
     sizes = []
     while True:
-        found = given(stored, 0)
+        found = peeked(stored, 0)
         if found is None:
             break
         stored.sent(found[0])
@@ -290,7 +321,7 @@ def sizes(stored: Backlog) -> list:
     """Send all that there is: how many Readings, and how many bytes, each batch has."""
     found: list = []
     while True:
-        batch = given(stored, 0)
+        batch = peeked(stored, 0)
         if batch is None:
             return found
         stored.sent(batch[0])
@@ -328,8 +359,8 @@ def case_batch_that_is_not_carried_is_cut() -> None:
     assert cuts[0] > 40
     assert cuts[-1] == 1
     _, later, _ = outbox(log=log, rtc_state=rtc_state)
-    alone = stored._encode.batch_at(log.records[0], 1, 0)[1]
-    assert given(later, 0)[1].payload == alone
+    later.append(b"", 0)
+    assert len(said(later)) == 6  # type: ignore[arg-type]
 
 
 def case_time_of_an_earlier_boot_stays_unknown() -> None:

@@ -23,5 +23,5 @@ def backlog(
 ) -> Backlog:
     """Make one."""
     made = Backlog(log, encode, Limits(rate, payload_max), rtc_state or fresh_rtc_state())
-    made._batch_max = batch_max  # until all is sent
+    made.batch_max = batch_max
     return made

@@ -4,12 +4,12 @@ from support.parts.layouts import SIZE
 
 
 class Log:
-    """Stands for a RecordLog whose flash never fails, unless `full` or `broken` is set."""
+    """Stands for a RecordLog whose flash never fails, unless it is `broken` or `unreadable`."""
 
     def __init__(self, damaged: tuple = ()) -> None:
         self.records: list = []
         self.first = self.dropped = self.syncs = 0
-        self.broken = False
+        self.broken = self.unreadable = False
         self.damaged = damaged
 
     @property
@@ -28,6 +28,8 @@ class Log:
 
     def read(self, position: int, buffer: bytearray, count: int) -> tuple:
         """Find the first whole record from `position` on, and those that follow it."""
+        if self.unreadable:
+            raise OSError(5)
         while position in self.damaged:
             position += 1
         number = 0

@@ -21,7 +21,7 @@ from ring import Ring
 from support.flash.flashes import ROOT, cut_everywhere, fresh, mount
 from support.flash.refusals import insist, refuse_everywhere
 from support.parts.backlogs import fresh_rtc_state
-from support.parts.due import peeked, run_due
+from support.parts.due import given, peeked, run_due
 
 # MicroPython has no typing; it never looks at an annotation.
 if False:
@@ -81,8 +81,7 @@ class Node:
 
     def sources(self) -> list:
         """Return them as app.py does."""
-        elders = self.backlog.elders
-        return [self.live] + (elders.drains if elders else []) + [self.backlog]
+        return [self.live, self.backlog]
 
     def take(self, seq: int) -> None:
         """Have a Reading on flash."""
@@ -278,6 +277,44 @@ def bounded() -> None:
     print(dropped, queued)
 
 
+def counted() -> None:
+    """What the bound took of a log that is drained and removed since is counted once, and no more,
+    wherever the power goes.
+    """
+    flash = fresh(32)
+    os.chdir(ROOT)
+    log = RecordLog("readings", 20, 40, 10, access)
+    packed = Telemetry("", 1, 1, None, layouts.of(FIRST))
+    record = bytearray(20)
+    for seq in range(60):
+        packed.pack_into(record, 0, Reading(1, seq, 1_700_000_000 + seq, seq, (seq, seq)))
+        log.append(record)
+    dropped = log.dropped
+    assert dropped >= 20
+    name = []
+
+    def scenario() -> "Iterator[int]":
+        yield dropped
+        node = Node(LAYOUTS[1], 2)
+        name.append(generations.named(node.encode.fields, node.encode.format)[0])
+        node.take(0)
+        node.all()
+        yield node.backlog.dropped
+        os.chdir("/")
+
+    def check(before: int, after: int) -> None:
+        os.chdir(ROOT)
+        for boot in (3, 4):
+            node = Node(LAYOUTS[1], boot)
+            node.all()
+            assert node.backlog.dropped == before == after, (node.backlog.dropped, before, after)
+            assert not node.backlog.foreign
+        assert folders() == name[:1]
+        os.chdir("/")
+
+    print(cut_everywhere(flash, scenario(), check))
+
+
 def full() -> None:
     """A flash that an older log has filled to the last block takes the next Reading all the same:
     the oldest go for it, and no others.
@@ -319,17 +356,16 @@ def paced() -> None:
     node = Node(LAYOUTS[1], 2)
     for seq in range(4):
         node.take(seq)
-    sources = node.sources()[1:]
-    for each in sources:
-        each._rate, each._batch_max = 10, 2
+    backlog = node.backlog
+    backlog.limits, backlog.batch_max = Limits(10, 512, 1000), 2
     sent = []
     for now in range(0, 3000, 100):
-        for number, each in enumerate(sources):
-            found = peeked(each, now)
-            if found:
-                each.sent(found[0])
-                sent.append((now, number))
+        found = peeked(backlog, now)
+        if found:
+            backlog.sent(found[0])
+            sent.append((now, json.loads(found[1].payload)["boot"]))
     print(sent)
+    assert sent == [(200 * step, 1 if step < 4 else 2) for step in range(6)]
 
 
 def life(boot: int, takes: int, sends: bool) -> None:
@@ -350,13 +386,13 @@ def of_b079fd8(path: str) -> None:
     update; its Response is still to be sent, and its Command is not carried out again.
     """
     with open(path) as file:
-        given = json.load(file)
-    held = {(boot, seq): (ts, [t / 10, h / 10]) for boot, seq, ts, _, t, h in given["held"]}
-    boot = given["held"][0][0] + 1
+        kept_by = json.load(file)
+    held = {(boot, seq): (ts, [t / 10, h / 10]) for boot, seq, ts, _, t, h in kept_by["held"]}
+    boot = kept_by["held"][0][0] + 1
     flash = fresh(32)
     os.chdir(ROOT)
     os.mkdir("readings")
-    for name, data in given["files"].items():
+    for name, data in kept_by["files"].items():
         with open(name, "wb") as kept:
             kept.write(a2b_base64(data))
 
@@ -390,7 +426,7 @@ def of_b079fd8(path: str) -> None:
         assert found <= before | after | set(held)
         responses = Messages(24, PairFile("responses", read, replace), 2, lambda: 0)
         assert responses.queued == 1
-        assert json.loads(peeked(responses, 0)[1].payload)["id"] == "kept"
+        assert json.loads(given(responses, 0)[1].payload)["id"] == "kept"
         assert "kept" in ResponseCache("commands", read, replace)
         os.chdir("/")
 

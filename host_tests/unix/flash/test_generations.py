@@ -36,7 +36,7 @@ def test_update_loses_nothing_though_flash_refuses(refusal: tuple[int, object]) 
     assert int(told(f"upgraded(0, 1, {refusal})").split()[-1]) > 6
 
 
-@pytest.mark.parametrize("case", ["unknown", "bounded", "full", "paced"])
+@pytest.mark.parametrize("case", ["unknown", "bounded", "counted", "full", "paced"])
 def test_logs_of_several_layouts(case: str) -> None:
     """The function, whose own docstring says what holds, finds it so."""
     said = told(f"{case}()")

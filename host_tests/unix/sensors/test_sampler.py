@@ -269,6 +269,7 @@ print(SIZE == struct.calcsize("<IIIIhH"))
 
 
 FIELDS = """
+from node.readings import batches
 from node.readings.telemetry import Telemetry
 from node.readings.layouts import layout, of
 from node.shared.reading import Reading
@@ -287,11 +288,12 @@ def payloads(layout, readings):
         made.pack_into(buffer, index * size, each)
         print(made.words(each))
     for index in range(len(readings)):
-        made.take(buffer, index * size, 0)
         text = bytearray()
-        made.write(text)
+        made.write(text, buffer, index * size, 0)
         print(text.decode())
-    print(made.batch_at(buffer, len(readings), 0)[1].decode())
+    text = bytearray()
+    batches.write(text, made, buffer, len(readings), 0, False)
+    print(text.decode())
 """
 
 
