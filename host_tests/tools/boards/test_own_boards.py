@@ -39,8 +39,19 @@ def copied(root: Path, name: str) -> Path:
     path = folder / "board.py"
     text = path.read_text("utf-8")
     assert "LED_GPIO = 26\n" in text
+    text = text.replace('NAME = "esp32_devkit"\n', f'NAME = "{name}"\n')
     path.write_text(text.replace("LED_GPIO = 26\n", "LED_GPIO = 19\n"), "utf-8")
     return folder
+
+
+@pytest.mark.parametrize("said", ['NAME = "esp32_devkit"\n', "NAME = 7\n", ""])
+def test_a_board_is_called_what_its_folder_is(root: Path, said: str) -> None:
+    """One that was copied and kept the other's name would say that name of itself on the board."""
+    path = root / "boards" / "greenhouse" / "board.py"
+    path.write_text(path.read_text("utf-8").replace('NAME = "greenhouse"\n', said), "utf-8")
+    with pytest.raises(Problem, match=r"board\.py says of itself NAME = ") as refusal:
+        facts("greenhouse", own=root / "boards")
+    assert "NAME = 'greenhouse'" in refusal.value.remedy
 
 
 def test_own_boards_are_known(root: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +19,12 @@ from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.identity.registry import BadRegistryError, NewerError, Registry
+from limpet.shared import locks
 from limpet.shared.firmware import errors
 from limpet.shared.problem import Problem
 from support.brokers.running import base, fields
 from support.fleets import fleet
-from support.tool import limpet
+from support.tool import LIMPET, TIMEOUT_S, Tool, limpet
 
 BASE = base()
 
@@ -237,3 +242,84 @@ def test_the_operator_verb(made: Setup) -> None:
         done = limpet("operator", "remove", name, "--fleet", root)
         assert done.returncode == 1
         assert name in done.stderr
+
+
+def test_a_registry_that_is_held_is_waited_for(made: Setup) -> None:
+    """With a word; what is done at the end is what was asked for."""
+    with made.layout.changing():
+        waiting = Tool("fleet", "revoke", "node-1", "--yes", "--fleet", made.layout.root)
+        waiting.wait_for("waiting for another process that changes")
+        assert "node-1" in made.layout.bases()
+    waiting.wait_for("node-1: revoked")
+    waiting.end()
+    assert made.layout.bases() == {}
+
+
+def test_one_that_is_held_for_too_long_is_given_up(
+    made: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit is a minute; here it is a second."""
+    alone = locks.alone
+    monkeypatch.setattr(locks, "alone", lambda path, waiting="": alone(path, waiting, limit_s=1.0))
+    with made.layout.changing(), pytest.raises(Problem, match=r"Another process holds .*\.lock"):
+        made.layout.register("node-2", base("node-2"))
+    assert made.layout.bases().keys() == {"node-1"}
+
+
+def test_a_full_disk_loses_nothing(made: Setup) -> None:
+    """What was committed stays as it was, to the byte, and the cause is said."""
+    layout = made.layout
+    with layout.edited() as found:
+        for number in range(50):
+            found.devices[f"n{number}"] = registry.Device(base(f"n{number}"))
+    before = {path: path.read_bytes() for path in layout.broker.iterdir() if path.is_file()}
+    done = subprocess.run(
+        [LIMPET, "fleet", "revoke", "node-1", "--yes", "--fleet", layout.root],
+        capture_output=True,
+        text=True,
+        timeout=2 * TIMEOUT_S,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+    assert {path: path.read_bytes() for path in layout.broker.iterdir() if path.is_file()} == before
+
+
+def test_drafts_of_a_cut_are_swept(made: Setup) -> None:
+    """Those that are an hour old: a younger one may be somebody's work."""
+    layout = made.layout
+    for folder in (layout.devices, layout.broker, layout.operators):
+        for name in (".node-9.abcdefgh", ".node-8.abcdefgh"):
+            (folder / name).mkdir()
+            (folder / name / "key.der").write_bytes(b"k")
+        old = time.time() - 2 * 3600
+        os.utime(folder / ".node-9.abcdefgh", (old, old))
+    open_setup(layout.root)
+    for folder in (layout.devices, layout.broker, layout.operators):
+        left = [path.name for path in folder.iterdir() if path.name.startswith(".node")]
+        assert left == [".node-8.abcdefgh"]
+
+
+@pytest.mark.parametrize("name", ["identity.json", "settings.json", "cert.der"])
+def test_a_pipe_in_a_device_s_folder_holds_nobody_up(made: Setup, name: str) -> None:
+    """It is no file, and is said to be none."""
+    path = made.layout.device("node-1") / name
+    path.unlink()
+    os.mkfifo(path)
+    done = limpet("fleet", "list", "--offline", "--fleet", made.layout.root)
+    assert done.returncode == 0
+    assert "is no file" in done.stdout
+
+
+def test_a_host_name_that_nobody_can_look_up(made: Setup) -> None:
+    """A part of it may have 63 characters."""
+    assert made.device(fields("node-2") | {"broker": f"{'a' * 63}.example"})
+    for field in ("broker", "server_hostname"):
+        with pytest.raises(errors.ConfigError, match=field):
+            made.device(fields("node-3") | {field: f"{'a' * 64}.example"})
+    root = made.layout.root
+    done = limpet(
+        "provision", "node-3", "--fleet", root, "--server-name", "ok", *("--server-name", "a" * 64)
+    )
+    assert "server_name: must have at most 63 characters" in done.stderr

@@ -113,6 +113,11 @@ def facts(name: str, flash_mb: int | None = None, own: Path | None = None) -> Bo
     if folder is None:
         raise Problem(f"There is no board {name}.", "Say one of: " + ", ".join(names(own)) + ".")
     said = constants(folder)
+    if said.get("NAME") != name:
+        raise Problem(
+            f"{folder / 'board.py'} says of itself NAME = {said.get('NAME')!r}.",
+            f"Say there what its folder is called: NAME = {name!r}.",
+        )
     for fact, (kind, words) in _FACTS.items():
         if type(said.get(fact)) is not kind:
             raise Problem(

@@ -13,8 +13,9 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from esptool.cmds import merge_bin
 from esptool.logger import log
 from esptool.targets import CHIP_DEFS
@@ -141,7 +142,7 @@ def image(
     firmware: Path | None = None,
     flash: int | None = None,
     fleet: FleetOption = None,
-    out: Path = IMAGES,
+    out: Annotated[Path, Parameter(show_default=False)] = IMAGES,
 ) -> int:
     """Make what goes onto a board: MicroPython, the node's code, a device's config and keys.
 
@@ -159,7 +160,8 @@ def image(
     flash
         Size of the board's flash in MB, where it is not the usual one: 4, 8 or 16.
     out
-        The image is made in the folder BOARD in there.
+        The image is made in the folder BOARD in there [default: build/images of a clone, else a
+        folder in the user's data].
     """
     wanted = facts(board, flash, own_boards(fleet))
     return image_of(wanted, device=device, firmware=firmware, fleet=fleet, out=out)

@@ -17,7 +17,7 @@ from limpet.fleet import device_list, provision_many, provision_mosquitto, provi
 from limpet.fleet.device_list import Count, Line, Number
 from limpet.fleet.provision_many import Many
 from limpet.identity import device_config, fleet_settings, passwords
-from limpet.identity.device_config import check
+from limpet.identity.device_config import LABEL_RULE, check, too_long
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.identity.provision_line import provision_line
@@ -117,7 +117,8 @@ def provision(
     if allow_public_broker:
         given["allow_public_broker"] = True
     for name in (server_name or ())[1:]:
-        if fault := config.fault("server_hostname", name):
+        fault = LABEL_RULE if too_long(name) else config.fault("server_hostname", name)
+        if fault:
             raise Problem(f"server_name: {fault}.", "Nothing was changed; give another.")
     if csv or pattern is not None or count is not None:
         alone = {"DEVICE": device, "--username": username, "--password-file": password_file}

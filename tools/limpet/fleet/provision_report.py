@@ -18,10 +18,11 @@ def certificates(setup: Setup, device: str, known: bool) -> None:
     layout = setup.layout
     folder = layout.device(device)
     server = authority.load_certificate(layout.server_certificate)
-    _line("CA", setup.authority.certificate, layout.ca)
-    _line("broker", server, layout.broker)
-    _, operator = layout.operator_pair(operators.FIRST)
-    _line("operators", authority.load_certificate(operator), layout.operators)
+    if not known:  # a second time they are as they were
+        _line("CA", setup.authority.certificate, layout.ca)
+        _line("broker", server, layout.broker)
+        _, operator = layout.operator_pair(operators.FIRST)
+        _line("operators", authority.load_certificate(operator), layout.operators)
     _line(device, authority.load_certificate(folder / "cert.der"), folder)
     if setup.server_renewed:
         print(f"broker: new certificate for {', '.join(authority.names(server))}")

@@ -168,8 +168,8 @@ class Authority:
 def load(key: Path, certificate: Path) -> Identity:
     """Return the pair kept as PEM in two files; raises Problem naming the file at fault."""
     try:
-        loaded = load_pem_private_key(key.read_bytes(), None)
-        cert = x509.load_pem_x509_certificate(certificate.read_bytes())
+        loaded = load_pem_private_key(private.read(key), None)
+        cert = x509.load_pem_x509_certificate(private.read(certificate))
     except (OSError, ValueError, TypeError) as error:
         # The text of a parser's error may quote what it read, and that is a key: only the class is
         # told.
@@ -186,7 +186,7 @@ def load(key: Path, certificate: Path) -> Identity:
 def load_certificate(path: Path) -> x509.Certificate:
     """Return the certificate in a file, PEM or DER; raises Problem."""
     try:
-        data = path.read_bytes()
+        data = private.read(path)
         pem = data.startswith(b"-----")
         return x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
     except (OSError, ValueError) as error:

@@ -27,6 +27,8 @@ OLD = "config.json"
 _FORMAT = ("v", "version")
 FIELDS = [key[0] for key in config.IDENTITY + config.SETTINGS if key[0] not in _FORMAT]
 Config: Any = namedtuple("Config", FIELDS)  # type: ignore[misc]
+_LABEL_MAX = 63
+LABEL_RULE = f"must have at most {_LABEL_MAX} characters between two dots"
 _ANY = ("0.0.0.0", "::")  # to which no device can connect
 
 
@@ -35,9 +37,19 @@ def check(fields: dict[str, Any]) -> Any:
     checked = parsed(fields)
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
+    for name in ("broker", "server_hostname"):
+        if too_long(getattr(checked, name) or ""):
+            raise errors.ConfigError(name, LABEL_RULE)
     if checked.broker in _ANY:
         raise errors.ConfigError("broker", "must be one address: this is where all are listened on")
     return checked
+
+
+def too_long(host: str) -> bool:
+    """Whether a part of a host name, between dots, is longer than any that can be looked up (RFC
+    1035 section 2.3.4). The node leaves that to its resolver.
+    """
+    return any(len(label) > _LABEL_MAX for label in host.split("."))
 
 
 def parsed(fields: dict[str, Any]) -> Any:
@@ -112,7 +124,7 @@ def read(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
         with _about(folder / name):
-            values = opened((folder / name).read_bytes())
+            values = opened(private.read(folder / name))
             if values is None:
                 raise errors.ConfigError(name, "must be a JSON object")
             if name != OLD and "v" in values:
@@ -124,14 +136,14 @@ def read(folder: Path) -> dict[str, Any]:
 def load(folder: Path) -> Any:
     """Return the config in a folder, checked as the node does. Raises OSError, ConfigError."""
     if where(folder).name == OLD:
-        return parsed(_strictly((folder / OLD).read_bytes()))
+        return parsed(_strictly(private.read(folder / OLD)))
     with _about(folder / IDENTITY):
-        text = settings.unseal((folder / IDENTITY).read_bytes())
+        text = settings.unseal(private.read(folder / IDENTITY))
         if text is None:
             raise errors.ConfigError(IDENTITY, "is damaged")
         found = config.identity(text)
     with _about(folder / SETTINGS):
-        found |= config.settings((folder / SETTINGS).read_bytes())
+        found |= config.settings(private.read(folder / SETTINGS))
     return Config(*[found[name] for name in FIELDS])
 
 

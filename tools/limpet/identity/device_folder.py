@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from limpet.identity import device_config
 from limpet.identity.device_config import IDENTITY, SPARE
+from limpet.shared import private
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
 
@@ -115,7 +116,7 @@ def _read(folder: Path, field: str, name: str, remedy: str) -> bytes:
             f"{device_config.where(folder)}: {field} is no plain file name.", "Correct it."
         )
     try:
-        return (folder / name).read_bytes()
+        return private.read(folder / name)
     except OSError as error:
         raise Problem(f"{folder / name} cannot be read: {error.strerror}.", remedy) from None
 

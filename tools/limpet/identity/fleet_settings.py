@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from limpet.identity.device_config import FIELDS, check
+from limpet.identity.device_config import FIELDS, LABEL_RULE, check, too_long
 from limpet.identity.fleet_folder import MARK
 from limpet.shared.firmware import config, errors
 from limpet.shared.problem import Problem
@@ -74,6 +74,8 @@ def faults(settings: Settings) -> tuple[str, str] | None:
     for name in settings.names:
         if fault := config.fault("server_hostname", name):
             return "broker.names", f"each {fault}"
+        if too_long(name):
+            return "broker.names", f"each {LABEL_RULE}"
     try:
         check({"device_id": "node-1"} | settings.fields())
     except errors.ConfigError as error:

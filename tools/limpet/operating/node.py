@@ -2,8 +2,9 @@
 
 import signal
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 from limpet.boards import laptop_sensors
 from limpet.identity import device_config
@@ -37,7 +38,7 @@ def node(
     *,
     root: Path | None = None,
     fleet: FleetOption = None,
-    replay: Path = REPLAY,
+    replay: Annotated[Path, Parameter(show_default=False)] = REPLAY,
     sensors: str | None = None,
     heap: str | None = None,
     arch: str = debian.HOST,
@@ -55,7 +56,7 @@ def node(
     root
         Another folder to be its flash, with identity.json, settings.json, certificates and key.
     replay
-        The capture that a DHT22 plays which names none.
+        The capture that a DHT22 plays which names none [default: one that comes with Limpet].
     sensors
         What stands on its table, instead of one DHT22: see `limpet run`.
     heap

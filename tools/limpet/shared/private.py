@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -41,6 +42,17 @@ def write(path: Path, data: bytes) -> None:
             os.unlink(name)
         raise
     _sync(path.parent)
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a file. What is no file, such as a pipe that nobody writes into, is an
+    OSError at once.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no file", str(path))
+        return file.read()
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def trial(
     wifi_ssid: str | None = None,
     listen: str | None = None,
     fleet: FleetOption = None,
-    out: Path = DATA / "trial",
+    out: Annotated[Path, Parameter(show_default=False)] = DATA / "trial",
     patience: Times = 1,
     look: Seconds = measures.LOOK_S,
     json: Path | None = None,
@@ -87,7 +87,8 @@ def trial(
     listen
         Address on which the broker listens, where that is not --broker-host itself: an emulator.
     out
-        Where the device is made, which is no fleet's, and the report is left.
+        Where the device is made, which is no fleet's, and the report is left [default: build/trial
+        of a clone, else a folder in the user's data].
     patience
         Every time limit is so many times as long: for an emulator or a simulator, which is slow.
     look
