@@ -24,6 +24,7 @@ COMMANDS = {
     "boards": ("image", "flash"),
     "deploying": ("deploy", "console"),
     "fleet": ("init", "provision"),
+    "ingest": ("ingest",),
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")

@@ -1,5 +1,18 @@
-"""Room for `limpet ingest`: a service that takes what nodes publish into a store, without a gap and
-without a duplicate, and acknowledges only what is stored.
+"""`limpet ingest`: a service that takes what nodes publish into a store, without a gap and without
+a duplicate, and acknowledges only what is stored.
 
-It may import operating and all below it; page and export read its store. Nothing is here yet.
+ingest.py             the command
+    worker.py         Messages in, a batch into the store, the batch acknowledged
+    consumer.py       the connection: a kept session whose Messages wait for `acknowledge`
+    buffered.py       its socket, which reads and writes in pieces worth a system call
+    counts.py         what was counted, and what is said of it
+    report.py         `--report`: what the store holds and lacks
+intake.py             payloads into what the store takes; pure
+spans.py              which seqs of a boot are there, and which are missing; pure
+places.py             which store is meant, and its opening
+store.py              what all stores have in common
+    sqlite_store.py   SQLite
+reader.py             what page and export ask: fields, values, gaps, events
+
+It may import operating and all below it; page and export read its store.
 """
