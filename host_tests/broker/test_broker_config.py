@@ -10,9 +10,10 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from limpet.brokers import written
 from limpet.brokers.broker_config import broker_config
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.setup import open_setup
@@ -270,6 +271,46 @@ def test_files_elsewhere(said: Said, configured: Said, tmp_path: Path) -> None:
     configured(out=out)
     assert "user node-2" in (out / "acl").read_text()
     assert "registry" not in limpet("fleet", "list", "--fleet", tmp_path / "dev").stdout
+
+
+def test_the_fleets_own_folder_is_not_elsewhere(
+    said: Said, configured: Said, tmp_path: Path
+) -> None:
+    """Who names it with --out gets files that follow the registry, as without."""
+    said("node-1")
+    configured(out=tmp_path / "dev/broker")
+    said("node-2")
+    assert "user node-2" in (tmp_path / "dev/broker/acl").read_text()
+
+
+def test_a_fleet_that_was_moved(said: Said, configured: Said, tmp_path: Path) -> None:
+    """Its configuration names the folder of before; that is said, and what to do."""
+    said("node-1")
+    configured()
+    (tmp_path / "dev").rename(tmp_path / "moved")
+    done = limpet("provision", "node-1", "--fleet", tmp_path / "moved")
+    conf = tmp_path / "moved/broker/mosquitto.conf"
+    assert f"{conf} names files of another folder: limpet broker-config mosquitto" in done.stdout
+    limpet("broker-config", "mosquitto", "--fleet", tmp_path / "moved")
+    done = limpet("provision", "node-1", "--fleet", tmp_path / "moved")
+    assert "another folder" not in done.stdout
+    assert str(tmp_path / "dev") not in conf.read_text()
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "emqx", "aws"])
+def test_a_fleet_without_devices(kind: Literal["mosquitto", "emqx", "aws"], dev: Path) -> None:
+    """It can be configured before the first device is there: operators get in, and hear nothing."""
+    broker_config(kind, fleet=dev)
+    assert [each.kind for each in written.records(Layout(dev))] == [kind]
+
+
+def test_a_folder_that_cannot_be_written(said: Said, configured: Said, tmp_path: Path) -> None:
+    """It is named, and nothing is noted."""
+    said("node-1")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        configured(out=tmp_path / "file")
+    assert written.records(Layout(tmp_path / "dev")) == []
 
 
 def test_json(said: Said, configured: Said, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def table(text: str) -> dict[str, dict[str, str]]:
 
 
 def rendered(found: dict[str, dict[str, str]]) -> str:
-    """Return the table of these kinds, as the page has it."""
+    """Return the table of these kinds, as the page has it: what was run before what was read."""
+    found = dict(sorted(found.items(), key=lambda each: each[0].endswith(", read")))
     lines = [" | ".join((_HEAD[:-2], *found)) + " |", "|---" * (len(found) + 2) + "|"]
     for case in CASES:
         cells = [each.get(case.name, "") for each in found.values()]

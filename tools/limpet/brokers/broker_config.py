@@ -64,6 +64,8 @@ def broker_config(
         listen = address(listen)
     setup = open_setup(root, [*settings.server_names(), *([listen] if listen else [])])
     folder = os.path.realpath(out) if out else ""
+    if folder == str(kinds.own_folder(setup.layout.broker, kind)):
+        folder = ""
     if listen is None and port is None and (said := _said_before(setup, kind, folder)):
         listen, port, chosen = said.listen, said.port, True
     else:

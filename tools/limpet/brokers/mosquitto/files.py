@@ -20,6 +20,8 @@ def stale(layout: Layout, host: str, port: int, chosen: bool) -> str | None:
     """
     if not (text := _conf(layout)):
         return None
+    if f"acl_file {layout.broker / ACL}\n" not in text:
+        return "names files of another folder"
     at = [f"listener {port} {host}", f"listener {port}"]
     lines = [line.strip() for line in text.splitlines()]
     if chosen and not is_address(host):
