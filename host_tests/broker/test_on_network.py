@@ -92,6 +92,18 @@ def test_it_follows_the_registry(made: Setup, command: Tool) -> None:
         each.close()
 
 
+def test_it_goes_on_without_a_registry(made: Setup, command: Tool) -> None:
+    """While that is damaged it goes by what it has read; once mended, it follows again."""
+    whole = made.layout.registry.read_bytes()
+    made.layout.registry.write_text("[]")
+    command.wait_for("It goes on by the registry of before: ")
+    client(made, "node-1").connect().close()
+    made.layout.registry.write_bytes(whole)
+    made.device(fields("node-3"))
+    command.wait_for("Reloading config")
+    client(made, "node-3").connect().close()
+
+
 def test_a_port_that_is_taken(made: Setup) -> None:
     """It is said in the words of the other broker."""
     with socket.create_server((ADDRESS, 0)) as other:

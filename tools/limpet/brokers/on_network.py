@@ -6,6 +6,7 @@ second.
 """
 
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class OnNetwork:
         self.port = port or _free_port(listen)
         self._process: Process | None = None
         self._seen: tuple[object, ...] = ()
+        self._said = ""
 
     def start(self) -> None:
         """Write its files, and start it. Raises Problem."""
@@ -50,12 +52,16 @@ class OnNetwork:
         while not stopping.wait(_LOOK_S):
             if not self._process.runs():
                 raise Problem("mosquitto has ended by itself.", "Its last words are above.")
-            now = self._state()
-            if now == self._seen:
+            try:
+                now = self._state()
+                if now == self._seen:
+                    continue
+                self._put()
+            except (OSError, Problem) as error:
+                self._say(error)  # a registry that is none just now, or a disk that is full
                 continue
             revoked = now[0] != self._seen[0]
-            self._seen = now
-            self._put()
+            self._seen, self._said = now, ""
             if revoked:
                 # A session that is open would stay so, mute. All others come back at once.
                 self._process.stop()
@@ -67,6 +73,13 @@ class OnNetwork:
         """End it."""
         if self._process:
             self._process.stop()
+
+    def _say(self, error: OSError | Problem) -> None:
+        """Say once why it goes on by what it has read before."""
+        why = error.cause if isinstance(error, Problem) else str(error)
+        if why != self._said:
+            self._said = why
+            print(f"limpet: It goes on by the registry of before: {why}", file=sys.stderr)
 
     def _put(self) -> Plan:
         layout = self._layout

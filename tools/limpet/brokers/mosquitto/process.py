@@ -33,6 +33,7 @@ class Process:
     def start(self) -> None:
         """Start, and return when it listens. Raises Problem with what it says."""
         ready = threading.Event()
+        self._allow_files()
         self._process = subprocess.Popen(
             [*self._program, "-c", str(self._conf)],
             stdin=subprocess.DEVNULL,
@@ -40,7 +41,6 @@ class Process:
             text=True,
             errors="replace",
         )
-        self._files()
         self._reader = threading.Thread(
             target=self._read, args=(self._process, ready), name="mosquitto", daemon=True
         )
@@ -74,14 +74,13 @@ class Process:
         if self._reader:
             self._reader.join(_STOP_S)
 
-    def _files(self) -> None:
-        """Let it open as many files as it needs, as far as the system does."""
-        assert self._process
+    def _allow_files(self) -> None:
+        """Let what we start open as many files as it needs, as far as the system lets us."""
         with contextlib.suppress(OSError, ValueError):
-            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             most = self._open_files if hard == resource.RLIM_INFINITY else hard
-            soft = min(max(self._open_files, 1024), most)
-            resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            wanted = min(max(self._open_files, soft), most)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
     def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
         assert process.stderr
