@@ -189,6 +189,7 @@ class Messages:
         self._held = []  # (topic, payload), oldest first
         self._keys = []  # theirs
         self._sent = 0  # how many of those are sent, from the first on
+        self.ready = False  # whether one waits to be sent
         self._last = 0
         self._now = now
         self._clean = True  # flash holds none
@@ -219,23 +220,20 @@ class Messages:
         self._last += 1
         self._held.append((topic, payload))
         self._keys.append(self._last)
+        self.ready = True
         self._changed()
 
     def _gone(self, index):
         self._held.pop(index)
         self._keys.pop(index)
         self._sent -= index < self._sent
+        self.ready = self._sent < len(self._held)
 
     def _changed(self):
         if self.due is None:
             self.due = self._now() + self._commit_after_ms
 
     # -- a source ----------------------------------------------------------------------------------
-
-    @property
-    def ready(self):
-        """Whether one waits to be sent."""
-        return self._sent < len(self._held)
 
     def peek(self, now):
         """The oldest Message that is not sent."""
@@ -249,6 +247,7 @@ class Messages:
     def sent(self, key):
         """`key` is on its way."""
         self._sent += 1
+        self.ready = self._sent < len(self._held)
 
     def done(self, key):
         """`key` has arrived."""
@@ -259,6 +258,7 @@ class Messages:
     def rewind(self):
         """What is in flight is to be sent again."""
         self._sent = 0
+        self.ready = len(self._held) > 0
 
     # -- flash -------------------------------------------------------------------------------------
 

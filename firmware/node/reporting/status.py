@@ -51,6 +51,7 @@ class Status:
         """`facts`: what the birth says of this boot, pairs of name and value; and the version of
         the `settings`, if there are any.
         """
+        self.ready = False  # whether a birth or the goodbye waits to be sent
         self.due = None  # when to send the birth again; None: the link is down
         self.echo_by = None  # when the Link has to ask whether a birth is `unheard`
         self.session = 0
@@ -92,6 +93,7 @@ class Status:
         """Send the goodbye; `goodbye_done` tells when the broker has it."""
         self.unacked = None
         self.connection.waiting = reason
+        self.ready = True
         self.due = self.echo_by = None
 
     def on_message(self, topic, payload, retained, dup):
@@ -132,14 +134,10 @@ class Status:
 
     # -- a source ----------------------------------------------------------------------------------
 
-    @property
-    def ready(self):
-        """Whether a birth or the goodbye waits to be sent."""
-        return self.connection.waiting is not None or self.unacked is not None
-
     def run(self, now):
         """The birth is due, again."""
         self.connection.waiting = "online"
+        self.ready = True
         self.connection.born_at = now
         self.due = now + _AGAIN_MS
 
@@ -178,11 +176,13 @@ class Status:
         if self.unacked:
             self.flying = self.unacked
             self.unacked = None
+            self.ready = connection.waiting is not None
             connection.echoed = True  # it is the next one that has to come back
             return
         connection.left = connection.echoed = connection.waiting != "online"
         self.flying = None if connection.left else connection.birth
         connection.waiting = None
+        self.ready = False
 
     def done(self, key):
         """The broker has it: from now on its echo is due."""
@@ -199,6 +199,7 @@ class Status:
         """The next connection has a birth of its own."""
         connection = self.connection
         self.unacked = self.flying or self.unacked
+        self.ready = self.unacked is not None
         self.flying = None
         self.heard = False
         if connection.strange_at is not None:

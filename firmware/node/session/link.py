@@ -214,7 +214,7 @@ class Link:
         connection, early = self.connection, self._suspect.early if self._suspect else 0
         if not session_present:
             self._resume = []
-            status.unacked = None
+            status.unacked = None  # what waits is the next birth
         if probe:
             client.abort()
             self._down(probe)
