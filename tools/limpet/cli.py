@@ -25,6 +25,7 @@ COMMANDS = {
     "deploying": ("deploy", "console"),
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
+    "export": ("export",),
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")

@@ -1,5 +1,9 @@
-"""Room for what other systems read: files out of the store, Prometheus's figures, and what Home
-Assistant wants to know of each device.
+"""What other systems read: files out of the store. There is room for Prometheus's figures, and for
+what Home Assistant wants to know of each device.
 
-It may import ingest, operating, and all below them. Nothing is here yet.
+export.py           `limpet export`: CSV and Parquet
+    rows.py         the store's Readings as rows of text, device by device
+    whole_file.py   a file that has its name only when it is whole
+
+It may import ingest, operating, and all below them.
 """

@@ -119,15 +119,26 @@ class Reader:
         self, device: str, fields: Sequence[str], since: int, until: int
     ) -> Iterator[tuple[Any, ...]]:
         """Yield (ts, *values) of the Readings from `since` up to, and without, `until`, by time."""
+        for ts, _, _, *values in self.readings(device, fields, since, until):
+            yield ts, *values
+
+    def readings(
+        self, device: str, fields: Sequence[str], since: int, until: int
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (ts, boot, seq, *values), as `values` does."""
         self._known(fields)
         names = "".join(f', "{name}"' for name in fields)
         source = self._source
         ask = (
-            f"SELECT {source.seconds('ts')}{names} FROM reading"  # noqa: S608 - names of columns
+            f"SELECT {source.seconds('ts')}, boot, seq{names} FROM reading"  # noqa: S608 - columns
             f" WHERE device = ? AND ts >= {source.time} AND ts < {source.time}"
             " ORDER BY device, ts, boot, seq"
         )
         yield from source.each(ask, (self._id(device), since, until))
+
+    def undated(self) -> int:
+        """Return of how many Readings the time is not known."""
+        return int(self._source.all("SELECT count(*) FROM undated")[0][0])
 
     def downsampled(
         self, device: str, field: str, since: int, until: int, points: int
