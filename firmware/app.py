@@ -10,9 +10,21 @@ WATCHDOG_MS = 120_000  # longer than DNS can take, a handshake step and a flash 
 def build(rtc_state, crashes):
     """Make the node. Returns the function that runs it; without a config to run by: None."""
     import board
-    from backoff import Backoff
     from device import boots, flash, identity
     from node.config import settings
+    from node.shared import errors, pair_file, topics
+    from node.shared.log import logger
+
+    clock, net, unix, now = board.clock, board.network, board.clock.unix, board.clock.now
+    log, files = logger(now), (flash.read, flash.replace)
+    try:
+        own, cfg = settings.load(boots.found, files[1], boots.settings(), bool(net.cause), log)
+        tls = identity.tls(own.ca, own.cert, own.key)
+    except errors.ConfigError as error:
+        log("config", "refused field=%s rule=%s" % (error.field, error.text))
+        rtc_state.put("why", ":".join(("config", error.field)))
+        return board.halt()
+    from backoff import Backoff  # only now: what has checked the config is 12 KB
     from node.readings.outbox import Messages
     from node.reporting.alerts import Alerts
     from node.reporting.facts import facts, words
@@ -21,8 +33,6 @@ def build(rtc_state, crashes):
     from node.session import causes
     from node.session.link import Link
     from node.session.router import Router
-    from node.shared import errors, pair_file, topics
-    from node.shared.log import logger
     from node.system.node_api import NodeApi
     from node.system.recovery import Recovery
     from node.system.supervisor import Supervisor
@@ -50,15 +60,6 @@ def build(rtc_state, crashes):
         live = outbox.Live(Ring(encode.size, RAM_READINGS), stored, encode, cfg.commit_after_s)
         return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, *how), live, stored
 
-    clock, net, unix, now = board.clock, board.network, board.clock.unix, board.clock.now
-    log, files = logger(now), (flash.read, flash.replace)
-    try:
-        own, cfg = settings.load(boots.found, files[1], boots.settings(), bool(net.cause), log)
-        tls = identity.tls(own.ca, own.cert, own.key)
-    except errors.ConfigError as error:
-        log("config", "refused field=%s rule=%s" % (error.field, error.text))
-        rtc_state.put("why", ":".join(("config", error.field)))
-        return board.halt()
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
     recovery = Recovery(net, rtc_state, crashes, backoff, log)

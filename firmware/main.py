@@ -5,22 +5,27 @@ settings in it; code from before that wants its config in /config.json. From the
 decides.
 """
 
-_FIRMWARE = "os time struct binascii collections errno io json socket select machine network tls"
+_FIRMWARE = (
+    "os time struct binascii collections errno io json socket select machine network tls vfs esp32 "
+    "_thread gc flashbdev"
+)
 _CONSOLE_MS = 600_000  # for who copies the code again
+_READ = 1024
 
 
 def start():
     """The guard of the slot in use, or of the other one; None when neither can start: then this is
     tried again after ten minutes of console.
     """
-    import os
     import sys
 
     if sys.path[0] in ("/a", "/b"):
         known(sys)
-    kept = set(sys.modules)
+        mounted(_READ)
+    import os
+
+    kept, path, slot = set(sys.modules), sys.path[:], sys.path[0]
     for last in (False, True):
-        slot = sys.path[0]
         other = "/a" if slot == "/b" else "/b"
         try:
             # The list is written last: without it this slot was never finished.
@@ -37,8 +42,10 @@ def start():
             print("limpet: slot %s cannot start: %r" % (slot, error))
         for name in set(sys.modules) - kept:
             del sys.modules[name]
-        sys.path[0] = other
+        slot = other
+        sys.path[:] = [slot] + path[1:]
     print("limpet: no slot can start, copy the code again: limpet deploy")
+    mounted()
     import machine
 
     # What flash would not give now it may give then, and nobody comes by to press reset.
@@ -59,6 +66,22 @@ def known(sys):
     sys.path[:] = path
 
 
+def mounted(read_size=32):
+    """Mount the flash in place of itself, which is read by so many bytes: littlefs has 32, and
+    nearly all that loading a module takes is to look for its file. What reads more takes 8 KB of
+    heap, and nothing may be written through it (see device/flash.py).
+    """
+    try:
+        import vfs
+        from flashbdev import bdev
+
+        fresh = vfs.VfsLfs2(bdev, readsize=read_size)
+    except (ImportError, MemoryError, OSError):
+        return  # it loads all the same
+    vfs.umount("/")
+    vfs.mount(fresh, "/")
+
+
 def place(os, slot, other):
     """Put the slot's own config in its place; the one that was there becomes the other slot's own.
     Only code from before identity and settings were two files has any.
@@ -68,6 +91,7 @@ def place(os, slot, other):
     """
     if "config.next" not in os.listdir(slot):
         return
+    mounted()
     try:
         os.stat(other + "/config.next")
     except OSError:
@@ -78,6 +102,10 @@ def place(os, slot, other):
     os.rename(slot + "/config.next", "/config.json")
 
 
-guard = start()
+try:
+    guard = start()
+except BaseException:  # Ctrl-C: who comes by writes as ever
+    mounted()
+    raise
 if guard:
     guard.run()

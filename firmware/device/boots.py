@@ -15,8 +15,7 @@ from micropython import const
 from node.shared.unimport import unimport
 from node.shared.version import EARLIEST
 
-from device import flash
-from device.flash import access, read, replace
+from device.flash import access, read, replace, settle
 from device.power import reset, reset_cause, watchdog
 
 _COUNTER = "<II"
@@ -36,19 +35,12 @@ def built(rtc_state, crashes):
         upgrade.begin(rtc_state)
         _read.clear()
     begin(rtc_state)
-    # Now: a read later would end what `hasten` begins.
-    found("identity.bak")
-    found(settings())
-    try:
-        if not crashes.safe:  # which does without all that may go wrong
-            hasten()
-        import app
+    import app
 
-        node = app.build(rtc_state, crashes)
-    finally:
-        flash.access(bool)  # mounted as it was, whoever is at the console now
+    node = app.build(rtc_state, crashes)
     del app.build
     keep(node, rtc_state)
+    settle()  # before the node writes Readings
     gc.threshold(-1)
     unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
@@ -90,7 +82,7 @@ def begin(rtc_state):
     The identity is never taken back: it is not the code's, and the one before may be revoked. Nor
     is code to blame for one that is damaged.
     """
-    refused, slot = rtc_state.take("refused"), sys.path[0]
+    refused, slot = rtc_state.take("refused"), slot_in_use()
     if refused is None or reset_cause() != "watchdog" or refused != _seal():
         return
     last = slot + "/settings.last"
@@ -106,9 +98,18 @@ def begin(rtc_state):
         reset()
 
 
+def slot_in_use():
+    """The slot from which this code is run, "/a" or "/b"; "" without slots."""
+    for each in sys.path[:2]:  # the first may be quick.py's
+        if each in ("/a", "/b"):
+            return each
+    return ""
+
+
 def settings():
     """Where the settings of this code are: in its slot, or beside the identity."""
-    return sys.path[0] + "/settings.json" if sys.path[0] in ("/a", "/b") else "settings.json"
+    slot = slot_in_use()
+    return slot + "/settings.json" if slot else "settings.json"
 
 
 def found(path):
@@ -127,32 +128,18 @@ def found(path):
     return text
 
 
-def hasten():
-    """Have the code loaded with a tenth of the reads: nearly all that loading takes is to look for
-    files, 32 bytes at a time. The first `access` mounts the flash as it was, before any write. The
-    larger reads take 8 KB of heap until then. If it cannot be, loading takes longer.
-    """
-    try:
-        from device.mounting import renew
-
-        flash._stale = True
-        renew(1024)
-    except (ImportError, MemoryError, OSError):
-        pass
-
-
 def keep(taken, rtc_state):
     """Whether the code has `taken` the config. Then a copy of the settings is kept, of the same
     ones once; if it was refused, the console is left to who can mend that, and in ten minutes the
     node starts again.
     """
-    slot = sys.path[0]
+    slot = slot_in_use()
     if not taken:
         print("limpet: starts again in 10 minutes")
         if rtc_state.get("why") != "config:identity":
             rtc_state.put("refused", _seal())
         watchdog(_CONSOLE_MS)
-    elif slot in ("/a", "/b"):
+    elif slot:
         try:
             text = found(settings())
             if text != read(slot + "/settings.last"):
@@ -163,7 +150,7 @@ def keep(taken, rtc_state):
 
 def _seal():
     """Of code and config: a number, by which others are told from these. None without slots."""
-    slot = sys.path[0]
-    if slot not in ("/a", "/b"):
+    slot = slot_in_use()
+    if not slot:
         return None
     return crc32(slot.encode() + (read(_IDENTITY) or b"") + (read(settings()) or b""))

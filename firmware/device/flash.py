@@ -10,7 +10,13 @@ from micropython import const
 _ENOENT = const(2)  # the same on every port
 _EIO = const(5)
 
-_stale = False
+# Whether the flash has to be mounted anew: 0: no; 1: before it is used again, as it has refused
+# something; 2: before a larger file is written, as main.py has mounted it to be read fast.
+_FAST = const(2)
+stale = 0
+# Up to here littlefs keeps a file inside its folder: where it is mounted to be read fast, also
+# files that the ordinary mount could not bear there.
+_SMALL = const(128)
 
 
 def access(what, *arguments):
@@ -21,21 +27,28 @@ def access(what, *arguments):
     was said to be there (docs/notes/flash.md). So the flash is mounted anew before it is used
     again. OSError: refused, or it cannot be mounted.
     """
-    global _stale
-    if _stale:
+    global stale
+    if stale == 1:
+        settle()
+    try:
+        return what(*arguments)
+    except OSError as error:
+        if error.errno != _ENOENT:
+            stale = 1
+        raise
+
+
+def settle():
+    """Have the flash mounted anew, if it has to be. OSError: it cannot be."""
+    global stale
+    if stale:
         try:
             from device.mounting import renew
 
             renew()
         except (ImportError, MemoryError):
             raise OSError(_EIO)
-        _stale = False
-    try:
-        return what(*arguments)
-    except OSError as error:
-        if error.errno != _ENOENT:
-            _stale = True
-        raise
+        stale = 0
 
 
 def read(path, how=None):
@@ -56,6 +69,8 @@ def replace(path, *pieces):
     littlefs swaps a file in one step by rename, and a close has put all of it on flash before.
     What a cut may leave behind is `path.tmp`, which the next `replace` overwrites.
     """
+    if stale == _FAST and sum([len(each) for each in pieces]) > _SMALL:
+        settle()
     try:
         access(_file, path, None, *pieces)
     except OSError:

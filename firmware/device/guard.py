@@ -11,6 +11,14 @@ import gc
 import sys
 import time
 
+if sys.path[0] in ("/a", "/b"):  # before there is more to be found
+    try:
+        from device import quick
+
+        quick.begin(sys.path)
+    except (ImportError, OSError):
+        pass  # it takes longer
+
 from micropython import const
 from node.shared.rtc_state import RtcState
 from node.shared.unimport import unimport
@@ -38,6 +46,7 @@ def run():
     """Have app.py build the node, run it, and do what that returns: a hard reset (True), a soft one
     (False), or nothing (None). A crash is a hard reset.
     """
+    flash.stale = 2  # see there
     cause = power.reset_cause()
     rtc_state = RtcState(b"" if cause == "power-on" else power.load(), power.save)
     crashes = Crashes("crash.bin", flash.read, flash.replace, rtc_state)
@@ -68,6 +77,10 @@ def run():
             time.sleep(_PAUSE_S)
         hard = True
     finally:
+        try:
+            flash.settle()  # mounted as it was, whoever is at the console now
+        except OSError:
+            pass  # the reset that follows does it
         rtc_state.put("trial", None)
     if hard is not None:
         power.reset(hard)

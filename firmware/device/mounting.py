@@ -11,12 +11,9 @@ import vfs
 ROOT = "/"
 
 
-def renew(read_size=0):
+def renew():
     """Put a fresh mount of the chip's flash where it is mounted. OSError: it cannot be read, and
     the mount stays. On a laptop there is nothing to do: its files are the operating system's.
-
-    read_size: bytes, if not littlefs's own. With another one nothing may be written: files would be
-    laid out in another way.
 
     A file that flash refused while it was closed is still open for littlefs, and is closed once
     more by the garbage collector: now, while nothing has been written that this could ruin. What
@@ -27,7 +24,7 @@ def renew(read_size=0):
     except ImportError:
         return
     gc.collect()
-    fresh = vfs.VfsLfs2(bdev, readsize=read_size) if read_size else vfs.VfsLfs2(bdev)
+    fresh = vfs.VfsLfs2(bdev)
     folder = os.getcwd()
     try:
         vfs.umount(ROOT)

@@ -7,13 +7,13 @@ checks what it has made, and names what is wrong.
 
 import gc
 import os
-import sys
 
 from micropython import const
 from node.config.written import encoded, sealed
 from node.shared.strictjson import Shape
 from node.shared.unimport import unimport
 
+from device.boots import slot_in_use
 from device.flash import access, read, replace
 from device.power import reset
 
@@ -53,7 +53,7 @@ def split(names):
     The settings come first, then the identity and its second copy, then config.json goes, if no
     other code is there that was written for it. What a cut leaves is gone on with at the next boot.
     """
-    slot = sys.path[0] if sys.path[0] in ("/a", "/b") else ""
+    slot = slot_in_use()
     folder = slot or "."
     try:
         text = read(_OLD) or b""

@@ -26,7 +26,7 @@ Make = Callable[..., VirtualBoard]
 APP = """
 import json, sys
 def build(rtc_state, crashes):
-    with open(sys.path[0] + "/settings.json") as file:
+    with open(sys.path[1] + "/settings.json") as file:
         config = json.load(file)
     for name in config:
         if name not in {known}:
