@@ -73,6 +73,7 @@ def test_slot_holds_the_drivers_that_sensors_names(tmp_path: Path) -> None:
     """
     ours = Path(shutil.copytree(BOARDS / "esp32_devkit", tmp_path / "greenhouse"))
     text = (ours / "board.py").read_text("utf-8")
+    text = text.replace('NAME = "esp32_devkit"', 'NAME = "greenhouse"')
     line = 'SENSORS = (("dht22", 27), ("sht3x", (22, 21), "in"), ("ours", (25, 33)))\n'
     (ours / "board.py").write_text(text.replace('SENSORS = (("dht22", 27),)\n', line), "utf-8")
     (ours / "ours.py").write_text(OURS)
@@ -91,6 +92,7 @@ def test_driver_with_the_name_of_a_module_of_the_node_is_refused(tmp_path: Path)
     """A slot is flat: one would hide the other."""
     ours = Path(shutil.copytree(BOARDS / "esp32_devkit", tmp_path / "greenhouse"))
     text = (ours / "board.py").read_text("utf-8")
+    text = text.replace('NAME = "esp32_devkit"', 'NAME = "greenhouse"')
     (ours / "board.py").write_text(f"{text}\nimport status  # of its own\n", "utf-8")
     (ours / "status.py").write_text("STATUS = 1\n")
     with pytest.raises(Problem, match=r"status\.py of greenhouse has the name of a module of"):
