@@ -47,7 +47,7 @@ def test_a_pattern_in_several_processes(root: Path) -> None:
     words = ("provision", "--pattern", "plant-{n:03}", "--count", "110", "--fleet", root)
     done = limpet(*words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("110 devices made, 0 changed, 0 there already, in ")
+    assert done.stdout.startswith("devices: 110 made, 0 changed, 0 there already, in ")
     layout = Layout(root)
     assert list(layout.bases()) == [f"plant-{n:03}" for n in range(1, 111)]
     for name in ("plant-001", "plant-110"):
@@ -58,7 +58,7 @@ def test_a_pattern_in_several_processes(root: Path) -> None:
     assert not [path for path in layout.devices.iterdir() if path.name.startswith(".")]
     before = layout.registry.read_bytes()
     again = limpet(*words)
-    assert again.stdout.startswith("0 devices made, 0 changed, 110 there already")
+    assert again.stdout.startswith("devices: 0 made, 0 changed, 110 there already")
     assert layout.registry.read_bytes() == before
 
 
@@ -80,7 +80,7 @@ def test_a_file(root: Path, write: Write, capsys: pytest.CaptureFixture[str]) ->
     assert device_config.load(layout.device("a")).interval_s == 10
     capsys.readouterr()
     provision(csv=write("zone,device_id\nhall,a\nloft,b\nloft,c"), fleet=root, site="north")
-    assert capsys.readouterr().out.startswith("1 devices made, 2 changed, 0 there already")
+    assert capsys.readouterr().out.startswith("devices: 1 made, 2 changed, 0 there already")
     assert layout.bases()["b"] == "limpet/north/loft/climate/b"
     assert device_config.load(layout.device("b")).interval_s == 60
 
@@ -185,11 +185,11 @@ def test_what_was_cut_goes_on(
         patch.setattr(batch, "_make", cut)
         with pytest.raises(type(error)):
             provision(pattern="p{n}", count=60, fleet=root)
-    assert "50 devices made" in capsys.readouterr().out
+    assert "devices: 50 made" in capsys.readouterr().out
     layout = Layout(root)
     assert len(layout.bases()) == len(list(layout.devices.iterdir())) == 50
     provision(pattern="p{n}", count=60, fleet=root)
-    assert "10 devices made, 0 changed, 50 there already" in capsys.readouterr().out
+    assert "devices: 10 made, 0 changed, 50 there already" in capsys.readouterr().out
     assert len(layout.bases()) == 60
 
 

@@ -183,7 +183,7 @@ def test_a_device_and_a_consumer_have_two_names(made: Setup) -> None:
     for name, why in (
         ("node-1", "is a device"),
         ("operator-2", "every fleet"),
-        ("a/b", "A consumer's name"),
+        ("a/b", "The name of a consumer: no slash"),
     ):
         with pytest.raises(Problem, match=why):
             consumers.add(made, name, "read")

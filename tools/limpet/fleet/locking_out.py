@@ -89,9 +89,10 @@ def renew(
         with bar.counted("new certificates", len(names)) as told:
             setup.renew(*names, told=told)
     server = setup.server_renewed
-    print(f"{len(names):,} devices have new keys and certificates{_where(names)}")
+    print(f"new keys and certificates: {_list(names) or 'none due'}")
     if names:
-        print(f"Each board has its old ones until then: limpet deploy BOARD --device {names[0]}")
+        again = f"limpet deploy BOARD --device {names[0]}"
+        print(f"A board has its old ones until the new ones are deployed to it: {again}")
     print("broker: " + ("new certificate; have it read that" if server else "none due"))
     if names or server:
         reload.tell(setup)
@@ -180,10 +181,6 @@ def _is_due(device: Device, within: int | None) -> bool:
     if device.entry is None or device.entry.revoked is not None or device.ends is None:
         return False
     return within is None or device.ends < datetime.now(UTC) + timedelta(days=within)
-
-
-def _where(names: list[str]) -> str:
-    return f": {_list(names)}" if names else ""
 
 
 def _list(names: Sequence[str]) -> str:

@@ -67,7 +67,7 @@ def provision(many: Many, lines: list[Line], what: str) -> None:
 
 def _said(outcome: Outcome) -> str:
     return (
-        f"{len(outcome.made):,} devices made, {len(outcome.changed):,} changed, "
+        f"devices: {len(outcome.made):,} made, {len(outcome.changed):,} changed, "
         f"{len(outcome.kept):,} there already"
     )
 

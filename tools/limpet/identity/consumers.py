@@ -14,7 +14,7 @@ def add(setup: Setup, name: str, role: Role) -> bool:
     Raises Problem for a name that it cannot have.
     """
     if fault := config.fault("device_id", name):
-        raise Problem(f"A consumer's name {fault}.", "Give another.")
+        raise Problem(f"The name of a consumer: {fault}.", "Give another.")
     if operators.is_operator(name):
         raise Problem(f"{name} is an operator of every fleet.", "Give another name.")
     folder = setup.layout.operator(name)

@@ -1,12 +1,16 @@
 """A bar for work that is counted in pieces: on a terminal; elsewhere a line every few seconds."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limpet.shared.progress import Line
+
+# What is done sooner is said by its end.
+_TELL_S = 2.0
 
 
 @contextlib.contextmanager
@@ -16,13 +20,16 @@ def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        line = Line(title)
-        done = 0
+        begun, done = time.monotonic(), 0
+        line: Line | None = None
 
         def say(count: int) -> None:
-            nonlocal done
+            nonlocal done, line
             done += count
-            line.say(f"{done:,} of {total:,}")
+            if line is None and time.monotonic() - begun > _TELL_S:
+                line = Line(title)
+            if line:
+                line.say(f"{done:,} of {total:,}")
 
         yield say
         return
