@@ -8,22 +8,50 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from limpet.ingest import store as stores
 from limpet.ingest.intake import Event, Reading, Rejected
-from limpet.ingest.places import opened, place
+from limpet.ingest.places import Place, opened, place
 from limpet.ingest.reader import Bucket, Gap
 from limpet.ingest.store import Batch, Outcome, Store
 from limpet.shared.problem import Problem
 from support.ingesting import read
+from support.postgres import Postgres, has_timescale, programs
 
 T0 = 1_790_000_000
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """Run a PostgreSQL."""
+    running = Postgres(*programs())
+    yield running
+    running.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "timescaledb"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store is to be, of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store" / "limpet.db")
+    if request.param == "timescaledb" and not has_timescale():
+        pytest.skip("there is no TimescaleDB here")
+    server: Postgres = request.getfixturevalue("server")
+    found = server.database("store")
+    return found.replace("postgresql:", f"{request.param}:")
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Where a store is to be."""
+def file(tmp_path: Path) -> str:
+    """Where a store of SQLite is to be."""
     return str(tmp_path / "store" / "limpet.db")
+
+
+@pytest.fixture
+def postgres(server: Postgres) -> str:
+    """Where a store of PostgreSQL is to be."""
+    return server.database("other")
 
 
 @pytest.fixture
@@ -246,10 +274,11 @@ def test_two_writers(url: str) -> None:
 # SQLite alone.
 
 
-def test_files_are_the_owner_s_alone(store: Store, url: str) -> None:
+def test_files_are_the_owner_s_alone(file: str) -> None:
     """Modes are there from the start, of the write-ahead log as well."""
+    store = opened(place(file, None))
     put(store, taken(0))
-    folder = Path(url).parent
+    folder = Path(file).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
@@ -262,42 +291,43 @@ def test_files_are_the_owner_s_alone(store: Store, url: str) -> None:
         ("DROP TABLE span", "a database, and no store of Limpet"),
     ],
 )
-def test_another_schema_is_refused(url: str, statement: str, cause: str) -> None:
+def test_another_schema_is_refused(file: str, statement: str, cause: str) -> None:
     """By who writes and by who reads; nothing is changed."""
-    opened(place(url, None)).close()
-    with sqlite3.connect(url) as db:
+    opened(place(file, None)).close()
+    with sqlite3.connect(file) as db:
         db.execute(statement)
     db.close()
-    before = Path(url).read_bytes()
+    before = Path(file).read_bytes()
     with pytest.raises(Problem, match=cause):
-        opened(place(url, None))
+        opened(place(file, None))
     with pytest.raises(Problem, match=cause):
-        read(url)
-    assert Path(url).read_bytes() == before
+        read(file)
+    assert Path(file).read_bytes() == before
 
 
-def test_other_files_are_refused(url: str) -> None:
+def test_other_files_are_refused(file: str) -> None:
     """Somebody else's database, and what is no database at all."""
-    Path(url).parent.mkdir()
-    with sqlite3.connect(url) as db:
+    Path(file).parent.mkdir()
+    with sqlite3.connect(file) as db:
         db.execute("CREATE TABLE mine(x)")
     db.close()
     with pytest.raises(Problem, match="no store of Limpet"):
-        opened(place(url, None))
-    Path(url).write_text("Dear diary, " * 1000)
+        opened(place(file, None))
+    Path(file).write_text("Dear diary, " * 1000)
     with pytest.raises(Problem, match="is no database"):
-        opened(place(url, None))
-    assert Path(url).read_text().startswith("Dear diary")
+        opened(place(file, None))
+    assert Path(file).read_text().startswith("Dear diary")
 
 
-def test_a_file_that_is_removed(store: Store, url: str) -> None:
+def test_a_file_that_is_removed(file: str) -> None:
     """What would be written to it is gone with the process: it is noticed, and made anew."""
+    store = opened(place(file, None))
     put(store, taken(0))
-    Path(url).unlink()
+    Path(file).unlink()
     with pytest.raises(stores.AwayError, match="gone"):
         put(store, taken(1))
     assert put(store, taken(1)).new == 1
-    assert seqs(url) == [1]
+    assert seqs(file) == [1]
 
 
 @pytest.mark.parametrize(
@@ -337,3 +367,57 @@ def test_passwords_are_neither_taken_nor_shown(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Problem, match="names no file"):
         place("sqlite://", None)
     assert place(None, Path("f")).url == str(Path("f/store/limpet.db"))
+
+
+# PostgreSQL alone.
+
+
+def test_postgres_that_goes_away(server: Postgres, postgres: str) -> None:
+    """What is asked of it meanwhile fails by name; when it is back, it goes on."""
+    store = opened(place(postgres, None))
+    put(store, *(taken(i) for i in range(100)))
+    server.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(stores.AwayError):
+                put(store, *(taken(i) for i in range(90, 130)))
+    finally:
+        server.start()
+    made = put(store, *(taken(i) for i in range(90, 130)))
+    assert (made.new, made.duplicates) == (30, 10)
+    assert len(seqs(postgres)) == 130
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "cause"),
+    [
+        ("UPDATE limpet.store SET version = 99", "a store of a later Limpet: version 99"),
+        ("DROP TABLE limpet.span", "no store of Limpet"),
+        ("DROP TABLE limpet.store", "no store of Limpet"),
+    ],
+)
+def test_another_schema_of_postgres(postgres: str, statement: str, cause: str) -> None:
+    """It is refused, by who writes and by who reads."""
+    with pytest.raises(Problem, match="There is no store"):
+        read(postgres)
+    opened(place(postgres, None)).close()
+    with psycopg.connect(postgres) as db:
+        db.execute(statement)
+    with pytest.raises(Problem, match=cause):
+        opened(place(postgres, None))
+    with pytest.raises(Problem, match=cause):
+        read(postgres)
+
+
+def test_secrets_stay_out_of_what_postgres_says(server: Postgres, postgres: str) -> None:
+    """Neither a user nor a database that is not there, nor a URL that is none, says a password."""
+    for url in (
+        postgres.replace("limpet@", "nobody:sesame@"),
+        postgres.replace("limpet@", "limpet:sesame@").replace("/other?", "/nothing?"),
+        "postgresql://limpet:sesame@[::/x",
+    ):
+        where = Place("postgresql", url, "postgresql://shown/x")
+        with pytest.raises((Problem, stores.AwayError)) as error:
+            opened(where)
+        assert "sesame" not in repr(error.value) + str(getattr(error.value, "remedy", ""))

@@ -12,7 +12,10 @@ spans.py              which seqs of a boot are there, and which are missing; pur
 places.py             which store is meant, and its opening
 store.py              what all stores have in common
     sqlite_store.py   SQLite
+    postgres_store.py PostgreSQL and TimescaleDB
 reader.py             what page and export ask: fields, values, gaps, events
+    source.py         a database that it asks: SQLite
+    postgres_reader.py the same of PostgreSQL
 
 It may import operating and all below it; page and export read its store.
 """

@@ -81,4 +81,6 @@ def opened(where: Place) -> Store:
     """
     if where.kind == "sqlite":
         return SqliteStore(Path(where.url))
-    raise Problem(f"{where.shown} is for a Limpet to come.", "Name a file.")
+    from limpet.ingest.postgres_store import PostgresStore
+
+    return PostgresStore(where.url, where.shown, timescale=where.kind == "timescaledb")

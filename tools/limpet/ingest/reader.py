@@ -6,18 +6,13 @@ Times are Unix seconds. A store that cannot be read, or is none, is a Problem.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limpet.ingest import sqlite_store
 from limpet.ingest.places import Place
+from limpet.ingest.source import Source, SqliteSource
 from limpet.shared.problem import Problem
-
-# Rows that are fetched at once: memory stays the same however many there are.
-PIECE = 2000
 
 
 class Device(NamedTuple):
@@ -230,66 +225,10 @@ def _order(key: str) -> tuple[int, int, bool]:
     return int(boot), int(session), word == "offline"
 
 
-class Source:
-    """A database that is asked by SQL with `?` for what is given. A base class."""
-
-    # How a time is given, and how Unix seconds are got out of a column.
-    time = "?"
-
-    def seconds(self, column: str) -> str:
-        """Return the SQL for the Unix seconds in a column with a time."""
-        return column
-
-    def columns(self) -> list[str]:
-        """Return the names of the fields."""
-        raise NotImplementedError
-
-    def all(self, ask: str, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows."""
-        return list(self.each(ask, given))
-
-    def each(self, ask: str, given: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows, PIECE of them in memory at a time."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of it."""
-        raise NotImplementedError
-
-
-class _Sqlite(Source):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        if not path.exists():
-            raise Problem(f"There is no store {path}.", "Start `limpet ingest` first.")
-        with self._told():
-            self._db = sqlite_store.connected(path, writing=False)
-            sqlite_store.check(self._db, path)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise Problem(f"{self._path} cannot be read: {error}.", "See to it.") from None
-
-    def columns(self) -> list[str]:
-        with self._told():
-            return sqlite_store.columns(self._db)
-
-    def each(self, ask: str, given: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        with self._told():
-            cursor = self._db.execute(ask, given)
-            cursor.arraysize = PIECE
-            while rows := cursor.fetchmany():
-                yield from rows
-
-    def close(self) -> None:
-        self._db.close()
-
-
 def reader(where: Place) -> Reader:
     """Return a Reader of the store; raises Problem where there is none."""
     if where.kind == "sqlite":
-        return Reader(_Sqlite(Path(where.url)))
-    raise Problem(f"{where.shown} is for a Limpet to come.", "Name a file.")
+        return Reader(SqliteSource(Path(where.url)))
+    from limpet.ingest.postgres_reader import PostgresSource
+
+    return Reader(PostgresSource(where.url, where.shown))

@@ -1,0 +1,375 @@
+"""The store in PostgreSQL, or in TimescaleDB as a hypertable: in the schema `limpet` of a database.
+
+Several may write: an advisory lock lets one at a time into a transaction, as a boot's spans are
+read and written there. What libpq reads for itself, ~/.pgpass and PGPASSWORD, it reads here too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from limpet.ingest import store
+from limpet.ingest.intake import Rejected
+from limpet.ingest.spans import Span, Spans
+from limpet.ingest.store import AwayError, Undated, UnstorableError
+from limpet.shared.problem import Problem
+
+CONNECT_S = 10
+# "LMPT": the lock of who writes.
+LOCK = 0x4C4D5054
+# So few Readings are put in one by one, instead of by COPY to a temporary table.
+FEW = 20
+OWN_COLUMNS = ("device", "ts", "boot", "seq")
+CHUNK = "7 days"
+POLICY = "SELECT add_compression_policy('limpet.reading', interval '14 days')"
+
+_TABLES = """
+CREATE TABLE store(version integer NOT NULL);
+CREATE TABLE device(
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE,
+    base text NOT NULL);
+CREATE TABLE reading(
+    device integer NOT NULL, ts timestamptz NOT NULL, boot bigint NOT NULL, seq bigint NOT NULL,
+    PRIMARY KEY(device, ts, boot, seq));
+CREATE TABLE undated(
+    device integer NOT NULL, boot bigint NOT NULL, seq bigint NOT NULL, up bigint NOT NULL,
+    arrived bigint NOT NULL, fields text NOT NULL, PRIMARY KEY(device, boot, seq));
+CREATE TABLE span(
+    device integer NOT NULL, boot bigint NOT NULL, first bigint NOT NULL, last bigint NOT NULL,
+    first_ts bigint, last_ts bigint, PRIMARY KEY(device, boot, first));
+CREATE TABLE event(
+    device integer NOT NULL, kind text NOT NULL, key text NOT NULL, at bigint NOT NULL,
+    payload text NOT NULL, PRIMARY KEY(device, kind, key));
+CREATE INDEX event_at ON event(device, kind, at);
+CREATE TABLE rejected(
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, arrived bigint NOT NULL,
+    topic text NOT NULL, reason text NOT NULL, size bigint NOT NULL, payload bytea NOT NULL);
+CREATE TABLE tally(
+    reason text NOT NULL, device text NOT NULL, n bigint NOT NULL, last bigint NOT NULL,
+    PRIMARY KEY(reason, device));
+"""
+TABLES = {"device", "reading", "undated", "span", "event", "rejected", "tally"}
+# What a person has to put right; anything else that keeps us from connecting may go by itself.
+_PERSONS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
+
+
+class PostgresStore(store.Store):
+    """The store that a URL of libpq's names; its tables are made if there are none. name: the URL
+    without a password.
+    """
+
+    def __init__(self, url: str, name: str, *, timescale: bool = False) -> None:
+        self.name = name
+        self._url = url
+        self._timescale = timescale
+        self._db: psycopg.Connection[Any] | None = None
+        # The columns of the temporary table, and those it has if the transaction succeeds.
+        self._incoming: set[str] | None = None
+        self._made: set[str] | None = None
+        with self._told():
+            self._open()
+
+    def _open(self) -> None:
+        self._db = db = connected(self._url, self.name)
+        db.execute("SET synchronous_commit = on")
+        self._incoming = self._made = None
+        try:
+            with db.transaction():
+                db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                if not made(db, self.name):
+                    self._make(db)
+        except errors.InsufficientPrivilege as error:
+            raise Problem(
+                f"{self.name}: {_first(error)}.",
+                "Let that user create a schema: GRANT CREATE ON DATABASE ... TO ...",
+            ) from None
+        self._devices = dict(db.execute("SELECT name, id FROM device").fetchall())
+        self._columns = set(columns(db))
+
+    def _make(self, db: psycopg.Connection[Any]) -> None:
+        if self._timescale:
+            _extension(db, self.name)
+        db.execute("CREATE SCHEMA IF NOT EXISTS limpet")
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                db.execute(statement)
+        db.execute("INSERT INTO store VALUES(%s)", (store.VERSION,))
+        view(db)
+        if self._timescale:
+            db.execute(
+                "SELECT create_hypertable('limpet.reading', 'ts',"
+                f" chunk_time_interval => interval '{CHUNK}')"
+            )
+            # The edition that Debian has knows no compression: a store without is one, too.
+            with contextlib.suppress(errors.Error), db.transaction():
+                db.execute(
+                    "ALTER TABLE reading SET (timescaledb.compress,"
+                    " timescaledb.compress_segmentby = 'device')"
+                )
+                db.execute(POLICY)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._db:
+            with contextlib.suppress(psycopg.Error):
+                self._db.close()
+        self._db = None
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what psycopg says into AwayError or UnstorableError."""
+        try:
+            yield
+        except (errors.DataError, errors.IntegrityError) as error:
+            raise UnstorableError(_first(error)) from None
+        except errors.DiskFull:
+            self.close()
+            raise AwayError("the disk is full") from None
+        except psycopg.Error as error:
+            self.close()
+            raise AwayError(_first(error)) from None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            if not self._db or self._db.closed:
+                self._open()
+            db = self._here
+            self._made = self._incoming
+            with db.transaction():
+                db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                self._columns = set(columns(db))
+                yield
+            # Only now: a transaction that fails takes its temporary table back.
+            self._incoming = self._made
+
+    @property
+    def _here(self) -> psycopg.Connection[Any]:
+        assert self._db
+        return self._db
+
+    def _put_devices(self, named: Sequence[tuple[str, str]]) -> dict[str, int]:
+        names = [name for name, _ in named]
+        self._here.execute(
+            "INSERT INTO device(name, base) SELECT * FROM unnest(%s::text[], %s::text[])"
+            " ON CONFLICT DO NOTHING",
+            (names, [base for _, base in named]),
+        )
+        ask = "SELECT name, id FROM device WHERE name = ANY(%s)"
+        return dict(self._here.execute(ask, (names,)).fetchall())
+
+    def _put_columns(self, names: Sequence[str]) -> None:
+        for name in names:  # letters, digits and _: intake.py
+            self._here.execute(f'ALTER TABLE reading ADD COLUMN "{name}" double precision')
+        view(self._here)
+
+    def _spans(self, of: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Span]]:
+        wanted = list(of)
+        rows = self._here.execute(
+            "SELECT s.device, s.boot, s.first, s.last, s.first_ts, s.last_ts FROM span s"
+            " JOIN unnest(%s::integer[], %s::bigint[]) AS k(device, boot)"
+            " ON s.device = k.device AND s.boot = k.boot",
+            ([device for device, _ in wanted], [boot for _, boot in wanted]),
+        )
+        found: dict[tuple[int, int], list[Span]] = {}
+        for device, boot, *span in rows:
+            found.setdefault((device, boot), []).append(Span(*span))
+        return found
+
+    def _put_spans(self, all_of: Iterable[tuple[int, int, Spans]]) -> None:
+        dropped: list[tuple[Any, ...]] = []
+        written: list[tuple[Any, ...]] = []
+        for device, boot, spans in all_of:
+            old, new = spans.changes()
+            dropped += [(device, boot, first) for first in old]
+            written += [(device, boot, *span) for span in new]
+        delete = "DELETE FROM span WHERE device = %s AND boot = %s AND first = %s"
+        self._many(delete, dropped)
+        self._many(
+            "INSERT INTO span VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT(device, boot, first)"
+            " DO UPDATE SET last = excluded.last, first_ts = excluded.first_ts,"
+            " last_ts = excluded.last_ts",
+            written,
+        )
+
+    def _many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        if not rows:
+            return 0
+        with self._here.cursor() as cursor:
+            cursor.executemany(statement, rows)
+            return cursor.rowcount
+
+    def _put_readings(self, rows: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> int:
+        if sum(map(len, rows.values())) > FEW:
+            return self._copied(rows)
+        stored = 0
+        for names, values in rows.items():
+            all_of = ", ".join([*OWN_COLUMNS, *(f'"{name}"' for name in names)])
+            marks = "%s, to_timestamp(%s)" + ", %s" * (2 + len(names))
+            # The names are columns that are there.
+            insert = f"INSERT INTO reading({all_of}) VALUES({marks}) ON CONFLICT DO NOTHING"
+            stored += self._many(insert, values)
+        return stored
+
+    def _copied(self, rows: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> int:
+        db = self._here
+        fields = sorted({name for names in rows for name in names})
+        if self._incoming is None or not self._incoming.issuperset(fields):
+            made = set(self._columns) | set(fields)
+            columns = "".join(f', "{name}" double precision' for name in sorted(made))
+            db.execute("DROP TABLE IF EXISTS pg_temp.incoming")
+            db.execute(
+                "CREATE TEMPORARY TABLE incoming(device integer, ts bigint, boot bigint,"
+                f" seq bigint{columns}) ON COMMIT DELETE ROWS"
+            )
+            self._made = made
+        for names, values in rows.items():
+            all_of = ", ".join([*OWN_COLUMNS, *(f'"{name}"' for name in names)])
+            with (
+                db.cursor() as cursor,
+                cursor.copy(f"COPY incoming({all_of}) FROM STDIN") as copy,
+            ):
+                for row in values:
+                    copy.write_row(row)
+        named = "".join(f', "{name}"' for name in fields)
+        insert = (
+            f"INSERT INTO reading(device, ts, boot, seq{named})"  # noqa: S608 - names of columns
+            f" SELECT device, to_timestamp(ts), boot, seq{named} FROM incoming"
+            " ON CONFLICT DO NOTHING"
+        )
+        return db.execute(insert).rowcount
+
+    def _put_undated(self, rows: Sequence[Undated]) -> None:
+        written = [(*row[:-1], json.dumps(row.values)) for row in rows]
+        self._many(
+            "INSERT INTO undated VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING", written
+        )
+
+    def _drop_undated(self, device: int, boot: int, seq: int) -> bool:
+        delete = "DELETE FROM undated WHERE device = %s AND boot = %s AND seq = %s"
+        return self._here.execute(delete, (device, boot, seq)).rowcount > 0
+
+    def _put_events(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._many(
+            "INSERT INTO event VALUES(%s, %s, %s, %s, %s)"
+            " ON CONFLICT(device, kind, key) DO UPDATE SET payload = excluded.payload",
+            rows,
+        )
+
+    def _put_rejected(self, now: int, rejected: Sequence[Rejected]) -> None:
+        self._many(
+            "INSERT INTO rejected(arrived, topic, reason, size, payload)"
+            " VALUES(%s, %s, %s, %s, %s)",
+            [(now, each.topic.replace("\0", "?"), *each[1:4]) for each in rejected],
+        )
+        self._here.execute(
+            "DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - %s",
+            (store.MAX_REJECTED,),
+        )
+        self._many(
+            "INSERT INTO tally VALUES(%s, %s, %s, %s) ON CONFLICT(reason, device)"
+            " DO UPDATE SET n = tally.n + excluded.n, last = excluded.last",
+            [(*each, now) for each in store.tally(rejected)],
+        )
+
+    def forget_before(self, ts: int) -> int:
+        """Drop Readings and events from before `ts`; of TimescaleDB whole chunks."""
+        with self._transaction():
+            self._here.execute("DELETE FROM event WHERE at < %s", (ts,))
+            if self._timescale:
+                dropped = "SELECT drop_chunks('limpet.reading', older_than => to_timestamp(%s))"
+                return len(self._here.execute(dropped, (ts,)).fetchall())
+            delete = "DELETE FROM reading WHERE ts < to_timestamp(%s)"
+            return self._here.execute(delete, (ts,)).rowcount
+
+
+def connected(url: str, name: str) -> psycopg.Connection[Any]:
+    """Return a connection that finds our tables. Raises Problem for what a person has to put right,
+    and psycopg's errors; neither quotes the URL, which may have a password.
+    """
+    try:
+        db: psycopg.Connection[Any] = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=CONNECT_S,
+            application_name="limpet",
+            options="-c search_path=limpet,public",
+            keepalives_idle=30,
+            tcp_user_timeout=30_000,
+        )
+    except psycopg.ProgrammingError:
+        raise Problem(
+            f"{name} is no URL that PostgreSQL understands.",
+            "Such as postgresql://USER@HOST/DATABASE.",
+        ) from None
+    except psycopg.OperationalError as error:
+        if any(words in str(error) for words in _PERSONS):
+            raise Problem(
+                f"{name}: {_first(error)}.",
+                "See to user, password (~/.pgpass, PGPASSWORD) and database.",
+            ) from None
+        raise
+    return db
+
+
+def made(db: psycopg.Connection[Any], name: str) -> bool:
+    """Whether the tables are there. Raises Problem where they are none of ours, or of a version
+    that is not known here.
+    """
+    ask = "SELECT tablename FROM pg_tables WHERE schemaname = 'limpet'"
+    tables = {row[0] for row in db.execute(ask)}
+    if not tables:
+        return False
+    if "store" not in tables or not tables.issuperset(TABLES):
+        raise Problem(
+            f"{name} has a schema `limpet` that is no store of Limpet.", "Name another database."
+        )
+    found = db.execute("SELECT version FROM store").fetchone()
+    version = found[0] if found else 0
+    if version > store.VERSION:
+        raise Problem(
+            f"{name} is a store of a later Limpet: version {version}, here {store.VERSION} is "
+            "known.",
+            "Use that Limpet, or name another store.",
+        )
+    return True
+
+
+def columns(db: psycopg.Connection[Any]) -> list[str]:
+    """Return the names of the fields that the store has, in the order in which they came."""
+    rows = db.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'limpet.reading'::regclass"
+        " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
+    return [name for (name,) in rows if name not in OWN_COLUMNS]
+
+
+def view(db: psycopg.Connection[Any]) -> None:
+    """Make the view `readings` anew: the table with devices' names, for people's own queries."""
+    fields = "".join(f', r."{name}"' for name in columns(db))
+    db.execute(
+        f"CREATE OR REPLACE VIEW readings AS SELECT d.name AS device, r.ts, r.boot, r.seq{fields}"  # noqa: S608
+        " FROM reading r JOIN device d ON d.id = r.device"
+    )
+
+
+def _extension(db: psycopg.Connection[Any], name: str) -> None:
+    try:
+        db.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    except psycopg.Error as error:
+        raise Problem(
+            f"{name} has no TimescaleDB: {_first(error)}.",
+            "Install it, or say postgresql:// instead of timescaledb://.",
+        ) from None
+
+
+def _first(error: BaseException) -> str:
+    """Return the first line of what PostgreSQL says, without its end."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".:")
