@@ -37,11 +37,6 @@ class Stored:
         self.done = {}
         self.unsynced = 0
 
-    @property
-    def queued(self):
-        """How many are not acknowledged."""
-        return len(self.log) - sum(self.done.values())
-
     def arrived(self, position, count):
         """So many from there on are acknowledged, or nobody can read them."""
         log, done = self.log, self.done
@@ -91,7 +86,7 @@ class Backlog:
     @property
     def queued(self):
         """Readings on flash that are not acknowledged, in all logs."""
-        return sum([each.queued for each in self.stores])
+        return sum([len(each.log) - sum(each.done.values()) for each in self.stores])
 
     @property
     def dropped(self):
@@ -111,17 +106,13 @@ class Backlog:
         try:
             log.append(records, count)
         except OSError as error:
-            if error.errno != _NO_SPACE or not self.drop_oldest():
+            if error.errno != _NO_SPACE or not (self.elders or log).drop_oldest():
                 raise
             log.append(records, count)
         self.commits += 1
         own.live.update(range(position, position + in_flight))
         self.due = 0
         return position
-
-    def drop_oldest(self):
-        """Give up the oldest segment of the oldest log that has any. Whether there was one."""
-        return any(each.log.drop_oldest() for each in self.stores)
 
     def release(self, position):
         """Live has done with it."""
@@ -152,7 +143,7 @@ class Backlog:
 
     def sent(self, key):
         """It is on its way."""
-        self.due = 0
+        self.due = 0  # which tells how long the next one has to wait
         self._look(self._sending.sent())
 
     def done(self, key):
@@ -207,46 +198,41 @@ class Backlog:
 
     def run(self, now):
         """Tell flash now and then what is acknowledged; have the next batch at hand."""
-        self.due = None
-        due = self._synced + _SYNC_MS
+        dues = []
         untold = [each for each in self.stores if each.unsynced]
         if untold:
+            due = self._synced + _SYNC_MS
             if now >= due or any(e.unsynced >= _SYNC or not len(e.log) for e in untold):
                 self._synced = now
                 self.save()
             else:
-                self.due = due
+                dues.append(due)
         if any(len(each.log) > len(each.live) for each in self.stores):
             try:
-                self._look(now)
+                due = self._look(now)
             except MemoryError:  # it was in flight, and cannot come again as it was
                 self.client.clean_session = True
-                self._wake(now + 1)
+                due = now + 1
+            if due is not None:
+                dues.append(due)
         elif self._sending is not None:
-            self._let_go()  # the next outage may have the room again
+            self._sending.rewind()
+            self._sending = None  # the next outage may have the room again
+            unimport("node.readings.batches", "node.readings.sending")
+        self.due = min(dues) if dues else None
 
     def _look(self, now):
+        """When to look again, or None."""
         up = self.client is None or self.client.state == "up"
         if self._sending is None:
             if not up:
-                return
+                return None
             try:
                 from node.readings.sending import Sending
 
                 self._sending = Sending(self)
             except (OSError, MemoryError):
-                self._let_go()  # there may be a half of it
+                unimport("node.readings.sending")  # there may be a half of it
                 self.errors += 1
-                self._wake(now + _RETRY_MS)
-                return
-        self._wake(self._sending.look(now, up))
-
-    def _let_go(self):
-        if self._sending is not None:
-            self._sending.rewind()
-            self._sending = None
-        unimport("node.readings.batches", "node.readings.sending")
-
-    def _wake(self, at):
-        if at is not None and (self.due is None or at < self.due):
-            self.due = at
+                return now + _RETRY_MS
+        return self._sending.look(now, up)

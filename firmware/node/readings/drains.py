@@ -25,7 +25,11 @@ class Elders:
         stores = self._backlog.stores
         free = max(self._most - len(stores[-1].log) - count, 0)
         while sum([len(each.log) for each in stores[:-1]]) > free:
-            self._backlog.drop_oldest()
+            self.drop_oldest()
+
+    def drop_oldest(self):
+        """Give up the oldest segment of the oldest log that has any. Whether there was one."""
+        return any(each.log.drop_oldest() for each in self._backlog.stores)
 
     def tidy(self):
         """Remove from flash those of which nothing is left; with the last of them, this."""

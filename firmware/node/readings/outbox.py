@@ -63,7 +63,7 @@ class Live:
             ring.next -= 1  # the bytes there are nothing that was measured
             raise
         if self.due is None:
-            self._plan(reading.up)
+            self._plan()
 
     # -- a source ----------------------------------------------------------------------------------
 
@@ -123,29 +123,25 @@ class Live:
 
     def run(self, now):
         """Commit when the oldest has waited for long enough: it may have arrived meanwhile."""
-        self._plan(self._oldest())
+        self._plan()
         if self.due is not None and now >= self.due:
             self._not_before = 0 if self._commit() else now + _RETRY_MS
-            self._plan(self._oldest())
+            self._plan()
 
-    def _plan(self, taken_s):
-        """When what was taken then has to be on flash. Readings know the second they were taken
-        in, so this is up to 1 s early, never late.
+    def _plan(self):
+        """When the oldest Reading that is not on flash has to be. Readings know the second they
+        were taken in, so this is up to 1 s early, never late.
         """
-        self.due = None
-        if taken_s is not None:
-            self.due = max(taken_s * 1000 + self._commit_after_ms, self._not_before)
-
-    def _oldest(self):
-        """When the oldest Reading was taken that is not on flash, in s; None: there is none."""
-        flying, ring, taken_s = self._uncommitted(), self._ring, self._encode.taken_s
+        flying, ring = [key for key in self._flights if key not in self._copies], self._ring
         if flying:
-            return taken_s(self._flights[flying[0]], 0)
-        return taken_s(ring.buffer, ring.at(ring.first)) if len(ring) else None
-
-    def _uncommitted(self):
-        """Keys of what is in flight, and not on flash, in order."""
-        return sorted([key for key in self._flights if key not in self._copies])
+            record, offset = self._flights[min(flying)], 0
+        elif len(ring):
+            record, offset = ring.buffer, ring.at(ring.first)
+        else:
+            self.due = None
+            return
+        due = self._encode.taken_s(record, offset) * 1000 + self._commit_after_ms
+        self.due = max(due, self._not_before)
 
     def _commit(self):
         """Everything on flash that is not, oldest first: one write for what is in flight, and one
@@ -153,9 +149,10 @@ class Live:
         where it lies, as the heap may have no room for it in a row. Returns whether it is there.
         """
         ring, backlog, size = self._ring, self._backlog, self._encode.size
-        flying, records = self._uncommitted(), bytearray()
+        flying, records = [key for key in self._flights if key not in self._copies], bytearray()
         try:
             if flying:
+                flying.sort()
                 for key in flying:
                     records += self._flights[key]
                 position = backlog.append(records, len(flying))

@@ -435,6 +435,16 @@ def case_what_is_acknowledged_is_synced() -> None:
     assert stored.due is None
 
 
+def case_batch_is_synced_at_once() -> None:
+    """What many Readings are is not sent again because a reset comes within 10 s."""
+    _, stored, log = outbox()
+    fill(stored, [reading(seq) for seq in range(120)])
+    said(stored)
+    stored.done(0)
+    run_due(stored, 1000)
+    assert (log.first, log.syncs) == (100, 1)
+
+
 class Store:
     """Stands for node/shared/pair_file.py."""
 
