@@ -50,6 +50,7 @@ def command_line() -> App:
     app.command("limpet.brokers.broker_config:broker_config", name="broker-config")
     app.command("limpet.fleet.devices:app", name="fleet")
     app.command("limpet.fleet.consumers:app", name="operator")
+    app.command("limpet.services.service:app", name="service")
     app.command("limpet.trial.command:trial", name="test-board")
     if find_spec("limpet_bench"):  # in a clone
         app.command("limpet_bench:bench", name="bench")

@@ -1,0 +1,107 @@
+"""`limpet service install`: units that systemd takes, and that say what they should."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+from limpet.brokers.setup import open_setup
+from limpet.identity import consumers
+from limpet.services import service as service_command
+from limpet.services.units import CREDENTIALS, Service, unit
+from limpet.shared.problem import Problem
+from support.brokers.running import fields
+from support.fleets import fleet
+from support.tool import limpet
+
+HARDENING = (
+    "NoNewPrivileges=yes",
+    "ProtectSystem=strict",
+    "ProtectHome=",
+    "CapabilityBoundingSet=\n",
+    "SystemCallFilter=@system-service",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    "UMask=0077",
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Make a fleet with a device, and with an identity for ingest."""
+    setup = open_setup(fleet(tmp_path / "a fleet"))
+    setup.device(fields("node-1") | {"broker": "192.0.2.7", "server_hostname": "b.example"})
+    consumers.add(setup, "ingest", "read")
+    return setup.layout.root
+
+
+def test_the_unit_of_ingest(root: Path) -> None:
+    """It is printed, or written beside the fleet's other files; nothing else is done."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    shown = limpet("service", "install", "ingest", "--print", "--user", user, "--fleet", root)
+    assert shown.returncode == 0, shown.stderr
+    assert not (root / "services").exists()
+    text = shown.stdout
+    for line in HARDENING:
+        assert f"\n{line}" in text
+    program = Path(sys.prefix) / "bin" / "limpet"
+    assert (
+        f'\nExecStart="{program}" "ingest" "--identity" ${{CREDENTIALS_DIRECTORY}} "--as" "ingest" '
+        '"--broker" "192.0.2.7" "--port" "8883" "--organisation" "limpet" '
+        '"--server-name" "b.example"\n'
+    ) in text
+    assert f"\nLoadCredential=ingest.key:{root}/operators/ingest/ingest.key\n" in text
+    written = limpet("service", "install", "ingest", "--user", user, "--fleet", root)
+    path = root / "services" / "limpet-ingest.service"
+    assert path.read_text() == text
+    assert "nothing is started" in written.stdout
+    assert "sudo systemctl enable --now limpet-ingest" in written.stdout
+    verified(path)
+
+
+def verified(path: Path) -> None:
+    """Have systemd read a unit, where there is one."""
+    if program := shutil.which("systemd-analyze"):
+        line = [program, "verify", "--recursive-errors=no", str(path)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_signs_of_systemd_mean_themselves(tmp_path: Path) -> None:
+    """Blanks, % and $ in a path, of the program and of the credentials."""
+    program = tmp_path / "a %d $X" / "limpet"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    key = PurePosixPath("/fleet %d/x.key")
+    words = (str(program), "ingest", "50 % $HOME", CREDENTIALS)
+    text = unit(Service("ingest", "t", words, {"x.key": key}))
+    assert "\nDynamicUser=yes\n" in text
+    assert "\nLoadCredential=x.key:/fleet %%d/x.key\n" in text
+    assert 'a %%d $X/limpet" "ingest" "50 %% $$HOME" ${CREDENTIALS_DIRECTORY}' in text
+    path = tmp_path / "limpet-ingest.service"
+    path.write_text(text)
+    verified(path)
+
+
+def test_what_cannot_be_installed(root: Path, tmp_path: Path) -> None:
+    """An identity that is not there; a program that no other user can reach."""
+    done = limpet("service", "install", "ingest", "--as", "nobody", "--fleet", root)
+    assert "limpet operator add nobody --read" in done.stderr
+    forged = limpet("service", "install", "ingest", "--user", "a\nUser=root", "--fleet", root)
+    assert "is no name of a user" in forged.stderr
+    closed = tmp_path / "closed"
+    (closed / "bin").mkdir(parents=True)
+    closed.chmod(0o700)
+    found = service_command._closed(closed / "bin" / "limpet")
+    assert found is not None
+    assert found in closed.parents or found == closed
+    assert service_command._closed(Path("/usr/bin/env")) is None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "prefix", str(closed))
+        with pytest.raises(Problem, match="is closed to other users"):
+            service_command._ingest(root, "ingest", None)

@@ -1,0 +1,107 @@
+"""`limpet service`: what of Limpet runs for years, as services of systemd. Nothing is started."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from limpet.identity.fleet_folder import FleetOption, quoted, required
+from limpet.identity.layout import Layout
+from limpet.operating.where import SetupInfo
+from limpet.services.units import CREDENTIALS, Service, unit
+from limpet.shared import private, windows
+from limpet.shared.problem import Problem
+
+app = App(name="service", help="Have the system run what shall run for years.")
+
+FOLDER = "services"
+SYSTEM = "/etc/systemd/system"
+# What useradd takes.
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+@app.command
+def install(
+    service: Literal["ingest"],
+    /,
+    *,
+    user: str | None = None,
+    name: Annotated[str, Parameter(name="--as")] = "ingest",
+    show: Annotated[bool, Parameter(name="--print", negative=())] = False,
+    fleet: FleetOption = None,
+) -> None:
+    """Write the systemd unit of a service, and say what starts it. Nothing is started.
+
+    The unit of a broker is among the files of `limpet broker-config`.
+
+    Parameters
+    ----------
+    service
+        ingest
+    user
+        Who runs it [default: a user of its own, which systemd makes].
+    name
+        The identity it has for the broker: `limpet operator add NAME --read`.
+    show
+        Only print the unit.
+    """
+    windows.refuse("service install", "there is no systemd")
+    if user is not None and not _USER.fullmatch(user):
+        raise Problem(f"{user!r} is no name of a user.", "Such as limpet.")
+    root = required(fleet).root.resolve()
+    text = unit(_ingest(root, name, user))
+    if show:
+        print(text, end="")
+        return
+    path = private.folder(root / FOLDER) / f"limpet-{service}.service"
+    private.write(path, text.encode())
+    print(f"{path} is written; nothing is started. To have it run:")
+    print(f"    sudo install -m 0644 {quoted(path)} {SYSTEM}/")
+    print("    sudo systemctl daemon-reload")
+    print(f"    sudo systemctl enable --now limpet-{service}")
+    print(f"What it says: journalctl -u limpet-{service}. Its store: /var/lib/limpet-{service}/.")
+
+
+def _ingest(root: Path, name: str, user: str | None) -> Service:
+    layout = Layout(root)
+    info = SetupInfo(root)
+    key, certificate = layout.operator_pair(name)
+    paths = (certificate, key, layout.operator(name) / "ca.crt")
+    for path in paths:
+        if not path.exists():
+            raise Problem(f"There is no {path}.", f"Make it: limpet operator add {name} --read.")
+    program = Path(sys.prefix) / "bin" / "limpet"
+    if set("\"'\\") & set(str(program)) or not str(program).isprintable():
+        raise Problem(
+            f"systemd runs no program with such signs in its path: {str(program)!r}.",
+            "Install limpet elsewhere.",
+        )
+    if user is None and (closed := _closed(program)):
+        raise Problem(
+            f"{closed} is closed to other users, and {program} in it.",
+            "Say who runs it: --user NAME; or install limpet where all may look, as in /opt.",
+        )
+    organisations = {base.split("/")[0] for base in info.bases.values()}
+    if len(organisations) > 1:
+        raise Problem("The fleet has several organisations.", "Run `limpet ingest` by hand.")
+    words = [str(program), "ingest", "--identity", CREDENTIALS, "--as", name]
+    words += ["--broker", info.host, "--port", str(info.port)]
+    words += ["--organisation", *organisations]
+    if info.server_name:
+        words += ["--server-name", info.server_name]
+    files = {path.name: PurePosixPath(path) for path in paths}
+    title = "what the nodes publish goes into a store"
+    return Service("ingest", title, tuple(words), files, user)
+
+
+def _closed(program: Path) -> Path | None:
+    """Return the first folder above `program` that not everybody may go through."""
+    for folder in reversed(program.parents):
+        if not os.stat(folder).st_mode & 0o001:
+            return folder
+    return None
