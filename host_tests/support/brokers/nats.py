@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import urllib.request
 
@@ -52,6 +53,13 @@ class Nats:
             if time.monotonic() > deadline:
                 raise RuntimeError(self.served.last("is not healthy"))
             time.sleep(0.1)
+
+    def reload(self, plan: Plan) -> None:
+        """Write the files of `plan`, and have it read them anew."""
+        written.put(self._layout, self.kind, plan)
+        since = len(self.served.lines)
+        self.served.signal(signal.SIGHUP)
+        self.served.until("Reloaded server configuration", since)
 
     def healthy(self) -> bool:
         """Whether a member says that it is well."""

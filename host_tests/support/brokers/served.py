@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -69,6 +71,10 @@ class Served:
     def last(self, what: str) -> str:
         """Return `what` is wrong with it, and its last lines."""
         return "\n".join((f"{self.name} {what}:", *self.lines[-40:]))
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, which)
 
     def kill(self) -> None:
         """SIGKILL, as a machine that loses its power; waits until it is gone."""

@@ -86,10 +86,13 @@ class Cluster(RunningBroker):
         self._clients.append(client)
         return client.connect()
 
-    @property
-    def pids(self) -> list[int]:
-        """The members' process ids."""
-        return [each.served.pid for each in self.members]
+    def memory_mb(self) -> list[int]:
+        """Return what each member has in memory, in MB."""
+        found = []
+        for each in self.members:
+            text = Path(f"/proc/{each.served.pid}/status").read_text()
+            found.append(int(text.partition("VmRSS:")[2].split()[0]) // 1024)
+        return found
 
     def _make(self) -> None:
         bases = self.setup.layout.bases()

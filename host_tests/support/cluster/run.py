@@ -42,6 +42,7 @@ class Result:
     retained: list[tuple[int, int]] = field(default_factory=list)  # by member: right, wrong
     silent: list[str] = field(default_factory=list)
     connects: int = 0  # of the consumer
+    memory_mb: list[int] = field(default_factory=list)  # of the members, at the end
     revived_s: list[float] = field(default_factory=list)
 
 
@@ -158,6 +159,7 @@ class Run:
         self._consumer.wait_until(self._all_answered, RIGHT_S)
         self.result.answers = self._answers()
         self.result.connects = self._consumer.connects
+        self.result.memory_mb = self._cluster.memory_mb()
         for plan in self._cluster.plans:
             self.result.retained.append(self._ask(plan.port))
 

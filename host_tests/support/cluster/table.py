@@ -37,6 +37,8 @@ def show(console: Console, run: Run) -> bool:
         missing = len(run.devices) - right - wrong
         text = f"{right} right, {wrong} old, {missing} missing"
         table.add_row(f"retained statuses, member {number}", text)
+    memory = ", ".join(map(str, result.memory_mb))
+    table.add_row("memory of the members", f"{memory} MB")
     console.print(table)
     for wrong_line in ledger.foreign[:10]:
         console.print(f"wrong: {wrong_line}", highlight=False, markup=False)
