@@ -12,7 +12,7 @@ from limpet.shared.problem import Problem
 from support.brokers.nats import Nats
 from support.brokers.rabbitmq import RabbitMQ
 from support.brokers.running import RunningBroker
-from support.ports import closed_port
+from support.ports import standing_ports
 
 
 class Alone(RunningBroker):
@@ -28,7 +28,7 @@ class Alone(RunningBroker):
     def start(self) -> None:
         """Start on the port of last time, or on a free one; skip where it cannot be had."""
         self._held.release()
-        self.port = self.port or closed_port()
+        self.port = self.port or standing_ports(1)[0]
         limits = capacity.limits(len(self.setup.layout.bases()))
         plan = plan_of(self.setup.layout, self._folder, self.host, self.port, limits)
         try:

@@ -26,7 +26,7 @@ from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import Client, Message, Refused
 from support.brokers.running import fields
 from support.fleets import fleet
-from support.ports import closed_port
+from support.ports import standing_ports
 
 # node-2 is its neighbour, node-3 of another organisation, node-4 is revoked, node-5 was, and has a
 # new certificate, node-9 is unknown.
@@ -69,7 +69,7 @@ def prepared(root: Path) -> Setup:
 
 def plan(setup: Setup, folder: Path) -> Plan:
     """Return the plan of a broker on a free port of loopback, with its files in `folder`."""
-    return plan_of(setup.layout, folder, LOOPBACK, closed_port(), capacity.limits(10))
+    return plan_of(setup.layout, folder, LOOPBACK, standing_ports(1)[0], capacity.limits(10))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from limpet.brokers.rabbitmq import program, renderer
 from limpet.identity.provisioning import Setup
 from limpet.shared import private
 from support.brokers.served import Served
-from support.ports import closed_port
+from support.ports import standing_ports
 
 _COOKIE = ".erlang.cookie"
 
@@ -28,7 +28,7 @@ class Home:
         self.folder = private.folder(folder)
         if not (folder / _COOKIE).exists():
             private.write(folder / _COOKIE, secrets.token_hex(32).encode())
-        self._port = closed_port()
+        (self._port,) = standing_ports(1)
         self._epmd = Served("epmd")
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class RabbitMQ:
         self._own_home = home is None
         self._home = home
         self._peers = peers
-        self._port = closed_port()
+        (self._port,) = standing_ports(1)
 
     def start(self, plan: Plan) -> int:
         """Write the files of `plan` into its folder and start by them; return the port, once it

@@ -24,7 +24,7 @@ from support.brokers.nats import Nats
 from support.brokers.rabbitmq import Home, RabbitMQ
 from support.brokers.running import RunningBroker
 from support.brokers.served import Served
-from support.ports import closed_port
+from support.ports import standing_ports
 
 MEMBERS = 3
 KINDS = ("nats", "rabbitmq")
@@ -97,11 +97,7 @@ class Cluster(RunningBroker):
     def _make(self) -> None:
         bases = self.setup.layout.bases()
         limits = capacity.limits(len(bases), services=_SERVICES)
-        # One after the other, a port that was closed may be given twice.
-        taken: set[int] = set()
-        while len(taken) < 3 * MEMBERS + 1:
-            taken.add(closed_port())
-        ports = iter(sorted(taken))
+        ports = iter(standing_ports(3 * MEMBERS + 1))
         self.port = next(ports)
         layout = self.setup.layout
         for number in range(MEMBERS):
