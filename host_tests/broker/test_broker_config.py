@@ -273,6 +273,18 @@ def test_files_elsewhere(said: Said, configured: Said, tmp_path: Path) -> None:
     assert "registry" not in limpet("fleet", "list", "--fleet", tmp_path / "dev").stdout
 
 
+def test_another_broker_is_told_of_a_new_device(dev: Path, said: Said) -> None:
+    """Its files follow the registry as mosquitto's do, and what to do is said once."""
+    said("node-1")
+    broker_config("nats", fleet=dev)
+    text = said("node-2")
+    assert f"{dev / 'broker/nats'} has changed: have nats read them anew" in text
+    assert "has changed" not in said("node-2")
+    assert "node-2" in "".join(
+        path.read_text() for path in (dev / "broker/nats").iterdir() if path.is_file()
+    )
+
+
 def test_the_fleets_own_folder_is_not_elsewhere(
     said: Said, configured: Said, tmp_path: Path
 ) -> None:

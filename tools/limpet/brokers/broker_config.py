@@ -125,12 +125,15 @@ def _where(setup: Setup, port: int, default: str) -> str:
 
 def _tell(kind: str, plan: Plan) -> None:
     limits, renderer = plan.limits, kinds.KINDS[kind]
-    print(f"{kind}, sized for {limits.devices} devices: {limits.connections} connections,")
-    print(f"  {limits.memory_bytes >> 20} MB of memory, {limits.open_files} open files")
+    hosted = kind in kinds.HOSTED
+    if not hosted:
+        print(f"{kind}, sized for {limits.devices} devices: {limits.connections} connections,")
+        print(f"  {limits.memory_bytes >> 20} MB of memory, {limits.open_files} open files")
     for name in renderer.render(plan):
         print(f"  {plan.folder / name}")
     at = f"on {plan.listen}" if plan.listen else "on all addresses"
-    print(f"It listens {at}, port {plan.port}, with TLS; each client needs its certificate.")
+    if not hosted:
+        print(f"It listens {at}, port {plan.port}, with TLS; each client needs its certificate.")
     if plan.passwords and kind == kinds.FIRST:
         print(f"It asks for passwords on port {mosquitto.login_port(plan.port)}.")
     print("Start it:")

@@ -42,6 +42,8 @@ KINDS: dict[str, Renderer] = {
     "aws": aws,
 }
 
+# No broker of ours: it listens where it likes, and needs no size.
+HOSTED = ("aws",)
 # Its files lie in broker/ itself, where `limpet provision` of before has put them.
 FIRST = "mosquitto"
 

@@ -4,7 +4,7 @@ any more, or have to be read anew.
 
 import contextlib
 
-from limpet.brokers import written
+from limpet.brokers import kinds, written
 from limpet.brokers.mosquitto import files as mosquitto_files
 from limpet.brokers.mosquitto import renderer
 from limpet.identity.fleet_folder import option
@@ -39,3 +39,8 @@ def update(setup: Setup, device: str, login: bool) -> None:
     if conf.exists():
         for name in filter(renewed.get, renewed):
             print(f"{layout.broker / name} has changed; have mosquitto read it (SIGHUP)")
+    for each in written.records(layout):
+        if setup.rules_renewed and each.kind != kinds.FIRST and not each.folder:
+            print(
+                f"{each.at(layout)} has changed: have {each.kind} {kinds.KINDS[each.kind].RELOAD}"
+            )
