@@ -133,7 +133,7 @@ import json
 from node.session.link import Link
 
 class Client:
-    clean_session, window, state, handshake_took_ms = False, 8, "down", 1
+    clean_session, window, state, handshake_took_ms, pid = False, 8, "down", 1, 0
     wait = None
 
 class Anything:
@@ -156,6 +156,7 @@ class Told:
         self.downs[cause] = self.downs.get(cause, 0) + 1
         return 0
 
+Anything.connection = Anything()
 client, any, windows = Client(), Anything(), []
 link = Link(client, Board(), (any,), Told(), lambda *_: None)
 for free in FREE:

@@ -35,6 +35,8 @@ class _Connection:
     outage = None  # what was before, as the birth tells it
     born_at = 0  # when it last waited
     birth = None  # payload of the last one
+    flying = None  # the same, while it is sent and not acknowledged
+    heard = False  # whether the broker passes on what it takes from this connection
     echoed = False  # whether it has come back, and is what there is on `status`
     left = False  # whether the goodbye is sent
     strange_at = None  # when this session's own will came, or a later session's status
@@ -55,8 +57,6 @@ class Status:
         self.due = None  # when to send the birth again; None: the link is down
         self.echo_by = None  # when the Link has to ask whether a birth is `unheard`
         self.session = 0
-        self.heard = False  # whether the broker passes on what it takes from this connection
-        self.flying = None  # payload of the newest birth, while it is sent and not acknowledged
         self.goodbye_done = False
         self.raised = ()  # names of alerts
         # Payload of the birth that was in flight when the connection broke, or None. Where the
@@ -100,7 +100,7 @@ class Status:
         """Something was published on the node's own status."""
         connection = self.connection
         if payload == connection.birth:
-            connection.echoed = self.heard = self._known = True
+            connection.echoed = connection.heard = self._known = True
             self.echo_by = None
             self._lost = 0
             return
@@ -174,13 +174,13 @@ class Status:
         connection = self.connection
         self._key = key
         if self.unacked:
-            self.flying = self.unacked
+            connection.flying = self.unacked
             self.unacked = None
             self.ready = connection.waiting is not None
             connection.echoed = True  # it is the next one that has to come back
             return
         connection.left = connection.echoed = connection.waiting != "online"
-        self.flying = None if connection.left else connection.birth
+        connection.flying = None if connection.left else connection.birth
         connection.waiting = None
         self.ready = False
 
@@ -189,7 +189,7 @@ class Status:
         connection = self.connection
         if key != self._key:
             return
-        self.flying = None
+        connection.flying = None
         if connection.left:
             self.goodbye_done = True
         elif not connection.echoed:
@@ -198,10 +198,8 @@ class Status:
     def rewind(self):
         """The next connection has a birth of its own."""
         connection = self.connection
-        self.unacked = self.flying or self.unacked
+        self.unacked = connection.flying or self.unacked
         self.ready = self.unacked is not None
-        self.flying = None
-        self.heard = False
         if connection.strange_at is not None:
             self.rivals += self._clock() - connection.strange_at >= _STOPPING_MS
         self.due = self.echo_by = None

@@ -152,12 +152,13 @@ class Link:
                 self._give_up(cause)  # SUBSCRIBE alone does not always bring it back
         connection = self.connection
         if connection.up_at is not None:
+            said = status.connection
             if connection.trust == 1 and now - connection.up_at >= _FIGHT_MS:
                 connection.trust = 2
                 status.rivals = 0
                 self.alarm(_TAKEN, False)
             # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-            elif not connection.trust and status.heard and not status.flying:
+            elif not connection.trust and said.heard and not said.flying:
                 connection.trust = 1
                 connection.pulled = self.sources
                 self.alarm(_DENIED, False)
@@ -239,7 +240,8 @@ class Link:
         Messages go one at a time: which one it is that does not get through shows then.
         """
         client, connection = self.client, self.connection
-        if connection.up_at is not None and connection._flights and not self.status.flying:
+        # With its birth acknowledged: which one it was cannot be told before.
+        if connection._flights and not self.status.connection.flying:
             try:
                 from node.session.blame import Suspect
 

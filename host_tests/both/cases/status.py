@@ -93,7 +93,7 @@ def case_birth_is_bounded() -> None:
     assert birth["more_alerts"] == 12
     assert birth["outage"] == outage
     said.echo()
-    assert said.status.heard
+    assert said.status.connection.heard
 
 
 def case_birth_is_said_again_when_alerts_change() -> None:
@@ -129,7 +129,7 @@ def case_birth_that_never_comes_back() -> None:
         said.now += 1
         assert said.status.unheard(said.now) == wanted
         assert said.status.unheard(said.now) is None
-        assert not said.status.heard
+        assert not said.status.connection.heard
     for _ in range(3):
         assert said.status.due == said.now + 60_000
         said.now += 59_999
@@ -141,10 +141,10 @@ def case_birth_that_never_comes_back() -> None:
     said.now += 60_000
     assert said.birth()
     said.echo()
-    assert said.status.heard
+    assert said.status.connection.heard
     said.now += 599_999
     assert said.birth() is None
     said.now += 1
     assert said.birth()
     said.connect()
-    assert not said.status.heard  # of this connection nothing is known yet
+    assert not said.status.connection.heard  # of this connection nothing is known yet
