@@ -168,7 +168,7 @@ class Drain(Part):
 
     def look(self, now):
         """From CONNACK until nothing is left."""
-        if self.link.up and self.began is None:
+        if self.client.state == "up" and self.began is None:
             self.began = time.ticks_us()
         if self.began is not None and not self.backlog.queued:
             self.end(s=time.ticks_diff(time.ticks_us(), self.began) / 1e6)
