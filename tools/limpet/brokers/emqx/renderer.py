@@ -6,18 +6,20 @@ says that they are read, and holds them to the access matrix. Pure: no file is r
 
 import shlex
 
+from limpet.brokers.haproxy import renderer as haproxy
 from limpet.brokers.plan import Plan, made_from
 from limpet.brokers.rules import Grant
 
 CONF = "emqx.conf"
 ACL = "acl.conf"
 COMPOSE = "compose.yaml"
-HAPROXY = "haproxy.cfg"
 STATE: tuple[str, ...] = ()
 RELOAD = "read its files anew: docker compose restart in that folder"
 NODES = ("emqx1", "emqx2", "emqx3")
 IMAGE = "emqx/emqx:5.8"
 _MQTTS = 8883
+# The longest that a node's config takes.
+_KEEPALIVE_S = 3600
 
 _CONF = """\
 # Written by `limpet broker-config emqx`, for EMQX 5.8. Sized for {devices} devices.
@@ -66,31 +68,15 @@ listeners.ssl.default {{
 dashboard.listeners.http.bind = "127.0.0.1:18083"
 """
 
-_HAPROXY = """\
-# Written by `limpet broker-config emqx`. TLS ends in EMQX, which has to see the certificates.
-global
-  maxconn {max_connections}
-defaults
-  mode tcp
-  option tcplog
-  log stdout format raw local0
-  timeout connect 5s
-  # Above one and a half keepalives of a node (60 s), or HAProxy ends what is only quiet.
-  timeout client 150s
-  timeout server 150s
-frontend mqtts
-  bind :{mqtts}
-  default_backend emqx
-backend emqx
-  balance leastconn
-  option tcp-check
-{servers}
-"""
-
 
 def render(plan: Plan) -> dict[str, str]:
     """Return the text of each file by its name."""
-    return {CONF: _conf(plan), ACL: _acl(plan), COMPOSE: _compose(plan), HAPROXY: _haproxy(plan)}
+    return {
+        CONF: _conf(plan),
+        ACL: _acl(plan),
+        COMPOSE: _compose(plan),
+        haproxy.CONF: _haproxy(plan),
+    }
 
 
 def start(plan: Plan) -> list[str]:
@@ -177,9 +163,11 @@ def _compose(plan: Plan) -> str:
     lines += [
         "  haproxy:",
         "    image: haproxy:3.0",
+        # It asks once, when it starts, where the nodes are.
+        f"    depends_on: [{', '.join(NODES)}]",
         "    restart: unless-stopped",
         f'    ports: ["{at}{plan.port}:{_MQTTS}"]',
-        f"    volumes: [./{HAPROXY}:/usr/local/etc/haproxy/haproxy.cfg:ro]",
+        f"    volumes: [./{haproxy.CONF}:/usr/local/etc/haproxy/haproxy.cfg:ro]",
         "    networks: [limpet]",
         f"volumes: {{{', '.join(f'{node}: {{}}' for node in NODES)}}}",
         "networks: {limpet: {}}",
@@ -192,6 +180,6 @@ def _quoted(text: str) -> str:
 
 
 def _haproxy(plan: Plan) -> str:
-    servers = "\n".join(f"  server {each} {each}.limpet:{_MQTTS} check" for each in NODES)
+    servers = [haproxy.Server(each, f"{each}.limpet:{_MQTTS}") for each in NODES]
     most = plan.limits.connections + plan.limits.silent
-    return _HAPROXY.format(max_connections=most, mqtts=_MQTTS, servers=servers)
+    return haproxy.conf(f":{_MQTTS}", servers, keepalive_s=_KEEPALIVE_S, connections=most)
