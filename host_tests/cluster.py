@@ -79,9 +79,9 @@ def run(console: Console, folder: Path, kind: str, nodes: int, seconds: float) -
         with Run(cluster, folder, nodes, say) as made:
             try:
                 made.go(seconds)
-            except KeyboardInterrupt:
-                console.print("Interrupted. So far:")
-                show(console, made)
+            except (KeyboardInterrupt, RuntimeError):
+                console.print("Not ended. So far:")
+                show(console, made, ended=False)
                 raise
             return 0 if show(console, made) else 1
     finally:

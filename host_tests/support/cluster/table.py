@@ -8,8 +8,11 @@ from rich.table import Table
 from support.cluster.run import Run
 
 
-def show(console: Console, run: Run) -> bool:
-    """Print all of it; returns whether no Reading was lost, and nothing came that nobody said."""
+def show(console: Console, run: Run, *, ended: bool = True) -> bool:
+    """Print all of it; returns whether no Reading was lost, and nothing came that nobody said.
+
+    ended: whether what was on its way has been waited for.
+    """
     ledger, result = run.ledger, run.result
     lost = ledger.lost()
     answered = sum(result.answers[each] > 0 for each in result.commands)
@@ -23,7 +26,8 @@ def show(console: Console, run: Run) -> bool:
     table.add_row("Readings taken", str(len(ledger.taken)))
     table.add_row("delivered", str(sum(key in ledger.delivered for key in ledger.taken)))
     table.add_row("delivered more than once", str(ledger.twice()))
-    table.add_row("lost", f"{len(lost)} {lost[:5] if lost else ''}".rstrip())
+    text = f"{len(lost)} {lost[:5] if lost else ''}".rstrip()
+    table.add_row("lost" if ended else "on their way, or lost", text)
     young = len([key for key in ledger.cut if key not in ledger.delivered])
     table.add_row("not yet on flash when the power went", str(young))
     table.add_row("longest pause, of all nodes", f"{ledger.pause_s:.1f} s")

@@ -31,7 +31,11 @@ CRL_FOLDER = "crl"
 MORE = "conf.d"
 CLUSTER_CONF = f"{MORE}/cluster.conf"
 STATE = (CRL_FOLDER, MORE, "data", "log")
-RELOAD = "import them (rabbitmqctl import_definitions definitions.json), or start it again"
+# An import removes nobody. Deleting a user ends its connection as well.
+RELOAD = (
+    "import them (rabbitmqctl import_definitions definitions.json), "
+    "and drop who is gone (rabbitmqctl delete_user ID)"
+)
 
 _CONF = """\
 # Written by limpet, for RabbitMQ 4.0.
