@@ -19,7 +19,7 @@ from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import Client, Refused
 from support.brokers.running import base, fields
 from support.fleets import fleet
-from support.tool import Tool
+from support.tool import Tool, gone
 
 # Another loopback address stands for the network.
 ADDRESS = "127.0.0.2"
@@ -119,6 +119,20 @@ def test_an_address_of_another_machine(made: Setup) -> None:
     with Tool("broker", "--listen", "192.0.2.77", "--fleet", made.layout.root) as tool:
         assert tool.end() == 1
         assert "No listening on 192.0.2.77:8883: " in tool.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_mosquitto_ends_with_it(made: Setup, number: signal.Signals) -> None:
+    """By Ctrl-C, by a service manager, and when the terminal is closed."""
+    with Tool("broker", "--listen", ADDRESS, "--port", "0", "--fleet", made.layout.root) as tool:
+        tool.wait_for("Ctrl-C ends it")
+        pid = tool.process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        tool.process.send_signal(number)
+        assert tool.end() == 0
+        assert tool.text.endswith("broker stopped\n")
+        assert gone(int(child))
+        assert running(made.layout.root) is None
 
 
 def test_it_ends_with_mosquitto(made: Setup) -> None:

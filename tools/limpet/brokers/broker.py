@@ -77,7 +77,8 @@ def _mosquitto(root: Path, listen: str, port: int) -> int:
     from limpet.brokers.on_network import OnNetwork
 
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # The last is a terminal that is closed, which mosquitto would outlive.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     names = [*fleet_settings.read(root).server_names(), *([listen] if listen else [])]
     layout = open_setup(root, names).layout

@@ -1,4 +1,4 @@
-"""mosquitto, the tests' second broker: the system's, or Debian's package unpacked privately."""
+"""mosquitto, the program: the system's, or Debian's package unpacked privately."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def mosquitto() -> list[str]:
     if not debian.available():
         raise Problem(
             "There is no mosquitto here, and no Debian apt to get it from.",
-            "Install mosquitto (macOS: brew install mosquitto).",
+            "Install mosquitto (macOS: brew install mosquitto; Fedora: dnf install mosquitto).",
         )
     root = debian.unpacked("mosquitto")
     return debian.command(root, debian.HOST, "usr/sbin/mosquitto")
