@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
+from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.fleet import locking_out
 from limpet.fleet.seen import LIMIT_S, statuses
@@ -187,3 +188,19 @@ def test_names_that_are_none(tmp_path: Path) -> None:
     locking_out.revoke("a", "b", "a", yes=True, fleet=made.layout.root)
     assert made.layout.bases() == {}
     assert device_config.there(made.layout.device("a"))
+
+
+def test_the_broker_s_own_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is renewed with the devices', 60 days ahead; the broker that runs is to start anew."""
+    made = open_setup(fleet(tmp_path / "fleet"))
+    layout = made.layout
+    short = made.authority.server(["localhost", "127.0.0.1", "::1"], valid=timedelta(days=59))
+    layout.server_key.write_bytes(short.key_pem())
+    layout.server_certificate.write_bytes(short.pem())
+    with EmbeddedBroker(layout.root):
+        locking_out.renew(fleet=layout.root)
+    said = capsys.readouterr().out
+    assert "broker: new certificate" in said
+    assert "restart `limpet broker`" in said
+    locking_out.renew(fleet=layout.root)
+    assert "broker: none due" in capsys.readouterr().out

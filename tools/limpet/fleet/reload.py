@@ -22,3 +22,5 @@ def tell(setup: Setup, name: str | None = None) -> None:
     if running(layout.root):
         ends = f" A session of {name} that is open ends." if name else ""
         print(f"The broker that runs goes by the new files within a second.{ends}")
+        if setup.server_renewed:
+            print("Its new certificate it shows from its next start on: restart `limpet broker`.")
