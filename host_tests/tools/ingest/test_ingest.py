@@ -22,6 +22,7 @@ from support.brokers.mqtt_client import Client
 from support.brokers.running import base, fields
 from support.ingesting import NAME, Queueing, drained, ingest, read, reading, rows, say, words
 from support.nodes import FAST, StartNode
+from support.postgres import Postgres, programs
 from support.tool import Tool, limpet
 
 Names = set[tuple[str, int, int]]
@@ -206,6 +207,35 @@ def test_a_store_that_is_locked(mosquitto: Queueing, store: Path) -> None:
         tool.wait_for(lambda _: _count(store) == 20)
 
 
+@pytest.mark.long
+def test_a_database_that_goes_away(mosquitto: Queueing) -> None:
+    """PostgreSQL is killed while Readings come: they are stored once it is back."""
+    server = Postgres(*programs())
+    try:
+        store = server.database("ingest")
+        client = device(mosquitto, "node-1")
+        with ingest(mosquitto, store) as tool:
+            say(client, reading(1, 0))
+            tool.wait_for(lambda _: _kept(store) == 1)
+            server.stop()
+            for seq in range(1, 50):
+                say(client, reading(1, seq))
+            tool.wait_for("the store is away: ")
+            server.start()
+            tool.wait_for("the store is back")
+            tool.wait_for(lambda _: _kept(store) == 50)
+            tool.interrupt()
+            assert tool.end() == 0
+        assert drained(mosquitto, store)["messages"] == 0
+    finally:
+        server.close()
+
+
+def _kept(store: str) -> int:
+    with read(store) as reader:
+        return sum(each.readings for each in reader.devices())
+
+
 def test_a_broker_that_goes_away(mosquitto: Queueing, store: Path) -> None:
     """What it has taken comes after it is back, in the session that it has kept."""
     client = device(mosquitto, "node-1")
@@ -218,6 +248,13 @@ def test_a_broker_that_goes_away(mosquitto: Queueing, store: Path) -> None:
         client = mosquitto.client("node-1").connect()
         say(client, reading(1, 1))
         tool.wait_for(lambda _: _count(store) == 2)
+        told = tool.text.count("no connection")
+        tool.interrupt()
+        assert tool.end() == 0
+        # It leaves with a goodbye, and does not take that for a loss.
+        assert tool.text.count("no connection") == told
+    mosquitto.stop()
+    assert any("Received DISCONNECT from ingest" in line for line in mosquitto.log)
 
 
 def test_two_share_the_readings(mosquitto: Queueing, store: Path) -> None:

@@ -7,6 +7,7 @@ collected until `flush`. paho has to be run by its `loop_read` and `loop_write`.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from typing import Any
 
@@ -44,6 +45,12 @@ class BufferedSocket:
         """Take all of it, for the next `flush`."""
         self._out += data
         return len(data)
+
+    def close(self) -> None:
+        """Write what was collected, as far as it goes, and close: paho closes behind DISCONNECT."""
+        with contextlib.suppress(OSError):
+            self.flush()
+        self._connection.close()
 
     def flush(self) -> bool:
         """Write what was collected, as far as it goes; True when that was all. Raises OSError."""
