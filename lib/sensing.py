@@ -22,8 +22,8 @@ Field = namedtuple("Field", "name unit decimals low high step")
 
 
 class SensorError(Exception):
-    """No usable values. args[0] is the reason: a word that can name a counter, such as checksum;
-    args[1], if there is one, is an exception that tells more.
+    """No usable values. args[0] is the reason: a word of up to 24 letters, digits, - and _ that can
+    name a counter, such as checksum; args[1], if there is one, is an exception that tells more.
     """
 
 
@@ -61,22 +61,26 @@ def measure(sensor, start=False):
     """What `sensor.read()` gives, held to what the sensor declares; or have it `start`.
 
     Raises SensorError, whatever the sensor does: its own; the name of the class of what else it
-    raised; `shape` for what is no tuple of one int for each field; `out-of-range`. MemoryError is
-    nobody's fault, and comes through.
+    raised, be it SystemExit or MemoryError; `shape` for what is no tuple of one int for each field;
+    `out-of-range`. KeyboardInterrupt is no sensor's, and comes through.
     """
     try:
-        if start:
-            return sensor.start()
-        values = sensor.read()
-        if len(values) != len(sensor.fields) or not isinstance(values, tuple):
-            raise SensorError("shape")  # a list can still change, and cannot be joined to others'
-        for value, field in zip(values, sensor.fields):
-            if type(value) is not int:
-                raise SensorError("shape")
-            if not field.low <= value <= field.high:
-                raise SensorError("out-of-range")
-        return values
-    except (SensorError, MemoryError):
+        return sensor.start() if start else _checked(sensor.read(), sensor.fields)
+    except (SensorError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - a driver may be anybody's
+    except BaseException as error:  # noqa: BLE001 - a driver may be anybody's
         raise SensorError(type(error).__name__, error)
+
+
+def _checked(values, fields):
+    if len(values) != len(fields) or not isinstance(values, tuple):
+        raise SensorError("shape")  # a list can still change, and cannot be joined to others'
+    at = 0  # enumerate and zip would make a tuple for each
+    for value in values:
+        if type(value) is not int:
+            raise SensorError("shape")
+        field = fields[at]
+        if not field.low <= value <= field.high:
+            raise SensorError("out-of-range")
+        at += 1  # noqa: SIM113
+    return values

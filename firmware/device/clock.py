@@ -115,7 +115,9 @@ class Clock:
         wall = self._source.time()
         if ahead:
             wall = (wall * 1000 + ahead) // 1000
-        wall = int(wall) + self._epoch
+        wall = int(wall)
+        if self._epoch:  # else the sum would be another object, as large as the time is
+            wall += self._epoch
         return wall if wall >= EARLIEST else None
 
     def real_ms(self, node_ms):

@@ -14,6 +14,7 @@ from rich.console import Console
 from limpet_bench import (
     backlog,
     boot,
+    garbage,
     heap,
     instructions,
     least_heap,
@@ -38,6 +39,7 @@ FIGURES = (
     backlog.FIGURE,
     upstream.FIGURE,
     heap.FIGURE,
+    garbage.FIGURE,
     least_heap.FIGURE,
     sizes.FIGURE,
     instructions.FIGURE,

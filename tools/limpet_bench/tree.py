@@ -75,6 +75,9 @@ class Tree:
         with self.start(script, flash, settings, **how) as process:
             try:
                 said, errors = process.communicate(timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Unmeasured(f"{script} did not end within {TIMEOUT_S} s") from None
             except BaseException:
                 process.kill()
                 raise

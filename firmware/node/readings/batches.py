@@ -4,7 +4,6 @@ go of with it: most of the time there is none.
 
 import struct
 
-from node.readings.layouts import places
 from node.shared.reading import UNKNOWN
 
 
@@ -37,7 +36,7 @@ def write(packet, telemetry, buffer, count, now, own):
     )
     # One field after the other: what is held beside the payload is one list.
     for at, (name, unit, null) in enumerate(telemetry.fields):
-        written = places(unit)
+        written = _places(unit)
         texts = []
         for index in range(len(times)):
             number = struct.unpack_from(form, buffer, index * size)[4 + at]
@@ -67,3 +66,8 @@ def _decimal(number, written, unit, null):
 
 def _list(texts):
     return b"[" + b",".join(texts) + b"]"
+
+
+def _places(unit):
+    """The form of a number that is not negative, and of its rest, in 1/unit: b"%d.%01d" for 10."""
+    return b"%%d.%%0%dd" % (len(str(unit)) - 1)

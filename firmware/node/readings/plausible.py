@@ -12,15 +12,26 @@ Nothing is averaged, and nothing made up.
 """
 
 
-def judged(believed, doubted, values, fields):
-    """(what is believed now, what is doubted, whether something doubted is thrown away) when
-    `values` have come; what there is none of is None.
+def judged(asked, values):
+    """Whether something doubted is thrown away, now that `values` have come. asked: has a `sensor`,
+    and what is `known` and in `doubt` of it, which change; what there is none of is None.
     """
-    for known in (believed, doubted):
-        if known:
-            for was, value, field in zip(known, values, fields):
-                if abs(value - was) > field.step:
-                    break
-            else:
-                return values, None, known is believed and doubted is not None
-    return believed, values, doubted is not None
+    fields, doubt = asked.sensor.fields, asked.doubt
+    asked.doubt = None
+    if asked.known and _near(asked.known, values, fields):
+        asked.known = values
+        return doubt is not None
+    if doubt and _near(doubt, values, fields):
+        asked.known = values
+        return False
+    asked.doubt = values
+    return doubt is not None
+
+
+def _near(known, values, fields):
+    at = 0  # enumerate and zip would make a tuple for each
+    for value in values:
+        if abs(value - known[at]) > fields[at].step:
+            return False
+        at += 1  # noqa: SIM113
+    return True

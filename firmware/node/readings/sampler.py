@@ -11,7 +11,7 @@ second.
 3. A sensor that has failed five times in a row counts as dead: it is asked once in each slot, and
    waited for no more. There is an alert until it is read again.
 4. Where what a sensor would hand out is older than it declares as fresh, it is started ahead of the
-   Reading.
+   Reading. One that takes so long over it that it is old again has failed (`stale`).
 """
 
 from micropython import const
@@ -25,8 +25,8 @@ _DEAD_AFTER = const(5)
 # A Reading may be late by a step of the Link that waits for DNS, but not by this.
 _LATE_MS = const(60_000)
 
-# Different reasons that are counted by their own name: a driver may have any number of them.
-_REASONS = const(16)
+# In a row. The second is for a loop that was late.
+_STARTS = const(2)
 
 
 class _Asked:
@@ -39,6 +39,7 @@ class _Asked:
         self.fails = 0  # in a row
         self.alert = (sensor.name and sensor.name + "-") + "sensor-silent"
         self.tries = 2  # left for this Reading
+        self.starts = 0  # since it was read
         self.values = None  # for this Reading
         self.known = self.doubt = None  # see plausible.py
 
@@ -74,7 +75,8 @@ class Sampler:
         self._clock = clock
         self._log = log
         self.encode = encode
-        self._taken = None  # Unix seconds, and seconds since boot, of the Reading's first values
+        # Unix seconds, and seconds since boot, of the Reading's first values; None: there are none.
+        self._ts = self._up = None
         self.reads = self.pace_ms = 0
         self.errors = {}
         # When the schedule wants a Reading, and when the one that is being taken was wanted.
@@ -111,7 +113,8 @@ class Sampler:
                 while self._slot <= max(now, self._at):
                     self._slot += self.interval_ms
                 self._ask(asked, now)
-            if not self._next(now):
+                asked = self._next(now)
+            if not asked:
                 self._finish(now)
         finally:  # without heap, too, each keeps its pace
             self._next(now)
@@ -140,56 +143,60 @@ class Sampler:
         if sensor.fresh_ms >= sensor.pace_ms:  # each read begins the next measurement
             asked.begun = now
         try:
-            values = measure(sensor, start)
             if start:
+                asked.starts += 1
+                if asked.starts > _STARTS:
+                    raise SensorError("stale")
+                measure(sensor, True)
                 asked.begun = now
                 asked.ready = now + sensor.lead_ms
                 return
-            asked.ready = asked.begun + sensor.pace_ms
-            asked.known, asked.doubt, thrown = judged(
-                asked.known, asked.doubt, values, sensor.fields
-            )
-            if thrown:
-                self._failed(asked, "implausible")
-            elif asked.doubt:
-                asked.fails = 0
-                asked.tries = 1  # what is new is always asked about
-            if not asked.doubt:
-                asked.fails = asked.tries = 0
-                asked.values = values
-                self._taken = self._taken or (self._clock.unix(), now // 1000)
-                self._alert(asked.alert, False)  # which may be an earlier boot's
+            asked.starts = 0
+            values = measure(sensor)
         except SensorError as error:
-            self._failed(asked, *error.args)
+            self._failed(asked, error.args)
+            return
+        asked.ready = asked.begun + sensor.pace_ms
+        if judged(asked, values):
+            self._failed(asked, ("implausible",))
+        elif asked.doubt:
+            asked.fails = 0
+            asked.tries = 1  # what is new is always asked about
+        if not asked.doubt:
+            asked.fails = asked.tries = 0
+            asked.values = values
+            if self._up is None:
+                self._ts, self._up = self._clock.unix(), now // 1000
+            self._alert(asked.alert, False)  # which may be an earlier boot's
 
-    def _failed(self, asked, reason="unnamed", *more):
-        name, errors, reason = asked.sensor.name, self.errors, str(reason)
-        key = (name and name + ":") + reason
-        self._log("sampler", "error reason=" + key, *more)
-        if key not in errors and len(errors) >= _REASONS:
-            key = "other"
-        errors[key] = errors.get(key, 0) + 1
+    def _failed(self, asked, why):
+        # First of all: whatever goes wrong below, nobody asks it for ever.
+        asked.starts = 0
         asked.tries -= 1
         asked.fails += 1
-        if asked.fails >= _DEAD_AFTER:
+        dead = asked.fails >= _DEAD_AFTER
+        if dead:
             asked.tries = 0
-            self._alert(asked.alert, True, ("reason", reason))
+        from node.readings.failed import tell
+
+        tell(self._log, self.errors, asked, self._alert if dead else None, *why)
 
     def _finish(self, now):
         """All are through with this Reading: hand it out, and begin with the next."""
-        values, dead = (), True
+        values, dead = None, True
         for each in self._asked:
-            values += each.values or (None,) * len(each.sensor.fields)
+            more = each.values or (None,) * len(each.sensor.fields)
+            values = values + more if values else more
             each.values = None
             each.tries = 1
             if each.fails < _DEAD_AFTER:
                 each.tries = 2
                 dead = False
-        taken, self._taken = self._taken, None
-        self._at = self._slot if taken or dead else now
-        if taken:
+        up, self._up = self._up, None
+        self._at = now if up is None and not dead else self._slot
+        if up is not None:
             # What gave no values takes no number: a gap in seq means that a Reading was lost.
             self.reads += 1
-            reading = Reading(self._boot, self.reads - 1, *taken, values)
+            reading = Reading(self._boot, self.reads - 1, self._ts, up, values)
             self._on_reading(reading)
-            self._log("sampler", "reading", self.encode.words(reading))  # last: it takes heap
+            self._log("sampler", "reading", self.encode.words(reading))

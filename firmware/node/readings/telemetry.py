@@ -2,14 +2,24 @@
 is made in batches.py.
 
 Nothing is rounded, averaged or left out. Values are whole numbers from the sensor to the wire; no
-float is made, and no str, which costs more than bytes do: MicroPython looks each new one up among
-all names that it knows.
+float is made, and as little as can be is asked of the heap, as this is done for each Reading: text
+is appended to the packet or printed piece by piece. By `%` it would take a tuple and a str, each of
+more than one block, for which MicroPython searches through all that was used since the last
+collection.
 """
 
 import struct
 
+from micropython import const
 from node.shared import topics
 from node.shared.reading import UNKNOWN
+
+_TS = const(8)  # where it lies in a packed Reading
+_UP = const(12)
+_BEGIN = b'{"v":1,"boot":%d,"seq":'
+_MINUS = const(45)  # in ASCII
+_POINT = const(46)
+_ZERO = const(48)
 
 
 class Telemetry:
@@ -34,10 +44,9 @@ class Telemetry:
         self.clock = clock
         self.fields, self.format = layout
         self.size = struct.calcsize(self.format)
-        # Text is made in one go, of forms that stay while the same fields are null. Little is
-        # allocated for it, as this is done for each Reading.
-        self._forms = (0,)
-        self._args = [b""] * (4 + 3 * len(self.fields))
+        self._labels = [b',"%s":' % name.encode() for name, _, _ in self.fields]
+        self._begin = _BEGIN % boot
+        self._reading = None  # what is to be printed
 
     def pack_into(self, buffer, offset, reading):
         """Write the Reading's `size` bytes; a `ts` that is None becomes 0."""
@@ -51,29 +60,65 @@ class Telemetry:
 
     def taken_s(self, buffer, offset):
         """`up` alone of the Reading that is packed there."""
-        return struct.unpack_from(self.format, buffer, offset)[3]
+        return struct.unpack_from("<I", buffer, offset + _UP)[0]
 
     def words(self, reading):
-        """The Reading as a line of the log has it (str)."""
-        args = self._args
-        args[0] = args[2] = args[3] = b""
-        args[1] = reading.seq
-        return self._text(2, reading.values, 0).decode()
+        """What prints the Reading when it is called, as the end of a line of the log."""
+        self._reading = reading
+        return self._print
+
+    def _print(self):
+        values = self._reading.values
+        print("seq=", self._reading.seq, sep="", end="")
+        at = 0
+        for name, unit, _ in self.fields:
+            number = values[at]
+            at += 1
+            if number is None:
+                print(" ", name, "=null", sep="", end="")
+                continue
+            sign = point = rest = ""
+            if number < 0:
+                sign, number = "-", -number
+            whole = number // unit
+            if unit > 1:
+                rest = number % unit
+                point = "."
+                while unit > 10:
+                    unit //= 10
+                    if rest < unit:
+                        point += "0"
+            print(" ", name, "=", sign, whole, point, rest, sep="", end="")
+        print()
 
     def timed(self, buffer, offset):
         """Whether the time of the Reading packed there is known, or will never be."""
-        boot, _, ts = struct.unpack_from("<III", buffer, offset)
-        return ts or boot != self.boot or self.clock.unix() is not None or self.clock.given_up
+        if struct.unpack_from("<I", buffer, offset + _TS)[0]:
+            return True
+        boot = struct.unpack_from("<I", buffer, offset)[0]
+        return boot != self.boot or self.clock.unix() is not None or self.clock.given_up
 
     def write(self, packet, buffer, offset, now):
         """Append the payload of the Reading packed at `offset`, which is `timed`, to `packet`."""
         numbers = struct.unpack_from(self.format, buffer, offset)
+        packet += self._begin if numbers[0] == self.boot else _BEGIN % numbers[0]
+        _append(packet, numbers[1], 1)
         ts = self.time_of(numbers, now)
-        args = self._args
-        args[0], args[1], args[2], args[3] = numbers[0], numbers[1], b"", ts
         if ts is UNKNOWN:
-            args[2], args[3] = b'null,"up":', numbers[3]
-        packet += self._text(1, numbers, 4)
+            packet += b',"ts":null,"up":'
+            ts = numbers[3]
+        else:
+            packet += b',"ts":'
+        packet += b"%d" % ts
+        at = 4
+        for _, unit, null in self.fields:
+            packet += self._labels[at - 4]
+            if numbers[at] == null:
+                packet += UNKNOWN
+            else:
+                _append(packet, numbers[at], unit)
+            at += 1
+        packet += b"}"
 
     def time_of(self, numbers, now):
         """Unix seconds; UNKNOWN for a Reading of an earlier boot whose clock was never set, and
@@ -85,28 +130,17 @@ class Telemetry:
         unix = self.clock.unix() if numbers[0] == self.boot else None
         return UNKNOWN if unix is None else unix - (now // 1000 - numbers[3])
 
-    def _text(self, form, numbers, index):
-        """One of the forms, filled in with `numbers` from `index` on (bytes)."""
-        args = self._args
-        shape, at = 1, 4
-        for _, unit, null in self.fields:
-            number = numbers[index]
-            args[at] = args[at + 2] = b""
-            shape *= 2
-            if number is None or number == null:
-                args[at + 1] = UNKNOWN
-                shape += 1
-            else:
-                if number < 0:
-                    args[at] = b"-"
-                    number = -number
-                args[at + 1] = number // unit
-                if unit > 1:
-                    args[at + 2] = number % unit
-            index += 1
-            at += 3
-        if shape != self._forms[0]:
-            from node.readings.layouts import forms
 
-            self._forms = forms(self.fields, shape)
-        return self._forms[form] % tuple(args)
+def _append(packet, number, unit):
+    """Append number / unit, with all of its places."""
+    if number < 0:
+        packet.append(_MINUS)
+        number = -number
+    place = unit
+    while place * 10 <= number:
+        place *= 10
+    while place:
+        packet.append(_ZERO + number // place % 10)
+        if place == unit > 1:
+            packet.append(_POINT)
+        place //= 10

@@ -62,7 +62,7 @@ class Told(Sensor):
             assert now - self.started[-1] <= self.fresh_ms, (now, self.started)
         self.asked.append(now)
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(said, Exception):
+        if isinstance(said, BaseException):
             raise said
         return said
 

@@ -18,11 +18,14 @@ JUDGE = """
 from node.readings.plausible import judged
 from sensing import Field
 
-fields = (Field("a", "", 0, 0, 999, 20), Field("b", "", 0, 0, 999, 100))
-believed = doubted = None
+class asked:
+    known = doubt = None
+    class sensor:
+        fields = (Field("a", "", 0, 0, 999, 20), Field("b", "", 0, 0, 999, 100))
+
 for values in {said}:
-    believed, doubted, thrown = judged(believed, doubted, values, fields)
-    print(believed, doubted, thrown)
+    thrown = judged(asked, values)
+    print(asked.known, asked.doubt, thrown)
 """
 
 
@@ -150,7 +153,10 @@ from sensing import SensorError, measure
 def readinto(pin, buffer):
     buffer[:] = frame
 
-sensor = DHT22(None, readinto)
+class asked:
+    sensor = DHT22(None, readinto)
+
+sensor = asked.sensor
 tried = through = unnoticed = worst = 0
 for good in {frames!r}:
     frame = good
@@ -165,7 +171,9 @@ for good in {frames!r}:
         except SensorError:
             continue
         through += 1
-        if judged(true, None, values, sensor.fields)[1] is None:
+        asked.known, asked.doubt = true, None
+        judged(asked, values)
+        if asked.doubt is None:
             unnoticed += 1
             worst = max(worst, abs(values[0] - true[0]))
 print(tried, through, unnoticed, worst)

@@ -286,7 +286,7 @@ def payloads(layout, readings):
     buffer = bytearray(size * len(readings))
     for index, each in enumerate(readings):
         made.pack_into(buffer, index * size, each)
-        print(made.words(each))
+        made.words(each)()
     for index in range(len(readings)):
         text = bytearray()
         made.write(text, buffer, index * size, 0)

@@ -250,19 +250,95 @@ print(len(desk.sampler.errors), desk.sampler.errors["other"], len(desk.lines))
     assert int(found[1]) == int(found[2]) - 16
 
 
-def test_no_heap_is_no_fault_of_a_sensor() -> None:
-    """MemoryError comes through to the supervisor, which knows what helps; the pace is kept."""
+@pytest.mark.parametrize("raised", ["MemoryError()", "SystemExit()", "GeneratorExit()"])
+def test_driver_that_always_raises_holds_no_other_up(raised: str) -> None:
+    """Whatever it is: neither is it asked for ever, nor does it end the node; it is soon silent."""
+    script = f"""
+a, b = dht((200, 500)), probe({raised})
+desk = Desk(time, (a, b))
+desk.go(65_000)
+print([r.up for r in desk.readings], {{values(r) for r in desk.readings}}, len(b.asked))
+print(desk.sampler.errors, desk.alerts)
+"""
+    name = raised[:-2]
+    assert said(script) == [
+        "[3, 11, 21, 31, 41, 51, 61] {(200, 500, None)} 9",
+        f"{{'outdoor:{name}': 9}} [('outdoor-sensor-silent', True, ('reason', '{name}'))]",
+    ]
+
+
+def test_ctrl_c_is_no_failure_of_a_sensor() -> None:
+    """It is for whoever sits at the console, at whatever moment."""
     script = """
-a = dht((200, 500), (200, 500), MemoryError(), (200, 500))
-desk = Desk(time, (a,))
+desk = Desk(time, (dht(KeyboardInterrupt()),))
 try:
     desk.go(30_000)
-except MemoryError:
-    print(time.at, desk.sampler.due, desk.sampler.errors)
-desk.go(22_000)
-print([r.up for r in desk.readings])
+except KeyboardInterrupt:
+    print(time.at, desk.sampler.errors)
 """
-    assert said(script) == ["11000 13000 {}", "[3, 13, 21]"]
+    assert said(script) == ["1000 {}"]
+
+
+@pytest.mark.parametrize("slow", ["start", "read"])
+def test_driver_that_is_slower_than_fresh_holds_no_other_up(slow: str) -> None:
+    """What it measured is old before it can be read: that is a failure, and not begun for ever."""
+    script = f"""
+class Slow(Told):
+    def {slow}(self):
+        said = Told.{slow}(self)
+        time.at += 3000
+        return said
+
+a = dht((200, 500))
+b = Slow(time, (OUT,), ((1,),), "outdoor", lead_ms=750, fresh_ms=1900)
+desk = Desk(time, (a, b))
+desk.go(100_000)
+print(len(desk.readings) > 5, {{values(r) for r in desk.readings}}, len(b.started) < 30)
+print(sorted(desk.sampler.errors), [each[:2] for each in desk.alerts])
+"""
+    expected = {
+        "start": ["(200, 500, None)", "['outdoor:stale'] [('outdoor-sensor-silent', True)]"],
+        # What is slow to be read was fresh when that began.
+        "read": ["(200, 500, 1)", "[] []"],
+    }
+    assert said(script) == [f"True {{{expected[slow][0]}}} True", expected[slow][1]]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("'two words'", "'a\\nnode up'", "'\\x1b[2J'", "'x' * 25", "'é'", "''"),
+        *("1 << 90", "None", "[1]", "b'checksum'", "'outdoor:x'"),
+    ],
+)
+def test_reason_that_is_no_word_is_unnamed(reason: str) -> None:
+    """It would be a line of the log by itself, or a counter without an end."""
+    script = f"""
+desk = Desk(time, (dht(SensorError({reason}, 1, 2, 3)),))
+desk.go(9_500)
+print(desk.sampler.errors, {{line[0] for line in desk.lines}}, desk.alerts)
+"""
+    alerts = "[('sensor-silent', True, ('reason', 'unnamed'))]"
+    assert said(script) == [f"{{'unnamed': 5}} {{'error reason=unnamed'}} {alerts}"]
+
+
+def test_what_an_exception_says_is_one_short_line() -> None:
+    """It is logged so that a driver's bug is found, and ends up in no line of its own."""
+    script = """
+class Rude(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+for each in ValueError("one\\n5.000 node bug"), ValueError("x" * 1000), Rude():
+    desk = Desk(time, (dht(each),))
+    desk.go(time.at + 1_500)
+    print(len(desk.lines), len(desk.lines[0][1]) < 101, desk.lines[0][1][:40])
+"""
+    assert said(script) == [
+        "1 True one\\n5.000 node bug",
+        f"1 True {'x' * 40}",
+        "1 True ?",
+    ]
 
 
 def test_slowest_sensor_sets_the_least_interval() -> None:

@@ -34,11 +34,10 @@ class Part:
 
     def __init__(self, link, sleep, watched):
         self.link = link
-        try:
-            self.client = link.client
-        except AttributeError:  # a version from before that was public
-            self.client = link._client
+        self.client = getattr(link, "client", None) or link._client
         self.sampler = dict(watched)["sampler"]
+        # A boot of the length of others' payload; or its own, as it is in a node's life.
+        self.boot = self.sampler._boot if settings.get("own_boot") else 1
         self.live, self.backlog = [
             each for each in link.sources if type(each).__name__ in ("Live", "Backlog")
         ]
@@ -58,40 +57,49 @@ class Part:
         values = (244, 452) + (-250,) * settings.get("sensors", "").count(",")
         if not hasattr(reading, "SIZE"):  # else a version from before Readings of any fields
             values = (values,)
-        self.sampler._on_reading(reading.Reading(1, 10000 + number, ts, now // 1000, *values))
+        taken = reading.Reading(self.boot, 10000 + number, ts, now // 1000, *values)
+        self.reading = taken
+        self.sampler._on_reading(taken)
+        # An older sampler leaves the line of the log to whom it hands the Reading.
+        if settings.get("logged", True) and hasattr(self.sampler, "encode"):
+            self.sampler._log("sampler", "reading", self.sampler.encode.words(taken))
 
     def settled(self, now):
         """Whether the node is up, its birth has come back, and all has been quiet for a while."""
-        status = self.link.sources[0]
-        try:
-            heard = status.connection.echoed
-        except AttributeError:  # a version in which the status itself held that
-            heard = status._echoed
-        if self.busy() or not heard:
+        if self.busy() or not self.sure():
             self._busy = now
         return now - self._busy > _SETTLED_MS
 
+    def sure(self):
+        """Whether the birth of this connection has come back."""
+        status = self.link.sources[0]
+        try:
+            return status.connection.echoed
+        except AttributeError:  # a version in which the status itself held that
+            return status._echoed
+
+    def flying(self):
+        """Whether a Message waits for its PUBACK."""
+        held = getattr(self.client, "_connection", self.client)  # once the client held all that
+        return bool(held and held._in_flight)
+
     def busy(self):
         """Whether the node waits for an answer."""
-        held = self.held()
+        held = getattr(self.client, "_connection", self.client)
         if self.client.state != "up":
             return True
         return bool(held._in_flight or held._out or held._ping_sent is not None)
 
-    def held(self):
-        """What has the client's state of the connection, or None."""
-        return getattr(self.client, "_connection", self.client)  # once it held all that itself
-
     def sleep(self, real_ms):
         """Sleep as the Link does, and count."""
         self.turns += 1
-        patience_ms = self.patience_ms(laptop.clock.now())
+        patience_ms = self.patience_ms()
         if patience_ms is not None:
             self.due = 0
             real_ms = min(real_ms, patience_ms)
         if not _still:
             return self._sleep(real_ms)
-        if self.held() and self.held()._in_flight:
+        if self.flying():
             heard = self._sleep(real_ms)  # until its PUBACK comes
             if not heard:
                 laptop.clock._source.ms += 1  # which is how soon a part may be due again
@@ -104,7 +112,7 @@ class Part:
             laptop.clock._source.ms += real_ms
         return heard
 
-    def patience_ms(self, now):
+    def patience_ms(self):
         """How long to wait at most until it looks again; None: it need not look in the next turn,
         which is to be like one without it.
         """
@@ -133,32 +141,109 @@ class Part:
 class Flood(Part):
     """`count` Readings, never more than `ahead` of them not acknowledged."""
 
-    taken = 0
+    # What looks is counted with the node, so it has to be short: they are counted as they arrive.
+    taken = arrived = 0
     began = None
 
-    def patience_ms(self, now):
+    def patience_ms(self):
         """At once for another one, or for the end."""
         if self.began is None:
-            return super().patience_ms(now)
-        queued = self.live.queued
-        more = self.taken < settings["count"] and queued < settings["ahead"]
-        return 0 if more or not queued else None
+            return super().patience_ms()
+        return 0 if self.arrived == self.taken or self._may_take() else None
+
+    def _may_take(self):
+        return self.taken < settings["count"] and self.taken - self.arrived < settings["ahead"]
 
     def look(self, now):
         """Put what may be put."""
         if self.began is None:
             if not self.settled(now):
                 return
+            told = getattr(self.client, "owner", self.client)
+            on_ack = told.on_ack
+
+            def counted(packet_id):
+                self.arrived += 1
+                on_ack(packet_id)
+
+            told.on_ack = counted
             self.began = time.ticks_us()
             self.turns = 0
-        queued = self.live.queued
-        while self.taken < settings["count"] and queued < settings["ahead"]:
+        while self._may_take():
             self.put(self.taken, now)
             self.taken += 1
-            queued += 1
-        if not queued:
+        if self.arrived == self.taken:
             took = time.ticks_diff(time.ticks_us(), self.began)
             self.end(s=took / 1e6, turns=self.turns)
+
+
+class Garbage(Flood):
+    """What `count` Readings leave on the heap, one after the other, while nothing collects it: from
+    the driver's values to the PUBACK, and nothing of what measures.
+    """
+
+    WARM = 4  # Readings before those that count: what is loaded for the first is no garbage
+
+    def __init__(self, *joined):
+        super().__init__(*joined)
+        self.left = self.turned = 0
+        self._begun = None  # bytes on the heap when the node went on; None: it is not counted yet
+        self._sleep = self.client.wait  # the laptop's Ctrl-C is none of the chip's
+
+    def node_goes_on(self):
+        """From here on it is the node's."""
+        if self._begun is not None:
+            self._begun = gc.mem_alloc()
+
+    def node_pauses(self):
+        """Up to here it was the node's."""
+        if self._begun is not None:
+            self.left += gc.mem_alloc() - self._begun
+
+    def sleep(self, real_ms):
+        """Sleep as the others do."""
+        self.node_pauses()
+        heard = super().sleep(real_ms)
+        self.node_goes_on()
+        return heard
+
+    def run(self, now):
+        """Look at what there is to look at."""
+        self.node_pauses()
+        super().run(now)
+        self.node_goes_on()
+
+    def put(self, number, now):
+        """Have the sampler ask its sensors, which always say the same."""
+        if number == self.WARM:
+            gc.collect()
+            gc.disable()
+            self._begun = 0
+        for asked in self.sampler._asked:
+            asked.sensor.read = said_by(len(asked.sensor.fields))
+        self.node_goes_on()
+        ask(self.sampler, now)
+        self.node_pauses()
+
+    def end(self, **results):
+        """Tell how much it was."""
+        super().end(left=self.left, count=settings["count"] - self.WARM)
+
+
+def ask(sampler, now):
+    """Have it take a Reading, whatever the pace of its sensors."""
+    reads = sampler.reads
+    sampler.read_now(now)
+    while sampler.reads == reads:
+        for asked in sampler._asked:
+            asked.ready = 0
+        sampler.run(now)
+
+
+def said_by(fields):
+    """A `read` that gives the same values each time, in a tuple of its own each time."""
+    values = (244,) * fields
+    return lambda: values + ()  # noqa: RUF005 (MicroPython)
 
 
 class Drain(Part):
@@ -212,10 +297,10 @@ class Idle(Part):
 
     began = None
 
-    def patience_ms(self, now):
+    def patience_ms(self):
         """For the end."""
-        if self.began is None or now - self.began >= settings["seconds"] * 1000:
-            return super().patience_ms(now)
+        if self.began is None or laptop.clock.now() - self.began >= settings["seconds"] * 1000:
+            return super().patience_ms()
         return None
 
     def look(self, now):
@@ -231,16 +316,24 @@ class Profile(Part):
     """What is named, `count` times over, in a node that is up and has nothing else to do."""
 
     # Asked for by name, so on a chip they keep theirs.
-    WHAT = "nothing turn others link_run client_step taken made sent"
+    WHAT = "nothing turn others link_run client_step asked taken logged made sent"
 
     def look(self, now):
         """Do it, once all is quiet."""
         if self.settled(now):
             self.put(0, now)  # for what looks at a Reading
             what = getattr(self, settings["what"])
+            what(now)  # what is loaded for the first is not counted
+            left = 0
+            if settings.get("garbage"):
+                gc.collect()
+                gc.disable()
+                left = gc.mem_alloc()
             for _ in range(settings["count"]):
                 what(now)
-            self.end()
+            if left:
+                left = gc.mem_alloc() - left
+            self.end(left=left, count=settings["count"])
 
     def nothing(self, now):
         """What the others have to be compared with."""
@@ -279,19 +372,38 @@ class Profile(Part):
         """The client, which looks at its socket and its deadlines."""
         self.client.step(now)
 
+    def asked(self, now):
+        """The sampler asks its sensors, and nobody takes the Reading."""
+        sampler = self.sampler
+        if sampler._log is not nobody:
+            sampler._log = sampler._on_reading = nobody
+            for each in sampler._asked:
+                each.sensor.read = said_by(len(each.sensor.fields))
+        ask(sampler, now)
+
     def taken(self, now):
-        """A Reading is taken: log line, Outbox, alerts."""
-        self.put(0, now)
+        """A Reading is taken: Outbox, and who has asked for one."""
+        self.sampler._on_reading(self.reading)
+
+    def logged(self, now):
+        """A Reading becomes a line of the log."""
+        self.sampler._log("sampler", "reading", self.sampler.encode.words(self.reading))
 
     def made(self, now):
         """A Reading becomes a Message."""
         self.live.peek(now)
         if hasattr(self.live, "write"):
-            self.live.write(bytearray())
+            packet = self.client.begin(topic)
+            self.live.write(packet)
+            self.client._packet = packet  # as if it had been sent
 
     def sent(self, now):
         """A Message becomes a packet and a TLS record."""
         self.client.send(topic, payload, 0)
+
+
+def nobody(one, two=None, three=None):
+    """Neither logs nor takes."""
 
 
 class JumpingTime:
@@ -320,6 +432,7 @@ PARTS = {
     "full": Full,
     "idle": Idle,
     "profile": Profile,
+    "garbage": Garbage,
 }
 
 
@@ -342,6 +455,8 @@ if _still:
 
 supervisor.Supervisor = Driven
 _pad = bytearray(settings.get("pad", 0))
+# What lies between the holes, of so many bytes, that an earlier life of the heap has left.
+_kept = [bytearray(settings["holes"]) for _ in range(40)][::2] if settings.get("holes") else None
 gc.collect()
 _ours = gc.mem_alloc() - _before
 from device import guard  # noqa: E402 (after the Supervisor was put in)
