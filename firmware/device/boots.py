@@ -77,7 +77,8 @@ def _counter(path):
 
 def begin(rtc_state):
     """If the watchdog has ended ten minutes with a refused config, and nobody has put another one
-    or other code there, put in use what was good before; if nothing was, leave it. OSError.
+    or other code there, put in use what was good before; if nothing was, leave it. The other slot
+    is tried once: what both refuse stays with the code that refused it last. OSError.
 
     The identity is never taken back: it is not the code's, and the one before may be revoked. Nor
     is code to blame for one that is damaged.
@@ -91,9 +92,11 @@ def begin(rtc_state):
         # By rename, which a full flash takes as well; `keep` makes a new copy.
         access(os.rename, last, settings())
         return
-    other = "a" if slot[1] == "b" else "b"
-    if read("/%s/files.json" % other) is not None:
+    other, identity = "a" if slot[1] == "b" else "b", crc32(read(_IDENTITY) or b"")
+    # That one has sent this node here for the same identity: going on for ever would mend nothing.
+    if rtc_state.get("left") != identity and read("/%s/files.json" % other) is not None:
         print("limpet: the config was refused, back to slot", other)
+        rtc_state.put("left", identity)
         replace("slot", other.encode() + b"\n")
         reset()
 
@@ -139,7 +142,9 @@ def keep(taken, rtc_state):
         if rtc_state.get("why") != "config:identity":
             rtc_state.put("refused", _seal())
         watchdog(_CONSOLE_MS)
-    elif slot:
+        return
+    rtc_state.put("left", None)
+    if slot:
         try:
             text = found(settings())
             if text != read(slot + "/settings.last"):

@@ -9,6 +9,7 @@ from micropython import const
 
 _ENOENT = const(2)  # the same on every port
 _EIO = const(5)
+_EISDIR = const(21)
 
 # Whether the flash has to be mounted anew: 0: no; 1: before it is used again, as it has refused
 # something; 2: before a larger file is written, as main.py has mounted it to be read fast.
@@ -33,7 +34,7 @@ def access(what, *arguments):
     try:
         return what(*arguments)
     except OSError as error:
-        if error.errno != _ENOENT:
+        if error.errno not in (_ENOENT, _EISDIR):
             stale = 1
         raise
 
@@ -52,12 +53,14 @@ def settle():
 
 
 def read(path, how=None):
-    """The whole file as bytes, or what how(file) returns; None when there is none, for certain.
-    OSError.
+    """The whole file as bytes, or what how(file) returns; None when there is none, for certain; a
+    folder is no file that can be used: b"". OSError.
     """
     try:
         return access(_file, path, how)
     except OSError as error:
+        if error.errno == _EISDIR:
+            return b""
         if error.errno != _ENOENT:
             raise
         return None

@@ -43,6 +43,29 @@ print([again.response(id) for id in ids] == responses, len(response) == RESPONSE
     assert said == "True True True\n"
 
 
+def test_settings_that_are_cut_short_are_not_written_again() -> None:
+    """Whatever is left of them: a half would be all that there is from then on."""
+    said = in_islands("""
+from device import flash
+from node.config import written
+from node.config.settings import values as made
+whole = b'{"interval_s":10,"ntp_servers":["a","b"],"version":1,"window":3}'
+for cut in range(len(whole)):
+    flash.replace("settings.json", whole[:cut])
+    own = made({"version": 1, "interval_s": 10}, "settings.json")
+    try:
+        written.change(own, "interval_s", 30, flash.read, flash.replace)
+        print("taken", whole[:cut])
+    except OSError as error:
+        if (error.errno, own.version, own.interval_s) != (5, 1, 10):
+            print("changed", whole[:cut])
+    if flash.read("settings.json") != whole[:cut]:
+        print("written", whole[:cut])
+print("done")
+""")
+    assert said == "done\n"
+
+
 def test_interval_is_kept_in_pieces() -> None:
     """Settings of 2 KB, which a Command changes."""
     said = in_islands("""

@@ -17,7 +17,7 @@ def change(settings, name, value, read, replace):
     """
     version = settings.version % _VERSION_MAX + 1
     try:
-        values = read(settings.path, json.load)
+        values = read(settings.path, _whole)
         values[name] = value
     except (ValueError, TypeError):  # it is gone, or no JSON object any more
         raise OSError(_EIO)
@@ -27,6 +27,16 @@ def change(settings, name, value, read, replace):
     settings.version = version
     for each in settings.users:
         each(settings)
+
+
+def _whole(file):
+    """The JSON object in a file, none of whose values is one. MicroPython takes half of it, too."""
+    values = json.load(file)
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 8))
+    if not file.read().rstrip().endswith(b"}"):
+        raise ValueError
+    return values
 
 
 def encoded(values):

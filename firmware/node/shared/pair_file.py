@@ -35,13 +35,15 @@ class PairFile:
         self._replace(self._path, *pieces)
 
     def load(self):
-        """What was saved last, or an empty list."""
-        try:
-            return self._read(self._path, _taken_apart) or []
-        except (OSError, UnicodeError):
-            # Flash that cannot be read remembers nothing, nor does another version's file, of which
-            # the CRC is right.
-            return []
+        """What was saved last, or an empty list: also where flash does not give it thrice."""
+        for _ in range(3):
+            try:
+                return self._read(self._path, _taken_apart) or []
+            except OSError:
+                pass  # a refusal may be over: the flash is mounted anew for the next try
+            except UnicodeError:
+                break  # another version's file, of which the CRC is right
+        return []
 
 
 def _taken_apart(file):

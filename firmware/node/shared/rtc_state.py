@@ -5,6 +5,7 @@ power cut, and wears nothing out.
     why       the reason of a reset that the node chose, or of the watchdog's bite
     resets    how many in a row recovery has asked for (see recovery.py)
     attempts  the backoff's counts, so that a reset starts no storm
+    left      of what the identity was with which another slot's code could not run (the same)
     refused   of what the config was that the node could not run by (see device/boots.py)
     payload   the longest payload (bytes) of a batch that has got through where longer ones did not
 
@@ -39,7 +40,7 @@ class RtcState:
         except ValueError:
             found = None
         types = {"trial": bool, "why": str, "resets": int, "attempts": dict}
-        types["refused"] = types["payload"] = int
+        types["refused"] = types["left"] = types["payload"] = int
         if isinstance(found, dict):
             for name, value in found.items():
                 if type(value) is types.get(name):

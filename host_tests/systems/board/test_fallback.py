@@ -157,18 +157,72 @@ def run_or_cut(board: VirtualBoard) -> bool:
     return not board.powered
 
 
-def test_config_that_cannot_be_read_is_a_failure_of_flash(virtual_board: Make) -> None:
+BAD_FLASH = b"""
+import builtins
+from real import *
+real_open = builtins.open
+def refusing(path, *how):
+    if "settings.json" in path:
+        raise OSError(5)
+    return real_open(path, *how)
+builtins.open = refusing
+"""
+
+
+def test_config_that_cannot_be_read_is_a_failure_of_flash(
+    tmp_path: Path, virtual_board: Make
+) -> None:
     """It is no refusal and takes nothing back: the node starts again at once, and counts that."""
-    files = starters() | slot("a", "one") | {"/a/settings.last": config("last")}
-    code = code_files(facts("esp32_devkit"))
-    files |= {f"/a/{path}": data for path, data in code.items()}
-    del files["/a/app.py"]
-    del files["/identity.json"]
-    board = virtual_board(files=files | {"/identity.json/x": b""}, haste=40)
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
+    files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    files |= {"/a/settings.last": b"{}", "/a/board.py": BAD_FLASH}
+    files["/a/real.mpy"] = files.pop("/a/board.mpy")
+    board = virtual_board(files=files, haste=40)
     board.wait(lambda: board.starts[:2] == ["power-on", "hard"])
     said = "\n".join(board.lines)
     assert "OSError" in said
     assert "refused" not in said
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["/identity.json", "/identity.bak", "/identity.json /identity.bak", "/a/settings.json"],
+)
+def test_folder_in_place_of_a_file_is_refused_by_name(
+    tmp_path: Path, virtual_board: Make, folder: str
+) -> None:
+    """As a file is that is damaged: one copy of the identity will do, and nothing crashes."""
+    setup = open_setup(tmp_path / "dev")
+    setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
+    files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
+    for path in folder.split():
+        del files[path]
+        files[f"{path}/x"] = b""
+    board = virtual_board(files=files)
+    if folder in ("/identity.json", "/identity.bak"):
+        board.wait_for("device=node-1")
+    else:
+        field = "settings" if "settings" in folder else "identity"
+        board.wait_for(f"config refused field={field} rule=")
+        board.wait_for(WAITS)
+    assert "Traceback" not in "\n".join(board.lines)
+
+
+def test_identity_that_both_slots_refuse_changes_slots_once(virtual_board: Make) -> None:
+    """Going on from slot to slot for ever would mend nothing: the second one waits for who does."""
+    files = starters() | slot("a", "one") | slot("b", "two") | {"/slot": b"b\n"}
+    files |= {f"/{name}/settings.json": config("x", colour=1) for name in ("a", "b")}
+    board = virtual_board(files=files, haste=HASTE)
+    board.wait(lambda: sum(WAITS in line for line in board.lines) >= 5)
+    assert sum("back to slot" in line for line in board.lines) == 1
+    assert board.starts[:4] == ["power-on", "watchdog", "hard", "watchdog"]
+    since = len(board.lines)
+    board.power_cut()
+    assert board.files()["/slot"] == b"a\n"
+    board.put({"/a/settings.json": config("mended")})
+    board.power_on()
+    board.wait_for("runs one mended", since)
 
 
 def test_whole_node_says_why(tmp_path: Path, virtual_board: Make) -> None:

@@ -167,18 +167,23 @@ except OSError:
 
 
 def test_missing_file_reads_as_none_and_other_errors_come_through() -> None:
-    """No file is None, an empty one is empty, and a folder is an error."""
+    """No file is None, an empty one is empty, so is a folder, and what flash refuses is an error."""
     script = """
 fresh()
 os.mkdir("/f/folder")
 replace("/f/empty", b"")
 print(read("/f/none"), read("/f/empty"))
+print(read("/f/folder"))
+
+def refused(file):
+    raise OSError(5)
+
 try:
-    print(read("/f/folder"))
+    print(read("/f/empty", refused))
 except OSError as error:
     print("error")
 """
-    assert flashed(script) == "None b''\nerror\n"
+    assert flashed(script) == "None b''\nb''\nerror\n"
 
 
 def test_identity_is_three_der_files_or_a_refusal() -> None:
