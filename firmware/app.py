@@ -22,8 +22,7 @@ def build(rtc_state, crashes):
         tls = identity.tls(own.ca, own.cert, own.key)
     except errors.ConfigError as error:
         log("config", "refused field=%s rule=%s" % (error.field, error.text))
-        rtc_state.put("why", ":".join(("config", error.field)))
-        return board.halt()
+        return rtc_state.put("why", "config:" + error.field) or board.halt()
     from backoff import Backoff  # only now: what has checked the config is 12 KB
     from node.readings.outbox import Messages
     from node.reporting.alerts import Alerts

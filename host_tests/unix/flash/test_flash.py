@@ -167,7 +167,7 @@ except OSError:
 
 
 def test_missing_file_reads_as_none_and_other_errors_come_through() -> None:
-    """No file is None, an empty one is empty, so is a folder, and what flash refuses is an error."""
+    """No file is None, an empty one is empty, so is a folder; what flash refuses is an error."""
     script = """
 fresh()
 os.mkdir("/f/folder")
