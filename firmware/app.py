@@ -76,8 +76,7 @@ def build(rtc_state, crashes):
     sampler, live, backlog = sampling()
     parts = client, sampler, live, backlog, supervisor, recovery
     health, cfg.users = Health(base, cfg.health_s, board, parts), (sampler.change, status.again)
-    sources = (status, responses, warnings, live, backlog, health)
-    link = Link(client, board, sources, recovery, log)
+    link = Link(client, board, (status, responses, warnings, live, backlog, health), recovery, log)
     stale, link.hold, link.alarm = cfg.refuse_retained_commands, cfg.hold_unheard, alerts.change
     node_api = NodeApi(clock, sampler, board.led, health.snapshot, (cfg,) + files, crashes.last)
     router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
