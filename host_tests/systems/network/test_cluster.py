@@ -7,7 +7,10 @@ import sys
 import time
 
 import pytest
+from limpet.brokers.haproxy.program import haproxy
+from limpet.brokers.nats.program import nats_server
 from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
 from support.cluster.ledger import Ledger
 
 _LIMIT_S = 240
@@ -16,6 +19,11 @@ _LIMIT_S = 240
 @pytest.mark.long
 def test_nats_loses_a_member_and_nothing_else() -> None:
     """Three nodes for a few seconds, in which members die and come back."""
+    try:
+        haproxy()
+        nats_server()
+    except Problem as problem:
+        pytest.skip(f"{problem.cause} {problem.remedy}")
     line = [sys.executable, "host_tests/cluster.py", "--cluster", "nats"]
     line += ["--seconds", "12", "--nodes", "3"]
     done = subprocess.run(line, cwd=REPO, capture_output=True, text=True, timeout=_LIMIT_S)
