@@ -263,14 +263,18 @@ def test_files_elsewhere(said: Said, configured: Said, tmp_path: Path) -> None:
     assert names >= {"acl", "ca.crt", "crl.pem", "server.crt", "server.key", "mosquitto"}
     assert str(tmp_path / "dev") not in conf
     assert {oct(path.stat().st_mode & 0o777) for path in out.iterdir()} == {"0o600", "0o700"}
-    assert "registry" not in limpet("fleet", "list", "--fleet", tmp_path / "dev").stdout
+    assert (
+        "registry" not in limpet("fleet", "list", "--offline", "--fleet", tmp_path / "dev").stdout
+    )
     said("node-2")
-    listed = limpet("fleet", "list", "--fleet", tmp_path / "dev").stdout
+    listed = limpet("fleet", "list", "--offline", "--fleet", tmp_path / "dev").stdout
     assert f"{out / 'acl'} is not by the registry of now" in listed
     assert f"limpet broker-config mosquitto --out {out}" in listed
     configured(out=out)
     assert "user node-2" in (out / "acl").read_text()
-    assert "registry" not in limpet("fleet", "list", "--fleet", tmp_path / "dev").stdout
+    assert (
+        "registry" not in limpet("fleet", "list", "--offline", "--fleet", tmp_path / "dev").stdout
+    )
 
 
 def test_another_broker_is_told_of_a_new_device(dev: Path, said: Said) -> None:
