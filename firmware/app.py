@@ -54,10 +54,10 @@ def build(rtc_state, crashes):
         sensors = gone.cleared(board.sensors(), status.raised, alerts.change)
         layout = layouts.layout([field for each in sensors for field in each.fields])
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
-        how = (clock, on_reading, alerts.change, log, encode)
+        says = on_reading, alerts.change, log, encode
         stored = generations.opened(encode, cfg, rtc_state)
         live = outbox.Live(Ring(encode.size, RAM_READINGS), stored, encode, cfg.commit_after_s)
-        return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, *how), live, stored
+        return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, clock, says), live, stored
 
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
@@ -69,17 +69,16 @@ def build(rtc_state, crashes):
     net.join(own.wifi_ssid, own.wifi_password)
     kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
     responses, warnings = [Messages(n, k, cfg.commit_after_s, now) for n, k in zip((24, 8), kept)]
-    status = Status(base, boot, now, told, cfg)
+    status, supervisor = Status(base, boot, now, told, cfg), Supervisor(clock, log, recovery)
     alerts = Alerts(base, warnings, unix, status, kept[2])
-    supervisor = Supervisor(clock, log, recovery)
     client = MQTTClient(ssl=tls, **settings.client(own, cfg))
     sampler, live, backlog = sampling()
     parts = client, sampler, live, backlog, supervisor, recovery
     health, cfg.users = Health(base, cfg.health_s, board, parts), (sampler.change, status.again)
     link = Link(client, board, (status, responses, warnings, live, backlog, health), recovery, log)
     stale, link.hold, link.alarm = cfg.refuse_retained_commands, cfg.hold_unheard, alerts.change
-    node_api = NodeApi(clock, sampler, board.led, health.snapshot, (cfg,) + files, crashes.last)
-    router = Router(base, node_api, responses, flash, unix, log, supervisor.bug, stale)
+    node_api = NodeApi(clock, sampler, board.led, (cfg,) + files, (health.snapshot, crashes.last))
+    router = Router(base, node_api, responses, flash, (unix, log, supervisor.bug, stale))
     health.dropped, client.on_oversized = router.dropped, router.on_message
     clock.alarm, clock.broker = alerts.change, tls and (client, own.org + "/" + topics.TIME)
     hear, backlog.client = {status.topic: status, base + "/" + topics.BACKLOG: backlog}, client

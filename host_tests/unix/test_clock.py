@@ -545,8 +545,8 @@ telemetry = Telemetry("base", 1, 7, clock, LAYOUT)
 def always(pin, buffer):
     buffer[:] = b"\\x01\\xcf\\x00\\xf4\\xc4"
 
-how = (clock, taken.append, lambda *_: None, lambda *_: None, telemetry)
-sampler = Sampler((DHT22(None, always),), 7, 3_600_000, *how)
+told = (taken.append, lambda *_: None, lambda *_: None, telemetry)
+sampler = Sampler((DHT22(None, always),), 7, 3_600_000, clock, told)
 net.dns = False
 start = 1_900_000_000
 net.unix = lambda: start + chip.real // 1000

@@ -272,7 +272,7 @@ def always(pin, buffer):
 sensors = (DHT22(None, always),)
 class encode:
     words = staticmethod(nothing)
-sampler = Sampler(sensors, 1, DAY // 24, clock, nothing, nothing, nothing, encode)
+sampler = Sampler(sensors, 1, DAY // 24, clock, (nothing, nothing, nothing, encode))
 supervisor = Supervisor(clock, log, recovery)
 watched = (("sampler", sampler), ("link", link))
 reason = supervisor.run(

@@ -55,9 +55,9 @@ class _Asked:
 class Sampler:
     """Reads `sensors`, of which there is at least one. Times are in ms of the clock.
 
-    boot: this boot's number. clock: has `now()`, and `unix()` in s or None. on_reading(reading)
-    gets each Reading. alert(name, raised, *more): see reporting/alerts.py. log: see shared/log.py.
-    encode: the Telemetry, which has the names of the values.
+    boot: this boot's number. clock: has `now()`, and `unix()` in s or None. told: in this order
+    on_reading(reading), which gets each Reading; alert(name, raised, *more), see
+    reporting/alerts.py; log, see shared/log.py; the Telemetry, which has the values' names.
 
     `due`          see shared/message.py
     `interval_ms`  time from one slot to the next
@@ -67,14 +67,11 @@ class Sampler:
                    `implausible` are those that were doubted and not borne out
     """
 
-    def __init__(self, sensors, boot, interval_ms, clock, on_reading, alert, log, encode):
+    def __init__(self, sensors, boot, interval_ms, clock, told):
         self._asked = []
         self._boot = boot
-        self._on_reading = on_reading
-        self._alert = alert
+        self._on_reading, self._alert, self._log, self.encode = told
         self._clock = clock
-        self._log = log
-        self.encode = encode
         # Unix seconds, and seconds since boot, of the Reading's first values; None: there are none.
         self._ts = self._up = None
         self.reads = self.pace_ms = 0

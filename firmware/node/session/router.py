@@ -19,19 +19,18 @@ class Router:
 
     base: the device's base topic (str). node: what handlers may ask for. responses.put(topic,
     payload): takes a Response (str, bytes). flash: has read(path) and replace(path, bytes), for the
-    memory of Commands. unix() -> Unix seconds or None. log(area, words). on_bug(exc): told of what
-    a handler must not raise. refuse_retained: a retained Command comes again at each connect, also
-    when its id is long forgotten.
+    memory of Commands. how: unix() -> Unix seconds or None; log(area, words); on_bug(exc), told of
+    what a handler must not raise; and whether a retained Command is refused, which comes again at
+    each connect, also when its id is long forgotten.
 
     topic: where Commands come in (str). dropped: reason -> how many payloads got no Response.
     """
 
-    def __init__(self, base, node, responses, flash, unix, log, on_bug, refuse_retained=True):
+    def __init__(self, base, node, responses, flash, how):
         self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
-        self._on_bug = on_bug
-        given = (base, node, responses, flash, unix, log, on_bug, refuse_retained)
-        self._given = given + (self._drop, self, [])
+        _, self._log, self._on_bug, _ = how
+        self._given = (base, node, responses, flash) + how + (self._drop, self, [])
         self._processor = None
         self._until = None  # when what answers is let go of; None: counted from the next run
         self.due = None
@@ -71,7 +70,7 @@ class Router:
     def _drop(self, reason):
         """Count and log a payload that gets no Response."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
-        self._given[5]("command", "dropped reason=%s" % reason)
+        self._log("command", "dropped reason=%s" % reason)
 
     def run(self, now):
         """Answers what has its result or no time left, and lets go of what answers."""

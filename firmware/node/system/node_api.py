@@ -10,15 +10,14 @@ _BLINK_MS = const(250)
 
 
 class NodeApi:
-    """`config`: the settings, and what reads and replaces a file; `status()` gives the health
-    snapshot, `crash()` what the node died of last (dicts).
+    """`config`: the settings, and what reads and replaces a file. reports: `status()` gives the
+    health snapshot, `crash()` what the node died of last (dicts).
     """
 
-    def __init__(self, clock, sampler, led, status, config, crash):
+    def __init__(self, clock, sampler, led, config, reports):
         self.clock = clock
         self.sampler = sampler
-        self.status = status
-        self.crash = crash
+        self.status, self.crash = reports
         self.wish = None  # a reason to leave
         self._led = led
         self._config = config

@@ -45,7 +45,7 @@ class Desk:
         self.full = False
         own = values({"interval_s": 10, "version": 1}, "settings.json", (self.sampler.change,))
         config = (own, lambda path, how: how(io.BytesIO(self.file)), self.replace)
-        self.node_api = NodeApi(self.clock, self.sampler, self.led, dict, config, dict)
+        self.node_api = NodeApi(self.clock, self.sampler, self.led, config, (dict, dict))
 
     def led(self, on: bool) -> None:
         """Switch it."""

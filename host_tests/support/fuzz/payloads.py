@@ -34,7 +34,8 @@ class Command:
         self._responses = 0
         flash = Flash()
         self._files, self.read, self.replace = flash.files, flash.read, flash.replace
-        self._router = Router(BASE, self, self, self, lambda: NOW_S, self._log, self._bugs.append)
+        how = (lambda: NOW_S, self._log, self._bugs.append, True)
+        self._router = Router(BASE, self, self, self, how)
         # Imports what answers, once for all.
         self._router.on_message(BASE + "/commands", b"", False, False)
 

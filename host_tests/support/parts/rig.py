@@ -109,10 +109,7 @@ class Rig:
             self.node,
             self,
             self.flash,
-            lambda: self.now_s,
-            self.log,
-            self.bugs.append,
-            self.refuse_retained,
+            (lambda: self.now_s, self.log, self.bugs.append, self.refuse_retained),
         )
 
     def room(self, count: int, size: int) -> bool:

@@ -89,8 +89,8 @@ class Desk:
         self.readings = []
         self.alerts = []
         self.lines = []
-        how = (time, self.readings.append, self.alert, self.log, self)
-        self.sampler = Sampler(sensors, 7, interval_ms, *how)
+        told = (self.readings.append, self.alert, self.log, self)
+        self.sampler = Sampler(sensors, 7, interval_ms, time, told)
 
     def words(self, reading):
         """As Telemetry has it: a line of the log."""

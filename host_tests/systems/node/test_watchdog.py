@@ -75,9 +75,9 @@ def test_client_that_forgets_its_deadline_is_noticed(node: StartNode, tmp_path: 
     """A handshake without an end, for want of a deadline in the client, ends in a reset as well."""
     forgets = (
         "app.py",
-        "    client, downs",
+        "    client = MQTTClient(",
         "    MQTTClient._flush = lambda self: False\n"
-        "    MQTTClient._enter = forget(MQTTClient._enter)\n    client, downs",
+        "    MQTTClient._enter = forget(MQTTClient._enter)\n    client = MQTTClient(",
     )
     forget = (
         "app.py",

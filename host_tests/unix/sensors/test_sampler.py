@@ -45,7 +45,7 @@ def new(interval_ms, known=True, unix=unix):
     class clock:
         pass
     clock.now, clock.unix = staticmethod(lambda: now), staticmethod(unix)
-    s = Sampler((Sensor(),), 7, interval_ms, clock, readings.append, said, log, encode)
+    s = Sampler((Sensor(),), 7, interval_ms, clock, (readings.append, said, log, encode))
     if known:
         # What the first values of a boot have to wait for is a test of its own.
         s._asked[0].known = 201, 500
