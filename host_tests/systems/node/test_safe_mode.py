@@ -142,7 +142,7 @@ def test_soft_reset_for_memory(broker: RunningBroker, node: StartNode, tmp_path:
         "        client.step(now)\n"
         "        if client.state == 'securing':\n"
         "            client.abort()\n"
-        "            client.on_down('memory')\n",
+        "            self.on_down('memory')\n",
     )
     sooner = ("node/system/recovery.py", "_PROOF_MS = const(600_000)", "_PROOF_MS = const(10_000)")
     firmware = patched(tmp_path / "firmware", starved, sooner)
