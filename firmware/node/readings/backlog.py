@@ -131,11 +131,7 @@ class Backlog:
 
     def peek(self, now):
         """The batch at hand."""
-        flight = self._sending.peek(now)
-        live = self.stores[-1].telemetry
-        # QoS 1 on the topic of their own, whatever a live one is.
-        self.topic, self.qos = (self.own_topic, 1) if flight.own else (live.topic, live.qos)
-        return flight.key
+        return self._sending.peek(now)
 
     def write(self, packet):
         """Its payload."""
@@ -198,16 +194,18 @@ class Backlog:
 
     def run(self, now):
         """Tell flash now and then what is acknowledged; have the next batch at hand."""
-        dues = []
-        untold = [each for each in self.stores if each.unsynced]
-        if untold:
-            due = self._synced + _SYNC_MS
-            if now >= due or any(e.unsynced >= _SYNC or not len(e.log) for e in untold):
-                self._synced = now
-                self.save()
-            else:
-                dues.append(due)
-        if any(len(each.log) > len(each.live) for each in self.stores):
+        dues, tell, waits = [], False, False
+        for each in self.stores:
+            held = len(each.log)
+            waits = waits or held > len(each.live)
+            if each.unsynced:
+                dues = [self._synced + _SYNC_MS]
+                tell = tell or now >= dues[0] or each.unsynced >= _SYNC or not held
+        if tell:
+            self._synced = now
+            self.save()
+            dues = []
+        if waits:
             try:
                 due = self._look(now)
             except MemoryError:  # it was in flight, and cannot come again as it was

@@ -56,9 +56,15 @@ class Sending:
         return self._next is not None and self._next.stored.telemetry.timed(self._buffer, 0)
 
     def peek(self, now):
-        """The Flight that is next, when `ready`."""
+        """Key of the one that is next, when `ready`."""
         self._now = now
-        return self._next
+        backlog, flight = self._backlog, self._next
+        live = backlog.stores[-1].telemetry
+        # QoS 1 on the topic of their own, whatever a live one is.
+        backlog.topic, backlog.qos = live.topic, live.qos
+        if flight.own:
+            backlog.topic, backlog.qos = backlog.own_topic, 1
+        return flight.key
 
     def write(self, packet):
         """Append its payload."""
