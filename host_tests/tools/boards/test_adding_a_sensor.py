@@ -62,7 +62,7 @@ def test_one_file_and_one_line(tmp_path: Path) -> None:
     text = (REPO / "docs" / "sensors.md").read_text("utf-8").split("## Writing one")[1]
     driver = textwrap.dedent("\n".join(re.findall(r"^(?:    .*|)$", text, re.MULTILINE))).strip()
     board = Path(shutil.copytree(BOARDS / "esp32_devkit", tmp_path / "roof"))
-    before = (board / "board.py").read_text("utf-8")
+    before = (board / "board.py").read_text("utf-8").replace('"esp32_devkit"', '"roof"')
     (board / "bmp999.py").write_text(driver + "\n", "utf-8")
     (board / "board.py").write_text(
         re.sub(r"^SENSORS = .*\n", LINE, before, flags=re.MULTILINE), "utf-8"

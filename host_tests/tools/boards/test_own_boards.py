@@ -165,13 +165,48 @@ ONE = 'SENSORS = (("dht22", 27),)\n'
             "board.py: GPIO21 is used twice, by sht4x and by sht3x.",
         ),
         (
-            'SENSORS = (("sht4x", (22, 21)), ("ds18b20", 22, "low", "28"))\n',
+            'SENSORS = (("sht4x", (22, 21)), ("ds18b20", 22, "low", "28443322110000eb"))\n',
             "board.py: GPIO22 is used twice, by sht4x and by ds18b20.",
         ),
         (
             'SENSORS = (("sht4x", (22, 21)), ("sht3x", (22, 21), "", 69))\n',
             "board.py: temperature would be there twice, from sht4x and from sht3x: one of them "
             "needs a name.",
+        ),
+        # The same address, once by being said and once by being the usual one; the same ROM.
+        (
+            'SENSORS = (("sht4x", (22, 21)), ("sht4x", (22, 21), "low", 0x44))\n',
+            "board.py: GPIO22 is used twice, by sht4x and by sht4x.",
+        ),
+        (
+            'SENSORS = (("ds18b20", 25, "a", "28443322110000eb"), '
+            '("ds18b20", 25, "b", "28443322110000eb"))\n',
+            "board.py: GPIO25 is used twice, by ds18b20 and by ds18b20.",
+        ),
+        (
+            'SENSORS = (("sht4x", 22, 21),)\n',
+            "board.py: SENSORS: ('sht4x', 22, 21) has its GPIOs one after the other.",
+        ),
+        *(
+            (
+                f'SENSORS = (("ds18b20", 25, "", {rom!r}),)\n',
+                f"board.py: SENSORS: ('ds18b20', 25, '', {rom!r}) has no ROM of a DS18B20.",
+            )
+            # Too short, another family, a checksum that is wrong, no digits, no text.
+            for rom in (
+                "28ff",
+                "10" + "28443322110000eb"[2:],
+                "28443322110000eb"[:-1] + "0",
+                "x" * 16,
+                40,
+            )
+        ),
+        *(
+            (
+                f'SENSORS = (("dht22", {pin}),)\n',
+                f"board.py: GPIO{pin}, of dht22, is no pin of the esp32.",
+            )
+            for pin in (20, 24, 40, 99)
         ),
         (
             'SENSORS = (("dht22", 27, "Out door"),)\n',
@@ -264,18 +299,24 @@ def test_sensors_on_one_bus_share_its_pins(root: Path) -> None:
     path = root / "boards" / "greenhouse" / "board.py"
     line = (
         'SENSORS = (("sht4x", (22, 21)), ("sht3x", (22, 21), "low", 69), '
-        '("ds18b20", 25, "in", "28ff"), ("ds18b20", 25, "out", "28fe"), '
+        '("ds18b20", 25, "in", "28443322110000eb"), ("ds18b20", 25, "out", "28453322110000dc"), '
         '("supply", 35, "", 22, 21))\n'
     )
     path.write_text(path.read_text("utf-8").replace(ONE, line), "utf-8")
     found = facts("greenhouse", own=root / "boards").sensors
     assert [each.pins for each in found] == [(22, 21), (22, 21), (25,), (25,), (35,)]
-    assert [each.more for each in found] == [(), (69,), ("28ff",), ("28fe",), (22, 21)]
+    assert [each.more for each in found] == [
+        (),
+        (69,),
+        ("28443322110000eb",),
+        ("28453322110000dc",),
+        (22, 21),
+    ]
     assert [each.line for each in found] == [
         ("sht4x", (22, 21)),
         ("sht3x", (22, 21), "low", 69),
-        ("ds18b20", 25, "in", "28ff"),
-        ("ds18b20", 25, "out", "28fe"),
+        ("ds18b20", 25, "in", "28443322110000eb"),
+        ("ds18b20", 25, "out", "28453322110000dc"),
         ("supply", 35, "", 22, 21),
     ]
 

@@ -20,6 +20,11 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,19}")
 _FIELD = re.compile(r"[a-z][a-z0-9_]*")
 # What a Reading says of itself in the same JSON.
 _TAKEN = ("v", "boot", "seq", "ts", "up", "dt")
+# By chip: what MicroPython has no pin for, be it that the chip has none.
+_LAST_GPIO = {"esp32": 39, "esp32s3": 48, "esp32c3": 21}
+_NO_GPIO = {"esp32": {20, 24, 28, 29, 30, 31}, "esp32s3": {22, 23, 24, 25}}
+_ROM = re.compile(r"[0-9A-Fa-f]{16}")
+_THERMOMETERS = (0x28, 0x22)  # the first byte of a ROM, as lib/ds18b20.py takes it
 _FORM = 'SENSORS = (("dht22", 27), ("ds18b20", 25, "outdoor"))'
 # What a board.py had for the one sensor that a Board could have.
 _OLD = ("sensor", "SENSOR_GPIO")
@@ -64,6 +69,8 @@ def read(path: Path, said: dict[str, Any]) -> tuple[WiredSensor, ...]:
             f"{path}: SENSORS is no list of texts and numbers, written out.", f"Say it so: {_FORM}"
         )
     sensors = tuple(_sensor(path, line) for line in said["SENSORS"])
+    for sensor in sensors:
+        _on_chip(path, sensor, said.get("CHIP"))
     if not sensors:
         raise Problem(f"{path}: SENSORS is empty: there would be nothing to say.", f"So: {_FORM}")
     for fault in clashes(path.parent, sensors, said.get("LED_GPIO")):
@@ -94,6 +101,12 @@ def _sensor(path: Path, line: Any) -> WiredSensor:
         raise Problem(f"{fault}names no driver.", "The first is a driver's module, a text.")
     if not pins or not all(type(pin) is int and pin >= 0 for pin in pins):
         raise Problem(f"{fault}has no pins.", "The second is a GPIO, or several: (22, 21).")
+    if isinstance(name, int):
+        raise Problem(
+            f"{fault}has its GPIOs one after the other.",
+            f"Put them in brackets: {(driver, (*pins, name, *more))!r}; what else the driver wants "
+            'comes behind the name, be it "".',
+        )
     if not isinstance(name, str) or not (name == "" or NAME.fullmatch(name)):
         raise Problem(
             f"{fault}has a name that no field can begin with.",
@@ -111,7 +124,40 @@ def _sensor(path: Path, line: Any) -> WiredSensor:
             f"{fault}does not say what {driver} wants to be told: {', '.join(known.wants)}.",
             "GPIOs come second, several in brackets; what else it wants, behind the name.",
         )
+    told = dict(zip(known.wants, (*pins, *more), strict=False))
+    if known.bus == "onewire" and "rom" in told and not _is_rom(told["rom"]):
+        raise Problem(
+            f"{fault}has no ROM of a DS18B20.",
+            "A ROM is 16 hex digits, as `onewire`'s scan() tells them: the family 28, the number, "
+            "and a checksum of both.",
+        )
     return WiredSensor(driver, pins, name, tuple(more))
+
+
+def _on_chip(path: Path, sensor: WiredSensor, chip: Any) -> None:
+    """Raise Problem for a GPIO that the chip has not."""
+    last, missing = _LAST_GPIO.get(chip), _NO_GPIO.get(chip, set())
+    for pin in sensor.pins:
+        if last is not None and (pin > last or pin in missing):
+            but = f", without {', '.join(map(str, sorted(missing)))}" if missing else ""
+            raise Problem(
+                f"{path}: GPIO{pin}, of {sensor.driver}, is no pin of the {chip}.",
+                f"It has GPIO 0 to {last}{but}.",
+            )
+
+
+def _is_rom(text: Any) -> bool:
+    """Whether that is the ROM of a DS18B20 and its like: the eighth byte is a CRC-8 (polynomial
+    0x31, bits reversed) of the others.
+    """
+    if not isinstance(text, str) or not _ROM.fullmatch(text):
+        return False
+    crc = 0
+    for byte in (rom := bytes.fromhex(text)):
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
+    return crc == 0 and rom[0] in _THERMOMETERS
 
 
 def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[str]:
@@ -145,5 +191,8 @@ def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[
 
 def _may_share(folder: Path, one: WiredSensor, other: WiredSensor) -> bool:
     """Whether both are on one bus, each with something of its own: an address, a ROM."""
-    buses = {found.bus for each in (one, other) if (found := Driver.of(folder, each.driver))}
-    return len(buses) == 1 and "" not in buses and one.pins == other.pins and one.more != other.more
+    first, second = Driver.of(folder, one.driver), Driver.of(folder, other.driver)
+    if not first or not second or not first.bus or first.bus != second.bus:
+        return False
+    told = first.told(*one.pins, *one.more), second.told(*other.pins, *other.more)
+    return one.pins == other.pins and told[0] != told[1]

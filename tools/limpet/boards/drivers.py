@@ -14,13 +14,14 @@ from limpet.shared.paths import LIB
 
 class Driver(NamedTuple):
     """A driver: its file; what `sensor` wants to be told beside `machine`, and how much of that at
-    least; the names of its fields as far as they are written out; and its BUS, on which several may
-    share their GPIOs ("": none may).
+    least; what it takes for the rest, as far as that is written out; the names of its fields as far
+    as they are written out; and its BUS, on which several may share their GPIOs ("": none may).
     """
 
     path: Path
     wants: tuple[str, ...]
     least: int
+    usual: tuple[object, ...]
     fields: tuple[str, ...]
     bus: str
 
@@ -38,9 +39,16 @@ class Driver(NamedTuple):
                 case ast.FunctionDef(name="sensor", args=arguments):
                     wants = tuple(each.arg for each in arguments.args[1:])
                     least = len(wants) - len(arguments.defaults)
+                    usual = tuple(getattr(each, "value", None) for each in arguments.defaults)
                     fields = tuple(_fields(folder, tree))
-                    return cls(path, wants, least, fields, _bus(folder, tree))
+                    return cls(path, wants, least, usual, fields, _bus(folder, tree))
         return None
+
+    def told(self, *said: object) -> tuple[object, ...]:
+        """Return all that `sensor` is told when this is `said`, what it takes for the rest
+        included.
+        """
+        return (*said, *self.usual[len(said) - self.least :])
 
 
 def module(folder: Path, name: str) -> Path | None:
