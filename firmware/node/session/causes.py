@@ -43,7 +43,7 @@ class Past:
     """What is known of the connections before. It has no methods: whoever holds one does not hold
     this module.
 
-    `probe`  what the broker refuses if it does greet the next CONNECT, or None
+    `cause`  what the broker refuses if it does greet the next CONNECT, or None
     `qos`    the most that the will may have in that
     """
 
@@ -51,7 +51,7 @@ class Past:
     # nobody else wants the id; were closed instead of CONNACK.
 
     _short = _thrown = _mute = 0
-    probe = None
+    cause = None
     qos = 1
 
 
@@ -60,7 +60,7 @@ def judged(link, past, cause, now):
     brought up to date.
     """
     connection, heap = link.connection, link.board.idf_heap()
-    past.probe = None
+    past.cause = None
     if connection.up_at is not None:
         past._mute = 0
         past._short = past._short + 1 if now - connection.up_at < _SHORT_MS else 0
@@ -74,11 +74,11 @@ def judged(link, past, cause, now):
             past._thrown += 1
             if past._thrown >= _MANY and link.status.rivals > 1:
                 cause = TAKEN
-    elif cause == "closed" and connection.reached == "greeting":
+    elif cause == "closed" and connection.state == "greeting":
         # Three times; then without retain, then with QoS 0 as well, to find out why; and once more.
         past._mute = past._mute + 1 if past._mute <= _MANY else _MANY - 1
         if past._mute >= _MANY:
-            past.probe = _NO_RETAIN if past._mute == _MANY else _NO_QOS
+            past.cause = _NO_RETAIN if past._mute == _MANY else _NO_QOS
     elif cause in (_NO_RETAIN, _NO_QOS):
         past._mute = _MANY - 1  # the next CONNECT is as it should be, and may be taken
     past.qos = 0 if past._mute > _MANY else 1

@@ -44,7 +44,7 @@ class _Flight:
 class _Connection:
     """What is true of one connection only, from the try on, and dropped with it."""
 
-    reached = None  # the last state of the client but `down`
+    state = None  # the last state of the client but `down`
     up_at = None  # since when the broker has let the node in; None: not yet
     trust = 0  # 1: the birth has come back; 2: for long there was no other node with this id
     starved = 0  # packets without heap for them
@@ -112,8 +112,8 @@ class Link:
         for source in self.sources:
             if hasattr(source, "cut"):
                 source.cut(None, 0)
-        believed_up = connection.up_at is not None
-        if self._resume or connection.starved > _STARVED or (client.state == "up") != believed_up:
+        between = (client.state == "up") == (connection.up_at is None)
+        if between or self._resume or connection.starved > _STARVED:
             self._give_up("memory")  # it may not be the same Message that comes again
         self.due = now + _STARVED_MS
 
@@ -199,19 +199,19 @@ class Link:
         client, past, status = self.client, self._past, self.status
         # Brokers close without a word for a will that they cannot keep: which is it?
         qos = min(past.qos, client.max_qos)
-        client.set_last_will(status.topic, status.will(), client.retains and not past.probe, qos)
+        client.set_last_will(status.topic, status.will(), client.retains and not past.cause, qos)
         client.start(now)
 
     def on_state(self, state):
         """The client has entered `state`."""
         if state != "down":
-            self.connection.reached = state
+            self.connection.state = state
             if state != "up":
                 self._log("link", state)
 
     def on_up(self, session_present):
         """The broker has let the node in."""
-        client, status, probe = self.client, self.status, self._past.probe
+        client, status, probe = self.client, self.status, self._past.cause
         connection, early = self.connection, self._suspect.early if self._suspect else 0
         if not session_present:
             self._resume = []
@@ -239,14 +239,14 @@ class Link:
         """The network or the broker has ended it. After a few ends before all was delivered,
         Messages go one at a time: which one it is that does not get through shows then.
         """
-        client, connection = self.client, self.connection
+        connection = self.connection
         # With its birth acknowledged: which one it was cannot be told before.
         if connection._flights and not self.status.connection.flying:
             try:
                 from node.session.blame import Suspect
 
                 self._suspect = self._suspect or Suspect()
-                cause = self._suspect.blamed(client, connection._flights, cause)
+                cause = self._suspect.blamed(self.client, connection._flights, cause)
             except Exception:  # noqa: BLE001 - no heap or no flash for it: the next end tells
                 pass
         self._down(cause)
@@ -277,7 +277,7 @@ class Link:
         if cause in (_TAKEN, _DENIED):
             self.alarm(cause, True)
 
-    def _widen(self, doubtful=False):
+    def _widen(self, doubtful):
         """Let so many Messages be in flight as Wi-Fi has room for; one, if it is `doubtful`."""
         heap, window = self.board.idf_heap(), self._window
         if heap:  # without room for its packets Wi-Fi stands still
@@ -308,8 +308,8 @@ class Link:
 
     def _send_first(self, said):
         status = self.status
-        if not status.unacked and status.ready and self._send_from(status):
-            return True
+        if status.ready and not status.unacked:
+            return self._send_from(status)
         return not said and self._send_again()
 
     def _send_again(self):
@@ -320,12 +320,11 @@ class Link:
             if source not in self.connection.pulled:
                 at += 1  # a Reading, and the birth has not come back yet
                 continue
-            again = source.ready and source.peek(self._now) == flight.key
-            if again and not self._send(source, flight.key, flight):
-                return False
-            held.pop(at)
-            if again:  # else the Outbox's bound has taken it in the meantime
+            if source.ready and source.peek(self._now) == flight.key:
+                self._send(source, flight.key, flight)
+                held.pop(at)
                 return True
+            held.pop(at)  # the Outbox's bound has taken it in the meantime
         return False
 
     def _send_from(self, source):
@@ -334,14 +333,14 @@ class Link:
         if suspect and suspect.is_aside(source, key):
             source.sent(key)  # it is passed over
             return source.ready and self._send_from(source)
-        return self._send(source, key)
+        self._send(source, key, None)
+        return True
 
-    def _send(self, source, key, flight=None):
+    def _send(self, source, key, flight):
+        # There is room: whoever calls this has asked.
         client = self.client
         packet_id = flight._id if flight else 0
         packet = client.begin(source.topic, source.qos, source is self.status, packet_id)
-        if packet is None:
-            return False
         source.write(packet)
         packet_id = client.finish()
         if packet_id:
@@ -355,7 +354,6 @@ class Link:
         source.sent(key)
         if not packet_id:
             source.done(key)
-        return True
 
     def on_refused(self, topic, code):
         """The broker does not let the node subscribe."""
@@ -370,7 +368,7 @@ class Link:
         source.done(flight.key)
         suspect = self._suspect
         if suspect and suspect.carried(flight):
-            self._widen()
+            self._widen(False)
             if not suspect.source:
                 self._suspect = None
                 unimport("node.session.blame")

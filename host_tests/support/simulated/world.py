@@ -48,7 +48,7 @@ class WatchedLink(Link):
 
     def _send(self, source, *more):  # type: ignore[no-untyped-def]
         self.broker.source = source
-        return super()._send(source, *more)
+        super()._send(source, *more)
 
     def on_up(self, session_present: bool) -> None:
         """As the Link's."""
