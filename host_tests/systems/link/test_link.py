@@ -631,7 +631,7 @@ def test_reading_without_heap_for_its_line_is_delivered(node: StartNode, tmp_pat
     """The Outbox has it before the log does."""
     starved = patched(
         tmp_path / "firmware",
-        ("node/readings/telemetry.py", "= reading.seq", "= reading.seq or no_heap()"),
+        ("node/readings/telemetry.py", "self._reading.seq,", "self._reading.seq or no_heap(),"),
     )
     with ScriptedBroker(echoing()) as broker:
         node(broker, speed=20, config=FAST, firmware=starved)
