@@ -51,7 +51,7 @@ def up(world: World, tree: Tree, form: str, command: bool = False, sensors: str 
     table = laptop_sensors.setting(sensors) if sensors else ""
 
     def once(pad: int) -> int:
-        settings = {"do": "full", "command": command, "pad": pad, "sensors": table}
+        settings = {"do": "full", "command": command, "pad": pad, "sensors": table, "logged": False}
         return int(tree.run("bench_node", world.flash(), settings, form=form, **_BIG)["heap"])
 
     return _least(once)

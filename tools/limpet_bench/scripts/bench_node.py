@@ -36,8 +36,6 @@ class Part:
         self.link = link
         self.client = getattr(link, "client", None) or link._client
         self.sampler = dict(watched)["sampler"]
-        # A boot of the length of others' payload; or its own, as it is in a node's life.
-        self.boot = self.sampler._boot if settings.get("own_boot") else 1
         self.live, self.backlog = [
             each for each in link.sources if type(each).__name__ in ("Live", "Backlog")
         ]
@@ -57,12 +55,14 @@ class Part:
         values = (244, 452) + (-250,) * settings.get("sensors", "").count(",")
         if not hasattr(reading, "SIZE"):  # else a version from before Readings of any fields
             values = (values,)
-        taken = reading.Reading(self.boot, 10000 + number, ts, now // 1000, *values)
-        self.reading = taken
+        # A boot of the length of others' payload; or its own, as it is in a node's life.
+        boot = self.sampler._boot if settings.get("own_boot") else 1
+        taken = reading.Reading(boot, 10000 + number, ts, now // 1000, *values)
         self.sampler._on_reading(taken)
         # An older sampler leaves the line of the log to whom it hands the Reading.
         if settings.get("logged", True) and hasattr(self.sampler, "encode"):
             self.sampler._log("sampler", "reading", self.sampler.encode.words(taken))
+        return taken
 
     def settled(self, now):
         """Whether the node is up, its birth has come back, and all has been quiet for a while."""
@@ -177,75 +177,6 @@ class Flood(Part):
             self.end(s=took / 1e6, turns=self.turns)
 
 
-class Garbage(Flood):
-    """What `count` Readings leave on the heap, one after the other, while nothing collects it: from
-    the driver's values to the PUBACK, and nothing of what measures.
-    """
-
-    WARM = 4  # Readings before those that count: what is loaded for the first is no garbage
-
-    def __init__(self, *joined):
-        super().__init__(*joined)
-        self.left = self.turned = 0
-        self._begun = None  # bytes on the heap when the node went on; None: it is not counted yet
-        self._sleep = self.client.wait  # the laptop's Ctrl-C is none of the chip's
-
-    def node_goes_on(self):
-        """From here on it is the node's."""
-        if self._begun is not None:
-            self._begun = gc.mem_alloc()
-
-    def node_pauses(self):
-        """Up to here it was the node's."""
-        if self._begun is not None:
-            self.left += gc.mem_alloc() - self._begun
-
-    def sleep(self, real_ms):
-        """Sleep as the others do."""
-        self.node_pauses()
-        heard = super().sleep(real_ms)
-        self.node_goes_on()
-        return heard
-
-    def run(self, now):
-        """Look at what there is to look at."""
-        self.node_pauses()
-        super().run(now)
-        self.node_goes_on()
-
-    def put(self, number, now):
-        """Have the sampler ask its sensors, which always say the same."""
-        if number == self.WARM:
-            gc.collect()
-            gc.disable()
-            self._begun = 0
-        for asked in self.sampler._asked:
-            asked.sensor.read = said_by(len(asked.sensor.fields))
-        self.node_goes_on()
-        ask(self.sampler, now)
-        self.node_pauses()
-
-    def end(self, **results):
-        """Tell how much it was."""
-        super().end(left=self.left, count=settings["count"] - self.WARM)
-
-
-def ask(sampler, now):
-    """Have it take a Reading, whatever the pace of its sensors."""
-    reads = sampler.reads
-    sampler.read_now(now)
-    while sampler.reads == reads:
-        for asked in sampler._asked:
-            asked.ready = 0
-        sampler.run(now)
-
-
-def said_by(fields):
-    """A `read` that gives the same values each time, in a tuple of its own each time."""
-    values = (244,) * fields
-    return lambda: values + ()  # noqa: RUF005 (MicroPython)
-
-
 class Drain(Part):
     """Whatever is on flash is sent and acknowledged."""
 
@@ -321,7 +252,7 @@ class Profile(Part):
     def look(self, now):
         """Do it, once all is quiet."""
         if self.settled(now):
-            self.put(0, now)  # for what looks at a Reading
+            self.reading = self.put(0, now)  # for what looks at one
             what = getattr(self, settings["what"])
             what(now)  # what is loaded for the first is not counted
             left = 0
@@ -374,12 +305,9 @@ class Profile(Part):
 
     def asked(self, now):
         """The sampler asks its sensors, and nobody takes the Reading."""
-        sampler = self.sampler
-        if sampler._log is not nobody:
-            sampler._log = sampler._on_reading = nobody
-            for each in sampler._asked:
-                each.sensor.read = said_by(len(each.sensor.fields))
-        ask(sampler, now)
+        import bench_garbage
+
+        bench_garbage.alone(self.sampler, now)
 
     def taken(self, now):
         """A Reading is taken: Outbox, and who has asked for one."""
@@ -400,10 +328,6 @@ class Profile(Part):
     def sent(self, now):
         """A Message becomes a packet and a TLS record."""
         self.client.send(topic, payload, 0)
-
-
-def nobody(one, two=None, three=None):
-    """Neither logs nor takes."""
 
 
 class JumpingTime:
@@ -432,7 +356,6 @@ PARTS = {
     "full": Full,
     "idle": Idle,
     "profile": Profile,
-    "garbage": Garbage,
 }
 
 
@@ -441,6 +364,10 @@ class Driven(supervisor.Supervisor):
 
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Run with one part more."""
+        if settings["do"] == "garbage":
+            import bench_garbage
+
+            PARTS["garbage"] = bench_garbage.part(Flood)
         part = PARTS[settings["do"]](link, sleep, watched)
         part.joined = (self, others, watched, watchdog, asked)
         # MicroPython has no (*others, part).
