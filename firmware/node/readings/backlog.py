@@ -16,6 +16,8 @@ from node.shared.unimport import unimport
 
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
 _RETRY_MS = const(60000)  # after flash could not be read
+# What a connection begins with goes first: amqtt loses a subscription that comes along with others.
+_FIRST_MS = const(300)
 # How often, at most, a log is told on flash what is acknowledged, unless it is as many.
 _SYNC_MS = const(10000)
 _SYNC = const(16)
@@ -80,7 +82,7 @@ class Backlog:
         self._synced = self.due = 0
         self.commits = self.errors = self.foreign = 0
         self.elders = self.client = None
-        self.doubtful = self.alone = False  # see began
+        self.doubtful = self.alone = self._fresh = False  # see began
         self.carried = True
 
     @property
@@ -170,6 +172,7 @@ class Backlog:
         if self._sending is not None:
             self._sending.began(resumed)
         self.doubtful, self.alone = doubtful, alone
+        self._fresh = True
         self.due = 0
 
     def rewind(self):
@@ -208,6 +211,9 @@ class Backlog:
         if waits:
             try:
                 due = self._look(now)
+                if self._fresh:
+                    self._fresh = False
+                    due = now + _FIRST_MS
             except MemoryError:  # it was in flight, and cannot come again as it was
                 self.client.clean_session = True
                 due = now + 1
@@ -221,7 +227,7 @@ class Backlog:
 
     def _look(self, now):
         """When to look again, or None."""
-        up = self.client is None or self.client.state == "up"
+        up = not self._fresh and (self.client is None or self.client.state == "up")
         if self._sending is None:
             if not up:
                 return None

@@ -115,6 +115,8 @@ class Broker:
         run_due(self.source, self.now)
         self.client.state = "up"
         self.source.began(kept, doubtful, alone)
+        run_due(self.source, self.now)
+        self.now += 300
         for key, topic, seqs, payload in flight if kept else ():
             assert self.source.ready
             again, message = given(self.source, self.now)
@@ -290,10 +292,10 @@ def case_trial_of_several_is_short_enough_to_be_read() -> None:
     broker.source.batch_max = 100
     broker.source.own_topic = OWN + "/" * 1000
     broker.reconnect(kept=False, doubtful=True, alone=True)
-    broker.source.run(2)
-    broker.source.run(4)
+    broker.source.run(300)
+    broker.source.run(301)
     packet = bytearray()
-    broker.source.peek(4)
+    broker.source.peek(301)
     broker.source.write(packet)
     assert 800 < len(packet) <= 2040 - len(OWN) - 1000
 
