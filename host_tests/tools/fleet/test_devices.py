@@ -20,7 +20,7 @@ from limpet.fleet import devices, locking_out
 from limpet.identity import passwords
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 from support.brokers.running import fields
 from support.fleets import fleet
 from support.tool import LIMPET, Tool, limpet
@@ -127,6 +127,17 @@ def test_show(made: Setup) -> None:
     assert unknown.returncode == 1
     assert "No device is called 'node-9' in the fleet" in unknown.stderr
     assert "There is: node-1, node-2." in unknown.stderr
+
+
+def test_of_a_thousand_a_few_are_named() -> None:
+    """A mistyped name brings those that it may have meant, not the whole fleet."""
+    many = [f"plant-{n:04}" for n in range(1, 1001)]
+    said = there_is(many, "plnt-0417")
+    assert said.startswith("There is: plant-0417, ")
+    assert said.endswith(" and 992 more.")
+    assert there_is(many, "x").startswith("There is: plant-0001, plant-0002, ")
+    assert there_is(many[:2], "x") == "There is: plant-0001, plant-0002."
+    assert there_is([], "x") == "There is: none."
 
 
 def test_remove(made: Setup) -> None:

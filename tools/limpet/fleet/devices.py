@@ -22,7 +22,7 @@ from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.shared import locks
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 
 app = App(name="fleet", help="List the fleet's devices, show one, lock it out, renew or remove it.")
 
@@ -97,9 +97,9 @@ def one(layout: Layout, name: str) -> Device:
     for each in known:
         if each.name == name:
             return each
-    names = ", ".join(each.name for each in known) or "none"
     raise Problem(
-        f"No device is called {name!r} in the fleet {layout.root}.", f"There is: {names}."
+        f"No device is called {name!r} in the fleet {layout.root}.",
+        there_is((each.name for each in known), name),
     )
 
 

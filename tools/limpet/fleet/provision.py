@@ -130,7 +130,7 @@ def provision(
         many = Many(root, settings, given, names, auth)
         provision_many.provision(many, lines, str(csv or pattern))
         return 0
-    device = device or FIRST_DEVICE
+    device = FIRST_DEVICE if device is None else device
     if password_file and username is None:
         username = _username(root, device)
     if auth and username is not None:

@@ -15,7 +15,7 @@ from limpet.node_host.environment import REPLAY
 from limpet.node_host.process import NodeProcess
 from limpet.shared import ending, windows
 from limpet.shared.numbers import Speed
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 
 # How often it looks whether anybody still reads what the node says.
 _LOOK_S = 0.5
@@ -26,7 +26,7 @@ def _flash(fleet: Path | None, device: str) -> Path:
     if device not in (known := layout.bases()):
         raise Problem(
             f"No device is called {device!r} in the fleet {layout.root}.",
-            f"There is: {', '.join(known) or 'none'}.",
+            there_is(known, device),
         )
     device_config.renewed(layout.device(device))
     return layout.device(device)

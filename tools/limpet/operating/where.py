@@ -19,7 +19,7 @@ from limpet.identity.layout import Layout, running
 from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Port
 from limpet.shared.paths import RUN
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 
 
 @Parameter(name="*")
@@ -95,8 +95,8 @@ class SetupInfo:
                 f"The fleet {root} has no device yet.", "Make one: limpet provision node-1."
             )
         if device is not None and device not in self.bases:
-            known = ", ".join(self.bases)
-            raise Problem(f"No device is called {device!r} in {root}.", f"There is: {known}.")
+            cause = f"No device is called {device!r} in {root}."
+            raise Problem(cause, there_is(self.bases, device))
         folder = layout.device(device or next(iter(self.bases)))
         try:
             found = device_config.load(folder)
