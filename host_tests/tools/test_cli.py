@@ -102,6 +102,8 @@ NUMBERS = [
     (["broker"], "--port", PORTS[1:]),
     (["broker-config", "mosquitto"], "--port", PORTS),
     (["broker-config", "mosquitto"], "--devices", ("0", "-1", "1.5", "10000000", "x")),
+    (["health"], "--port", PORTS),
+    (["health"], "--slow", SECONDS),
     (["ingest"], "--port", PORTS),
     (["ingest"], "--keep", ("0", "-1", "1.5", "40000")),
     (["ingest"], "--idle", SECONDS),

@@ -26,6 +26,7 @@ COMMANDS = {
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
     "export": ("export",),
+    "doctor": ("health",),
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")

@@ -38,12 +38,18 @@ class Arrival(NamedTuple):
 
 
 class _NamedContext(ssl.SSLContext):
-    """A TLS context with a server name of its own: paho checks against the host's name alone."""
+    """A TLS context with a server name of its own: paho checks against the host's name alone.
+
+    It is asked to wrap as soon as there is a TCP connection, and says so to `on_wrap`.
+    """
 
     server_name: str | None = None
+    on_wrap: Callable[[], None] | None = None
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         """Wrap as the base class does, with `server_name` where one is set."""
+        if self.on_wrap:
+            self.on_wrap()
         if self.server_name:
             kwargs["server_hostname"] = self.server_name
         return super().wrap_socket(*args, **kwargs)
@@ -54,7 +60,8 @@ class OperatorClient:
     `device`, if one is named. Comes back by itself after it was up once.
 
     `on_message` and `on_change` (a line for a person: lost, back) are called on the network's
-    thread and have to return at once.
+    thread and have to return at once. So is `on_step` ("TCP", "TLS", "login": that one is done),
+    which whoever called `connect` may hear of on his own thread too.
     """
 
     def __init__(
@@ -64,12 +71,14 @@ class OperatorClient:
         on_change: Callable[[str], None] = lambda text: None,
         device: str | None = None,
         identity: Operator | None = None,
+        on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.info = SetupInfo(where.root, device)
         self.host = where.broker or self.info.host
         self.port = where.port or self.info.port
         self._on_message = on_message
         self._on_change = on_change
+        self._on_step = on_step
         self._filters: list[str] = []
         self._changed = threading.Condition()
         self._greeting: Any = None
@@ -85,6 +94,7 @@ class OperatorClient:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, identity.name)
         context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
         context.server_name = server_name
+        context.on_wrap = lambda: self._on_step("TCP")
         context.load_verify_locations(identity.ca)
         context.load_cert_chain(identity.cert, identity.key)
         client.tls_set_context(context)
@@ -95,8 +105,21 @@ class OperatorClient:
         client.on_subscribe = self._subscribed
         client.on_message = self._arrived
         client.on_log = self._logged
-        client.on_socket_open = _at_once
+        client.on_socket_open = self._opened
         return client
+
+    @property
+    def identity(self) -> Operator:
+        """Who we are to the broker."""
+        return self._identity
+
+    def server_ends(self) -> float | None:
+        """Return until when the broker's certificate is good, as Unix seconds; None where there is
+        no connection.
+        """
+        connection = self._client.socket()
+        shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+        return ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else None
 
     def connect(self) -> None:
         """Connect and wait for the broker's greeting; raises Problem with the cause otherwise."""
@@ -124,6 +147,7 @@ class OperatorClient:
         if self._greeting != "up":
             who = f"{self._identity.cert}, client id {self._identity.name}"
             raise Problem(f"{where} refuses us: {self._greeting}.", f"We are {who}.")
+        self._on_step("login")
 
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe with QoS 1 and wait until it is granted; raises Problem if it is not."""
@@ -143,9 +167,11 @@ class OperatorClient:
                 )
             self._filters.append(name)
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1, not retained, and return at once."""
-        self._client.publish(topic, payload, qos=1)
+    def publish(self, topic: str, payload: bytes) -> mqtt.MQTTMessageInfo:
+        """Publish with QoS 1, not retained, and return at once, with what tells whether it is
+        acknowledged.
+        """
+        return self._client.publish(topic, payload, qos=1)
 
     def clear(self, topic: str) -> bool:
         """Have the broker forget what is retained on `topic`; whether it has acknowledged that."""
@@ -203,6 +229,8 @@ class OperatorClient:
                 self._changed.notify_all()
                 client.disconnect()
                 return
+            if self._greeting != "up":
+                return  # it has refused us, and `connect` says so
         if reason.is_failure:
             self._short = self._short + 1 if time.monotonic() - self._up_at < SHORT_S else 0
             self._on_change(f"connection lost, trying again{self._suspicion()}")
@@ -233,11 +261,12 @@ class OperatorClient:
             topic = "(topic is not UTF-8)"
         self._on_message(Arrival(topic, bytes(message.payload), message.retain, time.monotonic()))
 
+    def _opened(self, client: mqtt.Client, data: Any, connection: Any) -> None:
+        # Behind the TLS handshake. paho leaves Nagle's algorithm on: with the other side's delayed
+        # ACK that can cost 40 ms.
+        self._on_step("TLS")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def _logged(self, client: mqtt.Client, data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:
             self._last_error = text.rpartition(": ")[2]
-
-
-def _at_once(client: mqtt.Client, data: Any, connection: Any) -> None:
-    # paho leaves Nagle's algorithm on: with the other side's delayed ACK that can cost 40 ms.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -42,7 +42,7 @@ def install(
     Parameters
     ----------
     service
-        ingest
+        Which one: ingest.
     user
         Who runs it [default: a user of its own, which systemd makes].
     name
