@@ -69,7 +69,8 @@ def test_disk_that_refuses_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         private.write(path, b"new")
+    assert caught.value.filename == str(path)
     assert [each.name for each in tmp_path.iterdir()] == ["key"]
     assert path.read_bytes() == b"old"
