@@ -7,7 +7,7 @@ import re
 from docs.words import WORDS, agree, table
 from limpet.boards import image
 from limpet.cli import command_line
-from limpet.doctor import health
+from limpet.doctor import capacity, health
 from limpet.operating import send
 from limpet.shared.paths import REPO
 from limpet.trial import command as trial
@@ -19,6 +19,7 @@ def of_exit_codes() -> dict[str, str]:
     rows += [
         ("send", send.SILENCE, "no Response in time"),
         *(("health", health.CODES[state], what) for state, what in health.MEANS.items()),
+        *(("capacity --live", capacity.CODES[each], what) for each, what in capacity.MEANS.items()),
         ("image", image.WITHOUT_MICROPYTHON, "made, but without MicroPython"),
         ("test-board", 1, "a check did not pass"),
         ("test-board --compare", trial.WORSE, "something has become worse"),

@@ -247,7 +247,8 @@ def test_output_without_a_degree_sign(
 def test_terminal_gets_no_control_characters(broker: RunningBroker, raw: tuple[str, ...]) -> None:
     """On a terminal a hostile payload is shown and does nothing, with --raw too."""
     with ScriptedDevice(broker) as device, watch(broker, *raw, terminal=True) as tool:
-        device.says("alerts", b"first", retain=True)
+        # Nothing else of a device's is kept for who comes later.
+        device.says("status", b'{"status":"first"}', retain=True)
         tool.wait_for("first")
         device.says("alerts", HOSTILE)
         device.says("telemetry", READING)
