@@ -123,6 +123,7 @@ def test_as_a_process(setup: Setup) -> None:
         assert (done.returncode, done.stderr) == (2, "")
         assert "is down" in done.stdout
         assert "Connection refused" in done.stdout
+        assert "name the broker that is meant" in done.stdout
 
 
 def test_what_cannot_be_asked(tmp_path: Path) -> None:
