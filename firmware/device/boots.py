@@ -45,6 +45,7 @@ def built(rtc_state, crashes):
     unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
     unimport("device.generations", "recordlog_opening", "node.reporting.facts")
+    unimport("node.shared.errors", "node.shared.topics")
     return node
 
 

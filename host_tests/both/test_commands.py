@@ -9,7 +9,6 @@ from both.cases import commands as cases_commands
 from both.cases import router as cases_router
 from node.commands import response
 from node.readings.safe import resting
-from node.shared.errors import CommandError
 from support.micropython.pythons import INTERPRETERS, names, run
 from support.parts import rig
 
@@ -45,6 +44,8 @@ def test_codes_are_documented() -> None:
                 patch.setattr(module, "Rig", Listening)
                 vars(module)[case]()
     met["failed"].remove("sensor")  # a handler's own
+    from node.shared.errors import CommandError
+
     with pytest.raises(CommandError) as refused:
         resting(60)[0].read_now(0)
     met["failed"].add(refused.value.code)

@@ -2,8 +2,6 @@
 nobody else need know.
 """
 
-from node.shared.errors import CommandError
-
 
 class Resting:
     """A sampler that takes no Readings, and a source that has none."""
@@ -18,6 +16,8 @@ class Resting:
 
     def read_now(self, now):
         """Not here. Raises CommandError."""
+        from node.shared.errors import CommandError  # the one that is caught now
+
         raise CommandError("safe-mode", "there is no sampler in safe mode")
 
     def change(self, settings):

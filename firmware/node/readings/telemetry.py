@@ -11,7 +11,6 @@ collection.
 import struct
 
 from micropython import const
-from node.shared import topics
 from node.shared.reading import UNKNOWN
 
 _TS = const(8)  # where it lies in a packed Reading
@@ -37,6 +36,8 @@ class Telemetry:
         """`clock.unix()` is Unix time in seconds, or None while it is not known, and
         `clock.given_up` whether that is no longer waited for. layout: see layouts.py.
         """
+        from node.shared import topics
+
         self.topic = base + "/" + topics.TELEMETRY
         self.backlog = base + "/" + topics.BACKLOG
         self.qos = qos

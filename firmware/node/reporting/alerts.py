@@ -25,5 +25,5 @@ class Alerts:
         if raised != (alert in self.status.raised):
             from node.reporting.changed import say
 
-            unimport("node.reporting.changed")  # when this returns
+            unimport("node.reporting.changed", "node.shared.topics")  # when this returns
             say(self, alert, raised, more)

@@ -3,7 +3,6 @@
 Health is QoS 0: the next one is better than the last.
 """
 
-from node.shared import topics
 from node.shared.message import encode
 from node.shared.unimport import unimport
 
@@ -15,6 +14,8 @@ class Health:
     ready = False
 
     def __init__(self, base, every_s, board, parts):
+        from node.shared import topics
+
         self.topic = base + "/" + topics.HEALTH
         self._every_ms = every_s * 1000
         self._board = board

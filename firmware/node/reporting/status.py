@@ -9,7 +9,6 @@ after the third in a row, that the broker drops what it acknowledges.
 """
 
 from micropython import const
-from node.shared import topics
 from node.shared.message import encode
 
 _AGAIN_MS = const(600000)  # a broker may have forgotten what it retained
@@ -53,6 +52,8 @@ class Status:
         """`facts`: what the birth says of this boot, pairs of name and value; and the version of
         the `settings`, if there are any.
         """
+        from node.shared import topics  # which goes when the node is built
+
         self.ready = False  # whether a birth or the goodbye waits to be sent
         self.due = None  # when to send the birth again; None: the link is down
         self.echo_by = None  # when the Link has to ask whether a birth is `unheard`

@@ -7,11 +7,16 @@ What is not on flash or still to be answered is not forgotten.
 import gc
 
 from micropython import const
-from node.shared import topics
 from node.shared.unimport import unimport
 
 _IDLE_MS = const(60_000)
-_CODE = ("node.commands", "node.shared.strictjson", "node.shared.topic_rules")
+_CODE = (
+    "node.commands",
+    "node.shared.errors",
+    "node.shared.strictjson",
+    "node.shared.topic_rules",
+    "node.shared.topics",
+)
 
 
 class Router:
@@ -27,6 +32,8 @@ class Router:
     """
 
     def __init__(self, base, node, responses, flash, how):
+        from node.shared import topics
+
         self.topic = base + "/" + topics.COMMANDS
         self.dropped = {}
         _, self._log, self._on_bug, _ = how

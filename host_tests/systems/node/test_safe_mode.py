@@ -38,8 +38,8 @@ CRASHES = {
     ),
     "bugs": (
         "node/readings/sampler.py",
-        "            asked = self._next(now)\n",
-        "            asked = self._naxt(now)\n",
+        "            asked = self._next(now)\n            if asked",
+        "            asked = self._naxt(now)\n            if asked",
     ),
 }
 TEXTS = {

@@ -31,9 +31,9 @@ BOUNDS = {
     "client": 12_050,
     "client frozen": 6_150,
     "node joined": 73_100,
-    "frozen, up": 49_900,
+    "frozen, up": 49_150,
     "frozen, after a Command": 55_300,
-    "bytecode, up": 79_400,
+    "bytecode, up": 78_650,
     "bytecode, after a Command": 90_200,
     # and of garbage that a Reading leaves there, from its sensor to its PUBACK
     "garbage": 580,
