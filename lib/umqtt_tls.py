@@ -181,8 +181,10 @@ class MQTTClient(robust.MQTTClient):
         code above 2) is told, counted and retried.
         """
         self._subscriptions.append(_Subscription(topic, qos))
-        if self._connection:
-            self.due = self._connection._now
+        connection = self._connection
+        if connection:
+            # Both: a PUBACK that is read first puts `due` back to the other.
+            self.due = connection._look_at = connection._now
 
     def unsubscribe(self, topic):
         """Take the subscription to `topic` back, now if up, and not subscribe at the next connect.

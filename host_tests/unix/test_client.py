@@ -721,6 +721,27 @@ answers(c)
     ]
 
 
+@pytest.mark.parametrize("call", ['subscribe("a", 1)', 'unsubscribe("a")'])
+def test_subscription_asked_for_ahead_of_a_puback_goes_out_at_once(call: str) -> None:
+    """A PUBACK that is read between the call and the packet does not put the packet off to the
+    next deadline: the message that follows would overtake it.
+    """
+    script = f"""
+c = client()
+up(c)
+packet_id = c.send("first", b"", 1)
+print(c.wait(60000))
+c.{call}
+c.step(Time.now)
+print("ack %d" % packet_id in seen)
+answers(c)
+"""
+    with ScriptedBroker() as broker:
+        assert drive(broker, script) == ["True", "True"]
+    sent = [p.topic for p in broker.of("PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE")]
+    assert sent == ["first", "a", "mark"]
+
+
 @pytest.mark.parametrize("present", [True, False])
 def test_session_that_is_kept_knows_of_no_subscription_that_was_taken_back(present: bool) -> None:
     """Where UNSUBACK has not come, or the client was not up, a kept session is asked at the next
