@@ -118,7 +118,7 @@ def words(layout: Layout) -> str:
         "it acknowledges and drops what is new in them; nodes notice that, and lose no Reading. "
         "What is new, and who has to know of it first: docs/upgrading.md. Make it anew: limpet "
         f"broker-config mosquitto --fleet {layout.root}; then have the broker read its files anew: "
-        "sudo systemctl reload limpet-broker, or SIGHUP\n"
+        "sudo systemctl restart limpet-broker (no reload, no SIGHUP)\n"
     )
 
 
@@ -132,7 +132,7 @@ def test_the_list_of_devices_says_it(outdated: Layout) -> None:
     done = limpet("provision", "node-1", "--fleet", outdated.root)
     acl = outdated.broker / "acl"
     assert f"{acl} was by rules 1, and is by rules 2 now\n" in done.stdout
-    assert f"{acl} has changed; have mosquitto read it (SIGHUP)\n" in done.stdout
+    assert f"{acl} has changed; have mosquitto read it (restart it)\n" in done.stdout
     for command in (("fleet", "list", "--offline"), ("provision", "node-1")):
         done = limpet(*command, "--fleet", outdated.root)
         assert "rules" not in done.stdout + done.stderr

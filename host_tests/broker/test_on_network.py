@@ -8,11 +8,13 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 from limpet.brokers.mosquitto import program
 from limpet.brokers.setup import open_setup
-from limpet.identity.authority import Identity
+from limpet.identity.authority import Identity, load
 from limpet.identity.layout import running
+from limpet.identity.operators import Operator, operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.node_host import debian
 from limpet.shared.problem import Problem
@@ -71,7 +73,7 @@ def test_it_follows_the_registry(made: Setup, command: Tool) -> None:
     back on the same port.
     """
     made.device(fields("node-3"))
-    command.wait_for("Reloading config")
+    command.wait_for(lambda text: text.count(" running") == 2)
     new = client(made, "node-3").connect()
     own = f"{base('node-3')}/status"
     new.subscribe(own)
@@ -84,12 +86,58 @@ def test_it_follows_the_registry(made: Setup, command: Tool) -> None:
     lost = client(made, "node-2", stolen).connect()
     made.revoke("node-2")
     lost.wait_closed()
-    command.wait_for(lambda text: text.count(" running") == 2)
+    command.wait_for(lambda text: text.count(" running") == 3)
     with pytest.raises(Refused):
         client(made, "node-2", stolen).connect()
     again = client(made, "node-1").connect()
     for each in (new, lost, again):
         each.close()
+
+
+def kept(made: Setup, lease: Operator, protocol: mqtt.MQTTProtocolVersion) -> Client:
+    """Return a client, not yet connected, whose session stays while it is away."""
+    found = running(made.layout.root)
+    assert found
+    identity = load(lease.key, lease.cert)
+    ca = made.layout.ca_certificate
+    return Client(
+        found, lease.name, identity, ca, clean_session=False, session_s=3600, protocol=protocol
+    )
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_what_waits_survives_new_devices(
+    made: Setup, command: Tool, protocol: mqtt.MQTTProtocolVersion
+) -> None:
+    """What is said to a client that is away is there when it is back, though devices were added
+    before and between; and who comes after that stays. By SIGHUP mosquitto 2.0 does neither.
+    """
+    lease = operator_identity(made.layout.root)
+    topic = f"{base('node-1')}/status"
+    away = kept(made, lease, protocol).connect()
+    away.subscribe(topic)
+    away.close()
+    for number in range(3):
+        if number:
+            made.device(fields(f"more-{number}"))
+            command.wait_for(lambda text, n=number: text.count(" running") == n + 1)  # type: ignore[misc]
+        device = client(made, "node-1").connect()
+        device.publish(topic, f"{number}")
+        device.close()
+    back = kept(made, lease, protocol).connect()
+    assert back.session_present
+    back.wait_for(topic, lambda message: message.payload == b"2")
+    assert [each.payload for each in back.seen(topic)] == [b"0", b"1", b"2"]
+    back.close()
+    # A session that expires in error does so when the second ends.
+    for _ in range(2):
+        fresh = client(made, "node-1").connect()
+        with pytest.raises(TimeoutError):
+            fresh.wait_closed(2)
+        fresh.close()
+    lease.release()
+    assert "Expiring" not in command.text
+    assert "Reloading" not in command.text
 
 
 def test_it_goes_on_without_a_registry(made: Setup, command: Tool) -> None:
@@ -100,7 +148,7 @@ def test_it_goes_on_without_a_registry(made: Setup, command: Tool) -> None:
     client(made, "node-1").connect().close()
     made.layout.registry.write_bytes(whole)
     made.device(fields("node-3"))
-    command.wait_for("Reloading config")
+    command.wait_for(lambda text: text.count(" running") == 2)
     client(made, "node-3").connect().close()
 
 

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import paho.mqtt.client as mqtt
 from limpet.identity.authority import Identity
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from support import schemas
 
 # Far above what anything here takes, so that only what never comes meets it.
@@ -45,8 +47,8 @@ class Refused(Exception):
 class Client:
     """One connection with a certificate (`identity`), or without.
 
-    name: the client id. will: (topic, payload, retain). ca: the file with the CA to believe; None
-    is no TLS at all.
+    name: the client id. will: (topic, payload, retain). session_s: with MQTT 5, how long its
+    session is to outlive the connection. ca: the file with the CA to believe; None: no TLS at all.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Client:
         clean_session: bool = True,
         keepalive_s: int = 60,
         protocol: mqtt.MQTTProtocolVersion = mqtt.MQTTv311,
+        session_s: int = 0,
     ) -> None:
         self.messages: list[Message] = []
         self.session_present = False
@@ -73,6 +76,11 @@ class Client:
         self._greeting: str | None = None
         self._acknowledged: set[int] = set()
         self._granted: dict[int, int] = {}
+        self._connecting: dict[str, Any] = {}
+        if protocol == mqtt.MQTTv5 and session_s:
+            wishes = Properties(PacketTypes.CONNECT)
+            wishes.SessionExpiryInterval = session_s
+            self._connecting = {"clean_start": False, "properties": wishes}
         clean = {} if protocol == mqtt.MQTTv5 else {"clean_session": clean_session}
         self._paho = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -97,7 +105,7 @@ class Client:
     def connect(self) -> Client:
         """Connect and wait for CONNACK; raises Refused."""
         try:
-            self._paho.connect(*self._address, keepalive=self._keepalive_s)
+            self._paho.connect(*self._address, keepalive=self._keepalive_s, **self._connecting)
         except (ssl.SSLError, ConnectionResetError, BrokenPipeError) as error:
             raise Refused("closed") from error
         self._paho.loop_start()

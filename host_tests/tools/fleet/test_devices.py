@@ -154,7 +154,7 @@ def test_remove(made: Setup) -> None:
     acl = (layout.broker / "acl").read_text()
     assert "user node-1\n" in acl
     assert "node-2" not in acl
-    assert "systemctl reload limpet-broker" in done.stdout
+    assert "systemctl restart limpet-broker" in done.stdout
     assert "Its certificates are revoked.\n" in done.stdout
     assert len(list(x509.load_pem_x509_crl(layout.crl.read_bytes()))) == 1
     assert [each["device"] for each in listed(layout.root)] == ["node-1"]

@@ -69,7 +69,7 @@ def test_revoke_and_renew(either: RunningBroker) -> None:
         assert "A session of leaver that is open ends." in done.stdout
         live.wait_closed()
     else:
-        assert "systemctl reload limpet-broker" in done.stdout
+        assert "systemctl restart limpet-broker" in done.stdout
         assert "systemctl restart limpet-broker" in done.stdout
     with pytest.raises(Refused):
         device(either).connect()

@@ -1,8 +1,8 @@
 """The broker of `limpet broker` where others reach it: mosquitto, with the configuration that
 `limpet broker-config mosquitto` writes, in a folder of its own beside that.
 
-While it runs it follows the registry: new devices are known and revoked ones thrown out within a
-second.
+While it runs it follows the registry: it starts anew at each change, so that new devices are known
+and revoked ones thrown out within seconds. All others come back at once, to the sessions they had.
 """
 
 import socket
@@ -60,14 +60,8 @@ class OnNetwork:
             except (OSError, Problem) as error:
                 self._say(error)  # a registry that is none just now, or a disk that is full
                 continue
-            revoked = now[0] != self._seen[0]
             self._seen, self._said = now, ""
-            if revoked:
-                # A session that is open would stay so, mute. All others come back at once.
-                self._process.stop()
-                self._process.start()
-            else:
-                self._process.reload()
+            self._process.restart()
 
     def stop(self) -> None:
         """End it."""
@@ -92,7 +86,7 @@ class OnNetwork:
         return plan
 
     def _state(self) -> tuple[object, ...]:
-        """Return what it goes by: what is revoked first."""
+        """Return what it goes by."""
         layout = self._layout
         dates = [_date(path) for path in (layout.server_certificate, layout.passwords)]
         return (_date(layout.crl), layout.bases(), layout.consumers(), *dates)

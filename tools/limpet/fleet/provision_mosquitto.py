@@ -38,7 +38,7 @@ def update(setup: Setup, device: str, login: bool) -> None:
             print(f"{device}: mosquitto asks for its password on another port: --port {logins}")
     if conf.exists():
         for name in filter(renewed.get, renewed):
-            print(f"{layout.broker / name} has changed; have mosquitto read it (SIGHUP)")
+            print(f"{layout.broker / name} has changed; have mosquitto read it (restart it)")
     for each in written.records(layout):
         if setup.rules_renewed and each.kind != kinds.FIRST and not each.folder:
             print(

@@ -13,11 +13,6 @@ def tell(setup: Setup, name: str | None = None) -> None:
     own = [each.kind for each in written.records(layout) if not each.folder]
     for kind in own:
         print(f"Have {kind} {kinds.KINDS[kind].RELOAD}.")
-    if name and "mosquitto" in own:
-        print(
-            f"From then on an open session of {name} may say and hear nothing. To end it: "
-            "sudo systemctl restart limpet-broker"
-        )
     age.tell(layout)  # of files that were written elsewhere, and do not follow by themselves
     if running(layout.root):
         ends = f" A session of {name} that is open ends." if name else ""

@@ -17,12 +17,17 @@ CONF = "mosquitto.conf"
 ACL = "acl"
 UNIT = "limpet-broker.service"
 STATE = ("mosquitto",)
-RELOAD = "read its files anew: sudo systemctl reload limpet-broker, or SIGHUP"
+# No SIGHUP: by it 2.0 forgets who may read what of all who are away, drops what it has acknowledged
+# for them, and lists their sessions twice as ones that expire; the one too many ends sessions of
+# others later. 2.1 does not.
+RELOAD = "read its files anew: sudo systemctl restart limpet-broker (no reload, no SIGHUP)"
 PROGRAM = "/usr/sbin/mosquitto"
 
 _CONF = """\
 # Written by `limpet broker-config mosquitto`, for mosquitto 2.0.11 to 2.1.
 # Sized for {devices} devices, {services} services and {monitors} monitors.
+# After a change of any file restart it; no SIGHUP: by that 2.0 drops what is for clients that are
+# away, though it acknowledges it, and ends sessions that are new. A restart keeps them all.
 # The keys are readable by their owner alone: started by root, mosquitto becomes that user.
 user {user}
 allow_anonymous false
@@ -75,12 +80,13 @@ tls_version tlsv1.2
 cafile {ca}
 certfile {certificate}
 keyfile {key}
-# Which certificates are revoked. mosquitto reads it, and all of the above, again at SIGHUP.
+# Which certificates are revoked. Read at the start, as all of the above.
 crlfile {crl}
 require_certificate true"""
 
 _UNIT = """\
 # Written by `limpet broker-config mosquitto`. Where Debian has put mosquitto is taken for granted.
+# It cannot be reloaded, on purpose: mosquitto.conf says why. Restart it.
 [Unit]
 Description=MQTT broker of a Limpet fleet
 Wants=network-online.target
@@ -89,7 +95,6 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart={program} -c "{folder_as_word}/{conf}"
-ExecReload=/bin/kill -HUP $MAINPID
 User={user}
 Restart=always
 RestartSec=2
