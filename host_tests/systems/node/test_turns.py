@@ -81,7 +81,8 @@ def test_node_sleeps_behind_a_full_window(tmp_path: Path) -> None:
     """Health and the birth that is due again wait for room, and do not ask for it."""
     found = turns(tmp_path, {"interval_s": 2}, world="slow")
     assert len(found) == MINUTES
-    assert max(found) <= 120  # 30 Readings, of which each is committed, 25 PUBACKs
+    # 30 Readings, of which each is committed, 25 PUBACKs, of which flash is told at each 16th, too.
+    assert max(found) <= 124
 
 
 @pytest.mark.parametrize("world", ["slow", "half", "refused"])

@@ -139,6 +139,8 @@ def test_board_that_lies_elsewhere_is_simulated_beside_its_image(
         shutil.copytree(place / "boards/esp32_devkit", own)
         text = (own / "wokwi.toml").read_text().replace("esp32_devkit", board)
         (own / "wokwi.toml").write_text(text)
+        text = (own / "board.py").read_text().replace('NAME = "esp32_devkit"', f'NAME = "{board}"')
+        (own / "board.py").write_text(text)
     simulate(board)
     said = tomllib.loads((images / board / "wokwi.toml").read_text())["wokwi"]
     assert said["firmware"] == "flasher_args.json"
