@@ -56,6 +56,7 @@ def build(rtc_state, crashes):
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
         says = on_reading, alerts.change, log, encode
         stored = generations.opened(encode, cfg, rtc_state)
+        boots.made(encode, stored.stores[-1].log)
         live = outbox.Live(Ring(encode.size, RAM_READINGS), stored, encode, cfg.commit_after_s)
         return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, clock, says), live, stored
 
@@ -88,6 +89,7 @@ def build(rtc_state, crashes):
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
     beside, sleep = (clock, net, sampler, router) + asked, board.interruptible(client.wait)
     turned = (link, sleep, beside, watched, watchdog, asked)
+    boots.made(status, warnings, alerts, health, router, rtc_state, link, *parts + beside)
 
     def run():
         """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""

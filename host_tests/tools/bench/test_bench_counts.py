@@ -31,10 +31,10 @@ BOUNDS = {
     "client": 12_050,
     "client frozen": 6_150,
     "node joined": 73_100,
-    "frozen, up": 49_150,
-    "frozen, after a Command": 55_300,
-    "bytecode, up": 78_650,
-    "bytecode, after a Command": 90_200,
+    "frozen, up": 48_700,
+    "frozen, after a Command": 54_700,
+    "bytecode, up": 76_300,
+    "bytecode, after a Command": 87_900,
     # and of garbage that a Reading leaves there, from its sensor to its PUBACK
     "garbage": 580,
     # bytes of byte code that a node loads at boot
