@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from limpet.shared.problem import Problem
 from support.brokers.mqtt_client import Client, Refused
 from support.brokers.running import base, fields
 from support.fleets import fleet
-from support.tool import Tool, gone
+from support.tool import TIMEOUT_S, Tool, gone
 
 # Another loopback address stands for the network.
 ADDRESS = "127.0.0.2"
@@ -92,6 +94,15 @@ def test_it_follows_the_registry(made: Setup, command: Tool) -> None:
     again = client(made, "node-1").connect()
     for each in (new, lost, again):
         each.close()
+
+
+def listens(address: tuple[str, int]) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(address, TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def kept(made: Setup, lease: Operator, protocol: mqtt.MQTTProtocolVersion) -> Client:
@@ -181,6 +192,23 @@ def test_mosquitto_ends_with_it(made: Setup, number: signal.Signals) -> None:
         assert tool.text.endswith("broker stopped\n")
         assert gone(int(child))
         assert running(made.layout.root) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it, and Linux's alone")
+def test_nothing_is_left_when_it_is_killed(made: Setup) -> None:
+    """Nobody is there then to end mosquitto, which ends by itself, as by SIGTERM."""
+    with Tool("broker", "--listen", ADDRESS, "--port", "0", "--fleet", made.layout.root) as tool:
+        tool.wait_for("Ctrl-C ends it")
+        made.device(fields("node-3"))
+        tool.wait_for(lambda text: text.count(" running") == 2)
+        client(made, "node-3").connect().close()
+        found = running(made.layout.root)
+        assert found
+        tool.process.kill()
+        deadline = time.monotonic() + TIMEOUT_S
+        while listens(found):
+            assert time.monotonic() < deadline, "mosquitto runs on"
+            time.sleep(0.1)
 
 
 def test_it_ends_with_mosquitto(made: Setup) -> None:

@@ -6,7 +6,8 @@ plan.py                    what one broker is to be: all that a renderer is give
 mosquitto/                 mosquitto, for who wants a broker to stay
     mosquitto/renderer.py  its configuration by a plan, as text; pure
     mosquitto/files.py     asks that, in a set-up, what it lacks
-    mosquitto/process.py   mosquitto, started by us; mosquitto/program.py finds it
+    mosquitto/process.py   mosquitto, started by us; mosquitto/program.py finds it,
+                           mosquitto/with_parent.py has it end with us
 rabbitmq/                  RabbitMQ: rabbitmq/renderer.py writes its files; rabbitmq/program.py
                            unpacks it, for the tests
 nats/                      NATS with JetStream: nats/renderer.py; nats/program.py finds it

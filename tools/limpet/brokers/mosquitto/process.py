@@ -1,6 +1,7 @@
 """mosquitto as a process of ours: started, started anew, ended with us."""
 
 import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
+from limpet.brokers.mosquitto import with_parent
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.shared.problem import Problem
 
@@ -16,7 +18,8 @@ _STOP_S = 10
 
 
 class Process:
-    """mosquitto with the configuration `conf`; what it says goes to standard error.
+    """mosquitto with the configuration `conf`; what it says goes to standard error. On Linux it
+    ends when the thread that started it does, even by SIGKILL: let that be the main one.
 
     open_files: how many it is to be able to have open.
     """
@@ -34,7 +37,7 @@ class Process:
         ready = threading.Event()
         self._allow_files()
         self._process = subprocess.Popen(
-            [*self._program, "-c", str(self._conf)],
+            [*_with_us(), *self._program, "-c", str(self._conf)],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,3 +95,8 @@ class Process:
             if line.rstrip().endswith("running"):
                 ready.set()
         ready.set()  # it has ended, and nobody waits for it
+
+
+def _with_us() -> list[str]:
+    """Return the words before a program's that have it end with this process."""
+    return [sys.executable, "-I", "-S", with_parent.__file__, str(os.getpid())]
