@@ -335,6 +335,17 @@ def test_clean_session_is_forgotten(broker: RunningBroker) -> None:
     assert broker.client(clean_session=False).connect().session_present is False
 
 
+def test_message_does_not_overtake_the_subscription_before_it(broker: RunningBroker) -> None:
+    """Who subscribes and publishes in one breath hears it, though what is retained comes first."""
+    status, commands, backlog = (
+        f"{base()}/{each}" for each in ("status", "commands", "telemetry/backlog")
+    )
+    device = broker.client().connect()
+    device.publish(status, "{}", retain=True)
+    device.ask_and_say([status, commands, backlog], backlog, "{}")
+    device.wait_for(backlog)
+
+
 def test_retained_comes_with_the_subscription_alone(broker: RunningBroker) -> None:
     """A client that never asked for it is given no retained Message when it connects."""
     operator = broker.operator()

@@ -122,6 +122,13 @@ class Client:
         self._wait(lambda: number in self._granted, f"SUBACK for {topic_filter}")
         return self._granted[number]
 
+    def ask_and_say(self, filters: list[str], topic: str, payload: str) -> None:
+        """Subscribe to each at QoS 1 and publish at QoS 1 behind, without waiting for answers."""
+        schemas.own(topic, payload)
+        for each in filters:
+            self._paho.subscribe(each, 1)
+        self._paho.publish(topic, payload, 1)
+
     def publish(
         self, topic: str, payload: str | bytes | dict[str, Any], qos: int = 1, retain: bool = False
     ) -> None:

@@ -238,6 +238,20 @@ class CertifiedBroker(Broker):
         handler: BrokerProtocolHandler,
         subscribe_waiter: asyncio.Future[Any],
     ) -> None:
+        # [11] amqtt takes one SUBSCRIBE for each Message it passes on, and meanwhile waits for the
+        # PUBACKs of what is retained: a Message overtook the SUBSCRIBE that its client sent first.
+        assert isinstance(handler, Connection)
+        waiter: asyncio.Future[Any] | None = subscribe_waiter
+        while waiter:
+            await self._subscribe(client_session, handler, waiter)
+            waiter = handler.next_subscription()
+
+    async def _subscribe(
+        self,
+        client_session: Session,
+        handler: BrokerProtocolHandler,
+        subscribe_waiter: asyncio.Future[Any],
+    ) -> None:
         await super()._handle_subscription(client_session, handler, subscribe_waiter)
         for topic_filter, qos in subscribe_waiter.result().topics:
             # What was granted is covered by the client's rights, and so is all that matches it.

@@ -1,9 +1,10 @@
-"""One connection of the embedded broker: amqtt's handler with two holes closed.
+"""One connection of the embedded broker: amqtt's handler with holes closed.
 
 The numbers in brackets are those of certified_broker.py.
 """
 
 import asyncio
+from typing import Any
 
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import ApplicationMessage
@@ -22,3 +23,11 @@ class Connection(BrokerProtocolHandler):
         """Take the next Message to pass on, and keep it in `undelivered` until that is done."""
         self.undelivered = await super().mqtt_deliver_next_message()
         return self.undelivered
+
+    def next_subscription(self) -> asyncio.Future[Any] | None:
+        """Take a SUBSCRIBE that has come already and is not answered yet, or None [11]."""
+        if self._pending_subscriptions.empty():
+            return None
+        ready: asyncio.Future[Any] = asyncio.Future()
+        ready.set_result(self._pending_subscriptions.get_nowait())
+        return ready
