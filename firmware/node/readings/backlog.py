@@ -16,7 +16,8 @@ from node.shared.unimport import unimport
 
 _NO_SPACE = const(28)  # littlefs's LFS_ERR_NOSPC; MicroPython's errno has no name for it
 _RETRY_MS = const(60000)  # after flash could not be read
-# What a connection begins with goes first: amqtt loses a subscription that comes along with others.
+# What a connection begins with goes first: plain amqtt passes a Message on ahead of SUBSCRIBEs that
+# came before it, while others, or what is retained for them, are under way.
 _FIRST_MS = const(300)
 # How often, at most, a log is told on flash what is acknowledged, unless it is as many.
 _SYNC_MS = const(10000)
