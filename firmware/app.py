@@ -54,10 +54,10 @@ def build(rtc_state, crashes):
         sensors = gone.cleared(board.sensors(), status.raised, alerts.change)
         layout = layouts.layout([field for each in sensors for field in each.fields])
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
-        says = on_reading, alerts.change, log, encode
+        ring, says = Ring(encode.size, RAM_READINGS), (on_reading, alerts.change, log, encode)
         stored = generations.opened(encode, cfg, rtc_state)
-        boots.made(encode, stored.stores[-1].log)
-        live = outbox.Live(Ring(encode.size, RAM_READINGS), stored, encode, cfg.commit_after_s)
+        boots.made(encode, stored.stores[-1].log, ring, *sensors)
+        live = outbox.Live(ring, stored, encode, cfg.commit_after_s)
         return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, clock, says), live, stored
 
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
