@@ -9,11 +9,13 @@ time is a program of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
@@ -23,6 +25,7 @@ from limpet.node_host import debian
 from limpet.node_host.interpreter import micropython
 from limpet.node_host.umqtt import umqtt_dir
 from limpet.shared.paths import FIRMWARE, HOST_BOARD, LIB
+from node.shared.unimport import unimport
 from support.micropython import upy
 
 ARCHS = {"micropython": debian.HOST, "32 bits": "i386"}
@@ -104,10 +107,27 @@ def names(module: ModuleType) -> list[str]:
     return [name for name in vars(module) if name.startswith("case_")]
 
 
+@contextlib.contextmanager
+def _same_modules() -> Iterator[None]:
+    """Have the node's modules be those of before: what one case has the node let go of, as a chip
+    does, the other modules and cases of this process still hold.
+    """
+    before = {name: each for name, each in sys.modules.items() if name.startswith("node.")}
+    try:
+        yield
+    finally:
+        unimport(*[name for name in list(sys.modules) if name.startswith("node.")])
+        sys.modules.update(before)
+        for name, each in before.items():
+            parent, _, last = name.rpartition(".")
+            setattr(sys.modules[parent], last, each)
+
+
 def run(module: ModuleType, case: str, interpreter: str, timeout_s: float = upy.TIMEOUT_S) -> None:
     """Run one case under one interpreter; fail if it fails, or takes longer than `timeout_s`."""
     if interpreter == "cpython":
-        vars(module)[case]()
+        with _same_modules():
+            vars(module)[case]()
         return
     if _open and _open[0].module is not module:
         close()

@@ -68,7 +68,7 @@ def test_reads_for_a_command(setup: Setup, virtual_board: Make) -> None:
         transport.exec("import commands.processor, commands.ping")
         reads = board.reads() - before
         print(reads)
-        assert reads <= 2_200
+        assert reads <= 2_400  # 1,900 to 2,230, by where in its log the root was written last
     finally:
         transport.close()
 

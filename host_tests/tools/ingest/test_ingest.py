@@ -27,7 +27,7 @@ from support.tool import Tool, limpet
 
 Names = set[tuple[str, int, int]]
 BACKLOG = "telemetry/backlog"
-DEVICES = ("node-1", "node-2", "node-3", "node-9")
+DEVICES = ("node-1", "node-2", "node-3", "node-33")
 SECOND = "ingest-2"
 
 
@@ -124,10 +124,10 @@ def test_what_is_wrong_is_named_and_counted(mosquitto: Queueing, store: Path) ->
     """Garbage, 256 KB, a device nobody knows, a seq that jumps back, 1e308; what is good beside it
     is stored.
     """
-    client, other = device(mosquitto, "node-1"), device(mosquitto, "node-9")
+    client, other = device(mosquitto, "node-1"), device(mosquitto, "node-33")
     with ingest(mosquitto, store) as tool:
         with mosquitto.setup.layout.edited() as registry:
-            kept = registry.devices.pop("node-9")
+            kept = registry.devices.pop("node-33")
         say(client, reading(1, 5))
         say(client, b"\x00\xffgarbage")
         say(client, b"[" * 262144)
@@ -136,13 +136,13 @@ def test_what_is_wrong_is_named_and_counted(mosquitto: Queueing, store: Path) ->
         say(client, reading(1, 2))
         say(client, reading(1, 2))
         say(client, reading(1, 5, ts=1_799_999_999))
-        other.publish(f"{base('node-9')}/telemetry", reading(1, 0))
+        other.publish(f"{base('node-33')}/telemetry", reading(1, 0))
         say(client, reading(2, 0))
         for word in ("not-json", "too-long", "bad-value", "recounted", "unknown-device"):
             tool.wait_for(f" {word} (")
         with mosquitto.setup.layout.edited() as registry:
-            registry.devices["node-9"] = kept
-        other.publish(f"{base('node-9')}/telemetry", reading(1, 1))
+            registry.devices["node-33"] = kept
+        other.publish(f"{base('node-33')}/telemetry", reading(1, 1))
         tool.interrupt()
         assert tool.end() == 0
     found = rows(store, "SELECT device, boot, seq, temperature FROM readings ORDER BY ts")
