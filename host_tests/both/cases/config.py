@@ -52,9 +52,11 @@ def _refused(texts: "tuple[str, str]", wifi: bool = False) -> "tuple[str, str]":
 
 def _alone(read, text: "str | bytes") -> "tuple[str, str]":  # type: ignore[no-untyped-def]
     """Field and rule by which one file is refused."""
+    from node.shared import errors  # another one, where somebody has let go of the first meanwhile
+
     try:
         read(text)
-    except ConfigError as error:
+    except (ConfigError, errors.ConfigError) as error:
         return error.field, error.text
     return "", ""
 
