@@ -225,7 +225,7 @@ def test_it_ends_with_mosquitto(made: Setup) -> None:
 def test_without_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is none, and no Debian to take it from, it is said how to get it."""
     program.mosquitto.cache_clear()
-    monkeypatch.setattr(program.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(debian.shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr(debian, "available", lambda: False)
     try:
         with pytest.raises(Problem, match="There is no mosquitto here") as problem:

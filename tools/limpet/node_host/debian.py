@@ -4,6 +4,7 @@ apt resolves and verifies (the machine's own mirror, Debian's own key); `dpkg -x
 is installed, no maintainer script runs, the system's apt lists and caches are not touched.
 """
 
+import os
 import platform
 import shutil
 import subprocess
@@ -101,6 +102,20 @@ def command(root: Path, arch: str, program: str) -> list[str]:
     triplet, loader = LOADERS[arch]
     libraries = root / "usr" / "lib" / triplet
     return [str(libraries / loader), "--library-path", str(libraries), str(root / program)]
+
+
+def system_or_unpacked(program: str, remedy: str) -> list[str]:
+    """Return the start of the command line that runs the server `program`: the system's, or that of
+    Debian's package of that name, unpacked. Raises Problem, with `remedy` where there is neither.
+    """
+    # Debian puts servers where only root's PATH looks.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    found = shutil.which(program, path=path)
+    if found:
+        return [found]
+    if not available():
+        raise Problem(f"There is no {program} here, and no Debian apt to get it from.", remedy)
+    return command(unpacked(program), HOST, f"usr/sbin/{program}")
 
 
 def _fill(new: Path, package: str, arch: str, suite: str, sha256: str | None) -> None:

@@ -1,23 +1,11 @@
 """HAProxy: the system's, or Debian's package unpacked privately."""
 
-import os
-import shutil
 from functools import cache
 
 from limpet.node_host import debian
-from limpet.shared.problem import Problem
 
 
 @cache
 def haproxy() -> list[str]:
     """The start of the command line that runs HAProxy; sets it up if need be. Raises Problem."""
-    # Debian puts it where only root's PATH looks.
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    found = shutil.which("haproxy", path=path)
-    if found:
-        return [found]
-    if not debian.available():
-        raise Problem(
-            "There is no haproxy here, and no Debian apt to get it from.", "Install haproxy."
-        )
-    return debian.command(debian.unpacked("haproxy"), debian.HOST, "usr/sbin/haproxy")
+    return debian.system_or_unpacked("haproxy", "Install haproxy.")
