@@ -7,7 +7,7 @@ import re
 from docs.words import WORDS, agree, table
 from limpet.boards import image
 from limpet.cli import command_line
-from limpet.doctor import capacity, health
+from limpet.doctor import capacity, doctor, health
 from limpet.operating import send
 from limpet.shared.paths import REPO
 from limpet.trial import command as trial
@@ -18,6 +18,7 @@ def of_exit_codes() -> dict[str, str]:
     rows = [("send", code, f"the Response is `{status}`") for status, code in send.CODES.items()]
     rows += [
         ("send", send.SILENCE, "no Response in time"),
+        *(("doctor", doctor.CODES[level], what) for level, what in doctor.MEANS.items()),
         *(("health", health.CODES[state], what) for state, what in health.MEANS.items()),
         *(("capacity --live", capacity.CODES[each], what) for each, what in capacity.MEANS.items()),
         ("image", image.WITHOUT_MICROPYTHON, "made, but without MicroPython"),

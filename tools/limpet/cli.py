@@ -26,7 +26,7 @@ COMMANDS = {
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
     "export": ("export",),
-    "doctor": ("health", "capacity"),
+    "doctor": ("doctor", "health", "capacity"),
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")

@@ -44,8 +44,13 @@ def tell(layout: Layout, out: TextIO | None = None) -> None:
     out: where to, if not standard output.
     """
     with contextlib.suppress(Problem):  # a registry that is none is for others to say
-        for path, version, of in old_files(layout):
-            print(f"{_what(path, version)} {_remedy(layout, of)}", file=out, flush=True)
+        for cause, remedy in told(layout):
+            print(f"{cause} {remedy}", file=out, flush=True)
+
+
+def told(layout: Layout) -> list[tuple[str, str]]:
+    """Return of each such file what it means, and what to do. Raises Problem."""
+    return [(_what(path, version), _remedy(layout, of)) for path, version, of in old_files(layout)]
 
 
 def tell_renewed(old: list[Old]) -> None:

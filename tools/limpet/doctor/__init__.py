@@ -1,11 +1,20 @@
 """What looks at a fleet's broker from outside, and says how it is and what it needs.
 
+doctor.py           `limpet doctor`: what is wrong, worst first, each with its remedy
+    checks/         what may be wrong, each a pure function, and the list of them
+    finding.py      what a check says
+    facts.py        what was seen: the values that checks are made of
+    gathering.py    the seeing, step by step
+        folder.py   what the fleet's folder says
+        doors.py    the broker's ports, for who has nothing to show
+        visits.py   what a stranger, a device, an operator may
+        visitor.py  one connection in somebody's name
+        process.py  the broker's process, where it runs on this machine
 health.py           `limpet health`: connect, subscribe, publish, round trip
     probe.py        one look at a broker, which ends in time whatever the broker does
     figures.py      what a broker says of itself below `$SYS`, held against its limits
 capacity.py         `limpet capacity`: what a fleet needs, and how full its broker is
     sizing.py       the arithmetic of it
 
-There is room for `limpet doctor`, which says what is wrong, worst first, each with its remedy. It
-may import everything but the command line, and nothing imports it.
+It may import everything but the command line, and nothing imports it.
 """

@@ -37,7 +37,7 @@ class Arrival(NamedTuple):
     at: float
 
 
-class _NamedContext(ssl.SSLContext):
+class NamedContext(ssl.SSLContext):
     """A TLS context with a server name of its own: paho checks against the host's name alone.
 
     It is asked to wrap as soon as there is a TCP connection, and says so to `on_wrap`.
@@ -92,7 +92,7 @@ class OperatorClient:
     def _paho(self, server_name: str | None) -> mqtt.Client:
         identity = self._identity
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, identity.name)
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
         context.server_name = server_name
         context.on_wrap = lambda: self._on_step("TCP")
         context.load_verify_locations(identity.ca)

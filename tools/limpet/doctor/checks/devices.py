@@ -1,0 +1,97 @@
+"""What the fleet's folder says of its devices, and what a visit in their names has shown. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from limpet.doctor.facts import Facts
+from limpet.doctor.finding import Finding, listed
+
+KEEPALIVE_MOST_S = 600
+
+
+def broker_files(facts: Facts) -> Iterator[Finding]:
+    """Files of a broker are older than the registry."""
+    for each in facts.old_files:
+        yield Finding(
+            "warning",
+            each.cause,
+            "What a new device says is acknowledged and dropped; who was removed is still let in.",
+            each.remedy,
+        )
+
+
+def unheard(facts: Facts) -> Iterator[Finding]:
+    """The broker acknowledges what a device says, and delivers it to nobody: its birth never comes
+    back.
+    """
+    for visit in facts.visits:
+        if visit.admitted and visit.asked and not visit.heard:
+            thrown = " It was thrown out, too: the device may be there itself." * visit.ended
+            yield Finding(
+                "critical",
+                f"The broker lets {visit.name} in, and delivers nothing of what it says.{thrown}",
+                "Its rules do not know the device. Its birth never comes back, so that it keeps "
+                "its Readings (alert `not-authorized-here`).",
+                "Restart the broker; if it is on another machine, bring it its files before: "
+                "limpet broker-config mosquitto.",
+            )
+
+
+def refused(facts: Facts) -> Iterator[Finding]:
+    """A device of the registry is not let in."""
+    for visit in facts.visits:
+        if not visit.admitted and visit.name in facts.bases:
+            yield Finding(
+                "critical",
+                f"The broker does not let {visit.name} in: {visit.why}.",
+                "The device keeps its Readings, and tries again.",
+                "Its log says why. An older list of revoked certificates, or of names, is read "
+                f"anew by a restart; a new certificate is `limpet fleet renew {visit.name}`.",
+            )
+
+
+def folder(facts: Facts) -> Iterator[Finding]:
+    """Something in a device's folder would be refused by the node, or by the broker."""
+    for each in facts.devices:
+        if each.problem:
+            yield Finding(
+                "warning",
+                f"{each.name}: {each.problem.cause}",
+                "As it is, it cannot be brought onto a board.",
+                each.problem.remedy,
+            )
+
+
+def keepalive(facts: Facts) -> Iterator[Finding]:
+    """The broker would learn too late, or never, that a device is gone."""
+    odd = defaultdict(list)
+    for each in facts.devices:
+        if each.config and not 0 < each.config.keepalive_s <= KEEPALIVE_MOST_S:
+            odd[each.config.keepalive_s].append(each.name)
+    for seconds, names in sorted(odd.items()):
+        yield Finding(
+            "warning",
+            f"keepalive_s is {seconds} in the settings of {listed(names)}.",
+            f"That {seconds * 3 // 2} s long a device counts as online that is dead."
+            if seconds
+            else "A device that is dead counts as online for ever.",
+            f"At most {KEEPALIVE_MOST_S}; 60 is usual. Then limpet deploy.",
+        )
+
+
+def other_broker(facts: Facts) -> Iterator[Finding]:
+    """Devices of the fleet look for another broker than the one that was looked at."""
+    others = defaultdict(list)
+    for each in facts.devices:
+        if each.base is None or each.config is None:
+            continue
+        port = each.config.port - (each.config.username is not None)
+        if each.config.broker != facts.host or facts.port not in (port, each.config.port):
+            others[f"{each.config.broker}:{each.config.port}"].append(each.name)
+    for where, names in others.items():
+        yield Finding(
+            "note",
+            f"{listed(names)} look for a broker at {where}.",
+            f"It was not looked at: {facts.where} was.",
+            f"limpet doctor {names[0]}",
+        )

@@ -1,0 +1,267 @@
+"""What is on its way, and what is retained. Pure.
+
+A Message may be anybody's: what is in it is believed as far as it is of the kind that is meant.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from limpet.brokers import rules
+from limpet.doctor.facts import Facts, Message
+from limpet.doctor.finding import Finding, listed
+from limpet.shared import payloads
+from limpet.shared.firmware import topics
+from limpet.shared.plain import is_number, word
+
+# A live Reading is on its way for seconds; batches are not asked.
+CLOCK_S = 30
+# The broker's own time is said in whole seconds.
+BROKER_CLOCK_S = 5
+SLASHES_MOST = 7
+# Who comes back more often while we listen has no quiet life.
+BIRTHS = 3
+TAKEN = "client-id-taken"
+
+
+def two_sessions(facts: Facts) -> Iterator[Finding]:
+    """Two of one name throw each other out, or take turns."""
+    for name, said in _of_devices(facts).items():
+        boots, births = [], 0
+        taken = TAKEN in (_statuses(facts).get(name, {}).get("alerts") or ())
+        for message, values in said:
+            if message.retained or payloads.kind_of(message.topic) == topics.BACKLOG:
+                continue
+            if isinstance(values.get("boot"), int):
+                boots.append(values["boot"])
+            outage = values.get("outage")
+            births += values.get("status") == "online"
+            taken |= isinstance(outage, dict) and outage.get("cause") == TAKEN
+        back = any(late < early for early, late in pairwise(boots))
+        if not (back or taken or births >= BIRTHS):
+            continue
+        why = "it says so (client-id-taken)" if taken else f"it came {births} times"
+        if back:
+            why = f"its boots are {listed([str(each) for each in dict.fromkeys(boots)])} in turn"
+        yield Finding(
+            "critical" if back or taken else "warning",
+            f"Two seem to be {name}: in {facts.listened_s:.0f} s {why}.",
+            "A broker lets in one of a name: each throws the other out, and both are heard badly.",
+            "Two boards with one identity, or a program with the device's certificate: end one, "
+            f"or make it anew: limpet fleet renew {name}.",
+        )
+
+
+def unknown_device(facts: Facts) -> Iterator[Finding]:
+    """Somebody speaks who is in no registry."""
+    known = {*facts.bases.values()}
+    found = Counter(
+        _base(each.topic)
+        for each in facts.messages
+        if not each.retained and _is_of_device(facts, each) and _base(each.topic) not in known
+    )
+    if found:
+        yield Finding(
+            "warning",
+            f"Devices that nobody knows are speaking: {listed(list(found))}.",
+            "The broker lets in who is not in this fleet's registry, or has an older one.",
+            "Enter them (limpet provision ID), or restart the broker by the files of now.",
+        )
+
+
+def clock(facts: Facts) -> Iterator[Finding]:
+    """The time in live Readings is not ours."""
+    off: dict[str, float] = {}
+    for name, said in _of_devices(facts).items():
+        apart = [
+            values["ts"] - message.at
+            for message, values in said
+            if payloads.kind_of(message.topic) == topics.TELEMETRY
+            and not message.retained
+            and is_number(values.get("ts"))
+        ]
+        if apart:
+            off[name] = min(apart, key=abs)
+    wrong = {name: each for name, each in off.items() if abs(each) > CLOCK_S}
+    together = median(wrong.values()) if wrong else 0.0
+    if len(wrong) > 1 and all(abs(each - together) < CLOCK_S for each in off.values()):
+        yield Finding(
+            "warning",
+            f"All {len(off)} devices are {_apart(together)} of this machine.",
+            "They agree with each other: it is this machine's clock that is wrong.",
+            "Let this machine have the time from a time server: timedatectl.",
+        )
+        return
+    for name, each in wrong.items():
+        yield Finding(
+            "warning",
+            f"The clock of {name} is {_apart(each)} of this machine's.",
+            "Its Readings have the wrong time, and its Commands may be `expired` before they come.",
+            "Let it reach a time server (UDP 123), or name others: `ntp_servers`.",
+        )
+    for message in facts.messages:
+        if payloads.kind_of(message.topic) == payloads.TIME:
+            ts: Any = (payloads.decode(message.payload) or {}).get("ts")
+            if is_number(ts) and abs(ts - message.at) > BROKER_CLOCK_S:
+                yield Finding(
+                    "warning",
+                    f"The broker's clock is {_apart(ts - message.at)} of this machine's.",
+                    "Nodes take its time for a second opinion, and certificates depend on it.",
+                    "Let both machines have the time from a time server: timedatectl.",
+                )
+                return
+
+
+def _apart(seconds: float) -> str:
+    return f"{abs(seconds):,.0f} s {'ahead' if seconds > 0 else 'behind'}"
+
+
+def qos(facts: Facts) -> Iterator[Finding]:
+    """Somewhere between a device and who reads it, QoS 1 becomes 0."""
+    remedy = "Look for max_qos in its configuration, and for a bridge that subscribes with QoS 0."
+    means = "What is under way is lost when a connection is, and nobody notices."
+    if facts.granted == 0 or (facts.returned == 0 and facts.granted is None):
+        yield Finding("warning", "The broker grants QoS 0 where 1 is asked for.", means, remedy)
+    elif facts.returned == 0:
+        cause = "What is published with QoS 1 is delivered with QoS 0."
+        yield Finding("warning", cause, means, remedy)
+    configs = {each.name: each.config for each in facts.devices if each.config}
+    lowered = sorted(
+        name
+        for name, said in _of_devices(facts).items()
+        if name in configs
+        and min(configs[name].telemetry_qos, configs[name].max_qos)
+        and any(m.qos == 0 for m, _ in said if payloads.kind_of(m.topic) in payloads.READINGS)
+    )
+    if lowered and facts.granted != 0 and facts.returned != 0:
+        yield Finding(
+            "warning",
+            f"Readings of {listed(lowered)} arrive with QoS 0, and are sent with 1.",
+            means,
+            remedy,
+        )
+
+
+def slashes(facts: Facts) -> Iterator[Finding]:
+    """Topics that some brokers refuse, or that have an empty level."""
+    found = dict.fromkeys(each.topic for each in facts.messages)
+    leading = [topic for topic in found if topic.startswith("/")]
+    deep = [topic for topic in found if topic.count("/") > SLASHES_MOST]
+    for topics_, what, means in (
+        (
+            leading,
+            "begin with a slash",
+            "There is an empty level in front, which no filter of a fleet hears.",
+        ),
+        (deep, f"have more than {SLASHES_MOST} slashes", "AWS IoT Core takes no more."),
+    ):
+        if topics_:
+            yield Finding("warning", f"Topics {what}: {listed(topics_)}.", means, "Name them anew.")
+
+
+def leftovers(facts: Facts) -> Iterator[Finding]:
+    """What is retained of devices that are gone, or that should not be retained."""
+    known = {*facts.bases.values()}
+    gone, odd = [], []
+    for each in facts.messages:
+        if not each.retained or not each.payload or each.topic.startswith("$"):
+            continue
+        if _base(each.topic) not in known:
+            gone.append(each.topic)
+        elif payloads.kind_of(each.topic) not in rules.RETAINED:
+            odd.append(each.topic)
+    if gone:
+        yield Finding(
+            "warning",
+            f"Something is retained that is no device's of the fleet: {listed(gone)}.",
+            "Whoever subscribes takes it for a device that is there.",
+            f"limpet doctor --clear-retained {_filter(gone)}",
+        )
+    if odd:
+        yield Finding(
+            "warning",
+            f"Retained is what is of its moment: {listed(odd)}.",
+            "Whoever comes later takes it for new; a Command is carried out again.",
+            f"limpet doctor --clear-retained {_filter(odd)}",
+        )
+
+
+def _filter(found: list[str]) -> str:
+    """Return a filter for these topics, as a word of a shell."""
+    bases = {_base(topic) for topic in found}
+    if len(found) == 1:
+        return f"'{found[0]}'"
+    return f"'{bases.pop()}/#'" if len(bases) == 1 else "FILTER"
+
+
+def offline(facts: Facts) -> Iterator[Finding]:
+    """A device has said goodbye, was lost, or never spoke."""
+    if not facts.listened_s:
+        return
+    last = _statuses(facts)
+    heard = {*_of_devices(facts)}
+    named = [each.name for each in facts.devices if each.base and (each.config or each.problem)]
+    away = defaultdict(list)
+    for name in named:
+        status = last.get(name)
+        if status is None and name not in heard:
+            away["never heard, and no status is kept"].append(name)
+        elif status and status.get("status") == "offline":
+            away[f"offline ({word(status.get('reason', '?'))})"].append(name)
+    for how, names in away.items():
+        yield Finding(
+            "note",
+            f"{listed(names)}: {how}.",
+            "If they are to be there, they do not reach the broker.",
+            "limpet console shows what a board says; docs/troubleshooting.md what its cause means.",
+        )
+
+
+def alerts(facts: Facts) -> Iterator[Finding]:
+    """A device says itself that something is wrong."""
+    for name, status in _statuses(facts).items():
+        raised = status.get("alerts")
+        said = [word(each) for each in raised] if isinstance(raised, list) else []
+        if status.get("mode") == "safe":
+            said.append("safe mode, after three boots that ended early")
+        if status.get("status") == "online" and said:
+            yield Finding(
+                "warning",
+                f"{name} says: {listed(said)}.",
+                "docs/reference/alerts.md has what each means.",
+                f"limpet send {name} get_status; in safe mode get_crash.",
+            )
+
+
+def _statuses(facts: Facts) -> dict[str, dict[str, Any]]:
+    """Return the last status of each device of the fleet."""
+    return {
+        name: values
+        for name, said in _of_devices(facts).items()
+        for message, values in said
+        if payloads.kind_of(message.topic) == topics.STATUS
+    }
+
+
+def _of_devices(facts: Facts) -> dict[str, list[tuple[Message, dict[str, Any]]]]:
+    """Return what each device of the fleet has said, by its name, as far as it is JSON."""
+    names = {base: name for name, base in facts.bases.items()}
+    found = defaultdict(list)
+    for each in facts.messages:
+        name = names.get(_base(each.topic))
+        values = payloads.decode(each.payload) if name else None
+        if name and values is not None:
+            found[name].append((each, values))
+    return found
+
+
+def _base(topic: str) -> str:
+    return "/".join(topic.split("/")[: payloads.BASE_LEVELS])
+
+
+def _is_of_device(facts: Facts, message: Message) -> bool:
+    levels = message.topic.split("/")
+    # What is said to nobody by `limpet health` and by us goes to an operator's name.
+    return len(levels) > payloads.BASE_LEVELS and levels[4] not in facts.consumers
