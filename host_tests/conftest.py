@@ -10,11 +10,12 @@ import pytest
 import support.micropython.names  # noqa: F401 - before what is written for MicroPython
 from limpet.shared import in_use
 from support import schemas, surroundings
+from support.brokers.following import followed
 from support.brokers.kinds import broker, foreign, setup
 from support.nodes import node
 from support.virtual_board.board import virtual_board
 
-__all__ = ["broker", "foreign", "node", "setup", "virtual_board"]
+__all__ = ["broker", "followed", "foreign", "node", "setup", "virtual_board"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

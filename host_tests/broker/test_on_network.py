@@ -12,6 +12,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from limpet.brokers import on_network
 from limpet.brokers.mosquitto import program
 from limpet.brokers.setup import open_setup
 from limpet.identity.authority import Identity, load
@@ -68,6 +69,8 @@ def test_it_is_mosquitto(made: Setup, command: Tool) -> None:
     assert device.wait_for("#").payload == b"here"
     command.wait_for("as node-1")
     device.close()
+    log = on_network.own_folder(made.layout) / on_network.LOG
+    assert "as node-1" in log.read_text()
 
 
 def test_it_follows_the_registry(made: Setup, command: Tool) -> None:

@@ -49,6 +49,10 @@ class MosquittoByPlan:
         """The process that runs."""
         return self._broker.pid
 
+    def lines(self) -> list[str]:
+        """Return what it has said so far."""
+        return list(self._broker.log)
+
     def stop(self) -> None:
         """End it."""
         self._broker.close()

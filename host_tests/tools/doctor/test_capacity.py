@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from limpet.brokers.capacity import Limits, limits
 from limpet.brokers.setup import open_setup
-from limpet.doctor import capacity, figures, sizing
+from limpet.doctor import capacity, parsed, sizing
 from limpet.doctor.probe import Probe, Seen
 from limpet.identity.provisioning import Setup
 from limpet.ingest.intake import Reading
@@ -126,20 +126,21 @@ def test_sizes_are_readable(count: float, text: str) -> None:
 def test_a_running_mosquitto(
     setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says all five figures, and each is well; sized too small it is told with 1 and 2."""
+    """It says all its figures, and each is well; sized too small it is told with 1 and 2."""
     monkeypatch.setattr(Probe.look, "__defaults__", (LONG_S,))
+    monkeypatch.setattr(capacity, "LISTEN_S", 0.2)
     running = of_kind("mosquitto", setup)
     running.start()
     try:
         root = setup.layout.root
         assert capacity.capacity(live=True, port=running.port, fleet=root) == 0
         text = capsys.readouterr().out
-        names = ("connections", "memory", "retained", "in flight", "dropped")
+        names = ("connections", "memory", "retained", "in flight", "dropped", "Messages", "unknown")
         assert [line.split("ok")[1].split()[0] for line in text.splitlines()[1:]] == [
             each.split()[0] for each in names
         ]
 
-        def small(layout: object) -> Limits:
+        def small(layout: object, kind: str) -> Limits:
             return replace(limits(50), memory_bytes=1_000)
 
         monkeypatch.setattr(capacity, "limits_of", small)
@@ -170,19 +171,38 @@ def test_a_broker_that_says_nothing(
     assert capsys.readouterr().err == "limpet: It is away.\nStart it.\n"
 
 
+class Nobody:
+    """Listens to a broker on which nobody is unknown."""
+
+    def __init__(self, where: object) -> None:
+        pass
+
+    def __enter__(self) -> Nobody:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def strangers(self) -> tuple[list[str], int]:
+        """Nobody is."""
+        return [], 0
+
+
 def test_the_worst_figure_counts(
     setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A warning is 1; one that is critical beside it is 2."""
-    said = {figures.RETAINED: b"100000"}
+    said = {parsed.RETAINED: b"100000"}
 
     def look(probe: Probe) -> Seen:
         probe._client.close()
         return Seen(where="broker:8883", said=said)
 
     monkeypatch.setattr(Probe, "look", look)
+    monkeypatch.setattr(capacity, "Listening", Nobody)
+    monkeypatch.setattr(capacity, "LISTEN_S", 0.0)
     assert capacity.capacity(live=True, fleet=setup.layout.root) == 1
     assert "broker:8883: warning" in capsys.readouterr().out
-    said |= {figures.STORED: b"150000"}
+    said |= {parsed.STORED: b"150000"}
     assert capacity.capacity(live=True, fleet=setup.layout.root) == 2
     assert "critical  in flight 50,000" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from limpet.brokers import capacity, rules
-from limpet.doctor import figures, health, probe
+from limpet.doctor import figures, health, parsed, probe
 from limpet.doctor.probe import STEPS, Probe, Seen
 from limpet.identity.authority import SERVER_VALID, Authority
 from limpet.identity.layout import Layout
@@ -63,7 +63,7 @@ def test_a_broker_that_works(setup: Setup, kind: str) -> None:
         assert seen.own_ends
         assert seen.server_ends > time.time()
         level = {each.name: each.level for each in _judged(setup, seen)}
-        names = ("connections", "memory", "retained", "in flight", "dropped")
+        names = ("connections", "memory", "retained", "in flight", "dropped", "Messages")
         assert level == (dict.fromkeys(names, "ok") if kind == "mosquitto" else {})
         limits = health.limits_of(setup.layout)
         assert health.reasons(seen, limits, time.time(), LONG_S) == []
@@ -76,7 +76,7 @@ def test_a_broker_that_works(setup: Setup, kind: str) -> None:
 
 
 def _judged(setup: Setup, seen: Seen) -> list[figures.Judged]:
-    return figures.judged(seen.said, health.limits_of(setup.layout))
+    return figures.judged(parsed.of_sys(seen.said), health.limits_of(setup.layout))
 
 
 def test_its_topic_is_no_devices(setup: Setup) -> None:
@@ -265,8 +265,8 @@ def test_slow_steps_and_full_brokers_are_told() -> None:
     """A step above a second; connections or memory over 80 %."""
     limits = capacity.limits(50)
     said = {
-        figures.CONNECTED: str(int(limits.connections * 0.82) + 1).encode(),
-        figures.MEMORY: str(int(limits.memory_bytes * 0.79)).encode(),
+        parsed.CONNECTED: str(int(limits.connections * 0.82) + 1).encode(),
+        parsed.MEMORY: str(int(limits.memory_bytes * 0.79)).encode(),
     }
     seen = Seen(took={"name": 0.9, "TLS": 1.5}, said=said)
     causes = [each.cause for each in health.reasons(seen, limits, 0.0)]
@@ -276,25 +276,30 @@ def test_slow_steps_and_full_brokers_are_told() -> None:
 @pytest.mark.parametrize("payload", [b"", b"nan", b"-1", b"1e9", "٣".encode(), b"9" * 400, b"\xff"])
 def test_figures_that_are_none(payload: bytes) -> None:
     """A broker may say anything below $SYS."""
-    assert figures.judged(dict.fromkeys(figures.WANTED, payload), capacity.limits(1)) == []
+    assert (
+        figures.judged(parsed.of_sys(dict.fromkeys(parsed.WANTED, payload)), capacity.limits(1))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "topic", "levels"),
     [
-        ("connections", figures.CONNECTED, (53, 54, 63, 64)),
-        ("retained", figures.RETAINED, (99_999, 100_000, 499_999, 500_000)),
-        ("in flight", figures.STORED, (9_999, 10_000, 49_999, 50_000)),
-        ("dropped", figures.DROPPED, (9, 11, 99, 102)),
+        ("connections", parsed.CONNECTED, (53, 54, 63, 64)),
+        ("retained", parsed.RETAINED, (99_999, 100_000, 499_999, 500_000)),
+        ("in flight", parsed.STORED, (9_999, 10_000, 49_999, 50_000)),
+        ("dropped", parsed.DROPPED, (9, 11, 99, 102)),
     ],
 )
 def test_levels(name: str, topic: str, levels: tuple[int, int, int, int]) -> None:
     """Each figure just below and at its warning, and at what is critical."""
     found = []
     for value in levels:
-        said = {figures.SENT: b"9990"} | {topic: str(value).encode()}
+        said = {parsed.SENT: b"9990"} | {topic: str(value).encode()}
         found += [
-            each.level for each in figures.judged(said, capacity.limits(50)) if each.name == name
+            each.level
+            for each in figures.judged(parsed.of_sys(said), capacity.limits(50))
+            if each.name == name
         ]
     assert found == ["ok", "warning", "warning", "critical"]
 

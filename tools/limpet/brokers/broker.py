@@ -79,7 +79,8 @@ def _mosquitto(root: Path, listen: str, port: int) -> int:
     stopping = threading.Event()
     # The last is a terminal that is closed, which mosquitto would outlive.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+        # By a thread: this one may be inside `wait`, and hold the lock that `set` waits for.
+        signal.signal(number, lambda *_: threading.Thread(target=stopping.set).start())
     names = [*fleet_settings.read(root).server_names(), *([listen] if listen else [])]
     layout = open_setup(root, names).layout
     running = OnNetwork(layout, listen, port)

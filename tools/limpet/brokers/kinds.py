@@ -48,6 +48,11 @@ HOSTED = ("aws",)
 FIRST = "mosquitto"
 
 
+# Where a broker of ours shows its own figures by HTTP, on 127.0.0.1: the ports of their manuals.
+# mosquitto has them below $SYS.
+FIGURES = {"rabbitmq": 15692, "nats": 8222}
+
+
 def own_folder(broker: Path, kind: str) -> Path:
     """Return where the files of a kind lie in a fleet whose folder broker/ is `broker`."""
     return broker if kind == FIRST else broker / kind

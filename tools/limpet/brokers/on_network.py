@@ -20,7 +20,14 @@ from limpet.shared import private
 from limpet.shared.problem import Problem
 
 FOLDER = "here"
+# What mosquitto says there, for `limpet doctor --follow`.
+LOG = "mosquitto.log"
 _LOOK_S = 0.5
+
+
+def own_folder(layout: Layout) -> Path:
+    """Return where its files lie."""
+    return layout.broker / FOLDER
 
 
 class OnNetwork:
@@ -41,7 +48,7 @@ class OnNetwork:
         _refuse_taken(self.listen, self.port)
         plan = self._put()
         self._seen = self._state()
-        self._process = Process(plan.folder / CONF, plan.limits.open_files)
+        self._process = Process(plan.folder / CONF, plan.limits.open_files, plan.folder / LOG)
         self._process.start()
 
     def follow(self, stopping: threading.Event) -> None:
@@ -77,7 +84,7 @@ class OnNetwork:
 
     def _put(self) -> Plan:
         layout = self._layout
-        folder = private.folder(layout.broker / FOLDER)
+        folder = private.folder(own_folder(layout))
         size = written.size(len(layout.bases()))
         plan = written.plan_by(
             layout, Written("mosquitto", str(folder), self.listen, self.port, size)

@@ -25,7 +25,8 @@ class Plan:
     user: the system's user who owns the keys, whom a broker started by root becomes. ca, crl,
     certificate, key: PEM files. bases: base topic of each device by its id. consumers: each other
     client by its name: "operate", or "read". passwords: whether some devices log in besides their
-    certificate, by `password_file`.
+    certificate, by `password_file`. figures_port: on 127.0.0.1, where a broker that has such a page
+    shows its own figures by HTTP; 0: nowhere.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Plan:
     bases: Mapping[str, str]
     consumers: Mapping[str, Role]
     limits: Limits
+    figures_port: int = 0
 
     @property
     def registry(self) -> str:

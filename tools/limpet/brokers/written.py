@@ -56,7 +56,9 @@ def size(devices: int, wanted: int = 0) -> int:
     return next((each for each in _SIZES if each >= devices), devices)
 
 
-def plan_of(layout: Layout, folder: Path, listen: str, port: int, limits: Limits) -> Plan:
+def plan_of(
+    layout: Layout, folder: Path, listen: str, port: int, limits: Limits, figures_port: int = 0
+) -> Plan:
     """Return the plan of a broker of this set-up, with its files in `folder`, absolute.
 
     In a folder outside the set-up it finds its own copies of the certificates. Raises Problem.
@@ -79,6 +81,7 @@ def plan_of(layout: Layout, folder: Path, listen: str, port: int, limits: Limits
         bases=layout.bases(),
         consumers=layout.consumers(),
         limits=limits,
+        figures_port=figures_port,
     )
 
 
@@ -185,7 +188,8 @@ def plan_by(layout: Layout, wanted: Written) -> Plan:
     consumers = layout.consumers()
     services = 1 + len([name for name in consumers if not operators.is_operator(name)])
     limits = capacity.limits(wanted.devices, max(services, 2))
-    return plan_of(layout, wanted.at(layout), wanted.listen, wanted.port, limits)
+    figures = kinds.FIGURES.get(wanted.kind, 0)
+    return plan_of(layout, wanted.at(layout), wanted.listen, wanted.port, limits, figures)
 
 
 def _user() -> str:

@@ -12,9 +12,15 @@ doctor.py           `limpet doctor`: what is wrong, worst first, each with its r
         process.py  the broker's process, where it runs on this machine
 health.py           `limpet health`: connect, subscribe, publish, round trip
     probe.py        one look at a broker, which ends in time whatever the broker does
-    figures.py      what a broker says of itself below `$SYS`, held against its limits
+    figures.py      what a broker says of itself, held against its limits
+    parsed.py       how each kind says it: `$SYS`, RabbitMQ's page, NATS's pages
+    monitor.py      those pages, asked by HTTP
+    listening.py    what comes by MQTT, and strangers.py who of it is in no registry
 capacity.py         `limpet capacity`: what a fleet needs, and how full its broker is
     sizing.py       the arithmetic of it
+follow.py           `limpet doctor --follow`: what is wrong, as it happens
+    alarms.py       when something is told, and when it is over
+    log_lines.py    a broker's log, and who was refused by it
 
 It may import everything but the command line, and nothing imports it.
 """

@@ -4,6 +4,7 @@ limits.
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,9 +12,13 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from limpet.brokers import capacity as formula
-from limpet.doctor import figures
+from limpet.doctor import figures as figure
+from limpet.doctor import monitor, parsed
+from limpet.doctor.figures import Judged, Numbers
 from limpet.doctor.health import limits_of
-from limpet.doctor.probe import Probe
+from limpet.doctor.listening import Listening
+from limpet.doctor.monitor import Monitor
+from limpet.doctor.probe import Probe, Seen
 from limpet.doctor.sizing import Sizing, sizing
 from limpet.identity import device_config, fleet_folder, operators
 from limpet.identity.fleet_folder import FleetOption
@@ -32,6 +37,8 @@ MEANS = {
     "not asked": "the broker cannot be asked, or says nothing of itself",
 }
 SERVICES, MONITORS, INTERVAL_S, FIELDS = 2, 1, 10.0, 2
+# So long --live hears who speaks, and counts what comes in.
+LISTEN_S = 5.0
 # So many configs are read for how often devices speak: a large fleet's are alike.
 _SAMPLE = 200
 
@@ -49,6 +56,7 @@ def capacity(
     live: Annotated[bool, Parameter(negative=())] = False,
     broker: str | None = None,
     port: Port | None = None,
+    figures: str | None = None,
     fleet: FleetOption = None,
     as_json: Annotated[
         bool, Parameter(name="--json", negative=(), help="Print it as JSON.")
@@ -57,7 +65,7 @@ def capacity(
     """Say how large broker and store have to be for a fleet; with --live, how full the broker is.
 
     Exit code with --live: 0 nothing is near its limit, 1 a warning, 2 critical, 3 the broker could
-    not be asked, or says nothing of itself: mosquitto does.
+    not be asked, or says nothing of itself: mosquitto, RabbitMQ and NATS do.
 
     Parameters
     ----------
@@ -77,9 +85,12 @@ def capacity(
         Of --live: host name or address [default: where the fleet's first device looks].
     port
         Of --live: its port [default: that of the running `limpet broker`, else the devices' own].
+    figures
+        Of --live: where RabbitMQ or NATS shows its figures by HTTP, such as http://127.0.0.1:8222
+        [default: on this machine, where the fleet's broker files have it].
     """
     if live:
-        return _live(Where(fleet, broker, port), as_json)
+        return _live(Where(fleet, broker, port), figures, as_json)
     found = fleet_folder.required(fleet) if devices is None else fleet_folder.current(fleet)
     if found:
         fleet_folder.tell(found)
@@ -140,18 +151,13 @@ def size(count: float) -> str:
     return f"{count:,.1f} TB"
 
 
-def _live(where: Where, as_json: bool) -> int:
+def _live(where: Where, url: str | None, as_json: bool) -> int:
     try:
         settled = where.settled(tell=True)
-        limits = limits_of(Layout(settled.root))
         seen = Probe(settled).look()
         if seen.failed:
             raise seen.failed[1]
-        found = figures.judged(seen.said, limits)
-        if not found:
-            raise Problem(
-                f"{seen.where} says nothing of itself below $SYS.", "mosquitto does; ask that one."
-            )
+        found = _looked(settled, seen, url)
     except Problem as problem:
         print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
         return CODES["not asked"]
@@ -167,7 +173,29 @@ def _live(where: Where, as_json: bool) -> int:
     return CODES[worst]
 
 
-def _summary(where: str, worst: str, found: list[figures.Judged]) -> dict[str, Any]:
+def _looked(settled: Where, seen: Seen, url: str | None) -> list[Judged]:
+    """Return the figures of a broker that works, after LISTEN_S seconds. Raises Problem."""
+    layout = Layout(settled.root)
+    by_mqtt = parsed.of_sys(seen.said)
+    page = Monitor(url) if url else None if by_mqtt.said() else monitor.of_fleet(layout)
+    if page is None and not by_mqtt.said():
+        raise Problem(
+            f"{seen.where} says nothing of itself below $SYS.",
+            "mosquitto does. RabbitMQ and NATS do by HTTP: --figures http://127.0.0.1:8222",
+        )
+    before, begun = page.numbers() if page else Numbers(), time.monotonic()
+    with Listening(settled) as listening:
+        print(f"limpet: listening for {LISTEN_S:g} s", file=sys.stderr, flush=True)
+        time.sleep(LISTEN_S)
+        names, more = listening.strangers()
+        said = by_mqtt
+        if page:
+            said = figure.with_rate(before, page.numbers(), time.monotonic() - begun)
+    limits = limits_of(layout, page.kind if page else "mosquitto")
+    return [*figure.judged(said, limits), figure.unknown(names, more)]
+
+
+def _summary(where: str, worst: str, found: list[Judged]) -> dict[str, Any]:
     return {
         "broker": where,
         "level": worst,

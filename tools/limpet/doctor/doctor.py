@@ -5,11 +5,13 @@ and what to do about each.
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from limpet.doctor import follow as following
 from limpet.doctor.checks import examine
 from limpet.doctor.facts import Facts
 from limpet.doctor.finding import Finding
@@ -43,6 +45,9 @@ def doctor(
     server_name: str | None = None,
     plain_port: Port = PLAIN_PORT,
     seconds: ListenSeconds = LISTEN_S,
+    follow: Annotated[bool, Parameter(negative=())] = False,
+    figures: str | None = None,
+    log: Path | None = None,
     fleet: FleetOption = None,
     as_json: Annotated[
         bool, Parameter(name="--json", negative=(), help="Print it as JSON.")
@@ -67,9 +72,19 @@ def doctor(
         Port on which nothing should speak MQTT without TLS.
     seconds
         How long to listen.
+    follow
+        Say as it happens, until Ctrl-C, who is refused, who speaks and is in no registry, and which
+        figure of `limpet capacity --live` is near its limit, and no more.
+    figures
+        Of --follow: where RabbitMQ or NATS shows its figures by HTTP [default: on this machine,
+        where the fleet's broker files have it].
+    log
+        Of --follow: the broker's log, - for standard input [default: that of `limpet broker`].
     """
     try:
         asked = _asked(target, Where(fleet, None, port, server_name), plain_port, seconds)
+        if follow:
+            return following.follow(asked.where, asked.device, figures, log, as_json)
         facts, unseen = gathered(asked)
     except Problem as problem:
         print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)

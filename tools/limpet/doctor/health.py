@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from limpet.brokers import written
 from limpet.brokers.capacity import Limits
-from limpet.doctor import figures
+from limpet.doctor import figures, parsed
 from limpet.doctor.probe import STEPS, Probe, Seen
 from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout
@@ -66,15 +66,14 @@ def reasons(seen: Seen, limits: Limits, now: float, slow_s: float = SLOW_S) -> l
         if end is not None and end - now < CERTIFICATE_DAYS * _DAY_S:
             days = max(int((end - now) // _DAY_S), 0)
             found.append(Reason(f"{whose} ends in {days} days", remedy))
-    for each in figures.judged(seen.said, limits):
+    for each in figures.judged(parsed.of_sys(seen.said), limits):
         if each.limit and each.value > NEAR * each.limit:
             found.append(Reason(f"{each.words()}: over {NEAR * 100:.0f} %", each.remedy))
     return found
 
 
-def limits_of(layout: Layout) -> Limits:
+def limits_of(layout: Layout, kind: str = "mosquitto") -> Limits:
     """Return the limits of the fleet's broker: as its files have them, else as they would be."""
-    kind = "mosquitto"
     devices = written.size(len(layout.bases()))
     noted = written.record(layout, kind) or written.Written(kind, "", "", 8883, devices)
     return written.plan_by(layout, noted).limits

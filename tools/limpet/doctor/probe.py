@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from limpet.brokers.rules import BROKER_FIGURES, organisations
-from limpet.doctor import figures
+from limpet.doctor import parsed
 from limpet.identity import authority
 from limpet.operating.operator_client import START, Arrival, OperatorClient
 from limpet.operating.where import Where
@@ -183,7 +183,7 @@ class Probe:
         except Problem:  # a broker without any, such as RabbitMQ
             return
         with self._heard:
-            wanted = set(figures.WANTED)
+            wanted = set(parsed.WANTED)
             self._heard.wait_for(
                 lambda: wanted <= self._seen.said.keys(), max(until - time.monotonic(), 0)
             )

@@ -79,7 +79,7 @@ class OperatorClient:
         self._on_message = on_message
         self._on_change = on_change
         self._on_step = on_step
-        self._filters: list[str] = []
+        self._filters: list[tuple[str, int]] = []
         self._changed = threading.Condition()
         self._greeting: Any = None
         self._granted: dict[int | None, list[Any]] = {}
@@ -149,11 +149,11 @@ class OperatorClient:
             raise Problem(f"{where} refuses us: {self._greeting}.", f"We are {who}.")
         self._on_step("login")
 
-    def subscribe(self, filters: Iterable[str]) -> None:
-        """Subscribe with QoS 1 and wait until it is granted; raises Problem if it is not."""
+    def subscribe(self, filters: Iterable[str], qos: int = 1) -> None:
+        """Subscribe and wait until it is granted; raises Problem if it is not."""
         for name in filters:
             try:
-                result, mid = self._client.subscribe(name, 1)
+                result, mid = self._client.subscribe(name, qos)
             except ValueError:
                 raise Problem(
                     f"{name!r} is no topic filter.", "Such as limpet/+/+/+/+/status."
@@ -165,7 +165,7 @@ class OperatorClient:
                     f"The broker refuses the subscription to {name}.",
                     f"{self._identity.name} may read what is below its organisation.",
                 )
-            self._filters.append(name)
+            self._filters.append((name, qos))
 
     def publish(self, topic: str, payload: bytes) -> mqtt.MQTTMessageInfo:
         """Publish with QoS 1, not retained, and return at once, with what tells whether it is
@@ -215,8 +215,8 @@ class OperatorClient:
             self._changed.notify_all()
         if back and not reason.is_failure:
             self._granted.clear()
-            for name in self._filters:
-                client.subscribe(name, 1)
+            for name, qos in self._filters:
+                client.subscribe(name, qos)
             self._on_change("connected again")
 
     def _disconnected(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from logging import LogRecord, makeLogRecord
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from limpet.brokers.mosquitto import with_parent
@@ -15,21 +17,24 @@ from limpet.shared.problem import Problem
 
 _START_S = 30
 _STOP_S = 10
+_LOG_BYTES = 1_000_000
 
 
 class Process:
     """mosquitto with the configuration `conf`; what it says goes to standard error. On Linux it
     ends when the thread that started it does, even by SIGKILL: let that be the main one.
 
-    open_files: how many it is to be able to have open.
+    open_files: how many it is to be able to have open. log: a file for what it says as well, of
+    which there are two, a megabyte each.
     """
 
-    def __init__(self, conf: Path, open_files: int) -> None:
+    def __init__(self, conf: Path, open_files: int, log: Path) -> None:
         self._program = mosquitto()
         self._conf = conf
         self._open_files = open_files
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._log = _Log(log, maxBytes=_LOG_BYTES, backupCount=1, delay=True)
         self._said: deque[str] = deque(maxlen=5)
 
     def start(self) -> None:
@@ -92,9 +97,17 @@ class Process:
         for line in process.stderr:
             self._said.append(line.strip())
             print(line, end="", file=sys.stderr, flush=True)
+            self._log.emit(makeLogRecord({"msg": line.rstrip()}))
             if line.rstrip().endswith("running"):
                 ready.set()
         ready.set()  # it has ended, and nobody waits for it
+
+
+class _Log(RotatingFileHandler):
+    """A copy of what mosquitto says, which a full disk does not hold up."""
+
+    def handleError(self, record: LogRecord) -> None:
+        """Leave that line out."""
 
 
 def _with_us() -> list[str]:

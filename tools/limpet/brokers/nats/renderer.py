@@ -35,7 +35,7 @@ server_name: limpet
 # free port of loopback, wants a certificate too, and no user below may come that way.
 listen: "127.0.0.1:-1"
 {tls}
-
+{figures}
 # Sessions, retained Messages and what waits for who is away are streams on disk.
 jetstream {{
   store_dir: "{folder}/{store_dir}"
@@ -53,6 +53,10 @@ mqtt {{
   ack_wait: "30s"
 {mqtt_tls}
 }}
+"""
+_FIGURES = """
+# Its own figures, for `limpet capacity --live`: to be read by who is on this machine.
+http: "127.0.0.1:{port}"
 """
 _TLS = """\
 tls {{
@@ -125,6 +129,7 @@ def conf(plan: Plan) -> str:
         listen=plan.listen or "0.0.0.0",
         port=plan.port,
         inflight=limits.inflight,
+        figures=_FIGURES.format(port=plan.figures_port) if plan.figures_port else "",
     )
     users = "\n".join(_user(name, grant) for name, grant in plan.grants())
     return f"{text}\nauthorization {{\n  users: [\n{users}\n  ]\n}}\n"

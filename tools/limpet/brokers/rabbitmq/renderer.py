@@ -77,13 +77,19 @@ cluster_partition_handling = pause_minority
 
 # Each connection and each refused login, with the name and the address.
 log.connection.level = info
-
+{figures}
 # 3.10 (Debian 12) does not know the following, and does not start with them: leave them out there.
 anonymous_login_user = none
 connection_max = {connections}
 mqtt.max_packet_size_unauthenticated = {connect}
 mqtt.max_packet_size_authenticated = {packet}
 mqtt.max_session_expiry_interval_seconds = {session_s}
+"""
+_FIGURES = """\
+
+# Its own figures, for `limpet capacity --live`: numbers alone, for who is on this machine.
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {port}
 """
 # A CONNECT: a name, and a will of at most 1 KB.
 _CONNECT_BYTES = 4096
@@ -119,10 +125,11 @@ _ADVANCED = """\
 
 def render(plan: Plan) -> dict[str, str]:
     """Return the texts of a member's files by their names."""
+    plugins = ["rabbitmq_mqtt", *(["rabbitmq_prometheus"] if plan.figures_port else [])]
     return {
         CONF: conf(plan),
         ADVANCED: advanced(plan),
-        PLUGINS: "[rabbitmq_mqtt].\n",
+        PLUGINS: f"[{','.join(plugins)}].\n",
         DEFINITIONS: definitions(plan),
     }
 
@@ -165,6 +172,7 @@ def conf(plan: Plan) -> str:
         connect=_CONNECT_BYTES,
         packet=limits.packet_bytes,
         session_s=limits.session_days * _SECONDS_PER_DAY,
+        figures=_FIGURES.format(port=plan.figures_port) if plan.figures_port else "",
     )
 
 
