@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from limpet.doctor import follow as following
 from limpet.doctor.checks import examine
 from limpet.doctor.facts import Facts
 from limpet.doctor.finding import Finding
@@ -84,6 +83,8 @@ def doctor(
     try:
         asked = _asked(target, Where(fleet, None, port, server_name), plain_port, seconds)
         if follow:
+            from limpet.doctor import follow as following  # it takes HTTP, which the rest does not
+
             return following.follow(asked.where, asked.device, figures, log, as_json)
         facts, unseen = gathered(asked)
     except Problem as problem:

@@ -50,9 +50,9 @@ def follow(
     """Follow the broker of `where` until Ctrl-C; return the exit code. Raises Problem where it
     cannot be asked at first.
 
-    device: whose broker, '' for the first one's. url: where RabbitMQ or NATS shows its figures. log: the broker's, `-` for standard input; None:
-    that of a `limpet broker`. as_json: a line of JSON for each event. look_s: from one look at the
-    figures to the next.
+    device: whose broker, '' for the first one's. url: where RabbitMQ or NATS shows its figures.
+    log: the broker's, `-` for standard input; None: that of a `limpet broker`. as_json: a line of
+    JSON for each event. look_s: from one look at the figures to the next.
     """
     settled = where.settled(tell=True)
     layout = Layout(settled.root)

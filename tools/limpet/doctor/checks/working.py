@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from limpet.brokers import capacity
+from limpet.doctor import parsed
 from limpet.doctor.facts import Facts
 from limpet.doctor.figures import judged
 from limpet.doctor.finding import Finding
@@ -26,13 +27,13 @@ def figures(facts: Facts) -> Iterator[Finding]:
     """What it says of itself is near a limit."""
     if facts.seen is None:
         return
-    for each in judged(facts.seen.said, facts.limits):
+    for each in judged(parsed.of_sys(facts.seen.said), facts.limits):
         if each.level != "ok":
+            critical = "" if each.critical is None else f"; {each.critical:,.4g} is critical"
             yield Finding(
                 each.level,
                 f"The broker says: {each.words()}.",
-                f"From {each.warning:,.4g} on it is near what it can do; "
-                f"{each.critical:,.4g} is critical.",
+                f"{each.warning:,.4g} is the first level at which to look{critical}.",
                 each.remedy,
             )
 
