@@ -3,13 +3,16 @@
     .venv/bin/python host_tests/ingest_bench.py [--messages 40000] [--store URL]
 
 mosquitto queues all of them first, over TLS; then each consumer takes them, one after another: a
-bare loop that reads and acknowledges, paho alone, and `limpet ingest`. What counts is the CPU time
-of the consumer, without that of its start.
+bare loop that reads and acknowledges, paho alone, and `limpet ingest`, into SQLite and into a
+PostgreSQL of its own, where there is one. What counts is the CPU time of the consumer, without that
+of its start; a database's own is not in there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import platform
@@ -26,11 +29,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+import pytest
 from limpet.brokers.setup import open_setup
+from limpet.identity import consumers
 from limpet.identity.layout import Layout
 from support.brokers.running import DEVICES, base, fields
 from support.fleets import fleet
 from support.ingesting import NAME, QUEUES, Queueing, drained
+from support.postgres import Postgres, programs
 
 WINDOW = 500
 TELEMETRY = "telemetry"
@@ -178,45 +184,59 @@ def spent(before: resource.struct_rusage, after: resource.struct_rusage) -> floa
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def ingested(broker: Queueing, store: str) -> tuple[float, float, int]:
+def ingested(broker: Queueing, store: str, *more: str) -> tuple[float, float, int]:
     """Return CPU and real seconds that `limpet ingest` took, and how many Readings it stored."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    figures = drained(broker, store)
+    figures = drained(broker, store, *more)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent(before, after), time.monotonic() - begun - 2, int(figures["readings"])
 
 
-def measure(folder: Path, messages: int, store: str | None) -> None:
-    """Print the table."""
+def measure(folder: Path, messages: int, stores: list[tuple[str, str]]) -> None:
+    """Print the table. stores: what each is called, and its URL."""
     setup = open_setup(fleet(folder / "fleet"))
     for device in DEVICES:
         setup.device(fields(device))
+    consumers.add(setup, f"{NAME}-2", "read")
     broker = Queueing(setup)
     broker.more = MORE
     broker.start()
-    layout, root = setup.layout, str(setup.layout.root)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"{machine}, Python {platform.python_version()}")
     print(f"{messages} Messages, TLS, QoS 1, through mosquitto\n")
     try:
-        for name in LOOPS:
-            rates = []
-            for count in (0, messages):
-                subscribed(layout, broker.port)
-                if count:
-                    publish(layout, broker.port, DEVICES[0], count, 0, 1)
-                rates.append(cpu_of(name, root, broker.port, count) if count else (0.0, 0.0))
-            line(name, messages, rates[1][0] - start_cpu(root), rates[1][1])
-        for boot, batch in ((2, 0), (3, 20)):
-            target = store or str(folder / "limpet.db")
-            start_s = ingested(broker, target)[0]
-            count = messages if not batch else messages // 4
-            publish(layout, broker.port, DEVICES[0], count, batch, boot)
-            cpu_s, real_s, readings = ingested(broker, target)
-            assert readings == count * max(batch, 1), readings
-            what = f"limpet ingest, batches of {batch}" if batch else "limpet ingest"
-            line(what, count, cpu_s - start_s, real_s, readings)
+        _loops(broker, setup.layout, messages)
+        boots = itertools.count(1)
+        for called, url in stores:
+            for batch, workers in ((0, 0), (20, 0), (0, 1), (0, 2)):
+                count = messages if not batch else messages // 4
+                more = ("--workers", str(workers)) if workers else ()
+                what = f"limpet ingest, {called}" + (f", batches of {batch}" if batch else "")
+                what += f", {workers} workers" if workers else ""
+                _ingest(broker, (url, more), (count, batch, next(boots)), what)
     finally:
         broker.close()
+
+
+def _loops(broker: Queueing, layout: Layout, messages: int) -> None:
+    root = str(layout.root)
+    for name in LOOPS:
+        subscribed(layout, broker.port)
+        publish(layout, broker.port, DEVICES[0], messages, 0, 1)
+        cpu_s, real_s = cpu_of(name, root, broker.port, messages)
+        line(name, messages, cpu_s - start_cpu(root), real_s)
+
+
+def _ingest(
+    broker: Queueing, into: tuple[str, tuple[str, ...]], sent: tuple[int, int, int], what: str
+) -> None:
+    url, more = into
+    start_s = ingested(broker, url, *more)[0]
+    count, batch, boot = sent
+    publish(broker.setup.layout, broker.port, DEVICES[0], count, batch, boot)
+    cpu_s, real_s, readings = ingested(broker, url, *more)
+    assert readings == count * max(batch, 1), readings
+    line(what, count, cpu_s - start_s, real_s, readings)
 
 
 def start_cpu(root: str) -> float:
@@ -228,7 +248,7 @@ def line(what: str, messages: int, cpu_s: float, real_s: float, readings: int = 
     """Print a row."""
     more = f", {readings / cpu_s:9,.0f} Readings" if readings else ""
     print(
-        f"{what:30} {messages / cpu_s:9,.0f} Messages per CPU second{more};"
+        f"{what:44} {messages / cpu_s:9,.0f} Messages per CPU second{more};"
         f" {messages / real_s:8,.0f} per second",
         flush=True,
     )
@@ -243,10 +263,18 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--messages", type=int, default=40_000)
-    parser.add_argument("--store", help="URL of a PostgreSQL; else SQLite")
+    parser.add_argument("--store", help="URL of a store, instead of one of each kind")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), asked.messages, asked.store)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        stores = [("SQLite", str(Path(folder) / "limpet.db"))]
+        if asked.store:
+            stores = [(asked.store.partition("://")[0], asked.store)]
+        else:
+            with contextlib.suppress(pytest.skip.Exception):
+                server = Postgres(*programs())
+                stack.callback(server.close)
+                stores.append(("PostgreSQL", server.database("bench")))
+        measure(Path(folder), asked.messages, stores)
 
 
 if __name__ == "__main__":

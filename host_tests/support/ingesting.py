@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from limpet.identity import consumers
+from limpet.identity.provisioning import Setup
 from limpet.ingest.places import place
 from limpet.ingest.reader import Reader, reader
 from limpet.shared.firmware import topics
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.mqtt_client import Client
-from support.brokers.running import RunningBroker, base
+from support.brokers.running import RunningBroker, base, fields
 from support.tool import LIMPET, TIMEOUT_S, Tool
 
 NAME = "ingest"
@@ -31,6 +34,23 @@ class Queueing(Mosquitto):
         """Start, with somebody in its rules who may ingest."""
         consumers.add(self.setup, NAME, "read")
         super().start()
+
+
+@contextlib.contextmanager
+def queueing(setup: Setup, devices: Iterable[str], more: Iterable[str]) -> Iterator[Queueing]:
+    """Run one. Who is to be let in, devices and more who may ingest, is in its rules from the
+    start: read again while ingest is away, mosquitto drops what it would have to queue for it.
+    """
+    for name in devices:
+        setup.device(fields(name))
+    for name in (NAME, *more):
+        consumers.add(setup, name, "read")
+    running = Queueing(setup)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
 
 
 def words(broker: RunningBroker, store: Path | str, *more: str) -> list[str]:
@@ -71,6 +91,13 @@ def rows(store: Path, ask: str) -> list[tuple[Any, ...]]:
         return db.execute(ask).fetchall()
     finally:
         db.close()
+
+
+def stored(store: Path) -> set[tuple[str, int, int]]:
+    """Return which Readings are in a SQLite store; each can be there once only."""
+    found = rows(store, "SELECT device, boot, seq FROM readings")
+    assert len(set(found)) == len(found)
+    return set(found)
 
 
 def reading(boot: int, seq: int, /, **more: Any) -> dict[str, Any]:

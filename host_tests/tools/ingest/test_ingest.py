@@ -16,11 +16,24 @@ import pytest
 from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
-from limpet.ingest.consumer import Address, Consumer, Message, Wanted
+from limpet.ingest.asked import Address, Wanted
+from limpet.ingest.consumer import Consumer, Message
 from limpet.shared.seen_readings import readings
 from support.brokers.mqtt_client import Client
-from support.brokers.running import base, fields
-from support.ingesting import NAME, Queueing, drained, ingest, read, reading, rows, say, words
+from support.brokers.running import base
+from support.ingesting import (
+    NAME,
+    Queueing,
+    drained,
+    ingest,
+    queueing,
+    read,
+    reading,
+    rows,
+    say,
+    stored,
+    words,
+)
 from support.nodes import FAST, StartNode
 from support.postgres import Postgres, programs
 from support.tool import Tool, limpet
@@ -33,30 +46,15 @@ SECOND = "ingest-2"
 
 @pytest.fixture
 def mosquitto(setup: Setup) -> Iterator[Queueing]:
-    """Run one that queues for who is away. Who is to be let in is in its rules from the start: read
-    again while ingest is away, mosquitto drops what it would have to queue for it.
-    """
-    for name in DEVICES:
-        setup.device(fields(name))
-    for name in (NAME, SECOND):
-        consumers.add(setup, name, "read")
-    running = Queueing(setup)
-    running.start()
-    yield running
-    running.close()
+    """Run one that queues for who is away."""
+    with queueing(setup, DEVICES, [SECOND]) as running:
+        yield running
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """Where the store is to be."""
     return tmp_path / "limpet.db"
-
-
-def stored(store: Path) -> Names:
-    """Return which Readings are in a store; each can be there once only."""
-    found = rows(store, "SELECT device, boot, seq FROM readings")
-    assert len(set(found)) == len(found)
-    return set(found)
 
 
 def published(client: Client) -> Names:
@@ -325,15 +323,15 @@ def test_acknowledgements_are_of_their_connection() -> None:
     """What came by an earlier one has an id that may stand for another Message by now."""
     address = Address("127.0.0.1", 1, None, "x", Path(), Path(), Path())
     consumer = Consumer(address, Wanted(()), print)
-    told: list[int] = []
+    told = bytearray()
 
-    class Paho:
-        def ack(self, mid: int, qos: int) -> None:
-            told.append(mid)
+    class Socket:
+        def send(self, data: bytes) -> None:
+            told.extend(data)
 
-    consumer._client = Paho()  # type: ignore[assignment]
+    consumer._socket = Socket()  # type: ignore[assignment]
     consumer._generation = 2
     consumer.acknowledge(
         [Message("t", b"", 1, 7), Message("t", b"", 2, 8), Message("t", b"", 2, 0)]
     )
-    assert told == [8]
+    assert told == b"\x40\x02\x00\x08"

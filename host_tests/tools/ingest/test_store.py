@@ -271,6 +271,24 @@ def test_two_writers(url: str) -> None:
     second.close()
 
 
+def test_two_writers_by_turns(url: str) -> None:
+    """Of a device that has much to say each worker gets every second Reading: thousands of holes,
+    which the other one fills, and none of which is taken for a device that counts anew.
+    """
+    first, second = (opened(place(url, None)) for _ in range(2))
+    made = put(first, *(taken(i) for i in range(0, 4000, 2)))
+    assert (made.new, len(made.opened), made.given_up) == (2000, 1999, 0)
+    made = put(second, *(taken(i) for i in range(1, 6000, 2)))
+    assert (made.new, made.recounted) == (3000, {})
+    assert made.filled == {("node-1", 1): 1999}
+    made = put(first, *(taken(i) for i in range(4000, 6000, 2)))
+    assert (made.new, made.opened) == (1000, [])
+    with read(url) as reader:
+        assert not reader.gaps()
+    first.close()
+    second.close()
+
+
 # SQLite alone.
 
 

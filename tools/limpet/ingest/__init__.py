@@ -2,9 +2,14 @@
 a duplicate, and acknowledges only what is stored.
 
 ingest.py             the command
+    job.py            what one worker has to do, and its doing in this process
+    workers.py        `--workers`: several processes, which are watched
+        child.py      one of them
     worker.py         Messages in, a batch into the store, the batch acknowledged
     consumer.py       the connection: a kept session whose Messages wait for `acknowledge`
-    buffered.py       its socket, which reads and writes in pieces worth a system call
+        asked.py      which broker, as whom, which topics
+        buffered.py   its socket, which reads and writes in pieces worth a system call
+        packets.py    PUBLISHes, cut out of what comes; pure
     counts.py         what was counted, and what is said of it
     report.py         `--report`: what the store holds and lacks
 intake.py             payloads into what the store takes; pure

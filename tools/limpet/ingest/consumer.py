@@ -2,7 +2,8 @@
 they are acknowledged.
 
 One thread does it all, by paho's calls for loops of one's own: so what is acknowledged is always of
-the connection it came by. MQTT 5 where the broker speaks it, else 3.1.1.
+the connection it came by. paho connects, subscribes and keeps the connection alive; PUBLISH and
+PUBACK go past it (packets.py). MQTT 5 where the broker speaks it, else 3.1.1.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from limpet.ingest.asked import Address, Wanted
 from limpet.ingest.buffered import BufferedContext, BufferedSocket
+from limpet.ingest.packets import Publish, acknowledged
 from limpet.shared.problem import Problem
 
 CONNECT_S = 10
@@ -36,37 +37,9 @@ MAX_PACKET = 1 << 20
 # Taken in one step; of 3.1.1 a packet may have up to 256 MB.
 MAX_BYTES = 1 << 24
 BACKOFF_S = (1, 30)
-_GROUP = "$share/limpet-ingest/"
+_NEEDED = "which several workers need"
+_ALONE = "Run one, without --share and --workers; or take another broker: docs/ingest.md."
 _UNSUPPORTED = 132  # as paho calls CONNACK 1 of a broker that knows 3.1.1 alone
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the broker is, and who we are: PEM files, and the name, which is the client id too."""
-
-    host: str
-    port: int
-    server_name: str | None
-    name: str
-    ca: Path
-    certificate: Path
-    key: Path
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Topic filters. shared: those of which each Message is for one of several workers."""
-
-    own: tuple[str, ...]
-    shared: tuple[str, ...] = ()
-
-    def filters(self) -> list[str]:
-        """Return what to subscribe to."""
-        return [*self.own, *(_GROUP + each for each in self.shared)]
-
-    def others(self) -> list[str]:
-        """Return what a session may be subscribed to that once was of another kind."""
-        return [*(_GROUP + each for each in self.own), *self.shared]
 
 
 class Message(NamedTuple):
@@ -111,6 +84,11 @@ class Consumer:
         """What is spoken: `MQTT 5` or `MQTT 3.1.1`."""
         return "MQTT 5" if self._protocol == mqtt.MQTTv5 else "MQTT 3.1.1"
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the session is given up once it is empty."""
+        return self._wanted.leaving
+
     def step(self, timeout_s: float, *, reading: bool = True) -> None:
         """Wait for the broker for at most `timeout_s`, and take what has come. Without `reading`
         only what has to be said is said. Raises Problem for what only a person can put right, as
@@ -140,26 +118,32 @@ class Consumer:
         """Tell the broker that these are stored. What came by an earlier connection is left out:
         the broker sends it again, and its id may stand for another Message by now.
         """
-        if self._client is None:
+        if self._socket is None:
             return
-        for each in messages:
-            if each.mid and each.generation == self._generation:
-                self._client.ack(each.mid, 1)
+        now = self._generation
+        self._socket.send(
+            acknowledged([each.mid for each in messages if each.mid and each.generation == now])
+        )
         self._write()
 
-    def close(self) -> None:
-        """Leave; the broker goes on queueing. Twice does no harm."""
+    def close(self, *, for_good: bool = False) -> None:
+        """Leave; the broker goes on queueing, unless it is `for_good`. Twice does no harm."""
         if client := self._client:
             client.on_disconnect = None  # it is no loss
+            last = None
+            if for_good:
+                last = Properties(PacketTypes.DISCONNECT)
+                last.SessionExpiryInterval = 0
             with contextlib.suppress(OSError, ValueError):
-                client.disconnect()
+                client.disconnect(properties=last)
                 self._write()
         self._forget()
 
     def _wait(self, connection: BufferedSocket, timeout_s: float, reading: bool) -> None:
         if reading and not connection.dry:
             return
-        writing = [connection] if self._client and self._client.want_write() else []
+        more = connection.unwritten or (self._client and self._client.want_write())
+        writing = [connection] if more else []
         try:
             select.select([connection] if reading else [], writing, [], timeout_s)
         except (OSError, ValueError):
@@ -169,10 +153,21 @@ class Consumer:
         """Take what is there, but not for longer than a batch: who sends all the time would keep us
         from storing.
         """
-        for _ in range(WINDOW):
-            client.loop_read()
-            if self._socket is not connection or connection.dry or self.bytes > MAX_BYTES:
-                return
+        most = len(self.arrived) + WINDOW
+        try:
+            while len(self.arrived) < most and self.bytes <= MAX_BYTES:
+                for each in connection.receive():
+                    self._message(each)
+                while connection.waiting and self._socket is connection:
+                    client.loop_read()
+                if connection.dry or self._socket is not connection:
+                    return
+        except ValueError as error:
+            self._error = f"it sends {error}"
+            self._lost()
+        except OSError as error:
+            self._error = error.strerror or str(error)
+            self._lost()
 
     def _write(self) -> None:
         client, connection = self._client, self._socket
@@ -224,13 +219,13 @@ class Consumer:
             mqtt.CallbackAPIVersion.VERSION2,
             self.address.name,
             protocol=self._protocol,
-            manual_ack=True,
             reconnect_on_failure=False,
             **({} if version_5 else {"clean_session": False}),  # type: ignore[arg-type]
         )
         context = BufferedContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.server_name = self.address.server_name
+        context.version_5 = version_5
         context.load_verify_locations(self.address.ca)
         context.load_cert_chain(self.address.certificate, self.address.key)
         client.tls_set_context(context)
@@ -238,7 +233,6 @@ class Consumer:
         client.on_connect = self._greeted
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
-        client.on_message = self._message
         client.on_log = self._logged
         client.on_socket_open = self._opened
         # With one of these set, paho writes when it is told to, not at each call.
@@ -247,6 +241,7 @@ class Consumer:
 
     def _opened(self, client: mqtt.Client, data: Any, connection: Any) -> None:
         self._socket = connection
+        self._generation += 1
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _greeted(self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any) -> None:
@@ -257,12 +252,17 @@ class Consumer:
             name = self.address.name
             self._fail(f"it refuses {name}: {reason}", fatal=True)
             return
-        self._generation += 1
+        if self._wanted.shared and getattr(props, "SharedSubscriptionAvailable", 1) == 0:
+            self._fail(f"it has no shared subscriptions, {_NEEDED}", fatal=True, remedy=_ALONE)
+            return
         self._unanswered = 0
         self.up = True
         client.on_log = None  # else paho puts each packet into words
         self._delay_s = BACKOFF_S[0]
-        client.subscribe([(each, 1) for each in self._wanted.filters()])
+        if self._wanted.leaving:
+            self._connected()
+        else:
+            client.subscribe([(each, 1) for each in self._wanted.filters()])
         if flags.session_present:
             # What it was subscribed to as another number of workers would come twice.
             client.unsubscribe(self._wanted.others())
@@ -278,20 +278,22 @@ class Consumer:
         if refused:
             self._fail(f"it refuses {self.address.name} the subscription to {refused[0]}", True)
             return
+        self._connected()
+
+    def _connected(self) -> None:
         kept = "connected again" if self.connects else "connected"
         self.connects += 1
         self._told = ""
-        self._say(f"{kept} to {self.address.host}:{self.address.port}, {self.version}")
+        left = ", for what was left there" if self.leaving else ""
+        self._say(f"{kept} to {self.address.host}:{self.address.port}, {self.version}{left}")
 
-    def _message(self, client: mqtt.Client, data: Any, message: mqtt.MQTTMessage) -> None:
+    def _message(self, came: Publish) -> None:
         try:
-            topic: str | None = message.topic
+            topic: str | None = came.topic.decode()
         except UnicodeDecodeError:
             topic = None
-        mid = message.mid if message.qos else 0
-        self.bytes += len(message.payload)
-        # paho's is a bytearray, cut off a packet: bytes let the rest of that go.
-        self.arrived.append(Message(topic, bytes(message.payload), self._generation, mid))
+        self.bytes += len(came.payload)
+        self.arrived.append(Message(topic, came.payload, self._generation, came.mid))
 
     def _disconnected(
         self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any
@@ -307,8 +309,8 @@ class Consumer:
     # Failing.
 
     def _downgrade(self) -> None:
-        if self._wanted.shared:
-            self._fail("it speaks no MQTT 5, which several workers need", fatal=True)
+        if self._wanted.version_5:
+            self._fail(f"it speaks no MQTT 5, {_NEEDED}", fatal=True, remedy=_ALONE)
             return
         self._protocol = mqtt.MQTTv311
         self._forget()
@@ -317,13 +319,15 @@ class Consumer:
         if not self.up:
             # There are brokers that answer a version they do not know by closing.
             self._unanswered += 1
-            if self._unanswered % 3 == 0 and not self._wanted.shared:
+            if self._unanswered % 3 == 0 and not self._wanted.version_5:
                 newer = self._protocol == mqtt.MQTTv5
                 self._protocol = mqtt.MQTTv311 if newer else mqtt.MQTTv5
         self._fail(self._error or "it closed the connection")
 
-    def _fail(self, why: str, fatal: bool = False) -> None:
-        """Forget the connection, and try again later. fatal: only a person can put it right."""
+    def _fail(self, why: str, fatal: bool = False, remedy: str = "") -> None:
+        """Forget the connection, and try again later. fatal: only a person can put it right, by
+        `remedy`.
+        """
         at = f"{self.address.host}:{self.address.port}"
         was_up = self.up
         self._forget()
@@ -332,8 +336,10 @@ class Consumer:
         if fatal:
             self._fatal = Problem(
                 f"No connection to {at}: {why}.",
-                f"We are {self.address.certificate}; is this its broker, and up to date?",
+                remedy or f"We are {self.address.certificate}; is this its broker, and up to date?",
             )
+            if not self.connects:
+                return  # `step` raises it
         if why != self._told or was_up:
             self._told = why
             self._say(f"no connection to {at}: {why}; trying again")

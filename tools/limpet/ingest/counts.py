@@ -5,11 +5,12 @@ once when it is new, then in figures.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from limpet.ingest.intake import PARTIAL, REASONS
+from limpet.ingest.reader import Gap
 from limpet.ingest.store import Batch, Outcome
 from limpet.shared.plain import safe
 
@@ -33,12 +34,19 @@ class _Missing:
 
 
 class Counts:
-    """The figures, by name, in `all`. say: takes a line for a person."""
+    """The figures, by name, in `all`. say: takes a line for a person. gaps: asks the store what it
+    lacks, None where it cannot be asked; needed where others fill what is missing here.
+    """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        gaps: Callable[[], Iterable[Gap] | None] | None = None,
+    ) -> None:
         self.all: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._say = say
+        self._gaps = gaps
         self._named: set[tuple[str, str]] = set()
         self._missing: dict[tuple[str, int], _Missing] = {}
 
@@ -61,7 +69,7 @@ class Counts:
             self.all["recounted"] += count
             self._name("recounted", device, "it counts anew: was its flash erased?")
         if outcome.opened or outcome.filled:
-            self._gaps(outcome)
+            self.missed(outcome.opened, outcome.filled)
 
     def figures(self) -> dict[str, Any]:
         """Return all of them, for JSON."""
@@ -87,12 +95,10 @@ class Counts:
 
     def look(self) -> None:
         """Tell which holes have been there for GRACE_S. To be called now and then."""
-        now = time.monotonic()
-        late = [
-            (*key, hole)
-            for key, hole in self._missing.items()
-            if not hole.told and now - hole.since >= GRACE_S
-        ]
+        if not self._late():
+            return
+        self.check()
+        late = self._late()
         for _, _, hole in late:
             hole.told = True
         for device, boot, hole in late[:MAX_LINES]:
@@ -101,8 +107,35 @@ class Counts:
         if more := late[MAX_LINES:]:
             self._say(f"and {len(more)} more boots with something missing: --report lists them")
 
-    def _gaps(self, outcome: Outcome) -> None:
-        for device, boot, first, last in outcome.opened:
+    def _late(self) -> list[tuple[str, int, _Missing]]:
+        now = time.monotonic()
+        return [
+            (*key, hole)
+            for key, hole in self._missing.items()
+            if not hole.told and now - hole.since >= GRACE_S
+        ]
+
+    def check(self) -> None:
+        """Correct what is missing by what the store says, where others write to it as well."""
+        if not self._gaps or not self._missing or (found := self._gaps()) is None:
+            return
+        left: dict[tuple[str, int], list[Gap]] = defaultdict(list)
+        for gap in found:
+            left[gap.device, gap.boot].append(gap)
+        for key, hole in list(self._missing.items()):
+            if there := left.get(key):
+                hole.count = sum(gap.last - gap.first + 1 for gap in there)
+                hole.first, hole.last = there[0].first, there[0].last
+            else:
+                self._filled(key, hole)
+
+    def missed(
+        self,
+        opened: Iterable[tuple[str, int, int, int]],
+        filled: Mapping[tuple[str, int], int],
+    ) -> None:
+        """Note what an `Outcome` says of seqs that were passed over, and of those that came."""
+        for device, boot, first, last in opened:
             hole = self._missing.get((device, boot))
             if hole is None:
                 if len(self._missing) >= MAX_NAMED:
@@ -110,15 +143,18 @@ class Counts:
                 hole = _Missing(first, last, time.monotonic())
                 self._missing[device, boot] = hole
             hole.count += last - first + 1
-        for (device, boot), count in outcome.filled.items():
-            hole = self._missing.get((device, boot))
+        for key, count in filled.items():
+            hole = self._missing.get(key)
             if hole is None:
                 continue  # from before we began
             hole.count -= count
             if hole.count <= 0:
-                del self._missing[device, boot]
-                if hole.told:
-                    self._say(f"{device}: all of boot {boot} is there now")
+                self._filled(key, hole)
+
+    def _filled(self, key: tuple[str, int], hole: _Missing) -> None:
+        del self._missing[key]
+        if hole.told:
+            self._say(f"{key[0]}: all of boot {key[1]} is there now")
 
     def _name(self, reason: str, who: str, what: str) -> None:
         if (reason, who) in self._named or len(self._named) >= MAX_NAMED:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +15,13 @@ from limpet.identity import fleet_folder
 from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout
 from limpet.ingest import places
-from limpet.ingest.consumer import Address, Consumer, Wanted
+from limpet.ingest.asked import Address, Wanted
 from limpet.ingest.counts import Counts
+from limpet.ingest.job import Job, alone
 from limpet.ingest.reader import reader
 from limpet.ingest.report import report as print_report
-from limpet.ingest.worker import Registry, Worker
+from limpet.ingest.workers import Workers
 from limpet.operating.where import SetupInfo
-from limpet.shared import locks
 from limpet.shared.firmware import topics
 from limpet.shared.numbers import Port, Seconds, whole
 from limpet.shared.problem import Problem
@@ -31,7 +30,9 @@ DAY_S = 24 * 3600
 MQTT_PORT = 8883
 NAME = "ingest"
 MAX_WORKERS = 16
-Workers = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=MAX_WORKERS))]
+# What is left of a worker of before is taken when the broker has sent nothing more for so long.
+LEFT_S = 2.0
+WorkerCount = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=MAX_WORKERS))]
 Days = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=36600))]
 Flag = Parameter(negative=())
 _EVERY = "+/+/+/+"
@@ -65,6 +66,7 @@ def ingest(
     store: str | None = None,
     report: Annotated[bool, Flag] = False,
     share: Annotated[bool, Flag] = False,
+    workers: WorkerCount | None = None,
     keep: Days | None = None,
     idle: Seconds | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -86,6 +88,10 @@ def ingest(
     share
         Take a share of the Readings, as one of several: each on another machine, or with another
         --as. The broker has to speak MQTT 5.
+    workers
+        Take the Readings by so many processes on this machine, each with an identity of its own:
+        NAME, NAME-2, NAME-3, ... One that dies is started again. Where there were more before,
+        what those have left at the broker is stored first.
     keep
         Drop what is older than so many days.
     idle
@@ -110,26 +116,59 @@ def ingest(
         else:
             say(counts.text())
 
-    layout = Layout(fleet) if fleet else None
-    registry = Registry(layout, say)
-    address = _address(asked, fleet)
-    with _alone(address.key):
-        consumer = Consumer(address, _wanted(asked, registry, share), say)
-        worker = Worker(
-            consumer,
-            lambda: places.opened(where),
-            registry,
-            say,
-            keep_s=keep * DAY_S if keep else None,
-        )
-        worker.on_figures = figures
-        say(f"into {where.shown}; Ctrl-C ends it")
-        try:
-            worker.run(idle)
-        except KeyboardInterrupt:
-            if sys.stdout.isatty():
-                print()  # after the terminal's ^C
+    made = _jobs(asked, fleet, where, keep=keep, idle=idle, share=share, workers=workers)
+    say(f"into {where.shown}; Ctrl-C ends it")
+    try:
+        if workers is None:
+            alone(made[0], say, figures)
+        else:
+            Workers(made, say, figures).run()
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # after the terminal's ^C
     return 0
+
+
+def _jobs(
+    asked: Source,
+    fleet: Path | None,
+    store: places.Place,
+    *,
+    keep: int | None,
+    idle: float | None,
+    share: bool,
+    workers: int | None,
+) -> list[Job]:
+    """Return what each worker has to do. With `workers` also for those that others have left over,
+    up to MAX_WORKERS.
+    """
+    layout = Layout(fleet) if fleet else None
+    events, readings = _filters(asked, layout)
+    job = Job(
+        _address(asked, fleet, asked.name),
+        # The statuses that are retained come by no shared subscription: each takes them all.
+        Wanted(events, readings) if share else Wanted((*readings, *events)),
+        store,
+        fleet,
+        keep_s=keep * DAY_S if keep else None,
+        idle_s=idle,
+        shared=share,
+    )
+    if workers is None:
+        return [job]
+    first = Wanted(events, readings) if workers > 1 else job.wanted
+    found = [replace(job, wanted=first, shared=True)]
+    for number in range(2, MAX_WORKERS + 1):
+        name = f"{asked.name}-{number}"
+        if number <= workers:
+            wanted, idle_s = Wanted((), readings, events), idle
+        elif _key(asked, fleet, name).exists():
+            wanted, idle_s = Wanted((), (), (*readings, *events)), LEFT_S
+        else:
+            continue
+        address = _address(asked, fleet, name)
+        found.append(replace(found[0], address=address, wanted=wanted, idle_s=idle_s, keep_s=None))
+    return found
 
 
 def _fleet(asked: Source, needed: bool) -> Path | None:
@@ -142,16 +181,22 @@ def _fleet(asked: Source, needed: bool) -> Path | None:
     return found.root
 
 
-def _address(asked: Source, fleet: Path | None) -> Address:
+def _key(asked: Source, fleet: Path | None, name: str) -> Path:
     folder = asked.identity
     if folder is None:
         assert fleet
-        folder = Layout(fleet).operator(asked.name)
-    files = [folder / "ca.crt", folder / f"{asked.name}.crt", folder / f"{asked.name}.key"]
+        folder = Layout(fleet).operator(name)
+    return folder / f"{name}.key"
+
+
+def _address(asked: Source, fleet: Path | None, name: str) -> Address:
+    key = _key(asked, fleet, name)
+    files = [key.with_name("ca.crt"), key.with_name(f"{name}.crt"), key]
     for path in files:
         if not path.exists():
             raise Problem(
-                f"There is no {path}.", f"Make it: limpet operator add {asked.name} --read."
+                f"There is no {path}.",
+                f"Make it: limpet operator add {name} --read; then restart the broker.",
             )
     host, port, server_name = asked.broker, asked.port, asked.server_name
     if fleet:
@@ -160,11 +205,13 @@ def _address(asked: Source, fleet: Path | None) -> Address:
         server_name = server_name or info.server_name
     if not host:
         raise Problem("Without a fleet nothing says where the broker is.", "Give --broker.")
-    return Address(host, port or MQTT_PORT, server_name, asked.name, *files)
+    return Address(host, port or MQTT_PORT, server_name, name, *files)
 
 
-def _wanted(asked: Source, registry: Registry, share: bool) -> Wanted:
-    organisations = {base.split("/")[0] for base in (registry.bases or {}).values()}
+def _filters(asked: Source, layout: Layout | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the topic filters of what is no Reading, and of Readings."""
+    bases = layout.bases().values() if layout else ()
+    organisations = {base.split("/")[0] for base in bases}
     if asked.organisation:
         organisations = {asked.organisation}
     if not organisations:
@@ -172,25 +219,7 @@ def _wanted(asked: Source, registry: Registry, share: bool) -> Wanted:
     if any(set("/+#$") & set(each) for each in organisations):
         raise Problem(f"{asked.organisation!r} is no organisation.", "Such as limpet.")
     every = [f"{each}/{_EVERY}" for each in sorted(organisations)]
-    readings = tuple(f"{base}/{suffix}" for base in every for suffix in _READINGS)
-    events = tuple(f"{base}/{suffix}" for base in every for suffix in _EVENTS)
-    # The statuses that are retained come by no shared subscription: each takes them all.
-    return Wanted(events, readings) if share else Wanted((*readings, *events))
-
-
-class _alone:
-    """Holds the identity: two programs with one would throw each other out."""
-
-    def __init__(self, key: Path) -> None:
-        self._key = key
-        self._lock = -1
-
-    def __enter__(self) -> None:
-        self._lock = os.open(self._key, os.O_RDONLY)
-        if not locks.take(self._lock):
-            os.close(self._lock)
-            name = self._key.stem
-            raise Problem(f"Another program runs as {name}.", "End it, or give another --as.")
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._lock)
+    return (
+        tuple(f"{base}/{suffix}" for base in every for suffix in _EVENTS),
+        tuple(f"{base}/{suffix}" for base in every for suffix in _READINGS),
+    )

@@ -189,14 +189,25 @@ class PostgresStore(store.Store):
             old, new = spans.changes()
             dropped += [(device, boot, first) for first in old]
             written += [(device, boot, *span) for span in new]
-        delete = "DELETE FROM span WHERE device = %s AND boot = %s AND first = %s"
-        self._many(delete, dropped)
-        self._many(
-            "INSERT INTO span VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT(device, boot, first)"
+        # Of several workers each may split a boot into as many spans as its batch has Messages.
+        self._at_once(
+            "DELETE FROM span USING unnest(%s::integer[], %s::bigint[], %s::bigint[])"
+            " AS gone(device, boot, first) WHERE span.device = gone.device"
+            " AND span.boot = gone.boot AND span.first = gone.first",
+            dropped,
+        )
+        self._at_once(
+            "INSERT INTO span SELECT * FROM unnest(%s::integer[], %s::bigint[], %s::bigint[],"
+            " %s::bigint[], %s::bigint[], %s::bigint[]) ON CONFLICT(device, boot, first)"
             " DO UPDATE SET last = excluded.last, first_ts = excluded.first_ts,"
             " last_ts = excluded.last_ts",
             written,
         )
+
+    def _at_once(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute it once for all rows, each column of which is an array to it."""
+        if rows:
+            self._here.execute(statement, [list(column) for column in zip(*rows, strict=True)])
 
     def _many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
         if not rows:

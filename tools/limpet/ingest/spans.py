@@ -10,8 +10,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# A boot with more holes has the oldest ones given up: what is kept of a device is bounded.
-MAX_SPANS = 1000
+# A boot with more holes has the oldest ones given up: what is kept of a device is bounded. Of
+# several workers each makes a hole where another one has the Message in its batch.
+MAX_SPANS = 10_000
 
 
 class Span(NamedTuple):

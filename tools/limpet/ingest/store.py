@@ -8,6 +8,7 @@ boot are there, and which are missing, is in `span` (spans.py), written in the s
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -241,8 +242,8 @@ def _compare(
     missed = sum(last - first + 1 for first, last in old - new)
     left = 0
     for first, last in sorted(new - old):
-        within = any(a <= first and last <= b for a, b in old)
-        if within:
+        at = bisect_right(before, first, key=lambda hole: hole[0]) - 1
+        if at >= 0 and last <= before[at][1]:
             left += last - first + 1
         else:
             made.opened.append((device, boot, first, last))

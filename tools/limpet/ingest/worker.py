@@ -55,7 +55,9 @@ class Registry:
 
 
 class Worker:
-    """One connection and one store. open_store: raises AwayError while there is none."""
+    """One connection and one store. open_store: raises AwayError while there is none. counts: is
+    told of each batch. stopped: whether it shall end, asked between two batches.
+    """
 
     def __init__(
         self,
@@ -63,10 +65,12 @@ class Worker:
         open_store: Callable[[], Store],
         registry: Registry,
         say: Callable[[str], None],
+        counts: Counts,
         *,
         keep_s: int | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.counts = Counts(say)
+        self.counts = counts
         self.on_figures: Callable[[Counts], None] = lambda counts: None
         self._consumer = consumer
         self._open_store = open_store
@@ -75,6 +79,7 @@ class Worker:
         self._intake = Intake(registry.bases)
         self._say = say
         self._keep_s = keep_s
+        self._stopped = stopped
         self._held: list[Message] = []
         self._away = ""
         self._retry = 0.0
@@ -83,19 +88,22 @@ class Worker:
         self._looked = self._told = self._busy = time.monotonic()
         self._said = ""
 
-    def run(self, idle_s: float | None = None) -> None:
-        """Work until it is interrupted; with `idle_s` until for so long nothing has come, while
-        there was a connection.
+    def run(self, idle_s: float | None = None) -> bool:
+        """Work until it is interrupted or stopped; with `idle_s` until for so long nothing has
+        come, while there was a connection: True then.
         """
+        idle = False
         try:
             self._write([])  # a store that is none of ours is refused before anything is taken
-            while idle_s is None or time.monotonic() - self._busy < idle_s:
+            while not idle and not self._stopped():
                 self._turn()
                 if not self._consumer.up or self._held or self._consumer.arrived:
                     self._busy = time.monotonic()
                 self._look()
+                idle = idle_s is not None and time.monotonic() - self._busy >= idle_s
+            return idle
         finally:
-            self._consumer.close()
+            self._consumer.close(for_good=idle and self._consumer.leaving)
             if self._store:
                 self._store.close()
             self._figures()
@@ -214,6 +222,7 @@ class Worker:
             self._figures()
 
     def _figures(self) -> None:
+        self.counts.check()
         text = self.counts.text()
         if text != self._said:
             self._said = text

@@ -14,14 +14,21 @@ import sys
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+def end_with(parent: int, by: int) -> bool:
+    """Have the kernel send us the signal `by` when our parent, the process `parent`, is gone; False
+    if it is already. Only Linux can: elsewhere nothing is asked for.
+    """
+    if sys.platform != "linux":
+        return True
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(by))
+    # A parent that ended before that call is told of by nobody.
+    return os.getppid() == parent
+
+
 def main(parent: str, *words: str) -> None:
     """Become the program of `words`, unless the process `parent` is gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        # A parent that ended before that call is told of by nobody.
-        if os.getppid() != int(parent):
-            return
-    os.execv(words[0], words)
+    if end_with(int(parent), signal.SIGTERM):
+        os.execv(words[0], words)
 
 
 if __name__ == "__main__":

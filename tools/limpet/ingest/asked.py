@@ -1,0 +1,52 @@
+"""What a consumer is asked for: which broker, as whom, and which topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_GROUP = "$share/limpet-ingest/"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the broker is, and who we are: PEM files, and the name, which is the client id too."""
+
+    host: str
+    port: int
+    server_name: str | None
+    name: str
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Topic filters. shared: those of which each Message is for one of several workers. left: what
+    others take, and this session may have had. Without any of the first two what the session still
+    holds is taken, and the session is given up.
+    """
+
+    own: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the session is given up."""
+        return not self.own and not self.shared
+
+    @property
+    def version_5(self) -> bool:
+        """Whether that takes MQTT 5."""
+        return bool(self.shared or self.left)
+
+    def filters(self) -> list[str]:
+        """Return what to subscribe to."""
+        return [*self.own, *(_GROUP + each for each in self.shared)]
+
+    def others(self) -> list[str]:
+        """Return what a session may be subscribed to that once was of another kind."""
+        left = [*self.left, *(_GROUP + each for each in self.left)]
+        return [*(_GROUP + each for each in self.own), *self.shared, *left]
