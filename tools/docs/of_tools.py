@@ -24,6 +24,7 @@ def of_exit_codes() -> dict[str, str]:
         ("image", image.WITHOUT_MICROPYTHON, "made, but without MicroPython"),
         ("test-board", 1, "a check did not pass"),
         ("test-board --compare", trial.WORSE, "something has become worse"),
+        ("fleet run", 1, "a Reading is lost, or not through in time, or not all nodes came back"),
         ("run --seconds", 1, "no Reading arrived, or the node ended by itself"),
     ]
     told = [(f"`limpet {command}`", code, what) for command, code, what in rows]

@@ -17,9 +17,9 @@ from limpet.shared.progress import Line
 from limpet_setup import venv
 from limpet_setup.steps import refuse
 
-# What the tools put below build/ and can get or make again; `run` is what `limpet run` made for
-# itself. Not among it: dev, trial, images and whatever else a user had made there, with keys that
-# boards out there have.
+# What the tools put below build/ and can get or make again; `run` and `load` are what `limpet run`
+# and `limpet fleet run` made for themselves. Not among it: dev, trial, images and whatever else a
+# user had made there, with keys that boards out there have.
 CACHES = [
     "bench",
     "bytecode",
@@ -28,6 +28,7 @@ CACHES = [
     "docs",
     "docs-env",
     "docs-pages",
+    "load",
     "micropython",
     "run",
     "umqtt",

@@ -7,6 +7,7 @@ devices.py                  `limpet fleet`: list, show
 locking_out.py              its verbs revoke, renew, decommission and remove
     retained.py             what a broker keeps of a device, cleared
 consumers.py                `limpet operator`: identities for programs of one's own
+load/                       `limpet fleet run`: many nodes at once
 reload.py                   what brokers have to be told after a change
 provision.py                `limpet provision`
     provision_many.py       of many devices; device_list.py which those are

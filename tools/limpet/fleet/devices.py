@@ -24,7 +24,10 @@ from limpet.identity.layout import Layout
 from limpet.shared import locks
 from limpet.shared.problem import Problem, there_is
 
-app = App(name="fleet", help="List the fleet's devices, show one, lock it out, renew or remove it.")
+app = App(
+    name="fleet",
+    help="List the fleet's devices, show one, lock it out, renew or remove it; run many.",
+)
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print it as JSON.")]
 Offline = Annotated[
@@ -210,5 +213,6 @@ def unused(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+app.command("limpet.fleet.load.run:run", name="run")
 for _verb in ("revoke", "renew", "decommission", "remove"):
     app.command(f"limpet.fleet.locking_out:{_verb}", name=_verb)

@@ -25,13 +25,15 @@ class Process:
     ends when the thread that started it does, even by SIGKILL: let that be the main one.
 
     open_files: how many it is to be able to have open. log: a file for what it says as well, of
-    which there are two, a megabyte each.
+    which there are two, a megabyte each. aside: the terminal is for something else: nothing is said
+    there, and Ctrl-C is not for it.
     """
 
-    def __init__(self, conf: Path, open_files: int, log: Path) -> None:
+    def __init__(self, conf: Path, open_files: int, log: Path, *, aside: bool = False) -> None:
         self._program = mosquitto()
         self._conf = conf
         self._open_files = open_files
+        self._aside = aside
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._log = _Log(log, maxBytes=_LOG_BYTES, backupCount=1, delay=True)
@@ -47,6 +49,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=self._aside,
         )
         self._reader = threading.Thread(
             target=self._read, args=(self._process, ready), name="mosquitto", daemon=True
@@ -61,6 +64,12 @@ class Process:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id, since it was started last."""
+        assert self._process
+        return self._process.pid
+
     def restart(self) -> None:
         """Have it read its files again. Sessions, what waits in them, and retained Messages stay;
         connections do not. Raises Problem.
@@ -69,12 +78,14 @@ class Process:
         self.stop()
         self.start()
 
-    def stop(self) -> None:
-        """End it: sessions and retained Messages are written. Twice does no harm."""
+    def stop(self, limit_s: int = _STOP_S) -> None:
+        """End it, by force after so many seconds: sessions and retained Messages are written by
+        then. Twice does no harm.
+        """
         if self._process is None:
             return
         # mosquitto 2.0 forgets a SIGTERM that comes right after it said that it runs.
-        for _ in range(_STOP_S):
+        for _ in range(limit_s):
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
@@ -96,7 +107,8 @@ class Process:
         assert process.stderr
         for line in process.stderr:
             self._said.append(line.strip())
-            print(line, end="", file=sys.stderr, flush=True)
+            if not self._aside:
+                print(line, end="", file=sys.stderr, flush=True)
             self._log.emit(makeLogRecord({"msg": line.rstrip()}))
             if line.rstrip().endswith("running"):
                 ready.set()

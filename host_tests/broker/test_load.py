@@ -1,0 +1,223 @@
+"""`limpet fleet run`: light nodes against a broker that really runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclopts import CycloptsError
+from limpet.brokers.mosquitto import program
+from limpet.brokers.setup import open_setup
+from limpet.cli import command_line
+from limpet.fleet.load import set_up
+from limpet.fleet.load.run import run
+from limpet.node_host import debian
+from limpet.shared.problem import Problem
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.running import fields
+from support.fleets import fleet
+from support.ports import closed_port
+from support.tool import Tool, gone, limpet
+
+# The command, with a set-up of its own for each test: two at once would be refused.
+APART = """
+import sys
+from pathlib import Path
+from limpet.fleet.load import set_up
+set_up.OWN = Path(sys.argv.pop(1))
+{more}
+from limpet.cli import main
+main()
+"""
+# What mosquitto acknowledges and drops: that one device may no longer say its Readings.
+LOSING = """
+from limpet.brokers import written
+put = written.put
+def losing(layout, kind, plan):
+    put(layout, kind, plan)
+    acl = plan.folder / "acl"
+    lost = "topic write limpet/home/desk/climate/load-00002/telemetry"
+    kept = [each for each in acl.read_text().splitlines() if not each.startswith(lost)]
+    acl.write_text("\\n".join(kept) + "\\n")
+written.put = losing
+from limpet.fleet.load import play
+play.QUIET_S = 2.0
+"""
+
+
+def apart(folder: Path, *words: str | Path, more: str = "", terminal: bool = False) -> Tool:
+    """Run `limpet fleet run` with a set-up of its own below `folder`."""
+    program = APART.format(more=more)
+    line = ("-c", program, folder / "load", "fleet", "run", *words)
+    return Tool(*line, program=sys.executable, terminal=terminal)
+
+
+def counts(text: str) -> dict[str, int]:
+    """Return the books of a report by their names."""
+    (line,) = re.findall(r"^Readings +(\d.*)$", text, re.MULTILINE)
+    found = re.findall(r"([\d,]+) (taken|delivered|of them again|kept|lost)", line)
+    return {name: int(count.replace(",", "")) for count, name in found}
+
+
+def test_a_run_that_ends_well(tmp_path: Path) -> None:
+    """All that was taken is delivered, measured and reported; nothing is left running."""
+    report = tmp_path / "report"
+    words = ("-n", "20", "--seconds", "3", "--interval", "1", "--report", report)
+    with apart(tmp_path, *words) as tool:
+        assert tool.end() == 0, tool.text
+    found = counts(tool.text)
+    assert found["taken"] >= 40
+    assert found["delivered"] == found["taken"]
+    assert (found["kept"], found["lost"]) == (0, 0)
+    assert "No Reading is lost." in tool.text
+    assert re.search(r"^connected +20 at once, all within", tool.text, re.MULTILINE)
+    assert re.search(r"^memory of each +broker \d+ KB, light node", tool.text, re.MULTILINE)
+    assert re.search(r"^publish to consumer +50 % within", tool.text, re.MULTILINE)
+    page = (report / "report.md").read_text()
+    assert "| Readings | " in page
+    pictures = re.findall(r"\]\((\w+\.svg)\)", page)
+    assert sorted(pictures) == sorted(path.name for path in report.glob("*.svg"))
+    for name in pictures:
+        ET.parse(report / name)
+
+
+def test_the_broker_is_restarted(tmp_path: Path) -> None:
+    """After a storm and a restart all come back by themselves, and nothing is lost."""
+    words = ("-n", "15", "--seconds", "3", "--interval", "1", "--storm", "--restart-broker")
+    with apart(tmp_path, *words, "--churn", "60") as tool:
+        assert tool.end() == 0, tool.text
+    found = counts(tool.text)
+    assert found["delivered"] == found["taken"] >= 40
+    assert re.search(r"^all cut at once +at .* all back after", tool.text, re.MULTILINE)
+    assert re.search(r"^the broker restarted +at .* it was away .* all back", tool.text, re.M)
+
+
+def test_a_broker_that_loses_is_told(tmp_path: Path) -> None:
+    """What it acknowledges and does not pass on is counted, named, and exit code 1."""
+    with apart(tmp_path, "-n", "3", "--seconds", "2", "--interval", "1", more=LOSING) as tool:
+        assert tool.end() == 1, tool.text
+    found = counts(tool.text)
+    assert found["lost"] == found["taken"] - found["delivered"] >= 2
+    assert re.search(r"FAILED: \d+ Readings are lost, such as load-00002 boot \d+ seq 0", tool.text)
+
+
+def test_ctrl_c_ends_it_and_reports(tmp_path: Path) -> None:
+    """Readings that are on their way are waited for; mosquitto is gone afterwards."""
+    with apart(tmp_path, "-n", "10", "--seconds", "600", "--interval", "1", terminal=True) as tool:
+        tool.wait_for("10 of 10 connected")
+        pid = _broker_of(tool.process.pid)
+        tool.interrupt()
+        assert tool.end() == 0, tool.text
+        assert gone(pid)
+    found = counts(tool.text)
+    assert found["delivered"] == found["taken"]
+
+
+def _broker_of(parent: int) -> int:
+    """Return the process id of the only child."""
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(child)
+
+
+def test_a_named_broker(tmp_path: Path) -> None:
+    """It plays the fleet's devices that are there for it, and no other; it says that it does not
+    know the memory of a broker that is not its own.
+    """
+    root = fleet(tmp_path / "fleet")
+    setup = open_setup(root)
+    setup.device(fields("node-1"))
+    broker = Mosquitto(setup)
+    where = ("fleet", "run", broker.host, "--fleet", root)
+    few = limpet(*where, "-n", "4", "--port", str(closed_port()))
+    assert few.returncode == 1
+    assert "has 0 devices called load-..., and only such are played." in few.stderr
+    made = re.search(r"Make them: limpet (.*), and have", few.stderr)
+    assert made
+    assert limpet(*shlex.split(made[1])).returncode == 0
+    broker.start()
+    try:
+        more = ("-n", "4", "--port", str(broker.port), "--seconds", "2", "--interval", "1")
+        done = limpet(*where, *more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "broker not known, it is not ours" in done.stdout
+        # It leaves no status behind.
+        client = broker.operator("limpet/#")
+        client.publish("limpet/home/desk/climate/load-00001/commands", {"id": "1"})
+        client.wait_for("limpet/home/desk/climate/load-00001/commands")
+        assert [each.topic for each in client.seen("#") if each.retain] == []
+    finally:
+        broker.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-n", "0"], ["-n", "2.5"], ["-n", "many"], [], ["-n", "1", "--seconds", "0"]],
+)
+def test_a_command_line_that_is_none(words: list[str]) -> None:
+    """It is refused before anything is made."""
+    with pytest.raises(CycloptsError):
+        command_line().parse_args(["fleet", "run", *words], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"broker": "no-such-host.invalid"}, "No host is called no-such-host.invalid"),
+        ({"broker": "127.0.0.1", "restart_broker": True}, "that this command has started"),
+        ({"port": 8883}, "none is named"),
+        ({"nodes": 45_000}, "45,000 "),
+    ],
+)
+def test_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str
+) -> None:
+    """It is named before anything is made."""
+    monkeypatch.setattr(set_up, "OWN", tmp_path / "load")
+    if "broker" in given:
+        root = fleet(tmp_path / "fleet")
+        open_setup(root).device(fields("load-00001"))
+        given = {"fleet": root} | given
+    one: dict[str, Any] = {"nodes": 1}
+    with pytest.raises(Problem) as problem:
+        run(given.pop("broker", None), **(one | given))
+    assert said in problem.value.cause
+    assert not (tmp_path / "load").exists()
+
+
+def test_where_no_report_can_be(tmp_path: Path) -> None:
+    """It is said before the run, not after it."""
+    with pytest.raises(FileExistsError):
+        run(nodes=1, report=Path(os.devnull))
+
+
+def test_without_mosquitto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to install."""
+
+    def none(name: str, remedy: str) -> None:
+        raise Problem(f"There is no {name} here.", remedy)
+
+    monkeypatch.setattr(set_up, "OWN", tmp_path / "load")
+    monkeypatch.setattr(debian, "system_or_unpacked", none)
+    program.mosquitto.cache_clear()
+    try:
+        with pytest.raises(Problem, match="There is no mosquitto here") as problem:
+            run(nodes=1)
+    finally:
+        program.mosquitto.cache_clear()
+    assert "Install mosquitto" in problem.value.remedy
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    """A broker that is not there is named, with the cause."""
+    root = fleet(tmp_path / "fleet")
+    open_setup(root).device(fields("load-00001"))
+    port = str(closed_port())
+    done = limpet("fleet", "run", "127.0.0.1", "--port", port, "-n", "1", "--fleet", root)
+    assert done.returncode == 1
+    assert f"No connection to 127.0.0.1:{port} as operator-2: tcp-refused." in done.stderr
