@@ -33,8 +33,9 @@ Answer = Callable[[Packet], bytes | None]
 class ScriptedBroker:
     """A server on loopback, in threads. `with ScriptedBroker(answer) as broker:` runs it.
 
-    `context` is for TLS. `packets` is what came, in order, over all connections; `reads` the sizes
-    of what each read gave, which with TLS is one record. A small `read_size` makes a slow reader.
+    `context` is for TLS. `packets` is what came, in order, over all connections, and `answered`
+    what of it did not make the broker close; `reads` the sizes of what each read gave, which with
+    TLS is one record. A small `read_size` makes a slow reader.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ScriptedBroker:
     ) -> None:
         self.answer = answer
         self.packets: list[Packet] = []
+        self.answered: list[Packet] = []
         self.reads: list[int] = []
         self._context = context
         self._read_size = read_size
@@ -63,19 +65,25 @@ class ScriptedBroker:
         with self._changed:
             return [packet for packet in self.packets if packet.name in names]
 
-    def wait_for(self, wanted: Callable[[Packet], Any], timeout_s: float = 60.0) -> Packet:
-        """Return the first packet for which `wanted` is true; TimeoutError when none comes."""
+    def wait_for(
+        self, wanted: Callable[[Packet], Any], timeout_s: float = 60.0, answered: bool = False
+    ) -> Packet:
+        """Return the first packet for which `wanted` is true, of all that came or were `answered`;
+        TimeoutError when none comes. Each is asked about once, and the broker answers meanwhile.
+        """
         deadline = monotonic() + timeout_s
+        packets = self.answered if answered else self.packets
         seen = 0
-        with self._changed:
-            while True:
-                for packet in self.packets[seen:]:
-                    if wanted(packet):
-                        return packet
-                seen = len(self.packets)
-                if not self._changed.wait(max(deadline - monotonic(), 0)):
-                    came = ", ".join(map(str, self.packets[-20:]))
-                    raise TimeoutError(f"no such packet in {timeout_s:g} s, but {came}")
+        while True:
+            with self._changed:
+                while seen == len(packets):
+                    if not self._changed.wait(max(deadline - monotonic(), 0)):
+                        came = ", ".join(map(str, packets[-20:]))
+                        raise TimeoutError(f"no such packet in {timeout_s:g} s, but {came}")
+                packet = packets[seen]
+            seen += 1
+            if wanted(packet):
+                return packet
 
     def send(self, data: bytes) -> None:
         """Send `data` to the newest client, out of turn."""
@@ -135,6 +143,9 @@ class ScriptedBroker:
                 self._fault = fault  # of the test's own: it has to hear of it, in its own thread
             raise
         client.sendall(default_answer(packet) if answer is None else answer)
+        with self._changed:
+            self.answered.append(packet)
+            self._changed.notify_all()
 
 
 def default_answer(packet: Packet) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from support import wire_readings
@@ -66,6 +66,20 @@ def seqs(packets: list[Packet]) -> list[int]:
     """Return the numbers of the Readings in `packets`, those in batches too."""
     said = [status(packet) for packet in packets if is_reading(packet)]
     return [each["seq"] for payload in said for each in wire_readings.expanded(payload)]
+
+
+def all_of(wanted: Iterable[int], boot: int | None = None) -> Callable[[Packet], bool]:
+    """Return what is true once it was asked about packets with all of these Readings, of that boot
+    if one is named.
+    """
+    left = set(wanted)
+
+    def complete(packet: Packet) -> bool:
+        if is_reading(packet) and boot in (None, status(packet)["boot"]):
+            left.difference_update(seqs([packet]))
+        return not left
+
+    return complete
 
 
 def reading(seq: int) -> Callable[[Packet], bool]:

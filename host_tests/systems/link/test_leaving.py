@@ -15,6 +15,7 @@ from support.brokers.scripted_link import (
     COMMANDS,
     PLAIN,
     TELEMETRY,
+    all_of,
     echoing,
     is_reading,
     seqs,
@@ -45,11 +46,7 @@ def delivered(node: StartNode, before: Node, count: int) -> None:
         device_config.write(before.root, device_config.read(before.root) | {"port": broker.port})
         with after:
             boot = int(after.until("node boot=").partition("boot=")[2].split(" ")[0])
-
-            def complete(packet: Packet) -> bool:
-                return len(of_boot(broker.packets, boot - 1)) >= count
-
-            broker.wait_for(complete)
+            broker.wait_for(all_of(range(count), boot - 1))
             assert of_boot(broker.packets, boot - 1) == set(range(count))
 
 
