@@ -10,6 +10,8 @@ doctor.py           `limpet doctor`: what is wrong, worst first, each with its r
         visits.py   what a stranger, a device, an operator may
         visitor.py  one connection in somebody's name
         process.py  the broker's process, where it runs on this machine
+    report.py       what is printed
+    clearing.py     what is retained, shown and cleared
 health.py           `limpet health`: connect, subscribe, publish, round trip
     probe.py        one look at a broker, which ends in time whatever the broker does
     figures.py      what a broker says of itself, held against its limits

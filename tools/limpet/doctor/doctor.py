@@ -4,23 +4,20 @@ and what to do about each.
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from limpet.doctor import clearing, report
 from limpet.doctor.checks import examine
-from limpet.doctor.facts import Facts
-from limpet.doctor.finding import Finding
-from limpet.doctor.gathering import PLAIN_PORT, Asked, Unseen, gathered
+from limpet.doctor.gathering import PLAIN_PORT, Asked, gathered
 from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.numbers import Port
-from limpet.shared.plain import safe
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 
 CODES = {"ok": 0, "note": 0, "warning": 1, "critical": 2, "not asked": 3}
 MEANS = {
@@ -48,6 +45,8 @@ def doctor(
     figures: str | None = None,
     log: Path | None = None,
     fleet: FleetOption = None,
+    clear_retained: Annotated[str | None, Parameter(show_default=False)] = None,
+    yes: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[
         bool, Parameter(name="--json", negative=(), help="Print it as JSON.")
     ] = False,
@@ -79,57 +78,44 @@ def doctor(
         where the fleet's broker files have it].
     log
         Of --follow: the broker's log, - for standard input [default: that of `limpet broker`].
+    clear_retained
+        Look at nothing else: show what is retained on topics that this filter fits, and clear it.
+        It asks first.
+    yes
+        With --clear-retained: do not ask.
     """
+    here = Where(fleet, None, port, server_name)
+    if clear_retained is not None:
+        return clearing.clear(_asked(target, here).where, clear_retained, yes)
     try:
-        asked = _asked(target, Where(fleet, None, port, server_name), plain_port, seconds)
+        asked = _asked(target, here, plain_port, seconds)
         if follow:
             from limpet.doctor import follow as following  # it takes HTTP, which the rest does not
 
             return following.follow(asked.where, asked.device, figures, log, as_json)
         facts, unseen = gathered(asked)
+        if target and not asked.device and facts.seen and "name" not in facts.seen.took:
+            raise Problem(
+                f"{target} is neither a device of the fleet nor a host's name.",
+                there_is(facts.bases, target),
+            )
     except Problem as problem:
         print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
         return CODES["not asked"]
     found = examine(facts)
     level = found[0].level if found else "ok"
     if as_json:
-        print(json.dumps(_summary(asked, facts, level, found, unseen), indent=2))
+        print(json.dumps(report.summary(facts, asked.device, level, found, unseen), indent=2))
     else:
-        print(_text(asked, facts, level, found, unseen))
+        print(report.text(facts, asked.device, found, unseen))
     return CODES[level]
 
 
-def _asked(target: str | None, where: Where, plain_port: int, seconds: float) -> Asked:
+def _asked(
+    target: str | None, where: Where, plain_port: int = PLAIN_PORT, seconds: float = LISTEN_S
+) -> Asked:
     settled = where.settled(target, tell=True)
     if target is None or target in Layout(settled.root).bases():
         return Asked(settled, target or "", plain_port, seconds)
     there = Where(settled.fleet, target, where.port, where.server_name)
     return Asked(there, "", plain_port, seconds)
-
-
-def _summary(
-    asked: Asked, facts: Facts, level: str, found: list[Finding], unseen: list[Unseen]
-) -> dict[str, Any]:
-    return {
-        "broker": facts.where,
-        "device": asked.device or None,
-        "level": level,
-        "findings": [asdict(each) for each in found],
-        "not_seen": [asdict(each) for each in unseen],
-    }
-
-
-def _text(
-    asked: Asked, facts: Facts, level: str, found: list[Finding], unseen: list[Unseen]
-) -> str:
-    of = f"{asked.device}, at {facts.where}" if asked.device else facts.where
-    lines = [f"{of}: {level}"]
-    for each in found:
-        lines += [
-            f"{each.level:<9} {each.cause}",
-            f"          {each.means}",
-            f"       -> {each.remedy}",
-        ]
-    for one in unseen:
-        lines.append(f"not seen  {one.what}: {one.why}")
-    return "\n".join(safe(line) for line in lines)

@@ -17,23 +17,38 @@ _OLD = ((ssl.TLSVersion.TLSv1, "TLS 1.0"), (ssl.TLSVersion.TLSv1_1, "TLS 1.1"))
 _RENEW = "Run `limpet fleet renew`, and restart the broker."
 
 
-def door(host: str, port: int, with_tls: bool, identity: Operator | None = None) -> Door | None:
-    """Look at a port without showing anything; None where nobody listens.
+def plain(host: str, port: int) -> Door | None:
+    """Look at a port without TLS; None where nobody listens."""
+    if not _listens(host, port):
+        return None
+    return Door(port, False, *_knock(host, port, None))
+
+
+def secured(host: str, port: int, identity: Operator) -> Door | None:
+    """Look at a port with TLS, without showing anything; None where nobody listens.
 
     identity: for what a broker tells nobody else: its certificate, and which TLS it takes.
     """
+    if not _listens(host, port):
+        return None
+    speaks, admits = _knock(host, port, tls(None))
+    old, certificate_ = _old_tls(host, port, identity), shown(host, port, identity)
+    return Door(port, True, speaks, admits, old, certificate_)
+
+
+def _listens(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), ANSWER_S).close()
     except OSError:
-        return None
-    name = f"limpet-doctor-{secrets.token_hex(4)}"
-    with Visitor((host, port), name, tls(None) if with_tls else None) as visitor:
+        return False
+    return True
+
+
+def _knock(host: str, port: int, context: ssl.SSLContext | None) -> tuple[bool, bool]:
+    """Return whether somebody who shows nothing is answered in MQTT, and whether he is let in."""
+    with Visitor((host, port), f"limpet-doctor-{secrets.token_hex(4)}", context) as visitor:
         admits = visitor.connect() == ""
-        speaks = visitor.greeted
-    old, shown = None, None
-    if with_tls and identity:
-        old, shown = _old_tls(host, port, identity), _shown(host, port, identity)
-    return Door(port, with_tls, speaks, admits, old, shown)
+        return visitor.greeted, admits
 
 
 def _old_tls(host: str, port: int, identity: Operator) -> str | None:
@@ -57,7 +72,8 @@ def _old_tls(host: str, port: int, identity: Operator) -> str | None:
     return seen
 
 
-def _shown(host: str, port: int, identity: Operator) -> Certificate | None:
+def shown(host: str, port: int, identity: Operator) -> Certificate | None:
+    """Return the certificate that a broker shows; None where it does not come to that."""
     try:
         with _connected(host, port, _context(identity)) as connection:
             der = connection.getpeercert(binary_form=True)

@@ -81,8 +81,8 @@ class Visit:
     """A connection with somebody's certificate, to see what that one may.
 
     name: the CN. admitted: let in; why: the broker's word where not. read: topics that came.
-    wrote: topics of others on which an operator heard what it said. asked: its own topic on which
-    it spoke; heard: whether that came to an operator. ended: the broker closed the connection.
+    wrote: topics on which an operator heard what it said. asked: its own topic on which it spoke;
+    heard: whether that came to an operator. ended: the connection was closed meanwhile.
     """
 
     name: str
@@ -109,10 +109,10 @@ class Facts:
     """All of it.
 
     host: where the broker is, by name or address. address: the host's, as it was resolved.
-    consumers and devices: of the registry and the folder. messages: what arrived while `listened_s`
-    passed, as an operator hears it; more: how many besides, which were too many to keep. granted:
-    the QoS that was granted where 1 was asked for; returned: the QoS at which a Message came that
-    was published at 1. takes_over: whether a client took the place of another one by naming it.
+    consumers, devices, revoked: of the registry and the folder. messages: what arrived while
+    `listened_s` passed, as an operator hears it. granted: the QoS that was granted where 1 was
+    asked for; returned: that of a Message, as it came, which was published with 1. takes_over:
+    whether a client took the place of another one by naming it.
     """
 
     now: float
@@ -122,6 +122,7 @@ class Facts:
     server_name: str | None = None
     consumers: Mapping[str, Role] = field(default_factory=dict)
     devices: tuple[Own, ...] = ()
+    revoked: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     old_files: tuple[OldFile, ...] = ()
     limits: Limits = field(default_factory=lambda: capacity.limits(0))
@@ -129,7 +130,6 @@ class Facts:
     doors: tuple[Door, ...] = ()
     visits: tuple[Visit, ...] = ()
     messages: tuple[Message, ...] = ()
-    more: int = 0
     listened_s: float = 0.0
     granted: int | None = None
     returned: int | None = None
@@ -140,6 +140,13 @@ class Facts:
     def bases(self) -> dict[str, str]:
         """Return the base topic of each device that is let in, by its id."""
         return {each.name: each.base for each in self.devices if each.base is not None}
+
+    def is_for(self, config: Any) -> bool:
+        """Whether a device with this config looks for its broker here. Of mosquitto's two ports
+        that for logins is the next one.
+        """
+        ports = (self.port, self.port + 1) if config.username else (self.port,)
+        return config.broker == self.host and config.port in ports
 
     @property
     def where(self) -> str:

@@ -42,18 +42,21 @@ def _own(layout: Layout, name: str, base: str | None) -> Own:
     return Own(name, base, config, problem)
 
 
-def certificates(layout: Layout, names: Iterable[str]) -> tuple[Certificate, ...]:
-    """Return the fleet's certificates: the CA's, the broker's, the programs', those of `names`."""
+def certificates(layout: Layout, devices: Iterable[Own], *, all_: bool) -> tuple[Certificate, ...]:
+    """Return the CA's certificate, the broker's and the devices', as far as their configs are
+    known; of `all_` the programs', too.
+    """
     found = [
         (layout.ca_certificate, "the fleet's CA", _CA),
         (layout.server_certificate, "the broker, as the fleet has made it", _SERVER),
     ]
-    for name in layout.consumers():
+    for name in layout.consumers() if all_ else ():
         again = f"Move {layout.operator(name)} away, and provision any device."
         found.append((layout.operator_pair(name)[1], name, again))
-    for name in names:
-        again = "`limpet fleet renew`, then `limpet deploy`."
-        found.append((layout.device(name) / "cert.der", name, again))
+    for each in devices:
+        if each.config and each.config.cert:
+            again = "`limpet fleet renew`, then `limpet deploy`."
+            found.append((layout.device(each.name) / each.config.cert, each.name, again))
     return tuple(filter(None, (_certificate(*each) for each in found)))
 
 

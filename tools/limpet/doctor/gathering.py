@@ -3,29 +3,28 @@ names of others. What could not be seen is said, and why.
 """
 
 import contextlib
+import functools
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from limpet.brokers.rules import organisations
 from limpet.doctor import doors, folder, process, visits
-from limpet.doctor.facts import Door, Facts, Message, Own, Visit
+from limpet.doctor.facts import Door, Facts, Own, Visit
 from limpet.doctor.health import limits_of
-from limpet.doctor.probe import Probe
-from limpet.doctor.visitor import Visitor, tls
+from limpet.doctor.probe import Probe, Seen
+from limpet.doctor.visitor import ANSWER_S, Visitor, tls
 from limpet.doctor.visits import Place
 from limpet.identity.layout import Layout
 from limpet.identity.operators import Operator, operator_identity
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared import bar
 from limpet.shared.firmware import topics
-from limpet.shared.payloads import decode
+from limpet.shared.payloads import BASE_LEVELS, decode, kind_of
 from limpet.shared.problem import Problem
 
 PLAIN_PORT = 1883
-# Retained Messages come at once; this long after, devices are visited that are not there.
-_STATUS_S = 1.0
 # So many devices at most are visited that nobody has named.
 VISITS = 3
 _LOOKS = 4
@@ -75,11 +74,17 @@ class _Gathering:
 
     def all(self) -> tuple[Facts, list[Unseen]]:
         """Take all steps."""
-        facts = self._facts
         work = len(self._names) + _LOOKS + int(self._asked.seconds)
-        with bar.counted(f"looking at {facts.where}", work) as told:
+        with (
+            bar.counted(f"looking at {self._facts.where}", work) as told,
+            contextlib.ExitStack() as stack,
+        ):
             self._read_folder(told)
-            self._look_at_broker(told)
+            seen = self._probe(told)
+            if seen and "name" in seen.took:
+                self._look(seen, stack, told)
+            elif seen:
+                self._not_seen("the broker", "its name is not resolved")
         return self._facts, self._unseen
 
     def _add(self, **found: object) -> None:
@@ -90,30 +95,45 @@ class _Gathering:
 
     def _read_folder(self, told: Told) -> None:
         layout = self._layout
+        devices = tuple(folder.own(layout, self._names, told))
+        known = layout.registered().devices.items()
         self._add(
             consumers=layout.consumers(),
-            devices=tuple(folder.own(layout, self._names, told)),
-            certificates=folder.certificates(layout, self._names),
+            devices=devices,
+            revoked=tuple(name for name, each in known if each.revoked is not None),
+            certificates=folder.certificates(layout, devices, all_=not self._asked.device),
             old_files=folder.old_files(layout),
             limits=limits_of(layout),
         )
 
-    def _look_at_broker(self, told: Told) -> None:
+    def _probe(self, told: Told) -> Seen | None:
         where = replace(self._asked.where, broker=self._facts.host, port=self._facts.port)
-        seen = Probe(where).look()
-        self._add(seen=seen)
+        try:
+            seen = Probe(where).look()
+        except Problem as problem:  # no operator is left to ask with
+            self._not_seen("the broker", problem.cause)
+            return None
         told(1)
-        if "name" not in seen.took:
-            self._not_seen("the broker", "its name is not resolved")
+        self._add(seen=replace(seen, said={}) if self._asked.device else seen)
+        return seen
+
+    def _look(self, seen: Seen, stack: contextlib.ExitStack, told: Told) -> None:
+        try:
+            first, second, third = (self._leased(stack) for _ in range(3))
+        except Problem as problem:
+            self._not_seen("the broker beyond the steps of limpet health", problem.cause)
             return
-        with contextlib.ExitStack() as stack:
-            listener, wide, thief = (self._leased(stack) for _ in range(3))
-            self._look_at_doors(listener)
-            told(1)
-            if seen.failed:
-                self._not_seen("what is on its way, and who may do what", "no operator gets in")
-                return
-            self._listen(stack, (listener, wide, thief), told)
+        self._look_at_doors(first)
+        told(1)
+        if seen.failed:
+            self._not_seen("what is on its way, and who may do what", "no operator gets in")
+            return
+        listener = stack.enter_context(self._visitor(first))
+        if why := listener.connect():
+            self._not_seen("what is on its way", why)
+            return
+        wide = None if self._asked.device else stack.enter_context(self._visitor(second))
+        self._listen(listener, wide, third, told)
 
     def _leased(self, stack: contextlib.ExitStack) -> Operator:
         identity = operator_identity(self._layout.root)
@@ -121,10 +141,14 @@ class _Gathering:
         return identity
 
     def _look_at_doors(self, identity: Operator) -> None:
-        host, port = self._facts.host, self._facts.port
-        found: list[Door | None] = [doors.door(host, port, True, identity)]
+        host, port = self._at
+        if self._asked.device:
+            shown = doors.shown(host, port, identity)
+            self._add(doors=(Door(port, True, shown=shown),))
+            return
+        found = [doors.secured(host, port, identity)]
         if self._asked.plain_port != port:
-            found.append(doors.door(host, self._asked.plain_port, False))
+            found.append(doors.plain(host, self._asked.plain_port))
         there = tuple(each for each in found if each)
         if any(each.tls and each.old_tls is None for each in there):
             self._not_seen("whether TLS below 1.2 is taken", "this machine's OpenSSL has none")
@@ -132,118 +156,120 @@ class _Gathering:
         self._add(doors=there, address=address)
         found_process = process.listening(port) if here else None
         if found_process is None:
-            why = "it is another user's" if here else "it runs on another machine"
+            why = "it is another user's" if here else "it does not run on this machine"
             self._not_seen("how many files the broker's process may open", why)
         self._add(process=found_process)
 
-    def _listen(
-        self,
-        stack: contextlib.ExitStack,
-        identities: tuple[Operator, Operator, Operator],
-        told: Told,
-    ) -> None:
-        first, second, third = identities
+    def _listen(self, listener: Visitor, wide: Visitor | None, third: Operator, told: Told) -> None:
         began = time.monotonic()
-        listener = stack.enter_context(self._visitor(first))
-        place = Place(self._layout, self._at(), self._facts.server_name, listener)
-        if why := listener.connect():
-            self._not_seen("what is on its way", why)
-            return
+        place = Place(self._layout, self._at, self._facts.server_name, listener)
         granted = [listener.subscribe(each) for each in self._filters()]
-        wide = stack.enter_context(self._visitor(second))
-        if not wide.connect():
+        if None in granted:
+            self._not_seen("all of what is on its way", "the broker refuses the subscription")
+        if wide and not wide.connect():
             self._add(takes_over=visits.takes_over(place, wide, third))
             if not wide.closed:
                 wide.subscribe("#")
         told(1)
-        listener.wait(lambda: False, _STATUS_S)
-        self._visit(place)
-        told(1)
-        for second_ in range(int(self._asked.seconds)):
-            left = began + second_ + 1 - time.monotonic()
-            if left > 0:
+        found = list(self._strangers(place))
+        for second in range(int(self._asked.seconds)):
+            if (left := began + second + 1 - time.monotonic()) > 0:
                 listener.wait(lambda: listener.closed, left)
             told(1)
+        # By now it is known who is there.
+        self._add(visits=(*found, *self._devices(place)))
+        told(1)
         if listener.closed:
             self._not_seen("all of what is on its way", "the broker has closed the connection")
-        heard = Visit(wide.name, True, read=tuple(dict.fromkeys(each.topic for each in wide.heard)))
-        ours = {place.topic, *(each.asked for each in self._facts.visits)}
-        messages = [each for each in listener.heard if each.topic not in ours]
+        if listener.more:
+            self._not_seen(f"{listener.more:,} of the Messages", "there were too many")
         self._add(
-            visits=(*self._facts.visits, heard),
-            messages=(*messages, *_beyond(wide, self._facts.bases.values())),
-            more=listener.more,
             listened_s=time.monotonic() - began,
             granted=min((each for each in granted if each is not None), default=None),
             returned=listener.came_with(place.topic),
         )
-        if listener.more:
-            self._not_seen(f"{listener.more:,} of the Messages", "there were too many")
+        self._heard(place, wide)
 
+    def _heard(self, place: Place, wide: Visitor | None) -> None:
+        ours = {place.topic, *(each.asked for each in self._facts.visits)}
+        messages = [each for each in list(place.witness.heard) if each.topic not in ours]
+        if wide:
+            came = list(wide.heard)
+            read = tuple(dict.fromkeys(each.topic for each in came))
+            self._add(visits=(*self._facts.visits, Visit(wide.name, True, read=read)))
+            roots = tuple(f"{each}/" for each in organisations(self._facts.bases))
+            messages += [each for each in came if not each.topic.startswith(("$", *roots))]
+        self._add(messages=tuple(messages))
+
+    @property
     def _at(self) -> tuple[str, int]:
         return self._facts.host, self._facts.port
 
     def _visitor(self, identity: Operator) -> Visitor:
         context = tls(identity.ca, self._facts.server_name, (identity.cert, identity.key))
-        return Visitor(self._at(), identity.name, context)
+        return Visitor(self._at, identity.name, context)
 
     def _filters(self) -> list[str]:
         bases = self._facts.bases
         if self._asked.device:
             own = bases[self._asked.device]
-            return [f"{own}/#", f"{own.split('/')[0]}/{topics.TIME}"]
+            # And what `visits` says to nobody.
+            org = own.split("/")[0]
+            return [f"{own}/#", f"{org}/{topics.TIME}", f"{org}/limpet/limpet/doctor/#"]
         return [f"{org}/#" for org in organisations(bases)]
 
-    def _visit(self, place: Place) -> None:
-        found = []
-        if visit := visits.stranger(place):
-            found.append(visit)
-        else:
-            self._not_seen("what a certificate may that is in no registry", "the CA's key is away")
-        away = self._away(place.witness)
-        for own in away[: 1 if self._asked.device else VISITS]:
-            try:
-                found.append(visits.device(place, own))
-            except (OSError, ValueError, Problem) as error:
-                self._not_seen(f"what {own.name} may", f"its own certificate: {error}")
-        if not away:
-            self._not_seen(
-                "what a device may read and write",
-                "all are online, and a visit in the name of one throws it out",
-            )
-        self._add(visits=(*self._facts.visits, *found))
+    def _strangers(self, place: Place) -> Iterator[Visit]:
+        if self._asked.device:
+            return
+        yield from self._visit("a stranger", lambda: visits.stranger(place))
+        there = [name for name in self._facts.revoked if self._layout.device(name).is_dir()]
+        for name in there[:1]:
+            yield from self._visit(name, functools.partial(visits.revoked, place, name))
+
+    def _devices(self, place: Place) -> Iterator[Visit]:
+        devices = self._away(place.witness)[: 1 if self._asked.device else VISITS]
+        if not devices:
+            why = "none is known to be away, and a visit in the name of one throws it out"
+            self._not_seen("what a device may read and write", why)
+        for each in devices:
+            yield from self._visit(each.name, functools.partial(visits.device, place, each))
+
+    def _visit(self, name: str, visit: Callable[[], Visit | None]) -> Iterator[Visit]:
+        try:
+            if found := visit():
+                yield found
+            else:
+                self._not_seen(f"what {name} may", "the CA's key is not here")
+        except Problem as problem:
+            self._not_seen(f"what {name} may", problem.cause)
+        except (OSError, ValueError) as error:
+            self._not_seen(f"what {name} may", f"its certificate cannot be used: {error}")
 
     def _away(self, listener: Visitor) -> list[Own]:
         """Return the devices that are not there, those first of which nothing is heard at all."""
-        statuses = {}
-        for each in listener.heard:
-            if each.topic.endswith(f"/{topics.STATUS}"):
-                statuses[each.topic] = (decode(each.payload) or {}).get("status")
-        heard = {each.topic for each in listener.heard if not each.retained}
+        said: dict[str, object] = {}
+        for each in list(listener.heard):
+            base = "/".join(each.topic.split("/")[:BASE_LEVELS])
+            if kind_of(each.topic) == topics.STATUS:
+                said[base] = (decode(each.payload) or {}).get("status")
+            elif not each.retained:
+                said.setdefault(base, "online")
         away = [
-            (statuses.get(f"{own.base}/{topics.STATUS}"), own)
-            for own in self._facts.devices
-            if own.base and own.config and own.config.cert and own.config.broker == self._facts.host
+            each
+            for each in self._facts.devices
+            if each.base and each.config and each.config.cert and said.get(each.base) != "online"
+            if each.config.broker == self._facts.host
+            # Of one that has nothing retained nobody knows whether it is there.
+            if each.config.retain or self._asked.device
         ]
-        away = [
-            (status, own)
-            for status, own in away
-            if status != "online" and not any(topic.startswith(f"{own.base}/") for topic in heard)
-        ]
-        return [own for _, own in sorted(away, key=lambda each: (each[0] or "", each[1].name))]
+        return sorted(away, key=lambda each: (each.base in said, each.name))
 
 
 def _address(host: str, port: int) -> tuple[str, bool]:
     """Return the address that `host` stands for, and whether it is this machine's."""
     try:
-        with socket.create_connection((host, port), 3.0) as connection:
+        with socket.create_connection((host, port), ANSWER_S) as connection:
             theirs = connection.getpeername()[0]
             return theirs, theirs == connection.getsockname()[0]
     except OSError:
         return "", False
-
-
-def _beyond(wide: Visitor, bases: Iterable[str]) -> list[Message]:
-    """Return what came to who asked for everything, and is of no organisation of the fleet."""
-    roots = tuple({f"{base.split('/')[0]}/" for base in bases})
-    return [each for each in wide.heard if not each.topic.startswith(("$", *roots))]

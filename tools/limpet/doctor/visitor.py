@@ -21,6 +21,7 @@ from limpet.shared import private
 
 # To connect, and for each answer. Brokers of one's own network answer in milliseconds.
 ANSWER_S = 3.0
+KEEPALIVE_S = 5
 # More of it says nothing more, and may be anybody's.
 KEPT_BYTES = 4096
 KEPT_MESSAGES = 50_000
@@ -101,13 +102,13 @@ class Visitor:
         self._paho.on_disconnect = self._on_disconnect
         self._paho.on_message = self._on_message
         self._paho.on_subscribe = self._on_subscribe
-        self._paho.on_publish = self._on_publish
+        self._paho.on_publish = self._paho.on_unsubscribe = self._on_acknowledged
 
     def connect(self) -> str:
         """Connect; return "" where it is let in, else why not."""
         try:
-            # Its keepalive is paho's limit for the handshake.
-            self._paho.connect(*self._at, keepalive=int(ANSWER_S * 3))
+            # Its keepalive is paho's limit for the handshake, too.
+            self._paho.connect(*self._at, keepalive=KEEPALIVE_S)
         except ssl.SSLError as error:
             return error.reason or "no TLS"
         except OSError as error:
@@ -133,10 +134,12 @@ class Visitor:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish with QoS 1; whether it is acknowledged."""
         with contextlib.suppress(ValueError, RuntimeError):
-            number = self._paho.publish(topic, payload, 1, retain).mid
-            self.wait(lambda: number in self._acknowledged or self.closed)
-            return number in self._acknowledged
+            return self._wait_acknowledged(self._paho.publish(topic, payload, 1, retain).mid)
         return False
+
+    def _wait_acknowledged(self, number: int | None) -> bool:
+        self.wait(lambda: number in self._acknowledged or self.closed)
+        return number in self._acknowledged
 
     def wait(self, ready: Callable[[], bool], limit_s: float = ANSWER_S) -> bool:
         """Wait until something is so; return whether it is."""
@@ -157,12 +160,12 @@ class Visitor:
         """Return the QoS with which a Message with MARK came on a topic; None: none came."""
         return next((self._marked[said] for said in self._marked if said[0] == topic), None)
 
-    def leave(self, filters: Iterable[str] = ()) -> None:
-        """Take back subscriptions, which would outlive a session that is kept, and disconnect."""
+    def forget(self, filters: Iterable[str]) -> None:
+        """Take back subscriptions: those of a session that is kept would outlive this one."""
         for each in filters:
-            with contextlib.suppress(ValueError):
-                self._paho.unsubscribe(each)
-        self.close()
+            if not self.closed:
+                _, number = self._paho.unsubscribe(each)
+                self._wait_acknowledged(number)
 
     def close(self) -> None:
         """Disconnect. Twice does no harm."""
@@ -211,7 +214,9 @@ class Visitor:
             self._granted[number] = reasons[0].value if reasons else _REFUSED
             self._changed.notify_all()
 
-    def _on_publish(self, client: Any, data: Any, number: int, reason: Any, props: Any) -> None:
+    def _on_acknowledged(
+        self, client: Any, data: Any, number: int, reason: Any, props: Any
+    ) -> None:
         with self._changed:
             self._acknowledged.add(number)
             self._changed.notify_all()

@@ -1,5 +1,5 @@
 """Visits to a broker in somebody's name, to see what that one may: a stranger with a certificate of
-the fleet's CA, a device that is not there just now, an operator.
+the fleet's CA, a device that is revoked, one that is not there just now, an operator.
 
 Nothing is retained and no device is told anything: what is said goes to an operator's name, which
 no device may have, and to where a device's own Responses go, as one that nobody has asked for.
@@ -8,9 +8,11 @@ no device may have, and to where a device's own Responses go, as one that nobody
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from limpet.brokers.rules import organisations
@@ -53,69 +55,60 @@ class Place:
         said = {"id": secrets.token_hex(8), "action": "doctor-check"}
         return json.dumps(said, separators=(",", ":")).encode()
 
+    def visitor(self, name: str, identity: Identity) -> Visitor:
+        """Return one who comes as `name` with a session of his own."""
+        return Visitor(
+            self.at, name, tls_of(self.layout.ca_certificate, self.server_name, identity)
+        )
+
 
 def stranger(place: Place) -> Visit | None:
     """Come with a certificate of the fleet's CA for a name that nobody has; None where the CA's key
-    is not here.
+    is not here. Raises Problem.
     """
-    layout = place.layout
-    key = layout.ca / "ca.key"
+    key = place.layout.ca / "ca.key"
     if not key.is_file():
         return None
     name = f"limpet-doctor-{secrets.token_hex(4)}"
-    made = Authority(authority.load(key, layout.ca_certificate)).client(name, valid=_VALID)
-    context = tls_of(layout.ca_certificate, place.server_name, made)
-    with Visitor(place.at, name, context) as visitor:
-        if why := visitor.connect():
-            return Visit(name, False, why)
-        wrote = _said_abroad(place, visitor)
-        read = _heard(place, visitor)
-        return Visit(name, True, "", read, wrote, ended=visitor.closed)
+    made = Authority(authority.load(key, place.layout.ca_certificate)).client(name, valid=_VALID)
+    return _abroad(place, name, lambda: place.visitor(name, made))
+
+
+def revoked(place: Place, name: str) -> Visit:
+    """Come as a device that is revoked, with the certificate in its folder. Raises OSError,
+    ValueError, Problem.
+    """
+    identity = own_identity(place.layout, name, "key.der", "cert.der")
+    return _abroad(place, name, lambda: place.visitor(name, identity))
 
 
 def device(place: Place, own: Own) -> Visit:
-    """Come as a device that is not there just now, with its own certificate and password."""
-    folder = place.layout.device(own.name)
-    key = load_der_private_key(private.read(folder / own.config.key), None)
-    identity = Identity(key, authority.load_certificate(folder / own.config.cert))  # type: ignore[arg-type]
+    """Come as a device that is not there just now, with its own certificate and password. Its
+    session, and what waits there, stays as it is. Raises OSError, ValueError, Problem.
+    """
+    identity = own_identity(place.layout, own.name, own.config.key, own.config.cert)
     context = tls_of(place.layout.ca_certificate, place.server_name, identity)
     login = (own.config.username, own.config.password) if own.config.username else None
     at = (place.at[0], own.config.port if login else place.at[1])
+    topic = f"{own.base}/{topics.RESPONSE}/limpet-doctor"
+    payload = _response()
     with Visitor(at, own.name, context, login=login, theirs=True) as visitor:
         if why := visitor.connect():
             return Visit(own.name, False, why)
-        topic = f"{own.base}/{topics.RESPONSE}/limpet-doctor"
-        said = {"v": 1, "id": secrets.token_hex(8), "status": "rejected", "code": "doctor"}
-        said |= {"text": "limpet doctor looks whether this is heard", "ts": int(time.time())}
-        payload = json.dumps(said, separators=(",", ":")).encode()
+        new = not visitor.session
         visitor.publish(topic, payload)
         heard = place.witness.hears(topic, payload, HEARD_S)
-        wrote = _said_abroad(place, visitor)
-        read = _heard(place, visitor)
-        ended, new = visitor.closed, not visitor.session
-        visitor.leave(place.filters())
-    if new and not ended:  # ours was the first of that name: it is not left behind
+        ended = visitor.closed
+    found = Visit(own.name, True, asked=topic, heard=heard, ended=ended)
+    if ended:  # it has come back itself
+        return found
+    abroad = _abroad(
+        place, own.name, lambda: Visitor(at, own.name, context, login=login, theirs=True)
+    )
+    if new:  # ours was the first session of that name: it is not left behind
         with Visitor(at, own.name, context, login=login) as last:
             last.connect()
-    return Visit(own.name, True, "", read, wrote, topic, heard, ended)
-
-
-def _heard(place: Place, visitor: Visitor) -> tuple[str, ...]:
-    """Have it ask for everything, say something to nobody, and return the topics that came."""
-    payload = place.payload()
-    for each in place.filters():
-        if not visitor.closed:
-            # QoS 0: what comes is not to wait behind what the device has not acknowledged.
-            visitor.subscribe(each, 0)
-    place.witness.publish(place.topic, payload)
-    visitor.hears(place.topic, payload, HEARD_S)
-    return tuple(dict.fromkeys(each.topic for each in list(visitor.heard)))
-
-
-def _said_abroad(place: Place, visitor: Visitor) -> tuple[str, ...]:
-    payload = place.payload()
-    visitor.publish(place.topic, payload)
-    return (place.topic,) if place.witness.hears(place.topic, payload, HEARD_S) else ()
+    return replace(found, read=abroad.read, wrote=abroad.wrote)
 
 
 def takes_over(place: Place, victim: Visitor, other: Operator) -> bool:
@@ -125,3 +118,41 @@ def takes_over(place: Place, victim: Visitor, other: Operator) -> bool:
     context = tls(place.layout.ca_certificate, place.server_name, (other.cert, other.key))
     with Visitor(place.at, victim.name, context) as thief:
         return thief.connect() == "" and victim.wait(lambda: victim.closed, HEARD_S)
+
+
+def _abroad(place: Place, name: str, made: Callable[[], Visitor]) -> Visit:
+    """See what somebody hears and says that is not his own. A broker may end a connection for what
+    it does not allow: hence one for each.
+    """
+    with made() as reader:
+        if why := reader.connect():
+            return Visit(name, False, why)
+        payload = place.payload()
+        for each in place.filters():
+            if not reader.closed:
+                # QoS 0: what comes is not to wait behind what the device has not acknowledged.
+                reader.subscribe(each, 0)
+        place.witness.publish(place.topic, payload)
+        reader.hears(place.topic, payload, HEARD_S)
+        read = tuple(dict.fromkeys(each.topic for each in list(reader.heard)))
+        reader.forget(place.filters())
+    with made() as writer:
+        payload = place.payload()
+        said = writer.connect() == "" and writer.publish(place.topic, payload)
+        wrote = said and place.witness.hears(place.topic, payload, HEARD_S)
+    return Visit(name, True, read=read, wrote=(place.topic,) if wrote else ())
+
+
+def own_identity(layout: Layout, name: str, key: str, certificate: str) -> Identity:
+    """Return what a device has in its folder. Raises OSError, ValueError, Problem."""
+    folder = layout.device(name)
+    found = load_der_private_key(private.read(folder / key), None)
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise ValueError("its key is of another kind than limpet makes")
+    return Identity(found, authority.load_certificate(folder / certificate))
+
+
+def _response() -> bytes:
+    said = {"v": 1, "id": secrets.token_hex(8), "status": "rejected", "code": "doctor"}
+    said |= {"text": "limpet doctor looks whether this is heard", "ts": int(time.time())}
+    return json.dumps(said, separators=(",", ":")).encode()

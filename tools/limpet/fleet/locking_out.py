@@ -5,7 +5,6 @@ No board is touched.
 """
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -17,7 +16,7 @@ from limpet.fleet import reload, retained
 from limpet.fleet.devices import Device, devices, one, unused
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
-from limpet.shared import bar, private
+from limpet.shared import asked, bar, private
 from limpet.shared.numbers import whole
 from limpet.shared.problem import Problem
 
@@ -41,7 +40,7 @@ def revoke(device: str, /, *more: str, yes: Yes = False, fleet: FleetOption = No
     layout = Layout(required(fleet).root)
     names = _named(layout, (device, *more))
     if not yes:
-        _ask(
+        asked.agreed(
             f"Lock {_list(names)} out of the fleet {layout.root}? Only a new certificate, put on "
             "the board, undoes it.",
             "Nothing was revoked.",
@@ -118,7 +117,7 @@ def decommission(device: str, /, *, yes: Yes = False, fleet: FleetOption = None)
             f"Take it back first: limpet fleet renew {device}. Or remove it.",
         )
     if not yes:
-        _ask(f"Retire {found.name}, of the fleet {layout.root}?", "Nothing was changed.")
+        asked.agreed(f"Retire {found.name}, of the fleet {layout.root}?", "Nothing was changed.")
     setup = open_setup(layout.root)
     with retained.clearing(setup, device, base) as connected:
         cleared = connected.clear()
@@ -151,7 +150,7 @@ def remove(device: str, /, *, yes: Yes = False, fleet: FleetOption = None) -> No
     one(layout, device)
     folder = layout.device(device)
     if not yes:
-        _ask(
+        asked.agreed(
             f"Remove {device} from the fleet {layout.root}, and {folder} with its key?",
             "Nothing was removed.",
         )
@@ -186,15 +185,3 @@ def _is_due(device: Device, within: int | None) -> bool:
 def _list(names: Sequence[str]) -> str:
     rest = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def _ask(question: str, kept: str) -> None:
-    """Raise Problem unless the answer is yes."""
-    if not sys.stdin.isatty():
-        raise Problem(f"There is nobody to ask. {kept}", "Say --yes.")
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise Problem(kept, "Say y, or --yes.")

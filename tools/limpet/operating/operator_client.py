@@ -87,7 +87,8 @@ class OperatorClient:
         self._up_at = 0.0
         self._short = 0  # how many times in a row it was lost soon after it was there
         self._identity = identity or operator_identity(where.root)
-        self._client = self._paho(where.server_name or self.info.server_name)
+        self.server_name: str | None = where.server_name or self.info.server_name
+        self._client = self._paho(self.server_name)
 
     def _paho(self, server_name: str | None) -> mqtt.Client:
         identity = self._identity

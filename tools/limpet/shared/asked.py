@@ -1,6 +1,7 @@
-"""Secrets that a person gives: from a file, a variable or a prompt.
+"""What a person is asked: whether something is to be done; and secrets, from a file, a variable or
+a prompt.
 
-None is taken from the command line, where every process could read it, and none is shown.
+No secret is taken from the command line, where every process could read it, and none is shown.
 """
 
 import getpass
@@ -37,6 +38,20 @@ def secret(what: str, variable: str, path: Path | None = None, remedy: str = "")
     if typed is None or not is_utf8(typed):
         raise Problem(f"The {what} that was typed is not UTF-8.", _UTF8)
     return typed
+
+
+def agreed(question: str, kept: str) -> None:
+    """Ask whether it is to be done; raise Problem, `kept` (what has not happened), unless the
+    answer is yes.
+    """
+    if not sys.stdin.isatty():
+        raise Problem(f"There is nobody to ask. {kept}", "Say --yes.")
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise Problem(kept, "Say y, or --yes.")
 
 
 def is_utf8(text: str) -> bool:

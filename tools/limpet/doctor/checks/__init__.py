@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "broker-files": devices.broker_files,
     "unheard": devices.unheard,
     "refused": devices.refused,
+    "revoked": devices.revoked,
     "folder": devices.folder,
     "keepalive": devices.keepalive,
     "other-broker": devices.other_broker,

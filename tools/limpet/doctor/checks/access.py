@@ -81,7 +81,7 @@ def old_tls(facts: Facts) -> Iterator[Finding]:
 
 def stranger(facts: Facts) -> Iterator[Finding]:
     """A certificate of the fleet's CA, for a name that is in no registry, opens something."""
-    known = {*facts.bases, *facts.consumers}
+    known = {*facts.bases, *facts.consumers, *facts.revoked}
     for visit in facts.visits:
         if visit.name in known or not (visit.read or visit.wrote):
             continue

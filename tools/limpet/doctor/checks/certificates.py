@@ -52,7 +52,7 @@ def name(facts: Facts) -> Iterator[Finding]:
         return
     missing = defaultdict(list)
     for each in facts.devices:
-        if each.config and (each.config.broker, each.config.port) == (facts.host, facts.port):
+        if each.config and facts.is_for(each.config):
             wanted = each.config.server_hostname or each.config.broker
             if wanted not in shown.names:
                 missing[wanted].append(each.name)

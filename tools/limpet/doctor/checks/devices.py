@@ -50,6 +50,22 @@ def refused(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def revoked(facts: Facts) -> Iterator[Finding]:
+    """One that is locked out is let in."""
+    for visit in facts.visits:
+        if visit.admitted and visit.name in facts.revoked:
+            reads = visit.read or visit.wrote
+            yield Finding(
+                "critical" if reads else "warning",
+                f"The broker lets {visit.name} in, which is revoked.",
+                "Whoever has that board is still heard and told."
+                if reads
+                else "It is given nothing, but keeps a place that others need.",
+                "Restart the broker: `crlfile` and the rules are read then. On another machine "
+                "bring it its files before: limpet broker-config mosquitto.",
+            )
+
+
 def folder(facts: Facts) -> Iterator[Finding]:
     """Something in a device's folder would be refused by the node, or by the broker."""
     for each in facts.devices:
@@ -83,10 +99,7 @@ def other_broker(facts: Facts) -> Iterator[Finding]:
     """Devices of the fleet look for another broker than the one that was looked at."""
     others = defaultdict(list)
     for each in facts.devices:
-        if each.base is None or each.config is None:
-            continue
-        port = each.config.port - (each.config.username is not None)
-        if each.config.broker != facts.host or facts.port not in (port, each.config.port):
+        if each.base and each.config and not facts.is_for(each.config):
             others[f"{each.config.broker}:{each.config.port}"].append(each.name)
     for where, names in others.items():
         yield Finding(

@@ -28,9 +28,10 @@ TAKEN = "client-id-taken"
 
 def two_sessions(facts: Facts) -> Iterator[Finding]:
     """Two of one name throw each other out, or take turns."""
+    last = _statuses(facts)
     for name, said in _of_devices(facts).items():
         boots, births = [], 0
-        taken = TAKEN in (_statuses(facts).get(name, {}).get("alerts") or ())
+        taken = TAKEN in _words(last.get(name, {}).get("alerts"))
         for message, values in said:
             if message.retained or payloads.kind_of(message.topic) == topics.BACKLOG:
                 continue
@@ -122,7 +123,7 @@ def qos(facts: Facts) -> Iterator[Finding]:
     """Somewhere between a device and who reads it, QoS 1 becomes 0."""
     remedy = "Look for max_qos in its configuration, and for a bridge that subscribes with QoS 0."
     means = "What is under way is lost when a connection is, and nobody notices."
-    if facts.granted == 0 or (facts.returned == 0 and facts.granted is None):
+    if facts.granted == 0:
         yield Finding("warning", "The broker grants QoS 0 where 1 is asked for.", means, remedy)
     elif facts.returned == 0:
         cause = "What is published with QoS 1 is delivered with QoS 0."
@@ -222,8 +223,7 @@ def offline(facts: Facts) -> Iterator[Finding]:
 def alerts(facts: Facts) -> Iterator[Finding]:
     """A device says itself that something is wrong."""
     for name, status in _statuses(facts).items():
-        raised = status.get("alerts")
-        said = [word(each) for each in raised] if isinstance(raised, list) else []
+        said = _words(status.get("alerts"))
         if status.get("mode") == "safe":
             said.append("safe mode, after three boots that ended early")
         if status.get("status") == "online" and said:
@@ -233,6 +233,10 @@ def alerts(facts: Facts) -> Iterator[Finding]:
                 "docs/reference/alerts.md has what each means.",
                 f"limpet send {name} get_status; in safe mode get_crash.",
             )
+
+
+def _words(said: Any) -> list[str]:
+    return [word(each) for each in said] if isinstance(said, list) else []
 
 
 def _statuses(facts: Facts) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,243 @@
+"""The checks of `limpet doctor`, each with facts made up: it finds what is wrong, and leaves alone
+what is right, just beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from limpet.brokers import capacity
+from limpet.doctor import figures
+from limpet.doctor.checks import CHECKS, examine
+from limpet.doctor.facts import Certificate, Door, Facts, Message, OldFile, Own, Process, Visit
+from limpet.doctor.finding import LEVELS, Finding
+from limpet.doctor.probe import Seen
+from limpet.shared.paths import REPO
+from limpet.shared.problem import Problem
+
+NOW = 1_790_000_000.0
+DAY_S = 24 * 3600.0
+BASE, OTHER = "limpet/home/desk/climate/node-1", "limpet/home/desk/climate/node-2"
+Settings = namedtuple(
+    "Settings", "broker port username server_hostname keepalive_s telemetry_qos max_qos cert"
+)
+CONFIG = Settings("broker.lan", 8883, None, None, 60, 1, 2, "cert.der")
+SHOWN = Certificate("the broker", NOW - DAY_S, NOW + 31 * DAY_S, "renew", ("broker.lan",), "a1")
+DOOR = Door(8883, True, old_tls="", shown=SHOWN)
+ONLINE = {"v": 1, "status": "online", "boot": 7, "session": 1, "fw": "0.1.0", "reset": "power-on"}
+
+
+def message(
+    topic: str, said: Any, qos: int = 1, retained: bool = False, late: float = 0
+) -> Message:
+    """A Message with a JSON payload, `late` seconds after NOW."""
+    return Message(topic, json.dumps(said).encode(), qos, retained, NOW + late)
+
+
+def reading(base: str, **changes: Any) -> Message:
+    """A live Reading."""
+    qos = changes.pop("qos", 1)
+    said = {"v": 1, "boot": 7, "seq": 1, "ts": NOW, "temperature": 24.4} | changes
+    return message(f"{base}/telemetry", said, qos)
+
+
+def status(base: str, retained: bool = True, **changes: Any) -> Message:
+    """A birth."""
+    return message(f"{base}/status", ONLINE | changes, retained=retained)
+
+
+RIGHT = Facts(
+    NOW,
+    "broker.lan",
+    8883,
+    "192.168.1.5",
+    consumers={"operator": "operate", "grafana": "read"},
+    devices=(Own("node-1", BASE, CONFIG), Own("node-2", OTHER, CONFIG)),
+    revoked=("node-4",),
+    certificates=(
+        Certificate("the fleet's CA", NOW - DAY_S, NOW + 3650 * DAY_S, "renew"),
+        replace(SHOWN, whose="the broker, as the fleet has made it"),
+        Certificate("node-1", NOW - DAY_S, NOW + 3650 * DAY_S, "renew"),
+    ),
+    limits=capacity.limits(50),
+    seen=Seen(where="broker.lan:8883", said={figures.CONNECTED: b"9"}),
+    doors=(DOOR,),
+    visits=(
+        Visit("limpet-doctor-1", True),
+        Visit("node-1", True, read=(f"{BASE}/status", "limpet/time"), asked="x", heard=True),
+        Visit("node-4", False, "certificate revoked"),
+        Visit("operator", True, read=(f"{BASE}/status",)),
+    ),
+    messages=(
+        status(BASE),
+        status(OTHER),
+        reading(BASE),
+        reading(OTHER, ts=NOW - 25),
+        message("limpet/time", {"v": 1, "ts": NOW + 3}, 0),
+        message("limpet/limpet/limpet/health/operator/commands", {"id": "a"}),
+    ),
+    listened_s=12.0,
+    granted=1,
+    returned=1,
+    takes_over=False,
+    process=Process(77, 60, 4096),
+)
+RIGHT_VISIT = RIGHT.visits[1]
+
+
+def with_config(**changes: Any) -> Facts:
+    """The first device has another config."""
+    own = Own("node-1", BASE, CONFIG._replace(**changes))
+    return replace(RIGHT, devices=(own, *RIGHT.devices[1:]))
+
+
+def with_messages(*more: Message) -> Facts:
+    """These come besides."""
+    return replace(RIGHT, messages=(*RIGHT.messages, *more))
+
+
+def with_visit(visit: Visit) -> Facts:
+    """One has been there besides."""
+    return replace(RIGHT, visits=(*RIGHT.visits, visit))
+
+
+def with_end(days: float, **changes: Any) -> Facts:
+    """The certificate of node-1 ends so many days from now."""
+    other = replace(RIGHT.certificates[2], end=NOW + days * DAY_S, **changes)
+    return replace(RIGHT, certificates=(*RIGHT.certificates[:2], other))
+
+
+def with_door(**changes: Any) -> Facts:
+    """The broker's port is another one."""
+    return replace(RIGHT, doors=(replace(DOOR, **changes),))
+
+
+PLAIN = Door(1883, False, speaks=True)
+FAILED = Seen(failed=("TCP", Problem("There is no broker at broker.lan:8883.", "Start it.")))
+FULL = Seen(said={figures.CONNECTED: str(capacity.limits(50).connections).encode()})
+FOREIGN = f"{OTHER}/telemetry"
+TAKEN = {"s": 60, "cause": "client-id-taken"}
+
+# Check, facts that are wrong, how bad that is, and a word of what is said.
+WRONG: list[tuple[str, Facts, str, str]] = [
+    ("down", replace(RIGHT, seen=FAILED), "critical", "no broker at"),
+    ("figures", replace(RIGHT, seen=FULL), "critical", "connections 67 of 67"),
+    ("files", replace(RIGHT, process=Process(77, 60, 190)), "warning", "needs 195"),
+    ("files", replace(RIGHT, process=Process(77, 3700, 4096)), "critical", "3,700 open"),
+    ("anonymous", with_door(speaks=True, admits=True), "critical", "8883 lets in"),
+    ("plaintext", replace(RIGHT, doors=(DOOR, PLAIN)), "critical", "1883 speaks MQTT"),
+    ("plaintext", replace(RIGHT, doors=(PLAIN,), address="127.0.0.1"), "warning", "1883"),
+    ("public", Facts(NOW, "test.mosquitto.org"), "critical", "everybody"),
+    ("public", replace(RIGHT, address="8.8.8.8"), "note", "8.8.8.8"),
+    ("old-tls", with_door(old_tls="TLS 1.1"), "warning", "TLS 1.1"),
+    ("stranger", with_visit(Visit("x", True, read=(FOREIGN,))), "critical", "hears"),
+    ("stranger", with_visit(Visit("x", True, wrote=(FOREIGN,))), "critical", "says"),
+    ("foreign-read", with_visit(Visit("node-1", True, read=(FOREIGN,))), "critical", FOREIGN),
+    ("foreign-read", with_visit(Visit("grafana", True, read=("a/b",))), "warning", "a/b"),
+    ("foreign-write", with_visit(Visit("node-1", True, wrote=(FOREIGN,))), "critical", FOREIGN),
+    ("take-over", replace(RIGHT, takes_over=True), "critical", "takes its place"),
+    ("certificate-end", with_end(29.5), "warning", "in 29 days"),
+    ("certificate-end", with_end(-1), "critical", "has ended on"),
+    ("certificate-end", with_end(99, start=NOW + 60), "critical", "good only from"),
+    ("certificate-name", with_door(shown=replace(SHOWN, names=("x.lan",))), "critical", "x.lan"),
+    ("certificate-name", with_config(server_hostname="y.lan"), "critical", "y.lan"),
+    ("certificate-old", with_door(shown=replace(SHOWN, serial="b2")), "warning", "another"),
+    ("broker-files", replace(RIGHT, old_files=(OldFile("acl is old", "do"),)), "warning", "acl"),
+    ("unheard", with_visit(replace(RIGHT_VISIT, heard=False)), "critical", "delivers nothing"),
+    ("refused", with_visit(Visit("node-2", False, "closed")), "critical", "closed"),
+    ("revoked", with_visit(Visit("node-4", True)), "warning", "is revoked"),
+    ("revoked", with_visit(Visit("node-4", True, read=(FOREIGN,))), "critical", "is revoked"),
+    ("folder", replace(RIGHT, devices=(Own("node-1", BASE, CONFIG, Problem("bad", "do")),
+                                       RIGHT.devices[1])), "warning", "bad"),
+    ("keepalive", with_config(keepalive_s=601), "warning", "601"),
+    ("keepalive", with_config(keepalive_s=0), "warning", "is 0"),
+    ("other-broker", with_config(broker="old.lan"), "note", "old.lan:8883"),
+    ("two-sessions", with_messages(reading(BASE, boot=3), reading(BASE)), "critical", "7, 3"),
+    ("two-sessions", with_messages(status(BASE, False, outage=TAKEN)), "critical", "says so"),
+    ("two-sessions", with_messages(*[status(BASE, False)] * 3), "warning", "3 times"),
+    ("unknown-device", with_messages(reading("limpet/home/desk/climate/x")), "warning", "/x"),
+    ("clock", replace(RIGHT, messages=(reading(BASE, ts=NOW + 90), reading(OTHER))), "warning",
+     "90 s ahead"),
+    ("clock", replace(RIGHT, messages=(reading(BASE, ts=NOW - 90), reading(OTHER, ts=NOW - 95))),
+     "warning", "All 2 devices are 92 s behind"),
+    ("clock", with_messages(message("limpet/time", {"v": 1, "ts": NOW - 6}, 0)), "warning",
+     "broker's clock is 6 s behind"),
+    ("qos", replace(RIGHT, granted=0), "warning", "grants QoS 0"),
+    ("qos", replace(RIGHT, returned=0), "warning", "delivered with QoS 0"),
+    ("qos", with_messages(reading(BASE, qos=0)), "warning", "arrive with QoS 0"),
+    ("slashes", with_messages(message("/limpet/x", 1)), "warning", "/limpet/x"),
+    ("slashes", with_messages(message(f"{BASE}/e/f/g/h", 1)), "warning", "/g/h"),
+    ("leftovers", with_messages(status("limpet/home/old/climate/node-1")), "warning", "/old/"),
+    ("leftovers", with_messages(message(f"{BASE}/commands", {}, retained=True)), "warning",
+     "of its moment"),
+    ("offline", with_messages(status(BASE, status="offline", reason="lost")), "note", "(lost)"),
+    ("offline", replace(RIGHT, messages=(status(BASE),)), "note", "node-2: never heard"),
+    ("alerts", with_messages(status(BASE, alerts=["no-time"])), "warning", "no-time"),
+    ("alerts", with_messages(status(BASE, mode="safe")), "warning", "safe mode"),
+]  # fmt: skip
+
+
+def test_what_is_right_is_left_alone() -> None:
+    """Not one check has anything to say, and none of nothing at all."""
+    assert examine(RIGHT) == []
+    assert examine(Facts(NOW)) == []
+
+
+@pytest.mark.parametrize(("check", "facts", "level", "word"), WRONG, ids=lambda x: str(x)[:20])
+def test_what_is_wrong_is_found(check: str, facts: Facts, level: str, word: str) -> None:
+    """By its check, as bad as it is, with what it means and what to do; and by no other."""
+    found = examine(facts)
+    assert {each.check for each in found} == {check}
+    said = [each for each in found if each.check == check]
+    assert said[0].level == level
+    assert word in said[0].cause
+    assert all(each.means and each.remedy for each in said)
+
+
+def test_each_check_is_tried_and_told() -> None:
+    """Above, and in docs/doctor.md."""
+    assert {check for check, *_ in WRONG} == set(CHECKS)
+    page = (REPO / "docs" / "doctor.md").read_text()
+    assert [name for name in CHECKS if f"\n| `{name}` |" not in page] == []
+
+
+def test_worst_first() -> None:
+    """Whichever check comes first."""
+    facts = replace(with_end(29), takes_over=True, address="8.8.8.8", process=Process(1, 1, 1))
+    levels = [LEVELS.index(each.level) for each in examine(facts)]
+    assert levels == sorted(levels)
+    assert len(set(levels)) == 3
+
+
+ODD = [b"", b"\xff", b"[]", b"null", b'{"ts":true}', b'{"boot":"x"}', b"[" * 9999]
+ODD += [b'{"alerts":3,"status":[],"outage":7}', b'{"ts":1e400,"boot":true,"status":"online"}']
+TOPICS = ["", "/", "a", f"{BASE}/status", f"{BASE}/telemetry", "limpet/time"]
+
+
+@pytest.mark.parametrize("payload", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("topic", TOPICS)
+def test_whatever_comes(topic: str, payload: bytes) -> None:
+    """A Message may be anybody's: no check falls over it."""
+    for retained in (False, True):
+        facts = with_messages(Message(topic, payload, 1, retained, NOW))
+        assert all(isinstance(each, Finding) for each in examine(facts))
+
+
+def test_many_are_listed_in_part() -> None:
+    """A fleet has a thousand devices, and a terminal 24 lines."""
+    devices = tuple(
+        Own(f"n-{n}", f"limpet/a/b/c/n-{n}", CONFIG._replace(keepalive_s=900)) for n in range(1000)
+    )
+    found = examine(replace(RIGHT, devices=devices))
+    assert len(found) < 10
+    assert any("and 995 more" in each.cause for each in found)
+
+
+def test_logins_have_the_next_port() -> None:
+    """mosquitto's second listener is the same broker."""
+    assert examine(with_config(port=8884, username="node-1")) == []
+    assert [each.check for each in examine(with_config(port=8884))] == ["other-broker"]

@@ -1,0 +1,131 @@
+"""`limpet doctor --clear-retained FILTER`: what is retained there, shown, and cleared if that is
+wanted.
+
+Hardly anybody may write a device's topics but the device: those of one that is in the registry are
+cleared in its name. For those of one that is gone there is nobody, where the broker goes by the
+rules; then it is said what to do.
+"""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from limpet.brokers import rules
+from limpet.doctor.visitor import Visitor, tls_of
+from limpet.doctor.visits import own_identity
+from limpet.fleet.seen import LIMIT_S, Heard
+from limpet.identity import device_config
+from limpet.identity.fleet_folder import option
+from limpet.identity.layout import Layout
+from limpet.operating.operator_client import OperatorClient
+from limpet.operating.where import Where
+from limpet.shared import asked, bar
+from limpet.shared.firmware import errors
+from limpet.shared.payloads import BASE_LEVELS
+from limpet.shared.plain import safe
+from limpet.shared.problem import Problem
+
+_SHOWN = 20
+
+
+def clear(where: Where, topic_filter: str, yes: bool) -> int:
+    """Show what is retained, ask, clear it, and look again. where: settled. Returns 0; raises
+    Problem where something is left, or nobody agrees.
+    """
+    heard = Heard()
+    with OperatorClient(where, heard.take) as operator:
+        operator.connect()
+        found = _retained(operator, heard, topic_filter)
+        if not found:
+            print(safe(f"Nothing is retained on {topic_filter}."))
+            return 0
+        _show(found, Layout(where.root))
+        if not yes:
+            asked.agreed(f"Clear {_topics(len(found))}?", "Nothing was cleared.")
+        _clear(operator, where, found)
+        left = sorted({*_retained(operator, heard, topic_filter)} & {*found})
+    print(f"cleared: {_topics(len(found) - len(left))}")
+    if left:
+        raise Problem(
+            f"The broker keeps {', '.join(map(safe, left[:5]))}"
+            + (f" and {len(left) - 5:,} more." if len(left) > 5 else "."),
+            _remedy(where.root, left[0]),
+        )
+    return 0
+
+
+def _retained(operator: OperatorClient, heard: Heard, topic_filter: str) -> list[str]:
+    heard.retained.clear()
+    operator.subscribe([topic_filter])
+    heard.wait(time.monotonic() + LIMIT_S)
+    return sorted(
+        topic for topic, payload in dict(heard.retained).items() if payload and topic[0] != "$"
+    )
+
+
+def _topics(count: int) -> str:
+    return f"{count:,} topic{'' if count == 1 else 's'}"
+
+
+def _show(found: list[str], layout: Layout) -> None:
+    known = {*layout.bases().values()}
+    for topic in found[:_SHOWN]:
+        mark = "   of a device of the fleet" if _base(topic) in known else ""
+        print(safe(f"  {topic}{mark}"))
+    if len(found) > _SHOWN:
+        print(f"  and {len(found) - _SHOWN:,} more")
+
+
+def _clear(operator: OperatorClient, where: Where, found: list[str]) -> None:
+    layout = Layout(where.root)
+    names = {base: name for name, base in layout.bases().items()}
+    own = rules.grant(operator.identity.name, layout.bases(), layout.consumers())
+    theirs = defaultdict(list)
+    with bar.counted("clearing", len(found)) as told:
+        for topic in found:
+            name = names.get(_base(topic))
+            if name is None or (own and own.may_write(topic)):
+                operator.clear(topic)
+                told(1)
+            else:
+                theirs[name].append(topic)
+        for name, topics in theirs.items():
+            _clear_as(operator, layout, name, topics)
+            told(len(topics))
+
+
+def _clear_as(operator: OperatorClient, layout: Layout, name: str, topics: list[str]) -> None:
+    """Clear a device's topics in its name. One that is connected is thrown out for a moment."""
+    try:
+        config = device_config.load(layout.device(name))
+        identity = own_identity(layout, name, config.key, config.cert)
+    except (OSError, ValueError, errors.ConfigError) as error:
+        raise Problem(
+            f"{name} cannot be spoken for: {error}.", f"limpet fleet renew {name}"
+        ) from None
+    context = tls_of(layout.ca_certificate, operator.server_name, identity)
+    at = (operator.host, operator.port)
+    login = (config.username, config.password) if config.username else None
+    if login:
+        at = (operator.host, config.port)
+    with Visitor(at, name, context, login=login, theirs=True) as device:
+        if why := device.connect():
+            raise Problem(f"The broker does not let {name} in: {why}.", f"limpet doctor {name}")
+        for topic in topics:
+            device.publish(topic, b"", retain=True)
+
+
+def _base(topic: str) -> str:
+    return "/".join(topic.split("/")[:BASE_LEVELS])
+
+
+def _remedy(root: Path, topic: str) -> str:
+    org, site, zone, kind, name = (topic.split("/") + [""] * BASE_LEVELS)[:BASE_LEVELS]
+    if not name or name in Layout(root).bases():
+        return "Only who administers the broker can clear it: its rules let nobody write there."
+    place = f"--org {org} --site {site} --zone {zone} --device-type {kind}"
+    at = option(root)
+    return (
+        "Only the device may write there. Enter it once more, have the broker read that, and "
+        f"retire it: limpet provision {name} {place}{at}; limpet fleet decommission {name}{at}"
+    )
