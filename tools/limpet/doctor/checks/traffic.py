@@ -90,7 +90,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
     if len(wrong) > 1 and all(abs(each - together) < CLOCK_S for each in off.values()):
         yield Finding(
             "warning",
-            f"All {len(off)} devices are {_apart(together)} of this machine.",
+            f"All {len(off)} devices are {_apart(together)} this machine.",
             "They agree with each other: it is this machine's clock that is wrong.",
             "Let this machine have the time from a time server: timedatectl.",
         )
@@ -98,7 +98,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
     for name, each in wrong.items():
         yield Finding(
             "warning",
-            f"The clock of {name} is {_apart(each)} of this machine's.",
+            f"The clock of {name} is {_apart(each)} this machine's.",
             "Its Readings have the wrong time, and its Commands may be `expired` before they come.",
             "Let it reach a time server (UDP 123), or name others: `ntp_servers`.",
         )
@@ -108,7 +108,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
             if is_number(ts) and abs(ts - message.at) > BROKER_CLOCK_S:
                 yield Finding(
                     "warning",
-                    f"The broker's clock is {_apart(ts - message.at)} of this machine's.",
+                    f"The broker's clock is {_apart(ts - message.at)} this machine's.",
                     "Nodes take its time for a second opinion, and certificates depend on it.",
                     "Let both machines have the time from a time server: timedatectl.",
                 )
@@ -116,7 +116,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
 
 
 def _apart(seconds: float) -> str:
-    return f"{abs(seconds):,.0f} s {'ahead' if seconds > 0 else 'behind'}"
+    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def qos(facts: Facts) -> Iterator[Finding]:
