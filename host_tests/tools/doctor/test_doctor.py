@@ -243,6 +243,7 @@ def test_a_broker_that_lowers_qos(
 ) -> None:
     """Granted and delivered with 0; and its clock is an hour behind."""
     monkeypatch.setattr(visits, "HEARD_S", 0.1)  # it delivers to nobody but who has said it
+    monkeypatch.setattr(visits, "FOREIGN_S", 0.1)
     with scripted(own, tmp_path) as broker:
         _, found, _ = look(own, closed_port(), port=broker.port)
     assert "grants QoS 0" in found["qos"].cause

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from limpet.brokers.rules import organisations
 from limpet.doctor.facts import Own, Visit
-from limpet.doctor.visitor import Visitor, tls, tls_of
+from limpet.doctor.visitor import ANSWER_S, Visitor, tls, tls_of
 from limpet.identity import authority
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.layout import Layout
@@ -25,8 +25,10 @@ from limpet.identity.operators import Operator
 from limpet.shared import private
 from limpet.shared.firmware import topics
 
-# What is delivered at all is delivered at once.
-HEARD_S = 1.0
+# How long to wait for what has to come, and for what should not: what is delivered at all is
+# delivered at once.
+HEARD_S = ANSWER_S
+FOREIGN_S = 1.0
 # Long enough to look, and worth nothing to who finds it.
 _VALID = timedelta(hours=1)
 
@@ -117,7 +119,7 @@ def takes_over(place: Place, victim: Visitor, other: Operator) -> bool:
     """
     context = tls(place.layout.ca_certificate, place.server_name, (other.cert, other.key))
     with Visitor(place.at, victim.name, context) as thief:
-        return thief.connect() == "" and victim.wait(lambda: victim.closed, HEARD_S)
+        return thief.connect() == "" and victim.wait(lambda: victim.closed, FOREIGN_S)
 
 
 def _abroad(place: Place, name: str, made: Callable[[], Visitor]) -> Visit:
@@ -133,13 +135,13 @@ def _abroad(place: Place, name: str, made: Callable[[], Visitor]) -> Visit:
                 # QoS 0: what comes is not to wait behind what the device has not acknowledged.
                 reader.subscribe(each, 0)
         place.witness.publish(place.topic, payload)
-        reader.hears(place.topic, payload, HEARD_S)
+        reader.hears(place.topic, payload, FOREIGN_S)
         read = tuple(dict.fromkeys(each.topic for each in list(reader.heard)))
         reader.forget(place.filters())
     with made() as writer:
         payload = place.payload()
         said = writer.connect() == "" and writer.publish(place.topic, payload)
-        wrote = said and place.witness.hears(place.topic, payload, HEARD_S)
+        wrote = said and place.witness.hears(place.topic, payload, FOREIGN_S)
     return Visit(name, True, read=read, wrote=(place.topic,) if wrote else ())
 
 
