@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from limpet.brokers import capacity
-from limpet.doctor import figures
+from limpet.doctor import parsed
 from limpet.doctor.checks import CHECKS, examine
 from limpet.doctor.facts import Certificate, Door, Facts, Message, OldFile, Own, Process, Visit
 from limpet.doctor.finding import LEVELS, Finding
@@ -64,7 +64,7 @@ RIGHT = Facts(
         Certificate("node-1", NOW - DAY_S, NOW + 3650 * DAY_S, "renew"),
     ),
     limits=capacity.limits(50),
-    seen=Seen(where="broker.lan:8883", said={figures.CONNECTED: b"9"}),
+    seen=Seen(where="broker.lan:8883", said={parsed.CONNECTED: b"9"}),
     doors=(DOOR,),
     visits=(
         Visit("limpet-doctor-1", True),
@@ -118,7 +118,7 @@ def with_door(**changes: Any) -> Facts:
 
 PLAIN = Door(1883, False, speaks=True)
 FAILED = Seen(failed=("TCP", Problem("There is no broker at broker.lan:8883.", "Start it.")))
-FULL = Seen(said={figures.CONNECTED: str(capacity.limits(50).connections).encode()})
+FULL = Seen(said={parsed.CONNECTED: str(capacity.limits(50).connections).encode()})
 FOREIGN = f"{OTHER}/telemetry"
 TAKEN = {"s": 60, "cause": "client-id-taken"}
 

@@ -14,11 +14,11 @@ from threading import Event, Thread
 import pytest
 from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.brokers.setup import open_setup
-from limpet.doctor import visits
 from limpet.doctor.checks import examine
 from limpet.doctor.facts import Facts
 from limpet.doctor.finding import Finding
 from limpet.doctor.gathering import Asked, Unseen, gathered
+from limpet.doctor.looks import visits
 from limpet.identity.provisioning import Setup
 from limpet.operating.where import Where
 from support.brokers.codec import Packet, puback, publish, suback

@@ -5,11 +5,7 @@ doctor.py           `limpet doctor`: what is wrong, worst first, each with its r
     finding.py      what a check says
     facts.py        what was seen: the values that checks are made of
     gathering.py    the seeing, step by step
-        folder.py   what the fleet's folder says
-        doors.py    the broker's ports, for who has nothing to show
-        visits.py   what a stranger, a device, an operator may
-        visitor.py  one connection in somebody's name
-        process.py  the broker's process, where it runs on this machine
+        looks/      the single looks of that
     report.py       what is printed
     clearing.py     what is retained, shown and cleared
 health.py           `limpet health`: connect, subscribe, publish, round trip

@@ -11,8 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from limpet.brokers import rules
-from limpet.doctor.visitor import Visitor, tls_of
-from limpet.doctor.visits import own_identity
+from limpet.doctor.looks.visitor import Visitor, tls_of
+from limpet.doctor.looks.visits import own_identity
 from limpet.fleet.seen import LIMIT_S, Heard
 from limpet.identity import device_config
 from limpet.identity.fleet_folder import option

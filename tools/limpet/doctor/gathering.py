@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from limpet.brokers.rules import organisations
-from limpet.doctor import doors, folder, process, visits
 from limpet.doctor.facts import Door, Facts, Own, Visit
 from limpet.doctor.health import limits_of
+from limpet.doctor.looks import doors, folder, process, visits
+from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls
+from limpet.doctor.looks.visits import Place
 from limpet.doctor.probe import Probe, Seen
-from limpet.doctor.visitor import ANSWER_S, Visitor, tls
-from limpet.doctor.visits import Place
 from limpet.identity.layout import Layout
 from limpet.identity.operators import Operator, operator_identity
 from limpet.operating.where import SetupInfo, Where

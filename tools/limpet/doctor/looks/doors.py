@@ -9,7 +9,7 @@ import warnings
 from cryptography import x509
 
 from limpet.doctor.facts import Certificate, Door
-from limpet.doctor.visitor import ANSWER_S, Visitor, tls
+from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls
 from limpet.identity import authority
 from limpet.identity.operators import Operator
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from limpet.brokers import age
-from limpet.doctor.doors import certificate
 from limpet.doctor.facts import Certificate, OldFile, Own
+from limpet.doctor.looks.doors import certificate
 from limpet.identity import authority, device_config
 from limpet.identity.device_folder import checked
 from limpet.identity.layout import Layout

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from limpet.brokers.rules import organisations
 from limpet.doctor.facts import Own, Visit
-from limpet.doctor.visitor import ANSWER_S, Visitor, tls, tls_of
+from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls, tls_of
 from limpet.identity import authority
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.layout import Layout
