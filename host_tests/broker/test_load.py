@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -68,7 +69,7 @@ def counts(text: str) -> dict[str, int]:
 def test_a_run_that_ends_well(tmp_path: Path) -> None:
     """All that was taken is delivered, measured and reported; nothing is left running."""
     report = tmp_path / "report"
-    words = ("-n", "20", "--seconds", "3", "--interval", "1", "--report", report)
+    words = ("-n", "20", "--real", "2", "--seconds", "3", "--interval", "1", "--report", report)
     with apart(tmp_path, *words) as tool:
         assert tool.end() == 0, tool.text
     found = counts(tool.text)
@@ -90,7 +91,7 @@ def test_a_run_that_ends_well(tmp_path: Path) -> None:
 def test_the_broker_is_restarted(tmp_path: Path) -> None:
     """After a storm and a restart all come back by themselves, and nothing is lost."""
     words = ("-n", "15", "--seconds", "3", "--interval", "1", "--storm", "--restart-broker")
-    with apart(tmp_path, *words, "--churn", "60") as tool:
+    with apart(tmp_path, *words, "--real", "1", "--churn", "60") as tool:
         assert tool.end() == 0, tool.text
     found = counts(tool.text)
     assert found["delivered"] == found["taken"] >= 40
@@ -100,7 +101,8 @@ def test_the_broker_is_restarted(tmp_path: Path) -> None:
 
 def test_a_broker_that_loses_is_told(tmp_path: Path) -> None:
     """What it acknowledges and does not pass on is counted, named, and exit code 1."""
-    with apart(tmp_path, "-n", "3", "--seconds", "2", "--interval", "1", more=LOSING) as tool:
+    words = ("-n", "3", "--real", "0", "--seconds", "2", "--interval", "1")
+    with apart(tmp_path, *words, more=LOSING) as tool:
         assert tool.end() == 1, tool.text
     found = counts(tool.text)
     assert found["lost"] == found["taken"] - found["delivered"] >= 2
@@ -109,9 +111,10 @@ def test_a_broker_that_loses_is_told(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_it_and_reports(tmp_path: Path) -> None:
     """Readings that are on their way are waited for; mosquitto is gone afterwards."""
-    with apart(tmp_path, "-n", "10", "--seconds", "600", "--interval", "1", terminal=True) as tool:
+    words = ("-n", "10", "--real", "0", "--seconds", "600", "--interval", "1")
+    with apart(tmp_path, *words, terminal=True) as tool:
         tool.wait_for("10 of 10 connected")
-        pid = _broker_of(tool.process.pid)
+        (pid,) = _children(tool.process.pid)
         tool.interrupt()
         assert tool.end() == 0, tool.text
         assert gone(pid)
@@ -119,10 +122,21 @@ def test_ctrl_c_ends_it_and_reports(tmp_path: Path) -> None:
     assert found["delivered"] == found["taken"]
 
 
-def _broker_of(parent: int) -> int:
-    """Return the process id of the only child."""
-    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(child)
+def _children(parent: int) -> list[int]:
+    """Return the process ids of what a process has started, the oldest first."""
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [int(each) for each in found.split()]
+
+
+def test_a_real_node_that_ends_is_told(tmp_path: Path) -> None:
+    """It is named, with exit code 1; the others go on."""
+    words = ("-n", "2", "--real", "1", "--seconds", "3", "--interval", "2")
+    with apart(tmp_path, *words, terminal=True) as tool:
+        tool.wait_for("2 of 2 connected")
+        _, node = _children(tool.process.pid)
+        os.kill(node, signal.SIGKILL)
+        assert tool.end() == 1, tool.text
+    assert "the real node load-00001 ended by itself, exit code -9" in tool.text
 
 
 def test_a_named_broker(tmp_path: Path) -> None:
@@ -142,15 +156,17 @@ def test_a_named_broker(tmp_path: Path) -> None:
     assert limpet(*shlex.split(made[1])).returncode == 0
     broker.start()
     try:
-        more = ("-n", "4", "--port", str(broker.port), "--seconds", "2", "--interval", "1")
-        done = limpet(*where, *more)
+        more = ("-n", "4", "--real", "1", "--seconds", "2", "--interval", "1")
+        done = limpet(*where, *more, "--port", str(broker.port))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "broker not known, it is not ours" in done.stdout
-        # It leaves no status behind.
+        # Light nodes leave no status behind.
         client = broker.operator("limpet/#")
         client.publish("limpet/home/desk/climate/load-00001/commands", {"id": "1"})
         client.wait_for("limpet/home/desk/climate/load-00001/commands")
-        assert [each.topic for each in client.seen("#") if each.retain] == []
+        assert [each.topic for each in client.seen("#") if each.retain] == [
+            "limpet/home/desk/climate/load-00001/status"
+        ]
     finally:
         broker.close()
 

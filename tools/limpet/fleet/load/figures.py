@@ -39,21 +39,25 @@ class Device:
     has not come through yet was last sent, by (boot, seq).
     """
 
-    __slots__ = ("seen", "sent_at", "taken")
+    __slots__ = ("closed", "seen", "sent_at", "taken")
 
     def __init__(self) -> None:
+        self.closed = False  # what is taken from now on does not count
         self.taken: dict[int, int] = {}
         self.seen: dict[int, bytearray] = {}
         self.sent_at: dict[tuple[int, int], float] = {}
 
-    def took(self, boot: int, seq: int) -> None:
-        """It has taken a Reading."""
-        self.taken[boot] = max(self.taken.get(boot, 0), seq + 1)
+    def took(self, boot: int, seq: int) -> bool:
+        """It has taken a Reading; whether it counts."""
+        if not self.closed:
+            self.taken[boot] = max(self.taken.get(boot, 0), seq + 1)
+        return not self.closed
 
     def delivered(self, boot: int, seq: int) -> int | None:
         """A Reading has come: how often it had come before. None: it is none of this run's."""
         # The log of a real node, which tells what it took, may be read a little later.
-        if boot not in self.taken or not 0 <= seq < self.taken[boot] + 1000:
+        ahead = 0 if self.closed else 1000
+        if boot not in self.taken or not 0 <= seq < self.taken[boot] + ahead:
             return None
         seen = self.seen.setdefault(boot, bytearray())
         if len(seen) <= seq:

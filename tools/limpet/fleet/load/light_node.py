@@ -64,14 +64,15 @@ class Surroundings:
 
 
 class LightNode:
-    """One of them: `start`, then it runs on the loop until `stop`. taking: whether it goes on
-    taking Readings. connects: how often the broker has let it in.
+    """One of them: `start`, then it runs on the loop until `end`. connects: how often the broker
+    has let it in.
     """
 
     def __init__(self, around: Surroundings, identity: Identity, book: Device) -> None:
-        self.taking = True
         self.connects = 0
-        self.link: Connection | None = None
+        self.fault = ""
+        self._taking = True
+        self._link: Connection | None = None
         self._around = around
         self._identity = identity
         self._book = book
@@ -114,16 +115,23 @@ class LightNode:
         self._due = time.monotonic() + self._around.random() * self._around.interval_s
         self._later("take", self._due - time.monotonic(), self._take)
 
-    def cut(self) -> None:
-        """Lose the connection, without a goodbye."""
-        if self.link and self.link.up:
-            self.link.abort("cut")
+    @property
+    def up(self) -> bool:
+        """Whether it is connected."""
+        return self._link is not None and self._link.up
+
+    def cut(self) -> bool:
+        """Lose the connection, without a goodbye; whether there was one."""
+        was = self.up
+        if self._link and was:
+            self._link.abort("cut")
+        return was
 
     def look(self) -> None:
         """Look at the deadlines, as the node does while its connection is idle. Called each second
         or so.
         """
-        link, now = self.link, time.monotonic()
+        link, now = self._link, time.monotonic()
         if not link:
             return
         keepalive_s = self._identity.keepalive_s
@@ -137,19 +145,23 @@ class LightNode:
         elif now - min(link.heard, link.spoke) > keepalive_s / 2:
             link.ping()
 
-    def stop(self, clear: bool) -> None:
+    def rest(self) -> None:
+        """Take no more Readings."""
+        self._taking = False
+
+    async def end(self, clear: bool) -> None:
         """Power off with a goodbye. clear: leave no status at the broker."""
-        self.taking = False
+        self._taking = False
         for timer in self._timers.values():
             timer.cancel()
         if self._task:
             self._task.cancel()
-        if self.link and self.link.up:
+        if self._link and self._link.up:
             said = b"" if clear else self._said("offline", reason="shutdown")
             self._send(self._next_id(), Flight(self._status.encode(), said, RETAIN | QOS_1))
-            self.link.leave()
+            self._link.leave()
             self._around.figures.up -= 1
-        self.link = None
+        self._link = None
 
     # -- the connection ----------------------------------------------------------------------------
 
@@ -161,7 +173,7 @@ class LightNode:
         will = self._status, self._said("offline", reason="lost"), 1, True
         one = self._identity
         hello = Hello(one.device_id, one.keepalive_s, will, one.login)
-        self.link = link = Connection(self, hello)
+        self._link = link = Connection(self, hello)
         around = self._around
         await link.open(around.address, one.context, one.handshake_s, around.gate)
 
@@ -186,11 +198,11 @@ class LightNode:
 
     def on_down(self, connection: Connection, cause: str) -> None:
         """Try again when the node's back-off says."""
-        if connection is not self.link:
+        if connection is not self._link:
             return
         figures, now = self._around.figures, time.monotonic()
         figures.downs[cause] += 1
-        self.link, self._heard = None, False
+        self._link, self._heard = None, False
         if self._up_at is not None:
             figures.up -= 1
             self._backoff.rested(int((now - self._up_at) * 1000))
@@ -222,7 +234,7 @@ class LightNode:
 
     def _take(self) -> None:
         around = self._around
-        if not self.taking:
+        if not self._taking:
             return
         self._waiting.append(Reading(self._seq, int(time.time())))
         self._book.took(around.boot, self._seq)
@@ -238,7 +250,7 @@ class LightNode:
 
     def _pump(self) -> None:
         """Send what waits: one Reading live, more of them in batches, as far as the window goes."""
-        link, waiting, boot = self.link, self._waiting, self._around.boot
+        link, waiting, boot = self._link, self._waiting, self._around.boot
         while waiting and self._heard and link and len(self._flights) < self._identity.window:
             found = [waiting.popleft()]
             while waiting and len(found) < BATCH and waiting[0].seq == found[-1].seq + 1:
@@ -259,12 +271,12 @@ class LightNode:
         self._pump()
 
     def _send(self, packet_id: int, flight: Flight) -> None:
-        assert self.link
+        assert self._link
         now = time.monotonic()
         self._flights[packet_id] = flight._replace(sent_at=now)
         for each in flight.readings:
             self._book.sent_at[self._around.boot, each.seq] = now
-        self.link.publish(flight.topic, flight.payload, flight.flags, packet_id)
+        self._link.publish(flight.topic, flight.payload, flight.flags, packet_id)
 
     def _next_id(self) -> int:
         while True:
@@ -277,5 +289,5 @@ class LightNode:
         return json.dumps(order | more, separators=(",", ":")).encode()
 
     def _later(self, name: str, seconds: float, what: Any) -> None:
-        if self.taking or name == "connect":
+        if self._taking or name == "connect":
             self._timers[name] = self._loop.call_later(seconds, what)

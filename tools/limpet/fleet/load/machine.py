@@ -81,20 +81,19 @@ def version(command: list[str]) -> str:
     return (said.splitlines() or [command[-1]])[0].strip()
 
 
-def allow(nodes: int, broker_files: int, own_broker: bool) -> None:
-    """Let this process, and what it starts, open as many files as it may. Raises Problem with what
-    is missing for so many nodes: files, ports, or memory.
+def allow(nodes: int, files: int, own_broker: bool) -> None:
+    """Let this process, and what it starts, open so many `files` and some of its own. Raises
+    Problem with what is missing for so many nodes: files, ports, or memory.
     """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max(nodes + _OWN_FILES, broker_files)
+    wanted = files + _OWN_FILES
     if hard != resource.RLIM_INFINITY and wanted > hard:
-        fits = hard - _OWN_FILES if not broker_files else hard - (broker_files - nodes)
         raise Problem(
             f"{nodes:,} nodes take {wanted:,} open files, and the system lets a process have "
             f"{hard:,} (ulimit -Hn).",
-            f"Raise that, or run fewer: -n {max(fits, 1)}.",
+            "Raise that, or run fewer.",
         )
     if wanted > soft:
         with contextlib.suppress(OSError, ValueError):

@@ -7,12 +7,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from limpet.fleet.load import machine
 from limpet.fleet.load.consumer import Consumer
 from limpet.fleet.load.figures import Figures
-from limpet.fleet.load.light_node import LightNode
 from limpet.fleet.load.own_broker import OwnBroker
 from limpet.shared.problem import Problem
 
@@ -25,13 +24,48 @@ _LAG_S = 0.1
 _RAMP_S = 0.05
 
 
+class Node(Protocol):
+    """A node as a run sees it: light_node.py and real_node.py have them."""
+
+    base: str
+    connects: int
+    fault: str
+
+    @property
+    def up(self) -> bool:
+        """Whether it is connected."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many Readings it keeps."""
+
+    def kept(self) -> set[tuple[int, int]]:
+        """Return which those are, by (boot, seq)."""
+
+    def start(self) -> None:
+        """Power on."""
+
+    def cut(self) -> bool:
+        """Lose the connection; whether it did."""
+
+    def look(self) -> None:
+        """Look at the deadlines; `fault` says what cannot go on."""
+
+    def rest(self) -> None:
+        """Take no more Readings that count."""
+
+    async def end(self, clear: bool) -> None:
+        """Power off. clear: leave no status at the broker."""
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. seconds: of load, once all are connected; ramp: connects a second at
-    most; churn: connections cut each minute.
+    """What is asked for. real: how many of the nodes are; seconds: of load, once all are connected;
+    ramp: how many are switched on a second; churn: connections cut each minute.
     """
 
     nodes: int
+    real: int
     interval_s: float
     seconds: float
     ramp: float
@@ -104,7 +138,7 @@ class Play:
     def __init__(
         self,
         wanted: Wanted,
-        nodes: Sequence[LightNode],
+        nodes: Sequence[Node],
         consumer: Consumer,
         figures: Figures,
         broker: OwnBroker | None,
@@ -190,7 +224,7 @@ class Play:
         """No more Readings are taken; those that were have to come through."""
         self._enter("waiting for what is on its way")
         for node in self.nodes:
-            node.taking = False
+            node.rest()
         figures = self.figures
         begun = changed = time.monotonic()
         before = -1
@@ -206,10 +240,7 @@ class Play:
     async def _leave(self) -> None:
         self._enter("leaving")
         # A broker of ours is thrown away with all that it keeps.
-        for number, node in enumerate(self.nodes):
-            node.stop(clear=self._broker is None)
-            if number % 50 == 0:
-                await asyncio.sleep(0)
+        await asyncio.gather(*(node.end(clear=self._broker is None) for node in self.nodes))
         try:
             await self._consumer.forget()
         except Problem as problem:
@@ -220,14 +251,13 @@ class Play:
     async def _storm(self) -> None:
         await self._happens("all cut at once", self._cut_all)
 
-    async def _cut_all(self) -> None:
-        for node in self.nodes:
-            node.cut()
+    async def _cut_all(self) -> Sequence[Node]:
+        return [node for node in self.nodes if node.cut()]
 
     async def _restart(self) -> None:
         await self._happens("the broker restarted", self._restart_broker)
 
-    async def _restart_broker(self) -> None:
+    async def _restart_broker(self) -> Sequence[Node]:
         assert self._broker
         begun = time.monotonic()
         self._restarting = True
@@ -235,17 +265,19 @@ class Play:
         self._broker.go_on()
         self._restarting = False
         self.record.events[-1].away_s = time.monotonic() - begun
+        return self.nodes
 
-    async def _happens(self, name: str, what: Callable[[], Awaitable[None]]) -> None:
-        before = [node.connects for node in self.nodes]
+    async def _happens(self, name: str, what: Callable[[], Awaitable[Sequence[Node]]]) -> None:
+        """Do `what`, which returns whose connections that ends, and wait until these are back."""
+        before = {node.base: node.connects for node in self.nodes}
         event = Event(name, self._now(), self.figures.up)
         self.record.events.append(event)
         self.record.phase = name
         begun = time.monotonic()
-        await what()
+        hit = await what()
 
         def back() -> bool:
-            return all(node.connects > old for node, old in zip(self.nodes, before, strict=True))
+            return all(node.connects > before[node.base] for node in hit)
 
         if await self._until(back, BACK_S):
             event.back_s = time.monotonic() - begun
@@ -254,10 +286,9 @@ class Play:
     async def _churn(self) -> None:
         while True:
             await asyncio.sleep(60 / self.wanted.churn)
-            up = [node for node in self.nodes if node.link and node.link.up]
+            up = [node for node in self.nodes if node.up]
             if up:
-                random.choice(up).cut()
-                self.record.churned += 1
+                self.record.churned += random.choice(up).cut()
 
     # -- beside it ---------------------------------------------------------------------------------
 
@@ -276,6 +307,8 @@ class Play:
             self._consumer.look()
             for number, node in enumerate(self.nodes):
                 node.look()
+                if node.fault:
+                    self._fault(node.fault)
                 if number % 500 == 0:
                     await asyncio.sleep(0)
             if self._broker and not self._restarting and not self._broker.runs:

@@ -99,7 +99,7 @@ class Report:
         if record.churned:
             found.append(("cut one by one", f"{record.churned:,}"))
         found += [_event(each) for each in record.events]
-        found += _costs(record.marks, most, figures.delivered)
+        found += _costs(record.marks, most, most - play.wanted.real)
         return found
 
     def _readings(self) -> list[tuple[str, str]]:
@@ -119,14 +119,15 @@ class Report:
             ("Readings", said),
         ]
         if figures.foreign:
-            found.append(("of no node here", f"{figures.foreign:,} Readings, not counted"))
+            found.append(("from before or after", f"{figures.foreign:,} Readings, not counted"))
         return found
 
 
 def _asked(play: Play) -> str:
     wanted = play.wanted
+    real = f"{wanted.real:,} real and " if wanted.real else ""
     parts = [
-        f"{wanted.nodes:,} light nodes, TLS with a certificate each",
+        f"{real}{wanted.nodes - wanted.real:,} light nodes, TLS with a certificate each",
         f"a Reading each {wanted.interval_s:g} s for {wanted.seconds:g} s",
         f"{wanted.ramp:g} switched on a second",
     ]
@@ -142,29 +143,27 @@ def _event(event: Event) -> tuple[str, str]:
     return event.name, ", ".join([*parts, f"{event.cut:,} were connected", back])
 
 
-def _costs(marks: dict[str, Measured], nodes: int, delivered: int) -> list[tuple[str, str]]:
-    """What a connection and a Reading cost the broker and us."""
+def _costs(marks: dict[str, Measured], nodes: int, light: int) -> list[tuple[str, str]]:
+    """What a connection costs the broker, and us, who play the light nodes."""
     begin, up = marks.get("connecting"), marks.get("connected")
-    if not begin or not up or not nodes:
+    if not begin or not up or nodes <= 0:
         return []
-    found = []
     broker = _each(begin.broker_kb, up.broker_kb, nodes)
-    own = _each(begin.own_kb, up.own_kb, nodes)
-    theirs = "not known, it is not ours" if broker is None else f"{broker:.0f} KB"
-    if own is not None:
-        found.append(("memory of each", f"broker {theirs}, light node {own:.0f} KB"))
-    broker, own = (
-        _each(begin.broker_cpu, up.broker_cpu, nodes),
-        _each(begin.own_cpu, up.own_cpu, nodes),
-    )
-    if broker is not None and own is not None:
-        text = f"broker {broker * 1000:.1f} ms, light node {own * 1000:.1f} ms, with its Readings"
+    theirs = "broker not known, it is not ours" if broker is None else f"broker {broker:.0f} KB"
+    own = _each(begin.own_kb, up.own_kb, light)
+    ours = "" if own is None else f", light node {own:.0f} KB"
+    found = [("memory of each", theirs + ours)]
+    broker = _each(begin.broker_cpu, up.broker_cpu, nodes)
+    own = _each(begin.own_cpu, up.own_cpu, light)
+    if broker is not None:
+        ours = "" if own is None else f", light node {own * 1000:.1f} ms"
+        text = f"broker {broker * 1000:.1f} ms{ours}, with the Readings of that time"
         found.append(("CPU of each connect", text))
     return found
 
 
 def _each(before: float | None, after: float | None, count: int) -> float | None:
-    return None if before is None or after is None else (after - before) / count
+    return None if before is None or after is None or count <= 0 else (after - before) / count
 
 
 def _latency(found: Latencies) -> str:

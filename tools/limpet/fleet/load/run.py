@@ -8,19 +8,21 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter, validators
 
-from limpet.fleet.load import machine, set_up
+from limpet.fleet.load import machine, real_node, set_up
 from limpet.fleet.load.connection import Address
 from limpet.fleet.load.consumer import Consumer
 from limpet.fleet.load.figures import Device, Figures
 from limpet.fleet.load.identity import Identity
 from limpet.fleet.load.light_node import LightNode, Surroundings
 from limpet.fleet.load.own_broker import HOST, OwnBroker
-from limpet.fleet.load.play import Play, Wanted
+from limpet.fleet.load.play import Node, Play, Wanted
+from limpet.fleet.load.real_node import RealNode
 from limpet.fleet.load.report import Report
 from limpet.fleet.load.view import view
 from limpet.identity.fleet_folder import FleetOption
@@ -44,6 +46,7 @@ Nodes = Annotated[
         validator=validators.Number(gte=1, lte=MOST),
     ),
 ]
+Real = Annotated[int, Parameter(converter=whole, validator=validators.Number(gte=0, lte=MOST))]
 Rate = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=100_000))]
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -53,6 +56,7 @@ def run(
     /,
     *,
     nodes: Nodes,
+    real: Real | None = None,
     seconds: Seconds = 60.0,
     interval: Seconds = 10.0,
     ramp: Rate = 100.0,
@@ -66,9 +70,10 @@ def run(
 ) -> int:
     """Run many nodes against a broker, count every Reading, and say what it took.
 
-    The nodes are light ones: they say what a node says, over TLS with a certificate each. Without
-    BROKER it starts a mosquitto of its own on loopback and needs no fleet. Ctrl-C ends it in order:
-    what was taken is waited for, and reported. Exit code 1 when a Reading is lost.
+    Some are real, the firmware under MicroPython's unix port; beyond what the machine holds they
+    are light ones, which say what a node says, over TLS with a certificate each. Without BROKER it
+    starts a mosquitto of its own on loopback and needs no fleet. Ctrl-C ends it in order: what was
+    taken is waited for, and reported. Exit code 1 when a Reading is lost.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def run(
         its fleet only devices called load-... are played, so that no board is thrown out.
     nodes
         How many.
+    real
+        How many of them are real [default: 50 for each core, as far as memory goes].
     seconds
         How long they publish once all are connected.
     interval
@@ -84,9 +91,10 @@ def run(
     ramp
         Nodes that are switched on each second.
     churn
-        Connections that are cut each minute, one by one at random.
+        Connections of light nodes that are cut each minute, one by one at random.
     storm
-        Cut all connections at once, in the middle; each comes back by the node's own back-off.
+        Cut all light nodes' connections at once, in the middle; they come back by the node's own
+        back-off.
     restart_broker
         Restart the broker, in the middle. It has to be one of its own.
     report
@@ -108,30 +116,14 @@ def run(
             f"Leave {broker} out, or restart it yourself meanwhile: the storm is counted as well.",
         )
     _refuse_folder(report)
-    wanted = Wanted(nodes, interval, seconds, ramp, churn or 0.0, storm, restart_broker)
+    if real is None:
+        real = real_node.reckoned(nodes)
+    real = min(real, nodes)
+    wanted = Wanted(nodes, real, interval, seconds, ramp, churn or 0.0, storm, restart_broker)
     with contextlib.ExitStack() as stack:
-        layout, own, address = _prepared(stack, broker, port, server_name, fleet, nodes)
-        found = set_up.identities(layout, nodes)
-        if server_name is None and broker is not None:
-            address = address._replace(server_name=found[0].server_name)
-        operator = operator_identity(layout.root)
-        stack.callback(operator.release)
-        if own:
-            stack.callback(own.stop)
-            own.start()
-        org = found[0].base.partition("/")[0]
-        made: list[Play] = []
-
-        async def play() -> None:
-            figures = Figures()
-            consumer = Consumer(address, operator, org, figures)
-            one = Play(wanted, _nodes(found, address, figures, wanted), consumer, figures, own)
-            made.append(one)
-            with _asked(one.stop), view(one, sys.stderr) as shown:
-                await one.run(shown)
-
-        uvloop.run(play())
-        said = Report(made[0], _where(own, broker, address))
+        place = _place(stack, Named(broker, port, server_name, fleet), wanted)
+        played = uvloop.run(_played(stack, place, wanted))
+        said = Report(played, place.words)
         print(said.text(), flush=True)
         if report:
             said.write(report, sys.argv[1:])
@@ -139,27 +131,81 @@ def run(
     return 1 if said.faults else 0
 
 
-def _prepared(
-    stack: contextlib.ExitStack,
-    broker: str | None,
-    port: int | None,
-    server_name: str | None,
-    fleet: Path | None,
-    nodes: int,
-) -> tuple[Layout, OwnBroker | None, Address]:
-    """Return the set-up, its broker where that is ours, and where a broker listens."""
-    if broker is None:
-        machine.allow(nodes, 0, own_broker=True)
-        stack.enter_context(set_up.alone(set_up.OWN))
-        layout = set_up.own(set_up.OWN, nodes)
-        own = OwnBroker(layout)
-        machine.allow(nodes, own.open_files, own_broker=True)
-        return layout, own, _address(HOST, own.port, HOST)
-    machine.allow(nodes, 0, own_broker=False)
-    layout = set_up.named(fleet, nodes, broker)
-    stack.enter_context(set_up.alone(layout.root))
-    found = port or SetupInfo(layout.root).port
-    return layout, None, _address(broker, found, server_name or broker)
+class Named(NamedTuple):
+    """The broker that was named, if one was, and what was said of it."""
+
+    broker: str | None
+    port: int | None
+    server_name: str | None
+    fleet: Path | None
+
+
+class Place(NamedTuple):
+    """Where a run takes place. own: the broker, where it is ours, which is started. words: what to
+    call it. port: what real nodes have to be told, if anything.
+    """
+
+    layout: Layout
+    identities: Sequence[Identity]
+    own: OwnBroker | None
+    address: Address
+    port: int | None
+    words: str
+
+
+def _place(stack: contextlib.ExitStack, named: Named, wanted: Wanted) -> Place:
+    """Return where it takes place, held until `stack` is left. Raises Problem."""
+    count, files = wanted.nodes, wanted.nodes + wanted.real * real_node.FILES
+    machine.allow(count, files, own_broker=named.broker is None)
+    if named.broker is not None:
+        layout = set_up.named(named.fleet, count, named.broker)
+        stack.enter_context(set_up.alone(layout.root))
+        found = set_up.identities(layout, count)
+        port = named.port or SetupInfo(layout.root).port
+        address = _address(named.broker, port, named.server_name or found[0].server_name)
+        return Place(layout, found, None, address, named.port, f"{named.broker}:{port}")
+    stack.enter_context(set_up.alone(set_up.OWN))
+    layout = set_up.own(set_up.OWN, count)
+    own = OwnBroker(layout)
+    machine.allow(count, max(files, own.open_files), own_broker=True)
+    found = set_up.identities(layout, count)
+    stack.callback(own.stop)
+    own.start()
+    words = f"{own.version()}, of its own"
+    return Place(layout, found, own, _address(HOST, own.port, HOST), own.port, words)
+
+
+async def _played(stack: contextlib.ExitStack, place: Place, wanted: Wanted) -> Play:
+    """Play it, and return what it came to."""
+    executor = ThreadPoolExecutor(max(wanted.real, 4), "limpet")  # real nodes end in parallel
+    asyncio.get_running_loop().set_default_executor(executor)
+    figures = Figures()
+    figures.devices = {each.base: Device() for each in place.identities}
+    operator = operator_identity(place.layout.root)
+    stack.callback(operator.release)
+    org = place.identities[0].base.partition("/")[0]
+    consumer = Consumer(place.address, operator, org, figures)
+    play = Play(wanted, _nodes(stack, place, figures, wanted), consumer, figures, place.own)
+    with _asked(play.stop), view(play, sys.stderr) as shown:
+        await play.run(shown)
+    return play
+
+
+def _nodes(
+    stack: contextlib.ExitStack, place: Place, figures: Figures, wanted: Wanted
+) -> list[Node]:
+    # Unix seconds: more than a device's counter of boots ever says, and another in each run.
+    boot, gate = int(time.time()), asyncio.Semaphore(HANDSHAKES)
+    around = Surroundings(place.address, figures, boot, wanted.interval_s, random.random, gate)
+    nodes: list[Node] = []
+    for each in place.identities[: wanted.real]:
+        folder = place.layout.device(each.device_id)
+        real = RealNode(folder, each.base, figures, wanted.interval_s, place.port)
+        stack.callback(real.kill)
+        nodes.append(real)
+    for each in place.identities[wanted.real :]:
+        nodes.append(LightNode(around, each, figures.devices[each.base]))
+    return nodes
 
 
 def _address(host: str, port: int, name: str) -> Address:
@@ -170,20 +216,6 @@ def _address(host: str, port: int, name: str) -> Address:
             f"No host is called {host}: {error.strerror}.", "Name another broker."
         ) from None
     return Address(family, at, name)
-
-
-def _nodes(
-    found: Sequence[Identity], address: Address, figures: Figures, wanted: Wanted
-) -> list[LightNode]:
-    figures.devices = {each.base: Device() for each in found}
-    # Unix seconds: more than a device's counter of boots ever says, and another in each run.
-    boot, gate = int(time.time()), asyncio.Semaphore(HANDSHAKES)
-    around = Surroundings(address, figures, boot, wanted.interval_s, random.random, gate)
-    return [LightNode(around, each, figures.devices[each.base]) for each in found]
-
-
-def _where(own: OwnBroker | None, broker: str | None, address: Address) -> str:
-    return f"{own.version()}, of its own" if own else f"{broker}:{address.at[1]}"
 
 
 @contextlib.contextmanager
