@@ -13,9 +13,19 @@ from support import schemas, surroundings
 from support.brokers.following import followed
 from support.brokers.kinds import broker, foreign, setup
 from support.nodes import node
+from support.postgres import postgres_server, timescale_server
 from support.virtual_board.board import virtual_board
 
-__all__ = ["broker", "followed", "foreign", "node", "setup", "virtual_board"]
+__all__ = [
+    "broker",
+    "followed",
+    "foreign",
+    "node",
+    "postgres_server",
+    "setup",
+    "timescale_server",
+    "virtual_board",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -271,7 +271,7 @@ def main() -> None:
             stores = [(asked.store.partition("://")[0], asked.store)]
         else:
             with contextlib.suppress(pytest.skip.Exception):
-                server = Postgres(*programs())
+                server = Postgres(*programs(), durable=True)
                 stack.callback(server.close)
                 stores.append(("PostgreSQL", server.database("bench")))
         measure(Path(folder), asked.messages, stores)

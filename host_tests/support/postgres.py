@@ -1,6 +1,6 @@
-"""PostgreSQL for tests: the system's or Debian's own, in a folder of its own, on a unix socket.
+"""PostgreSQL for tests: the system's or Debian's own, in a folder of its own, on a unix socket; and
+TimescaleDB, which Debian has since trixie, in the edition that cannot compress.
 
-Debian's packages run on the release they are of, so what is unpacked is of this machine's release.
 initdb refuses root, for whom both run as `postgres` or `nobody`.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,21 @@ from typing import Any
 import psycopg
 import pytest
 from limpet.node_host import debian
+from limpet.shared.filling import filled_once
+from limpet.shared.paths import CACHE
 from limpet.shared.problem import Problem
 
 START_S = 60
+_TIMESCALE = "postgresql-17-timescaledb"
 _BIN = "usr/lib/postgresql/*/bin"
 
 
 class Postgres:
-    """A server that runs. url: of a database of its own."""
+    """A server that runs. url: of a database of its own. durable: a commit is on the disk, and not
+    only in the system's memory, which a killed server leaves as it is.
+    """
 
-    def __init__(self, programs: Path, libraries: str) -> None:
+    def __init__(self, programs: Path, libraries: str = "", *, durable: bool = False) -> None:
         self._programs = programs
         self._user = _user()
         self._env = os.environ | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
@@ -42,6 +49,7 @@ class Postgres:
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "limpet", "--no-sync")
         with open(data / "postgresql.conf", "a") as conf:
             conf.write(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\n")
+            conf.write("" if durable else "fsync = off\nfull_page_writes = off\n")
             if _timescale(programs):
                 conf.write("shared_preload_libraries = 'timescaledb'\n")
                 conf.write("timescaledb.telemetry_level = off\n")
@@ -119,6 +127,29 @@ def _user() -> pwd.struct_passwd | None:
     pytest.skip("initdb refuses root, and there is no other user")
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Run a PostgreSQL; who stops it starts it again."""
+    running = Postgres(*programs())
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def timescale_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """Run one that has TimescaleDB."""
+    try:
+        if _timescale(programs()[0]):
+            found: Postgres = request.getfixturevalue("postgres_server")
+            yield found
+            return
+    except pytest.skip.Exception:
+        pass
+    running = Postgres(timescale_programs())
+    yield running
+    running.close()
+
+
 @cache
 def programs() -> tuple[Path, str]:
     """Return the folder of PostgreSQL's programs and where their libraries are; skips the test
@@ -127,15 +158,50 @@ def programs() -> tuple[Path, str]:
     found = sorted(Path("/").glob(_BIN))
     if found:
         return found[-1], ""
-    suite = _suite()
-    if not debian.available() or suite is None:
-        pytest.skip("there is no PostgreSQL here, and no Debian to get it from")
-    try:
-        root = debian.unpacked("postgresql", suite=suite)
-    except Problem as problem:
-        pytest.skip(f"PostgreSQL cannot be had: {problem.cause}")
+    # These run on the release that they are of.
+    root = _unpacked("postgresql", _suite())
     triplet = debian.LOADERS[debian.HOST][0]
     return sorted(root.glob(_BIN))[-1], str(root / "usr" / "lib" / triplet)
+
+
+@cache
+def timescale_programs() -> Path:
+    """Return the folder of the programs of a PostgreSQL with TimescaleDB, whatever release runs
+    here; skips the test where there is none to be had.
+    """
+    root = _unpacked(_TIMESCALE, debian.SUITE)
+    folder = CACHE / "debian" / f"{root.name}-started"
+    with filled_once(folder) as new:
+        if new:
+            _by_their_loader(new, folder, root)
+    return next(folder.glob(_BIN))
+
+
+def _by_their_loader(new: Path, folder: Path, root: Path) -> None:
+    """Make in `new`, which is to be `folder`, what starts the programs of `root` by the loader of
+    their own C library: initdb starts postgres, which has to be beside it, and both find the rest
+    by where they are.
+    """
+    programs = next(root.glob(_BIN)).relative_to(root)
+    bin_folder = new / programs
+    bin_folder.mkdir(parents=True)
+    (new / programs.with_name("lib")).symlink_to(root / programs.with_name("lib"))
+    (new / "usr" / "share").symlink_to(root / "usr" / "share")
+    for name in ("initdb", "postgres"):
+        loader, *words = debian.command(root, debian.HOST, str(programs / name))
+        line = shlex.join([loader, "--argv0", str(folder / programs / name), *words])
+        script = bin_folder / name
+        script.write_text(f'#!/bin/sh\nexec {line} "$@"\n', "utf-8")
+        script.chmod(0o755)
+
+
+def _unpacked(package: str, suite: str | None) -> Path:
+    if not debian.available() or suite is None:
+        pytest.skip(f"there is no {package} here, and no Debian to get it from")
+    try:
+        return debian.unpacked(package, suite=suite)
+    except Problem as problem:
+        pytest.skip(f"{package} cannot be had: {problem.cause}")
 
 
 def _suite() -> str | None:
@@ -149,8 +215,3 @@ def _suite() -> str | None:
 
 def _timescale(folder: Path) -> bool:
     return (folder.parent / "lib" / "timescaledb.so").exists()
-
-
-def has_timescale() -> bool:
-    """Whether TimescaleDB is there beside it."""
-    return _timescale(programs()[0])

@@ -35,7 +35,7 @@ from support.ingesting import (
     words,
 )
 from support.nodes import FAST, StartNode
-from support.postgres import Postgres, programs
+from support.postgres import Postgres
 from support.tool import Tool, limpet
 
 Names = set[tuple[str, int, int]]
@@ -206,27 +206,25 @@ def test_a_store_that_is_locked(mosquitto: Queueing, store: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_database_that_goes_away(mosquitto: Queueing) -> None:
+def test_a_database_that_goes_away(mosquitto: Queueing, postgres_server: Postgres) -> None:
     """PostgreSQL is killed while Readings come: they are stored once it is back."""
-    server = Postgres(*programs())
-    try:
-        store = server.database("ingest")
-        client = device(mosquitto, "node-1")
-        with ingest(mosquitto, store) as tool:
-            say(client, reading(1, 0))
-            tool.wait_for(lambda _: _kept(store) == 1)
-            server.stop()
+    store = postgres_server.database("ingest")
+    client = device(mosquitto, "node-1")
+    with ingest(mosquitto, store) as tool:
+        say(client, reading(1, 0))
+        tool.wait_for(lambda _: _kept(store) == 1)
+        postgres_server.stop()
+        try:
             for seq in range(1, 50):
                 say(client, reading(1, seq))
             tool.wait_for("the store is away: ")
-            server.start()
-            tool.wait_for("the store is back")
-            tool.wait_for(lambda _: _kept(store) == 50)
-            tool.interrupt()
-            assert tool.end() == 0
-        assert drained(mosquitto, store)["messages"] == 0
-    finally:
-        server.close()
+        finally:
+            postgres_server.start()
+        tool.wait_for("the store is back")
+        tool.wait_for(lambda _: _kept(store) == 50)
+        tool.interrupt()
+        assert tool.end() == 0
+    assert drained(mosquitto, store)["messages"] == 0
 
 
 def _kept(store: str) -> int:

@@ -27,6 +27,10 @@ LOCK = 0x4C4D5054
 FEW = 20
 OWN_COLUMNS = ("device", "ts", "boot", "seq")
 CHUNK = "7 days"
+COMPRESSION = (
+    "ALTER TABLE limpet.reading SET (timescaledb.compress,"
+    " timescaledb.compress_segmentby = 'device')"
+)
 POLICY = "SELECT add_compression_policy('limpet.reading', interval '14 days')"
 
 _TABLES = """
@@ -108,10 +112,7 @@ class PostgresStore(store.Store):
             )
             # The edition that Debian has knows no compression: a store without is one, too.
             with contextlib.suppress(errors.Error), db.transaction():
-                db.execute(
-                    "ALTER TABLE reading SET (timescaledb.compress,"
-                    " timescaledb.compress_segmentby = 'device')"
-                )
+                db.execute(COMPRESSION)
                 db.execute(POLICY)
 
     def close(self) -> None:
