@@ -7,14 +7,26 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from limpet.brokers import capacity
 from limpet.doctor import parsed
 from limpet.doctor.checks import CHECKS, examine
-from limpet.doctor.facts import Certificate, Door, Facts, Message, OldFile, Own, Process, Visit
+from limpet.doctor.facts import (
+    Certificate,
+    Door,
+    Facts,
+    Logged,
+    Message,
+    OldFile,
+    Own,
+    Process,
+    Visit,
+)
 from limpet.doctor.finding import LEVELS, Finding
+from limpet.doctor.looks import log
 from limpet.doctor.probe import Seen
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
@@ -85,6 +97,9 @@ RIGHT = Facts(
     returned=1,
     takes_over=False,
     process=Process(77, 60, 4096),
+    logged=Logged(
+        {"node-1": 0, "grafana": 60, "limpet-doctor-1": 900}, {"node-1": 4}, {"node-1": "#"}
+    ),
 )
 RIGHT_VISIT = RIGHT.visits[1]
 
@@ -139,7 +154,7 @@ WRONG: list[tuple[str, Facts, str, str]] = [
     ("foreign-read", with_visit(Visit("node-1", True, read=(FOREIGN,))), "critical", FOREIGN),
     ("foreign-read", with_visit(Visit("grafana", True, read=("a/b",))), "warning", "a/b"),
     ("foreign-write", with_visit(Visit("node-1", True, wrote=(FOREIGN,))), "critical", FOREIGN),
-    ("take-over", replace(RIGHT, takes_over=True), "critical", "takes its place"),
+    ("take-over", replace(RIGHT, takes_over=True), "warning", "takes its place"),
     ("certificate-end", with_end(29.5), "warning", "in 29 days"),
     ("certificate-end", with_end(-1), "critical", "has ended on"),
     ("certificate-end", with_end(99, start=NOW + 60), "critical", "good only from"),
@@ -155,6 +170,9 @@ WRONG: list[tuple[str, Facts, str, str]] = [
                                        RIGHT.devices[1])), "warning", "bad"),
     ("keepalive", with_config(keepalive_s=601), "warning", "601"),
     ("keepalive", with_config(keepalive_s=0), "warning", "is 0"),
+    ("keepalive", replace(RIGHT, logged=Logged({"grafana": 0})), "warning", "by the broker's log"),
+    ("taken", replace(RIGHT, logged=Logged({}, {"grafana": 5})), "warning", "5 times"),
+    ("qos-asked", replace(RIGHT, logged=Logged({}, {}, {"web": "#"})), "warning", "web (#)"),
     ("other-broker", with_config(broker="old.lan"), "note", "old.lan:8883"),
     ("two-sessions", with_messages(reading(BASE, boot=3), reading(BASE)), "critical", "7, 3"),
     ("two-sessions", with_messages(status(BASE, False, outage=TAKEN)), "critical", "says so"),
@@ -207,7 +225,7 @@ def test_each_check_is_tried_and_told() -> None:
 
 def test_worst_first() -> None:
     """Whichever check comes first."""
-    facts = replace(with_end(29), takes_over=True, address="8.8.8.8", process=Process(1, 1, 1))
+    facts = replace(with_end(-1), takes_over=True, address="8.8.8.8", process=Process(1, 1, 1))
     levels = [LEVELS.index(each.level) for each in examine(facts)]
     assert levels == sorted(levels)
     assert len(set(levels)) == 3
@@ -241,3 +259,28 @@ def test_logins_have_the_next_port() -> None:
     """mosquitto's second listener is the same broker."""
     assert examine(with_config(port=8884, username="node-1")) == []
     assert [each.check for each in examine(with_config(port=8884))] == ["other-broker"]
+
+
+LOG = """\
+1790000000: New client connected from 10.0.0.9:4711 as old (p2, c1, k60, u'old').
+1789990000: Client old already connected, closing old connection.
+1790000000: New client connected from 10.0.0.9:4711 as node-1 (p2, c0, k60, u'node-1').
+1790000001: New client connected from 10.0.0.9:4712 as grafana (p5, c1, k0).
+1790000002: grafana 0 limpet/#
+1790000003: Client grafana already connected, closing old connection.
+1790000004: New client connected from 10.0.0.9:4713 as grafana (p5, c1, k900).
+1790000005: reader 0 limpet/#
+1790000006: reader 1 limpet/#
+1790000007: mosquitto version 2.0.21 running \x1b[2J
+"""
+
+
+def test_the_log_of_mosquitto(tmp_path: Path) -> None:
+    """The last word of each client counts, and of what has happened the last hour."""
+    path = tmp_path / "log"
+    path.write_bytes(LOG.encode() + b"\xff\n" + b"x" * 100_000)
+    assert log.read(path) == Logged(
+        {"old": 60, "node-1": 60, "grafana": 900}, {"grafana": 1}, {"grafana": "limpet/#"}
+    )
+    with pytest.raises(Problem, match="No such file"):
+        log.read(tmp_path / "none")

@@ -50,13 +50,18 @@ def own(tmp_path: Path, ports: tuple[int, int]) -> Setup:
 
 
 def look(
-    setup: Setup, plain_port: int, device: str = "", port: int | None = None
+    setup: Setup,
+    plain_port: int,
+    device: str = "",
+    port: int | None = None,
+    log: Path | None = None,
 ) -> tuple[Facts, dict[str, Finding], list[Unseen]]:
     """Look at the fleet's broker; return what was seen, what is wrong by the check's name, and what
     was not seen.
     """
     where = Where(setup.layout.root, None, port).settled()
-    facts, unseen = gathered(Asked(where, device, plain_port, SECONDS))
+    facts, unseen = gathered(Asked(where, device, plain_port, SECONDS, log))
+    unseen = [each for each in unseen if "--log FILE" not in each.why]
     return facts, {each.check: each for each in examine(facts)}, unseen
 
 
@@ -118,7 +123,7 @@ def wrong(own: Setup, ports: tuple[int, int], tmp_path: Path) -> Iterator[WrongM
         f"keyfile {layout.server_key}": f"keyfile {tmp_path / 'key'}",
         f"crlfile {layout.crl}": "",
     }
-    plain = f"\nlistener {ports[1]} {LOOPBACK}\n"
+    plain = f"\nlistener {ports[1]} {LOOPBACK}\nlog_type subscribe\n"
     broker = WrongMosquitto(own, ports, changes, acl="# of another day\n", more=plain)
     broker.start()
     yield broker
@@ -159,7 +164,7 @@ class Chatter:
 
 
 def test_a_broker_that_is_wrong_in_most_ways(
-    own: Setup, ports: tuple[int, int], wrong: WrongMosquitto
+    own: Setup, ports: tuple[int, int], wrong: WrongMosquitto, tmp_path: Path
 ) -> None:
     """Each is found. node-1 are two; node-4 has a clock that is wrong."""
     own.device(fields("node-4") | {"port": ports[0], "keepalive_s": 900})
@@ -171,13 +176,20 @@ def test_a_broker_that_is_wrong_in_most_ways(
     (own.layout.broker / "acl").write_text("# of another day\n")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.prlimit(wrong.pid, resource.RLIMIT_NOFILE, (100, limit))
+    grafana = [Client((LOOPBACK, ports[1]), "grafana", None, None, keepalive_s=0) for _ in range(6)]
+    for each in grafana:
+        each.connect()
+    grafana[-1].subscribe("limpet/#", 0)
+    (tmp_path / "log").write_text("\n".join(wrong.log))
     with Chatter(ports[1]):
-        _, found, unseen = look(own, ports[1])
+        _, found, unseen = look(own, ports[1], log=tmp_path / "log")
+    for each in grafana:
+        each.close()
     assert set(found) == {
         "anonymous", "plaintext", "old-tls", "stranger", "foreign-read", "foreign-write", "revoked",
         "take-over", "certificate-end", "certificate-old", "certificate-name", "broker-files",
         "files", "folder", "keepalive", "other-broker", "two-sessions", "unknown-device", "clock",
-        "slashes", "leftovers", "offline", "alerts",
+        "slashes", "leftovers", "offline", "alerts", "taken", "qos-asked",
     }, (found, unseen)  # fmt: skip
     assert [found[each].level for each in ("anonymous", "two-sessions", "revoked")] == [
         "critical"

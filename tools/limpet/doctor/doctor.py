@@ -3,7 +3,9 @@ and what to do about each.
 """
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +79,7 @@ def doctor(
         Of --follow: where RabbitMQ or NATS shows its figures by HTTP [default: on this machine,
         where the fleet's broker files have it].
     log
-        Of --follow: the broker's log, - for standard input [default: that of `limpet broker`].
+        The broker's log, - for standard input [default: that of `limpet broker`].
     clear_retained
         Look at nothing else: show what is retained on topics that this filter fits, and clear it.
         It asks first.
@@ -88,7 +90,7 @@ def doctor(
     if clear_retained is not None:
         return clearing.clear(_asked(target, here).where, clear_retained, yes)
     try:
-        asked = _asked(target, here, plain_port, seconds)
+        asked = replace(_asked(target, here), plain_port=plain_port, seconds=seconds, log=log)
         if follow:
             from limpet.doctor import follow as following  # it takes HTTP, which the rest does not
 
@@ -107,15 +109,13 @@ def doctor(
     if as_json:
         print(json.dumps(report.summary(facts, asked.device, level, found, unseen), indent=2))
     else:
-        print(report.text(facts, asked.device, found, unseen))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+        print(report.text(facts, asked.device, found, unseen, width))
     return CODES[level]
 
 
-def _asked(
-    target: str | None, where: Where, plain_port: int = PLAIN_PORT, seconds: float = LISTEN_S
-) -> Asked:
+def _asked(target: str | None, where: Where) -> Asked:
     settled = where.settled(target, tell=True)
     if target is None or target in Layout(settled.root).bases():
-        return Asked(settled, target or "", plain_port, seconds)
-    there = Where(settled.fleet, target, where.port, where.server_name)
-    return Asked(there, "", plain_port, seconds)
+        return Asked(settled, target or "")
+    return Asked(Where(settled.fleet, target, where.port, where.server_name))

@@ -105,6 +105,18 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """What the broker's log says of clients, by name. keepalives: seconds, as they came last.
+    taken: how often one took the place of the other within the last hour. zero: a filter for which
+    the last subscription asked for QoS 0.
+    """
+
+    keepalives: Mapping[str, int] = field(default_factory=dict)
+    taken: Mapping[str, int] = field(default_factory=dict)
+    zero: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Facts:
     """All of it.
 
@@ -135,6 +147,7 @@ class Facts:
     returned: int | None = None
     takes_over: bool | None = None
     process: Process | None = None
+    logged: Logged = Logged()
 
     @property
     def bases(self) -> dict[str, str]:

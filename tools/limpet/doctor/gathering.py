@@ -8,19 +8,20 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from limpet.brokers.rules import organisations
 from limpet.doctor.facts import Door, Facts, Own, Visit
 from limpet.doctor.health import limits_of
-from limpet.doctor.looks import doors, folder, process, visits
+from limpet.doctor.looks import doors, folder, log, process, visits
 from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls
 from limpet.doctor.looks.visits import Place
 from limpet.doctor.probe import Probe, Seen
-from limpet.identity.layout import Layout
+from limpet.identity.layout import Layout, running
 from limpet.identity.operators import Operator, operator_identity
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared import bar
-from limpet.shared.firmware import topics
+from limpet.shared.firmware import rules, topics
 from limpet.shared.payloads import BASE_LEVELS, decode, kind_of
 from limpet.shared.problem import Problem
 
@@ -43,13 +44,15 @@ class Unseen:
 @dataclass(frozen=True)
 class Asked:
     """What is to be looked at. where: settled. device: the one that is meant, "" for all.
-    plain_port: where nothing should speak MQTT without TLS. seconds: to listen for.
+    plain_port: where nothing should speak MQTT without TLS. seconds: to listen for. log: the
+    broker's, if not that of `limpet broker`.
     """
 
     where: Where
     device: str = ""
     plain_port: int = PLAIN_PORT
     seconds: float = 12.0
+    log: Path | None = None
 
 
 def gathered(asked: Asked) -> tuple[Facts, list[Unseen]]:
@@ -80,6 +83,7 @@ class _Gathering:
             contextlib.ExitStack() as stack,
         ):
             self._read_folder(told)
+            self._read_log()
             seen = self._probe(told)
             if seen and "name" in seen.took:
                 self._look(seen, stack, told)
@@ -105,6 +109,19 @@ class _Gathering:
             old_files=folder.old_files(layout),
             limits=limits_of(layout),
         )
+
+    def _read_log(self) -> None:
+        path = self._asked.log
+        if path is None and running(self._layout.root):
+            from limpet.brokers.on_network import LOG, own_folder  # Windows has nothing of it
+
+            own = own_folder(self._layout) / LOG
+            path = own if own.is_file() else None
+        if path:
+            self._add(logged=log.read(path))
+        else:
+            what = "with which keepalive and QoS other programs come"
+            self._not_seen(what, "that is in the broker's log alone: --log FILE")
 
     def _probe(self, told: Told) -> Seen | None:
         where = replace(self._asked.where, broker=self._facts.host, port=self._facts.port)
@@ -270,6 +287,6 @@ def _address(host: str, port: int) -> tuple[str, bool]:
     try:
         with socket.create_connection((host, port), ANSWER_S) as connection:
             theirs = connection.getpeername()[0]
-            return theirs, theirs == connection.getsockname()[0]
+            return theirs, rules.is_loopback(theirs) or theirs == connection.getsockname()[0]
     except OSError:
         return "", False

@@ -11,6 +11,7 @@ from limpet.doctor.gathering import Unseen
 from limpet.shared import payloads
 from limpet.shared.firmware import topics
 from limpet.shared.plain import safe
+from limpet.shared.seen_readings import wrapped
 
 
 def summary(
@@ -27,8 +28,10 @@ def summary(
     }
 
 
-def text(facts: Facts, device: str, found: list[Finding], unseen: list[Unseen]) -> str:
-    """Return it as lines for a person."""
+def text(
+    facts: Facts, device: str, found: list[Finding], unseen: list[Unseen], width: int = 1000
+) -> str:
+    """Return it as lines for a person, as wide as what they are shown on."""
     of = f"{device}, at {facts.where}" if device else facts.where
     count = Counter(each.level for each in found)
     worst = ", ".join(f"{count[each]} {each}" for each in LEVELS if count[each])
@@ -36,13 +39,11 @@ def text(facts: Facts, device: str, found: list[Finding], unseen: list[Unseen]) 
     if device:
         lines += [f"  {name:<13} {value}" for name, value in shown(facts, device).items() if value]
     for each in found:
-        lines += [
-            f"{each.level:<9} {each.cause}",
-            f"{'':<10}{each.means}",
-            f"{'do':>8}: {each.remedy}",
-        ]
+        lines.append(f"{each.level:<9} {each.cause}")
+        lines.append(f"{'':<10}{each.means}")
+        lines.append(f"{'do':>8}: {each.remedy}")
     lines += [f"not seen  {each.what}: {each.why}" for each in unseen]
-    return "\n".join(safe(line) for line in lines)
+    return "\n".join(part for line in lines for part in wrapped(safe(line), width, " " * 10))
 
 
 def shown(facts: Facts, device: str) -> dict[str, str | None]:

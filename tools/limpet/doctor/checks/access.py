@@ -8,10 +8,7 @@ from limpet.doctor.facts import Facts, Visit
 from limpet.doctor.finding import Finding, listed
 from limpet.shared.firmware import rules as host_rules
 
-_OWN_FILES = (
-    "Run it by what `limpet broker-config mosquitto` writes (docs/your-own-broker.md); have its "
-    "own configuration lie nowhere else."
-)
+_OWN_FILES = "`limpet broker-config mosquitto` writes all of it: docs/your-own-broker.md."
 
 
 def _is_loopback(facts: Facts) -> bool:
@@ -132,9 +129,10 @@ def take_over(facts: Facts) -> Iterator[Finding]:
     """Who calls itself as another client does takes that one's place."""
     if facts.takes_over:
         yield Finding(
-            "critical",
+            "warning",
             "A client that names another one's client id takes its place, whatever its certificate "
             "says.",
-            "One device can throw out any other, and have the Commands that wait for it.",
-            f"`use_identity_as_username true` and `use_username_as_clientid true`. {_OWN_FILES}",
+            "One device can throw out any other, again and again.",
+            "mosquitto: `use_identity_as_username true` and `use_username_as_clientid true`. NATS "
+            f"cannot do better (docs/brokers.md). {_OWN_FILES}",
         )

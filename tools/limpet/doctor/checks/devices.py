@@ -7,6 +7,8 @@ from limpet.doctor.facts import Facts
 from limpet.doctor.finding import Finding, listed
 
 KEEPALIVE_MOST_S = 600
+# How our own visitors are called.
+DOCTOR = "limpet-doctor-"
 
 
 def broker_files(facts: Facts) -> Iterator[Finding]:
@@ -80,18 +82,30 @@ def folder(facts: Facts) -> Iterator[Finding]:
 
 def keepalive(facts: Facts) -> Iterator[Finding]:
     """The broker would learn too late, or never, that a device is gone."""
+    settings = {each.name: each.config.keepalive_s for each in facts.devices if each.config}
+    others = {
+        name: seconds
+        for name, seconds in facts.logged.keepalives.items()
+        if name not in settings and not name.startswith(DOCTOR)
+    }
+    deploy = f"At most {KEEPALIVE_MOST_S}; 60 is usual. Then limpet deploy."
+    yield from _keepalives(settings, "in the settings", deploy)
+    yield from _keepalives(others, "by the broker's log", f"At most {KEEPALIVE_MOST_S}.")
+
+
+def _keepalives(found: dict[str, int], where: str, remedy: str) -> Iterator[Finding]:
     odd = defaultdict(list)
-    for each in facts.devices:
-        if each.config and not 0 < each.config.keepalive_s <= KEEPALIVE_MOST_S:
-            odd[each.config.keepalive_s].append(each.name)
+    for name, seconds in found.items():
+        if not 0 < seconds <= KEEPALIVE_MOST_S:
+            odd[seconds].append(name)
     for seconds, names in sorted(odd.items()):
         yield Finding(
             "warning",
-            f"keepalive_s is {seconds} in the settings of {listed(names)}.",
-            f"That {seconds * 3 // 2} s long a device counts as online that is dead."
+            f"The keepalive of {listed(names)} is {seconds} s {where}.",
+            f"That one is gone shows after {seconds * 3 // 2} s."
             if seconds
-            else "A device that is dead counts as online for ever.",
-            f"At most {KEEPALIVE_MOST_S}; 60 is usual. Then limpet deploy.",
+            else "That one is gone may never show.",
+            remedy,
         )
 
 

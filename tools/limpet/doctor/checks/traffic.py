@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from limpet.brokers import rules
+from limpet.doctor.checks.devices import DOCTOR
 from limpet.doctor.facts import Facts, Message
 from limpet.doctor.finding import Finding, listed
 from limpet.shared import payloads
@@ -24,6 +25,7 @@ SLASHES_MOST = 7
 # Who comes back more often while we listen has no quiet life.
 BIRTHS = 3
 TAKEN = "client-id-taken"
+TAKEN_TIMES = 5
 
 
 def two_sessions(facts: Facts) -> Iterator[Finding]:
@@ -53,6 +55,20 @@ def two_sessions(facts: Facts) -> Iterator[Finding]:
             "Two boards with one identity, or a program with the device's certificate: end one, "
             f"or make it anew: limpet fleet renew {name}.",
         )
+
+
+def taken(facts: Facts) -> Iterator[Finding]:
+    """By the broker's log one takes another's place again and again."""
+    for name, times in facts.logged.taken.items():
+        if times >= TAKEN_TIMES:
+            yield Finding(
+                "warning",
+                f"{name} took its own place {times} times within an hour, by the broker's log.",
+                "Two programs or boards of one name throw each other out; once or twice it is one "
+                "that has come back.",
+                f"Give one of them a name of its own: limpet operator add NAME, or limpet fleet "
+                f"renew {name}.",
+            )
 
 
 def unknown_device(facts: Facts) -> Iterator[Finding]:
@@ -142,6 +158,23 @@ def qos(facts: Facts) -> Iterator[Finding]:
             f"Readings of {listed(lowered)} arrive with QoS 0, and are sent with 1.",
             means,
             remedy,
+        )
+
+
+def qos_asked(facts: Facts) -> Iterator[Finding]:
+    """By the broker's log somebody subscribes with QoS 0 to what comes with 1."""
+    names = [
+        f"{name} ({wanted})"
+        for name, wanted in facts.logged.zero.items()
+        # Devices do not; a visit in the name of one does.
+        if name not in facts.bases and not name.startswith(DOCTOR)
+    ]
+    if names:
+        yield Finding(
+            "warning",
+            f"Subscribed with QoS 0, by the broker's log: {listed(names)}.",
+            "What comes while it is away, or slow, is lost to it.",
+            "Have it subscribe with QoS 1, with a session that is kept.",
         )
 
 
