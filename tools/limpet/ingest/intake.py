@@ -20,7 +20,7 @@ REASONS = {
     "too-long": "a payload of more than 64 KB",
     "not-json": "no JSON object in UTF-8",
     "other-version": "a payload whose `v` is not 1",
-    "no-reading": "no boot, seq and ts, or no field at all",
+    "no-reading": "no boot, seq and ts, or nothing that was measured",
     "bad-boot": "a boot that is none: 1 to 4294967295",
     "bad-seq": "a seq that is none: 0 to 4294967295",
     "bad-ts": "a time that is none: whole Unix seconds, or null with up",
@@ -214,11 +214,15 @@ def _readings(into: list[Reading], device: str, message: dict[str, Any]) -> list
     wrong: list[str] = []
     fields = _fields(message, wrong)
     if not fields:
-        raise _No(wrong[0] if wrong else "no-reading")
+        raise _No("no-reading")
     if "dt" not in message and not any(type(value) is list for value in fields.values()):
-        into.append(Reading(device, boot, seq, ts, up, _checked(fields, wrong)))
+        made = [Reading(device, boot, seq, ts, up, _checked(fields, wrong))]
     else:
-        into.extend(_batch(device, (boot, seq, ts, up), fields, message.get("dt"), wrong))
+        made = _batch(device, (boot, seq, ts, up), fields, message.get("dt"), wrong)
+    # In a batch one may be empty, as a boot's seqs have no hole.
+    if not any(value is not None for each in made for value in each.values.values()):
+        raise _No("no-reading")
+    into += made
     return list(dict.fromkeys(wrong))
 
 
