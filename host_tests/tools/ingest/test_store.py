@@ -290,6 +290,21 @@ def test_two_writers_by_turns(url: str) -> None:
 # SQLite alone.
 
 
+def test_another_version_meanwhile(file: str) -> None:
+    """As by a later Limpet, while this one writes: it leaves the store alone from then on."""
+    store = opened(place(file, None))
+    put(store, taken(0))
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(Problem, match="a store of a later Limpet: version 99"):
+        put(store, taken(1))
+    with sqlite3.connect(file) as db:
+        assert db.execute("SELECT count(*) FROM reading").fetchone() == (1,)
+    db.close()
+    store.close()
+
+
 def test_files_are_the_owner_s_alone(file: str) -> None:
     """Modes are there from the start, of the write-ahead log as well."""
     store = opened(place(file, None))

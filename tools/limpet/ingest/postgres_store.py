@@ -145,6 +145,7 @@ class PostgresStore(store.Store):
             self._made = self._incoming
             with db.transaction():
                 db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                check_version(db, self.name)
                 self._columns = set(columns(db))
                 yield
             # Only now: a transaction that fails takes its temporary table back.
@@ -342,6 +343,12 @@ def made(db: psycopg.Connection[Any], name: str) -> bool:
         raise Problem(
             f"{name} has a schema `limpet` that is no store of Limpet.", "Name another database."
         )
+    check_version(db, name)
+    return True
+
+
+def check_version(db: psycopg.Connection[Any], name: str) -> None:
+    """Raise Problem for a store of a version that is not known here."""
     found = db.execute("SELECT version FROM store").fetchone()
     version = found[0] if found else 0
     if version > store.VERSION:
@@ -350,7 +357,6 @@ def made(db: psycopg.Connection[Any], name: str) -> bool:
             "known.",
             "Use that Limpet, or name another store.",
         )
-    return True
 
 
 def columns(db: psycopg.Connection[Any]) -> list[str]:

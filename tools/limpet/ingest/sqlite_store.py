@@ -89,6 +89,7 @@ class SqliteStore(store.Store):
             db.execute(f"PRAGMA user_version={store.VERSION}")
             view(db)
         db.execute("COMMIT")
+        self._version = db.execute("PRAGMA user_version").fetchone()[0]
         self._inode = os.stat(self.path).st_ino
         self._devices = dict(db.execute("SELECT name, id FROM device"))
         self._columns = set(columns(db))
@@ -128,7 +129,9 @@ class SqliteStore(store.Store):
             db = self._here
             db.execute("BEGIN IMMEDIATE")
             try:
-                # Another process may have added some.
+                # Another process may have added some, or made another version of it.
+                if db.execute("PRAGMA user_version").fetchone()[0] != self._version:
+                    check(db, self.path)
                 self._columns = set(columns(db))
                 yield
                 db.execute("COMMIT")

@@ -85,6 +85,7 @@ class Worker:
         self._retry = 0.0
         self._delay_s = RETRY_S[0]
         self._first_at = 0.0
+        self._newest = 0  # of the Readings' times, in Unix seconds
         self._looked = self._told = self._busy = time.monotonic()
         self._said = ""
 
@@ -97,7 +98,7 @@ class Worker:
             self._write([])  # a store that is none of ours is refused before anything is taken
             while not idle and not self._stopped():
                 self._turn()
-                if not self._consumer.up or self._held or self._consumer.arrived:
+                if not self._consumer.up or self._away or self._consumer.arrived:
                     self._busy = time.monotonic()
                 self._look()
                 idle = idle_s is not None and time.monotonic() - self._busy >= idle_s
@@ -110,7 +111,7 @@ class Worker:
 
     def _turn(self) -> None:
         consumer, now = self._consumer, time.monotonic()
-        if self._held:
+        if self._away:
             self._wait_for_store(now)
             return
         before = len(consumer.arrived)
@@ -127,7 +128,7 @@ class Worker:
             self._busy = time.monotonic()
 
     def _wait_for_store(self, now: float) -> None:
-        """The store was away when `_held` was to be written."""
+        """The store was away when `_held`, perhaps nothing, was to be written."""
         if now >= self._retry:
             held, self._held = self._held, []
             self._write(held)
@@ -183,6 +184,8 @@ class Worker:
                 self._store_all(messages[middle:])
                 return
             batch, outcome = self._unstorable(messages[0], str(error))
+        if self._keep_s is not None:
+            self._newest = max([self._newest, *(each.ts or 0 for each in batch.readings)])
         self.counts.add(batch, outcome, len(messages))
         self._consumer.acknowledge(messages)
 
@@ -212,9 +215,11 @@ class Worker:
             return
         self._looked = now
         self.counts.look()
-        if self._keep_s is not None and self._store and not self._held:
+        # By the nodes' clocks too: by ours alone, set wrongly, everything would be too old.
+        before = min(int(time.time()), self._newest) - (self._keep_s or 0)
+        if self._keep_s is not None and self._newest and self._store and not self._away:
             try:
-                self._store.forget_before(int(time.time()) - self._keep_s)
+                self._store.forget_before(before)
             except AwayError as error:
                 self._failed(str(error))
         if now - self._told >= TELL_S:
