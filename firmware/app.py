@@ -47,17 +47,13 @@ def build(rtc_state, crashes):
         from node.readings import gone, layouts, outbox, sampler, telemetry
         from ring import Ring
 
-        def on_reading(taken):
-            live.put(taken)
-            node_api.reading(taken)
-
         sensors = gone.cleared(board.sensors(), status.raised, alerts.change)
         layout = layouts.layout([field for each in sensors for field in each.fields])
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
-        ring, says = Ring(encode.size, RAM_READINGS), (on_reading, alerts.change, log, encode)
-        stored = generations.opened(encode, cfg, rtc_state)
+        ring, stored = Ring(encode.size, RAM_READINGS), generations.opened(encode, cfg, rtc_state)
         boots.made(encode, stored.stores[-1].log, ring, *sensors)
         live = outbox.Live(ring, stored, encode, cfg.commit_after_s)
+        says = (lambda one: live.put(one) or node_api.reading(one), alerts.change, log, encode)
         return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, clock, says), live, stored
 
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
@@ -77,6 +73,10 @@ def build(rtc_state, crashes):
     parts = client, sampler, live, backlog, supervisor, recovery
     health, cfg.users = Health(base, cfg.health_s, board, parts), (sampler.change, status.again)
     link = Link(client, board, (status, responses, warnings, live, backlog, health), recovery, log)
+    if cfg.more_brokers:
+        from node.session.several import Several
+
+        recovery.backoff = Several(link, backoff, cfg.more_brokers, told, log)
     stale, link.hold, link.alarm = cfg.refuse_retained_commands, cfg.hold_unheard, alerts.change
     node_api = NodeApi(clock, sampler, board.led, (cfg,) + files, (health.snapshot, crashes.last))
     router = Router(base, node_api, responses, flash, (unix, log, supervisor.bug, stale))
@@ -89,7 +89,7 @@ def build(rtc_state, crashes):
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
     beside, sleep = (clock, net, sampler, router) + asked, board.interruptible(client.wait)
     turned = (link, sleep, beside, watched, watchdog, asked)
-    boots.made(status, warnings, alerts, health, router, rtc_state, link, *parts + beside)
+    boots.made(status, warnings, alerts, health, router, rtc_state, link, backoff, *parts + beside)
 
     def run():
         """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""

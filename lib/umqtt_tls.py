@@ -168,7 +168,7 @@ class MQTTClient(robust.MQTTClient):
         self._subscriptions = []
         # Of the session: packet ids of QoS 2 messages handed over and not yet released, and those
         # that no new packet may have: messages may be sent again under them, or SUBSCRIBE has one.
-        self._received = set()
+        self.received = set()
         self._held = []
         self._connection = None  # while `state` is not down
         self.due = None  # when to call `step`, at the latest; None: not before `start`
@@ -579,7 +579,7 @@ class MQTTClient(robust.MQTTClient):
             self._publish(connection, first)
             return True
         if first == _PUBREL:
-            self._received.discard(number)
+            self.received.discard(number)
             connection._out.append(pack("!BBH", _PUBCOMP, 2, number))
             return False
         self.due = connection._now
@@ -612,7 +612,7 @@ class MQTTClient(robust.MQTTClient):
             return True
         present = bool(answer & 0x100) and not self.clean_session
         if not present:
-            self._received = set()
+            self.received = set()
             self._held = []
         for each in self._subscriptions[:]:
             each._packet_id = each._due = 0
@@ -636,12 +636,12 @@ class MQTTClient(robust.MQTTClient):
         qos = first >> 1 & 3
         if qos:
             # QoS 2, method B of section 4.3.3: only an id that is new is handed over.
-            new = qos == 1 or packet_id not in self._received
+            new = qos == 1 or packet_id not in self.received
             if qos == 2 and new:
-                if len(self._received) >= _MAX_QOS2:
+                if len(self.received) >= _MAX_QOS2:
                     self._transport.cause = _PROTOCOL  # it never releases what it sends
                     return
-                self._received.add(packet_id)
+                self.received.add(packet_id)
             connection._out.append(pack("!BBH", _PUBACK if qos == 1 else _PUBREC, 2, packet_id))
             if not new:
                 return

@@ -118,7 +118,7 @@ def _encoders() -> tuple[Any, Any, Any]:
 def of_status() -> list[Sample]:
     """A birth with all that can be in one, the will, and a goodbye."""
     fw = ("fw", firmware.version.VERSION)
-    facts = [fw, ("reset", "soft"), ("why", "memory"), ("mode", "safe")]
+    facts = [fw, ("reset", "soft"), ("why", "memory"), ("mode", "safe"), ("broker", 2)]
     made: Any = status.Status(BASE, BOOT, lambda: 0, facts, Given(version=4))
     will = _sample("The will", made.topic, made.will(), made.qos, True)
     made.raised = [f"alert-{i}" for i in range(9)]

@@ -18,9 +18,9 @@ IDENTITY_FILE = "identity.json"
 SETTINGS_FILE = "settings.json"
 # Of each of the two, and of both as one line.
 SIZE_MAX = 4096
-# Both together have 37 members, one of them a list of four: 80 structural characters at most.
-# Counted before anything is built.
-STRUCTURAL_MAX = 80
+# Both together have 38 members, two of them lists, of four and of three: 86 structural characters
+# at most. Counted before anything is built.
+STRUCTURAL_MAX = 86
 # `version` counts to here, and then from 1 again: a small int on every port.
 VERSION_MAX = 1_000_000_000
 
@@ -41,9 +41,18 @@ def identity(text, wifi=False):
     return values
 
 
-def settings(text):
-    """The settings in JSON (bytes or str): a dict of all. Raises ConfigError(field, rule)."""
-    return _read(text, "settings", SETTINGS, IDENTITY, IDENTITY_FILE)
+def settings(text, own=None):
+    """The settings in JSON (bytes or str): a dict of all. `own`: the identity (dict) beside which
+    they are to hold. Raises ConfigError(field, rule).
+    """
+    values = _read(text, "settings", SETTINGS, IDENTITY, IDENTITY_FILE)
+    if own and values["more_brokers"]:
+        from node.config import more_brokers
+
+        wrong = more_brokers.fault(values["more_brokers"], own)
+        if wrong:
+            raise ConfigError("more_brokers", wrong)
+    return values
 
 
 def split(values):
@@ -137,6 +146,13 @@ def _format(value):
     return None if type(value) is int and value == 1 else "must be 1: this code knows no other"
 
 
+def more_brokers(value):
+    """The rule of that field, which is loaded where it is needed."""
+    from node.config import more_brokers
+
+    return more_brokers.fault(value)
+
+
 # Name, default, rule. The comments are what the page about the config says
 # (tools/docs/reference.py): what it is for, in which unit, and when to change it.
 IDENTITY = (
@@ -182,6 +198,9 @@ SETTINGS = (
     ("version", 1, rules.whole(1, VERSION_MAX)),
     # Seconds from one Reading to the next. The Command set_interval changes it.
     ("interval_s", 10, rules.whole(*INTERVAL_S)),
+    # Brokers to turn to where `broker` cannot be had, in this order: HOST, or HOST:PORT where the
+    # port is another than `port`. They have the same authority, and know the node as `broker` does.
+    ("more_brokers", None, more_brokers),
     # Seconds without a word after which the broker takes the node for lost; the node pings before.
     ("keepalive_s", 60, rules.whole(10, 3600)),
     # Seconds that the whole TLS handshake may take.

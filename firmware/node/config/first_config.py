@@ -77,8 +77,7 @@ def complete(values, wifi):
 def _checked(values):
     """The values of both files. Raises ConfigError."""
     identity, settings = config.split(values)
-    config.identity(encoded(identity))
-    config.settings(encoded(settings))
+    config.settings(encoded(settings), config.identity(encoded(identity)))
     return identity, settings
 
 

@@ -38,8 +38,9 @@ def values(found, path=None, users=()):
 
 
 def load(read, replace, path, wifi, log):
-    """(identity, settings), two Values. `path` is the settings' file, `wifi` whether the Board has
-    to be told its network; `read` and `replace` a file. Raises ConfigError, and OSError of flash.
+    """(identity, settings), two Values; `more_brokers` as (host, port) each. `path` is the
+    settings' file, `wifi` whether the Board has to be told its network; `read` and `replace` a
+    file. Raises ConfigError, and OSError of flash.
     """
     from node.config import config
 
@@ -48,10 +49,15 @@ def load(read, replace, path, wifi, log):
         text = read(path)
         if text is None:
             raise ConfigError("settings", "settings.json cannot be read")
-        return values(own), values(config.settings(text), path)
+        found = config.settings(text, own)
+        if found["more_brokers"]:
+            from node.config import more_brokers
+
+            found["more_brokers"] = more_brokers.split(found["more_brokers"], own["port"])
+        return values(own), values(found, path)
     finally:
         unimport("node.config.config", "node.config.rules", "node.shared.strictjson")
-        unimport("node.shared.topic_rules")
+        unimport("node.config.more_brokers", "node.shared.topic_rules")
 
 
 def unseal(text):

@@ -73,7 +73,7 @@ class Link:
         """
         from node.session.causes import Past
 
-        self._past = Past()  # what is known of connections before
+        self.past = Past()  # what is known of connections before
         self.client = client
         self._window = client.window
         self._keeps_session = not client.clean_session
@@ -196,7 +196,7 @@ class Link:
         if not self.board.clock.sync():
             self._retry_at = now + _CLOCK_LOOK_MS
             return
-        client, past, status = self.client, self._past, self.status
+        client, past, status = self.client, self.past, self.status
         # Brokers close without a word for a will that they cannot keep: which is it?
         qos = min(past.qos, client.max_qos)
         client.set_last_will(status.topic, status.will(), client.retains and not past.cause, qos)
@@ -211,7 +211,7 @@ class Link:
 
     def on_up(self, session_present):
         """The broker has let the node in."""
-        client, status, probe = self.client, self.status, self._past.cause
+        client, status, probe = self.client, self.status, self.past.cause
         connection, early = self.connection, self._suspect.early if self._suspect else 0
         if not session_present:
             self._resume = []
@@ -259,7 +259,7 @@ class Link:
         try:
             from node.session.causes import judged
 
-            cause, kind = judged(self, self._past, cause, now)
+            cause, kind = judged(self, self.past, cause, now)
         except Exception:  # noqa: BLE001 - no heap or no flash for it: it is what it is called
             pass
         unimport("node.session.causes", "transport_causes")

@@ -38,7 +38,7 @@ def _text(**more: object) -> "tuple[str, str]":
 def _parse(texts: "tuple[str, str]", wifi: bool = False) -> dict:
     """Return all that both say."""
     found = dict(config.identity(texts[0], wifi))
-    found.update(config.settings(texts[1]))
+    found.update(config.settings(texts[1], found))
     return found
 
 
@@ -292,6 +292,70 @@ def case_ntp_servers() -> None:
         assert rule.startswith("each must "), rule
 
 
+def case_more_brokers() -> None:
+    """Further brokers are a list of one to three, each a host, with its port behind a colon where
+    that is another; or null.
+    """
+    for good in (
+        None,
+        ["h"],
+        ["10.1.2.3:1", "a-b.example:65535", "[::1]:8884"],
+        ["::1", "[::2]:7"],
+    ):
+        assert _parse(_text(more_brokers=good))["more_brokers"] == good
+    assert _refused(_text(more_brokers="h")) == ("more_brokers", "must be a list")
+    for count in (0, 4):
+        field, rule = _refused(_text(more_brokers=["h"] * count))
+        assert (field, rule) == ("more_brokers", "must have 1 to 3 entries")
+    others: tuple[object, ...] = (None, 1, ["h"], {"broker": "h"}, True)
+    for other in others:
+        found = _refused(_text(more_brokers=["h", other]))
+        assert found == ("more_brokers", "each must be a string"), other
+    for bad in ("h:0", "h:65536", "h:", "h:x", "h:1883x", "h:-1", "h:1.5", "h: 1", "h:\u00b2"):
+        found = _refused(_text(more_brokers=[bad]))
+        assert found == ("more_brokers", "each port must be 1 to 65535"), bad
+    for bad in ("", ":8883", "h h", "mqtts://h", "ADDRESS", "127.1", "[::1]", "[h", "::g", "u@h:1"):
+        found = _refused(_text(more_brokers=[bad]))
+        assert (found[0], found[1][:5]) == ("more_brokers", "each "), bad
+
+
+def case_more_brokers_once() -> None:
+    """None is there twice; the first one may be, as an identity that is new is no fault of settings
+    that are old.
+    """
+    for twice in (["h", "h"], ["h", "H"], ["h:1", "h:1"], ["h:1", "[h]:1"]):
+        assert _refused(_text(more_brokers=twice)) == ("more_brokers", "must not name one twice")
+    assert _refused(_text(more_brokers=["h:1", "h:2", "h"])) == ("", "")
+    assert _refused(_text(more_brokers=[NEEDED["broker"]])) == ("", "")
+
+
+def case_more_brokers_beside_the_first() -> None:
+    """What the identity does not allow for one is not allowed for the others either: a public one,
+    or one without encryption, or without an authority, beyond loopback.
+    """
+    public = ("more_brokers", 'a public broker only with "allow_public_broker": true')
+    for more in (["test.mosquitto.org"], ["h", "broker.hivemq.com:8883"]):
+        assert _refused(_text(more_brokers=more)) == public
+        assert _refused(_text(more_brokers=more, allow_public_broker=True)) == ("", "")
+    plain = ("more_brokers", "1883 is not encrypted: only to loopback")
+    assert _refused(_text(more_brokers=["h:1883"])) == plain
+    assert _refused(_text(broker="::1", port=1883, more_brokers=["h"])) == plain
+    more = ["h:8883", "127.0.0.2"]
+    assert _refused(_text(broker="::1", port=1883, more_brokers=more)) == ("", "")
+    ca = ("more_brokers", '"ca": null is for loopback only')
+    assert _refused(_text(broker="::1", ca=None, more_brokers=["h"])) == ca
+    assert _refused(_text(broker="::1", ca=None, more_brokers=["localhost:1884"])) == ("", "")
+
+
+def case_code_from_before_more_brokers() -> None:
+    """An identity has no word of them: code from before the field, to which a node may fall back,
+    takes it, and has settings of its own.
+    """
+    identity, own = config.split({"more_brokers": ["h"], "zone": "z"})
+    assert "more_brokers" not in identity
+    assert own["more_brokers"] == ["h"]
+
+
 def case_public_broker() -> None:
     """A public broker's name is refused however it is written, unless the config says so."""
     names = (
@@ -441,6 +505,7 @@ def case_longest_fits() -> None:
         "cert": '"' * 64,
         "key": '"' * 64,
         "ntp_servers": ["n" * 253] * 4,
+        "more_brokers": ["n" * 252 + each for each in "abc"],
     }
     wanted = _parse(_text(interval_s=86400, **long))
     wanted["version"] = 2

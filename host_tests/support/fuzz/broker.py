@@ -174,7 +174,7 @@ class Client:
                 client.send(TELEMETRY, b"{}", 1)
             held = client._connection
             out, in_flight = (held._out, held._in_flight) if held else ((), ())
-            if len(out) > 20 or len(in_flight) > 4 or len(client._received) > 32:
+            if len(out) > 20 or len(in_flight) > 4 or len(client.received) > 32:
                 raise AssertionError("unbounded")
             # What is waited for is overdue in the end: all has been read then.
             now += wait

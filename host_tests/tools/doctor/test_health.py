@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from limpet.brokers import capacity, rules
+from limpet.brokers.setup import open_setup
 from limpet.doctor import figures, health, parsed, probe
 from limpet.doctor.probe import STEPS, Probe, Seen
 from limpet.identity.authority import SERVER_VALID, Authority
@@ -20,7 +21,7 @@ from limpet.identity.provisioning import Setup
 from limpet.operating.where import Where
 from support.brokers.codec import Packet, suback
 from support.brokers.kinds import of_kind
-from support.brokers.running import RunningBroker
+from support.brokers.running import RunningBroker, fields
 from support.brokers.scripted_broker import Answer, Closed, ScriptedBroker, server_context
 from support.fleets import fleet
 from support.ports import closed_port
@@ -93,6 +94,24 @@ def test_its_topic_is_no_devices(setup: Setup) -> None:
         assert own
         assert not own.may_read(asking.topic)
     asking._client.close()
+
+
+def test_one_broker_is_asked(
+    broker: RunningBroker,
+    setup: Setup,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of several the first, whose state is what is asked for; the others are said."""
+    monkeypatch.setattr(probe.Probe.look, "__defaults__", (LONG_S,))
+    made = open_setup(fleet(tmp_path / "fleet"))
+    more = [f"127.0.0.1:{broker.port}"]
+    made.device(fields("node-1") | {"port": 1, "more_brokers": more})
+    assert health.health(fleet=made.layout.root) == health.CODES["down"]
+    found = capsys.readouterr()
+    assert found.out.startswith("127.0.0.1:1 is down\n")
+    assert f"limpet health 127.0.0.1 --port {broker.port}\n" in found.err
 
 
 def test_the_command(

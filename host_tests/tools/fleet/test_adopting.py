@@ -110,7 +110,7 @@ def test_command(old: Path, tmp_path: Path) -> None:
 
 def test_options_go_before_what_is_found(old: Path, tmp_path: Path) -> None:
     """What is said on the command line is what limpet.toml says; devices keep their own."""
-    assert init(tmp_path / "new", org="other", broker="c.example", old=old) == 0
+    assert init(tmp_path / "new", org="other", broker=["c.example"], old=old) == 0
     said = fleet_settings.read(tmp_path / "new")
     assert (said.organisation, said.address) == ("other", "c.example")
     config = device_config.read(tmp_path / "new/devices/node-2")

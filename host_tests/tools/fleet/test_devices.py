@@ -73,6 +73,7 @@ def test_list(made: Setup) -> None:
         "base": "limpet/home/desk/climate/node-1",
         "broker": "127.0.0.1",
         "port": 8883,
+        "more_brokers": [],
         "wifi": None,
         "login": False,
         "problem": None,

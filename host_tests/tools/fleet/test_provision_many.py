@@ -122,7 +122,7 @@ def test_what_is_wrong_is_named_with_its_line(
     root: Path, write: Write, text: str | bytes, why: str
 ) -> None:
     """And nothing is made, not of the lines before it either. No secret is repeated."""
-    broker = "192.0.2.7" if "1883" in why else None
+    broker = ["192.0.2.7"] if "1883" in why else None
     with pytest.raises(Problem, match=re.escape(why)) as refusal:
         provision(csv=write(text), fleet=root, broker=broker)
     assert "12345678" not in refusal.value.cause

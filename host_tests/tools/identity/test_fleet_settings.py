@@ -23,6 +23,7 @@ ALL = Settings(
     organisation="farm",
     address="192.168.1.7",
     port=8884,
+    more=("192.168.1.8", "[fd00::8]:8883"),
     names=("broker.farm.example", "fd00::7"),
     device={"site": "north", "interval_s": 60, "ntp_servers": ["192.168.1.1"], "retain": False},
 )
@@ -44,6 +45,14 @@ def test_every_line_that_is_commented_out_may_be_said(tmp_path: Path) -> None:
     assert len(examples) >= 2
     shown = "\n".join(line[1:] if line[1:] in examples else line for line in lines)
     assert said(tmp_path, shown).device["interval_s"] == 10
+
+
+def test_further_brokers(tmp_path: Path) -> None:
+    """They are what a device's config begins with, and the broker's certificate is for them too."""
+    assert ALL.fields()["more_brokers"] == ["192.168.1.8", "[fd00::8]:8883"]
+    names = ["192.168.1.7", "192.168.1.8", "fd00::8", "broker.farm.example", "fd00::7"]
+    assert ALL.server_names() == names
+    assert "more_brokers" not in said(tmp_path, "[broker]\nmore = []").fields()
 
 
 def test_empty_file_is_all_defaults(tmp_path: Path) -> None:
@@ -82,6 +91,15 @@ def test_every_field_is_a_default_or_a_devices_own(tmp_path: Path) -> None:
         ("[broker]\nport = '8883'", 2, "port: must be a whole number."),
         ("[broker]\nport = 1883\naddress = 'a.example'", 2, "port: 1883 is not encrypted"),
         ("[broker]\nport = 0", 2, "port: must be 1 to 65535."),
+        ("[broker]\nmore = 'x'", 2, "more: must be a list."),
+        ("[broker]\nmore = ['a', 'b', 'c', 'd']", 2, "more: must have 1 to 3 entries."),
+        ("[broker]\nmore = ['a', 7]", 2, "more: each must be a string."),
+        ("[broker]\nmore = ['a:65536']", 2, "more: each port must be 1 to 65535."),
+        ("[broker]\nmore = ['a', 'A']", 2, "more: must not name one twice."),
+        ("[broker]\naddress = 'a'\nmore = ['b', 'a:8883']", 3, "more: must not name one twice"),
+        ("[broker]\nmore = ['::']", 2, "more: must be one address"),
+        ("[broker]\nmore = ['a:1883']", 2, "more: 1883 is not encrypted"),
+        ("[device]\nmore_brokers = ['a']", 2, "more_brokers: unknown key."),
         ("[broker]\nnames = 'x'", 2, "names: must be a list."),
         ("[broker]\nnames = ['a.example', 7]", 2, "names: each must be a string."),
         ("[broker]\naddress = 'test.mosquitto.org'", 2, "address: is a public broker"),

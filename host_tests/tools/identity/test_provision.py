@@ -320,9 +320,8 @@ def test_address_that_is_none_is_refused_by_field_and_rule(
 
     Of several names of the broker each is looked at, as each goes into its certificate.
     """
-    names = {"broker": "broker.example"} | (
-        {"broker": host} if option == "--broker" else {"server_name": [host]}
-    )
+    names: dict[str, Any] = {"broker": ["broker.example"]}
+    names["broker" if option == "--broker" else "server_name"] = [host]
     with pytest.raises(Problem) as refusal:
         provision("node-2", fleet=tmp_path / "dev", **names)
     assert refusal.value.cause.startswith(f"{field}: {rule}")
@@ -341,7 +340,7 @@ def test_device_without_wifi_is_told_what_it_lacks(
     lacks = "has no Wi-Fi, without which an ESP32 refuses it: --wifi-ssid NAME"
     provision("node-1", fleet=tmp_path / "dev")
     assert lacks not in capsys.readouterr().out
-    provision("node-2", fleet=tmp_path / "dev", broker="broker.example")
+    provision("node-2", fleet=tmp_path / "dev", broker=["broker.example"])
     assert f"node-2: {lacks}" in capsys.readouterr().out
     provision("node-2", fleet=tmp_path / "dev", wifi_ssid="beach")
     assert lacks not in capsys.readouterr().out

@@ -18,6 +18,7 @@ from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from limpet.ingest.asked import Address, Wanted
 from limpet.ingest.consumer import Consumer, Message
+from limpet.shared.problem import Problem
 from limpet.shared.seen_readings import readings
 from support.brokers.mqtt_client import Client
 from support.brokers.running import base
@@ -317,9 +318,38 @@ def test_what_cannot_begin(mosquitto: Queueing, store: Path, tmp_path: Path) -> 
         assert len(done.stderr.splitlines()) == 2
 
 
+def test_brokers_are_tried_in_turn() -> None:
+    """The next one at once; after the last a pause, and from the first again: so too when a
+    connection was lost.
+    """
+    said: list[str] = []
+    brokers = (("127.0.0.1", 1), ("127.0.0.2", 2))
+    consumer = Consumer(
+        Address(brokers, None, "x", Path(), Path(), Path()), Wanted(()), said.append
+    )
+
+    def fails(was_up: bool = False, fatal: bool = False) -> tuple[str, bool]:
+        consumer.up = was_up
+        consumer._fail("refused", fatal)
+        return consumer.address.host, consumer._next_try > time.monotonic()
+
+    assert fails() == ("127.0.0.2", False)
+    assert said == ["no connection to 127.0.0.1:1: refused; trying again"]
+    assert fails() == ("127.0.0.1", True)
+    assert fails(fatal=True) == ("127.0.0.2", False)
+    consumer._client = None
+    consumer._next_try = time.monotonic() + 60
+    consumer.step(0)  # what a person has to mend at one does not end it while there is another
+    assert fails(was_up=True) == ("127.0.0.1", True)
+    assert fails() == ("127.0.0.2", False)
+    fails(fatal=True)
+    with pytest.raises(Problem, match=r"No connection to 127\.0\.0\.2:2"):
+        consumer.step(0)
+
+
 def test_acknowledgements_are_of_their_connection() -> None:
     """What came by an earlier one has an id that may stand for another Message by now."""
-    address = Address("127.0.0.1", 1, None, "x", Path(), Path(), Path())
+    address = Address((("127.0.0.1", 1),), None, "x", Path(), Path(), Path())
     consumer = Consumer(address, Wanted(()), print)
     told = bytearray()
 

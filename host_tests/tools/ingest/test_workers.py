@@ -217,7 +217,7 @@ def test_a_broker_without_mqtt_5(setup: Setup, store: Path) -> None:
 
 def test_a_broker_without_shared_subscriptions() -> None:
     """Such as RabbitMQ, which says so in its CONNACK."""
-    address = Address("127.0.0.1", 1, None, "x", Path(), Path(), Path())
+    address = Address((("127.0.0.1", 1),), None, "x", Path(), Path(), Path())
     consumer = Consumer(address, Wanted((), ("t",)), print)
     properties = Properties(PacketTypes.CONNACK)
     properties.SharedSubscriptionAvailable = 0

@@ -214,6 +214,30 @@ def test_broker_of_the_named_device(setup: Setup, tmp_path: Path) -> None:
         assert "They have different brokers: a-node 127.0.0.1:1, node-2 127.0.0.1" in tool.text
 
 
+def test_first_broker_that_can_be_had(setup: Setup, tmp_path: Path) -> None:
+    """Of several brokers `send` and `watch` take the first that answers, and say so; --broker is
+    the one that is meant.
+    """
+    with EmbeddedBroker(setup.layout.root) as running:
+        made = open_setup(fleet(tmp_path))
+        more = [f"127.0.0.1:{running.port}"]
+        made.device(fields("node-2") | {"port": 1, "more_brokers": more})
+        for name in ("ca", "operators"):
+            shutil.copytree(
+                getattr(setup.layout, name), getattr(made.layout, name), dirs_exist_ok=True
+            )
+        where = ("--fleet", made.layout.root)
+        with Tool("send", "node-2", "ping", "--timeout", "0.1", *where) as tool:
+            assert tool.end() == 6, tool.text
+        assert "There is no broker at 127.0.0.1:1: Connection refused. Trying" in tool.text
+        with Tool("send", "node-2", "ping", "--broker", "127.0.0.1", *where) as tool:
+            assert tool.end() == 1
+        assert "Trying the next one" not in tool.text
+    with Tool("watch", *where) as tool:
+        assert tool.end() == 1
+    assert f"There is no broker at 127.0.0.1:{running.port}: " in tool.text
+
+
 def test_running_broker_is_for_those_who_look_there(setup: Setup, tmp_path: Path) -> None:
     """The port of `limpet run`'s broker on loopback is not asked for at another address."""
     made = open_setup(tmp_path)

@@ -71,6 +71,16 @@ def verified(path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_several_brokers(root: Path) -> None:
+    """The unit knows all of them, in their order: it runs without the fleet."""
+    more = ["two.example", "[fd00::3]:8884"]
+    open_setup(root).change("node-1", {"more_brokers": more})
+    user = pwd.getpwuid(os.getuid()).pw_name
+    unit = limpet("service", "install", "ingest", "--print", "--user", user, "--fleet", root).stdout
+    others = '"--broker" "two.example:8883" "--broker" "[fd00::3]:8884" "--organisation"'
+    assert f'"--broker" "192.0.2.7" "--port" "8883" {others}' in unit
+
+
 def test_signs_of_systemd_mean_themselves(tmp_path: Path) -> None:
     """Blanks, % and $ in a path, of the program and of the credentials."""
     program = tmp_path / "a %d $X" / "limpet"

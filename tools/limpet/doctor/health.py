@@ -99,7 +99,8 @@ def health(
     Parameters
     ----------
     broker
-        Host name or address [default: where the fleet's first device looks].
+        Host name or address [default: where the fleet's first device looks; its further ones have
+        to be named].
     port
         Port [default: that of the running `limpet broker`, else the devices' own].
     server_name
@@ -115,6 +116,9 @@ def health(
         print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
         return CODES["not asked"]
     seen = probe.look()
+    for host, number in probe.others:
+        name = f"limpet health {host} --port {number}"
+        print(f"limpet: the nodes have another broker, not asked: {name}", file=sys.stderr)
     if seen.failed:
         step, fault = seen.failed
         state, why = "down", [Reason(f"{step}: {fault.cause}", fault.remedy)]

@@ -85,6 +85,9 @@ class Probe:
         self._heard = threading.Condition()
         self._back_at: float | None = None
         self._client = OperatorClient(where, self._arrived, self._lost, on_step=self._did)
+        # One broker is looked at: the first one, where none is named.
+        self.others = self._client.brokers[1:]
+        del self._client.brokers[1:]
         self._name = self._client.identity.name
         org = organisations(self._client.info.bases)[0]
         self.topic = f"{org}/limpet/limpet/health/{self._name}/{topics.COMMANDS}"

@@ -60,6 +60,7 @@ class Device:
             "revoked": entry.revoked if entry else None,
             "broker": config.broker if config else None,
             "port": config.port if config else None,
+            "more_brokers": config.more_brokers or [] if config else None,
             "wifi": config.wifi_ssid if config else None,
             "login": config.username is not None if config else None,
             "expires": registry.stamp(self.ends) if self.ends else None,
@@ -130,6 +131,7 @@ def list_devices(
     rows = [("device", "topics below", "broker", "certificate until", "seen")]
     for each in found:
         where = f"{each['broker']}:{each['port']}" if each["broker"] else "?"
+        where += f" +{len(each['more_brokers'])}" if each["more_brokers"] else ""
         until = (each["expires"] or "?")[:10]
         status = each.get("status")
         seen = "revoked" if each["revoked"] else (status or {}).get("status", "-")

@@ -62,7 +62,7 @@ def init(
     /,
     *,
     org: str | None = None,
-    broker: str | None = None,
+    broker: Annotated[list[str] | None, Parameter(negative=())] = None,
     port: Port | None = None,
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     old: Annotated[Path | None, Parameter(name="--from")] = None,
@@ -79,7 +79,8 @@ def init(
         First level of all topics, the organisation [default: limpet].
     broker
         Host name or address at which devices find the broker [default: 127.0.0.1, the device
-        itself].
+        itself]. Can be repeated: they turn to the next one, HOST or HOST:PORT, where one cannot be
+        had.
     port
         The broker's port [default: 8883].
     server_name
@@ -90,8 +91,10 @@ def init(
     """
     # Absolute: it is said to the user, and goes into a broker's configuration.
     root = Path(os.path.realpath(folder.expanduser()))
-    said = {"organisation": org, "address": broker, "port": port}
+    said = {"organisation": org, "port": port}
     given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    if broker:
+        given |= {"address": broker[0], "more": tuple(broker[1:])}
     if server_name:
         given["names"] = tuple(server_name)
     if is_fleet(root):

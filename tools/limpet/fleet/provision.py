@@ -21,7 +21,7 @@ from limpet.identity.device_config import LABEL_RULE, check, too_long
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.identity.provision_line import provision_line
-from limpet.identity.provisioning import FIRST_DEVICE, fields_of
+from limpet.identity.provisioning import FIRST_DEVICE, fields_of, with_fields
 from limpet.shared import asked
 from limpet.shared.asked import PASSWORD_VARIABLE, WIFI_VARIABLE
 from limpet.shared.firmware import config, errors
@@ -41,7 +41,7 @@ def provision(
     site: str | None = None,
     zone: str | None = None,
     device_type: str | None = None,
-    broker: str | None = None,
+    broker: Annotated[list[str] | None, Parameter(negative=())] = None,
     port: Port | None = None,
     server_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     auth: Literal["mtls", "password", "jwt"] | None = None,
@@ -82,6 +82,7 @@ def provision(
         Fourth level of its topics; the device's id follows.
     broker
         Host name or address at which the device finds the broker; 127.0.0.1 is the device itself.
+        Can be repeated: it turns to the next one, HOST or HOST:PORT, where one cannot be had.
     port
         The broker's port.
     server_name
@@ -110,8 +111,10 @@ def provision(
     root = required(fleet).root
     settings = fleet_settings.read(root)
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
-    said: dict[str, Any] = place | {"broker": broker, "port": port}
+    said: dict[str, Any] = place | {"port": port}
     given = {name: value for name, value in said.items() if value is not None}
+    if broker:
+        given |= {"broker": broker[0], "more_brokers": broker[1:] or None}
     if server_name:
         given["server_hostname"] = server_name[0]
     if allow_public_broker:
@@ -142,10 +145,11 @@ def provision(
         login = {"username": device, "password": passwords.generated()}
     if wifi_ssid is not None:
         given |= _wifi(wifi_ssid)
-    fields = settings.fields() | given
+    fields = with_fields(settings.fields(), given)
     try:
-        check({"device_id": device} | fields | login)
-        names = [*settings.server_names(), fields["broker"], *(server_name or ())]
+        checked = check({"device_id": device} | fields | login)
+        hosts = [host for host, _ in device_config.brokers(checked)]
+        names = [*settings.server_names(), *hosts, *(server_name or ())]
         old = age.old_files(Layout(root))  # opening makes them anew
         setup = open_setup(root, names)
         known = not setup.device({"device_id": device} | fields | login)

@@ -13,7 +13,7 @@ from limpet.brokers import age
 from limpet.brokers.setup import open_setup
 from limpet.fleet import device_list, provision_mosquitto
 from limpet.fleet.device_list import Line
-from limpet.identity import batch, passwords
+from limpet.identity import batch, device_config, passwords
 from limpet.identity.batch import Order, Outcome
 from limpet.identity.device_config import check
 from limpet.identity.fleet_settings import Settings
@@ -44,7 +44,8 @@ def provision(many: Many, lines: list[Line], what: str) -> None:
     """
     layout = Layout(many.root)
     orders = _orders(many, layout, lines, what)
-    brokers = dict.fromkeys(order.fields["broker"] for order in orders)
+    found = (device_config.brokers(check(order.fields)) for order in orders)
+    brokers = dict.fromkeys(host for each in found for host, _ in each)
     hosts = (order.fields.get("server_hostname") for order in orders)
     old = age.old_files(layout)  # opening makes them anew
     names = [*many.settings.server_names(), *brokers, *filter(None, hosts), *many.names]

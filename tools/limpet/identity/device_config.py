@@ -15,7 +15,7 @@ from typing import Any
 
 from limpet.identity import operators
 from limpet.shared import private
-from limpet.shared.firmware import config, errors, settings, strictjson
+from limpet.shared.firmware import config, errors, more_brokers, settings, strictjson
 
 IDENTITY, SETTINGS = config.IDENTITY_FILE, config.SETTINGS_FILE
 # The second copy, which a node makes for itself.
@@ -37,12 +37,25 @@ def check(fields: dict[str, Any]) -> Any:
     checked = parsed(fields)
     if operators.is_operator(checked.device_id):
         raise errors.ConfigError("device_id", "is a reserved name")
-    for name in ("broker", "server_hostname"):
-        if too_long(getattr(checked, name) or ""):
+    if too_long(checked.server_hostname or ""):
+        raise errors.ConfigError("server_hostname", LABEL_RULE)
+    seen: set[tuple[str, int]] = set()
+    for host, port in brokers(checked):
+        name = "more_brokers" if seen else "broker"
+        if too_long(host):
             raise errors.ConfigError(name, LABEL_RULE)
-    if checked.broker in _ANY:
-        raise errors.ConfigError("broker", "must be one address: this is where all are listened on")
+        if host in _ANY:
+            raise errors.ConfigError(name, "must be one address: this is where all are listened on")
+        if (host.lower(), port) in seen:
+            raise errors.ConfigError(name, "must not name one twice, nor the first one")
+        seen.add((host.lower(), port))
     return checked
+
+
+def brokers(found: Any) -> list[tuple[str, int]]:
+    """Return where a device with that config (a namedtuple) looks for a broker, in its order."""
+    more: list[tuple[str, int]] = more_brokers.split(found.more_brokers or (), found.port)
+    return [(found.broker, found.port), *more]
 
 
 def too_long(host: str) -> bool:
@@ -55,7 +68,8 @@ def too_long(host: str) -> bool:
 def parsed(fields: dict[str, Any]) -> Any:
     """Return the same of any node's fields, whoever it is. Raises ConfigError."""
     identity, own = (json.dumps(each, ensure_ascii=False) for each in config.split(fields))
-    found = config.identity(identity) | config.settings(own)
+    found = config.identity(identity)
+    found |= config.settings(own, found)
     return Config(*[found[name] for name in FIELDS])
 
 
@@ -143,7 +157,7 @@ def load(folder: Path) -> Any:
             raise errors.ConfigError(IDENTITY, "is damaged")
         found = config.identity(text)
     with _about(folder / SETTINGS):
-        found |= config.settings(private.read(folder / SETTINGS))
+        found |= config.settings(private.read(folder / SETTINGS), found)
     return Config(*[found[name] for name in FIELDS])
 
 

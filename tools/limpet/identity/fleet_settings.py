@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from limpet.identity.device_config import FIELDS, LABEL_RULE, check, too_long
 from limpet.identity.fleet_folder import MARK
-from limpet.shared.firmware import config, errors
+from limpet.shared.firmware import config, errors, more_brokers
 from limpet.shared.problem import Problem
 
 LOOPBACK = "127.0.0.1"
@@ -21,31 +21,36 @@ PLACE = {"site": "home", "zone": "desk", "device_type": "climate"}
 # Of a config's fields these are no default of many devices: who it is, or a secret.
 OWN = {"device_id", "ca", "cert", "key", "username", "password", "wifi_ssid", "wifi_password"}
 # And these have names of their own: path in the file, and field of the config.
-_BROKER = {"address": "broker", "port": "port"}
+_BROKER = {"address": "broker", "port": "port", "more": "more_brokers"}
 _FIELDS = {"organisation": "org"} | {f"broker.{key}": name for key, name in _BROKER.items()}
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a fleet's devices have in common. `address` and `port` are where a new device looks for
-    the broker, `names` more hosts and addresses for its certificate, `device` fields of its config.
+    the broker, `more` where it turns to then, `names` more hosts and addresses for the broker's
+    certificate, `device` fields of its config.
     """
 
     organisation: str = "limpet"
     address: str = LOOPBACK
     port: int = 8883
+    more: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     device: dict[str, Any] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """Return what a new device's config begins with."""
-        broker = {"broker": self.address, "port": self.port}
+        broker: dict[str, Any] = {"broker": self.address, "port": self.port}
+        if self.more:
+            broker["more_brokers"] = list(self.more)
         return {"org": self.organisation} | PLACE | broker | self.device
 
     def server_names(self) -> list[str]:
         """Return all that the broker's certificate has to be good for."""
         own = self.device.get("server_hostname")
-        return [self.address, *self.names, *([own] if own else [])]
+        more = [host for host, _ in more_brokers.split(self.more, self.port)]
+        return [self.address, *more, *self.names, *([own] if own else [])]
 
 
 def read(root: Path) -> Settings:
@@ -87,6 +92,8 @@ def faults(settings: Settings) -> tuple[str, str] | None:
 def _flat(settings: Settings) -> dict[str, Any]:
     own: dict[str, Any] = {"organisation": settings.organisation}
     own |= {"broker.address": settings.address, "broker.port": settings.port}
+    if settings.more:
+        own["broker.more"] = list(settings.more)
     return own | {f"device.{name}": value for name, value in settings.device.items()}
 
 
@@ -106,11 +113,9 @@ class _Reader:
         for name in OWN & device.keys():
             self._refuse(f"device.{name}", "is each device's own: no default, and not in this file")
         self._known("device", device, set(FIELDS) - set(_FIELDS.values()))
-        names = broker.pop("names", [])
-        if not isinstance(names, list):
-            self._refuse("broker.names", "must be a list")
+        names, more = (self._list(each, broker) for each in ("names", "more"))
         organisation = {key: said[key] for key in ("organisation",) if key in said}
-        made = Settings(**organisation, **broker, names=tuple(names), device=device)
+        made = Settings(**organisation, **broker, more=more, names=names, device=device)
         if found := faults(made):
             self._refuse(*found)
         return made
@@ -120,6 +125,12 @@ class _Reader:
         if not isinstance(value, dict):
             self._refuse(name, f"must be a table: [{name}]")
         return dict(value)
+
+    def _list(self, name: str, broker: dict[str, Any]) -> tuple[Any, ...]:
+        value = broker.pop(name, [])
+        if not isinstance(value, list):
+            self._refuse(f"broker.{name}", "must be a list")
+        return tuple(value)
 
     def _known(self, table: str, said: dict[str, Any], names: set[str]) -> None:
         for key in said:
@@ -158,6 +169,7 @@ def text(settings: Settings) -> str:
         organisation=_toml(settings.organisation),
         address=_toml(settings.address),
         port=settings.port,
+        more=_toml(list(settings.more)),
         names=_toml(list(settings.names)),
         device=more,
     )
@@ -183,6 +195,9 @@ organisation = {organisation}
 address = {address}
 # For certificates alone. With mosquitto, devices that have a password as well use the next one.
 port = {port}
+# Brokers to turn to where that one cannot be had, in this order: "two.example", or
+# "two.example:8884" where the port is another. Three at most.
+more = {more}
 # More names and addresses under which it is reached; its certificate is made for them, too.
 names = {names}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _GROUP = "$share/limpet-ingest/"
@@ -10,15 +10,35 @@ _GROUP = "$share/limpet-ingest/"
 
 @dataclass(frozen=True)
 class Address:
-    """Where the broker is, and who we are: PEM files, and the name, which is the client id too."""
+    """Where the broker is, or the brokers are, and who we are there.
 
-    host: str
-    port: int
+    brokers: host and port of each, in the order in which they are tried. name: ours, which is
+    the client id too, in PEM files. at: which of the brokers is meant.
+    """
+
+    brokers: tuple[tuple[str, int], ...]
     server_name: str | None
     name: str
     ca: Path
     certificate: Path
     key: Path
+    at: int = 0
+
+    @property
+    def host(self) -> str:
+        """The one that is meant: its name or address."""
+        return self.brokers[self.at][0]
+
+    @property
+    def port(self) -> int:
+        """And its port."""
+        return self.brokers[self.at][1]
+
+    def turned(self, was_up: bool) -> Address:
+        """Return the same with the broker behind the one that could not be had; with the first one
+        (at 0), when all were tried or a connection is lost.
+        """
+        return replace(self, at=0 if was_up else (self.at + 1) % len(self.brokers))
 
 
 @dataclass(frozen=True)

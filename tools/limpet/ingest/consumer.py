@@ -331,8 +331,13 @@ class Consumer:
         at = f"{self.address.host}:{self.address.port}"
         was_up = self.up
         self._forget()
-        self._next_try = time.monotonic() + self._delay_s
-        self._delay_s = min(self._delay_s * 2, BACKOFF_S[1])
+        self._next_try = time.monotonic()
+        self.address = self.address.turned(was_up)
+        if self.address.at:
+            fatal = False  # the next one may be had
+        else:
+            self._next_try += self._delay_s
+            self._delay_s = min(self._delay_s * 2, BACKOFF_S[1])
         if fatal:
             self._fatal = Problem(
                 f"No connection to {at}: {why}.",

@@ -22,7 +22,7 @@ from limpet.ingest.reader import reader
 from limpet.ingest.report import report as print_report
 from limpet.ingest.workers import Workers
 from limpet.operating.where import SetupInfo
-from limpet.shared.firmware import topics
+from limpet.shared.firmware import more_brokers, topics
 from limpet.shared.numbers import Port, Seconds, whole
 from limpet.shared.problem import Problem
 
@@ -51,8 +51,9 @@ class Source:
     operators/NAME]."""
     name: Annotated[str, Parameter(name="--as")] = NAME
     """Name of that identity; it is good for one program at a time."""
-    broker: str | None = None
-    """Host name or address of the broker [default: the devices' own]."""
+    broker: Annotated[list[str] | None, Parameter(negative=())] = None
+    """Host name or address of the broker [default: the devices' own]. Can be repeated: the next
+    one, HOST or HOST:PORT, is tried where one cannot be had."""
     port: Port | None = None
     """Port of the broker [default: the devices' own]."""
     server_name: str | None = None
@@ -198,14 +199,20 @@ def _address(asked: Source, fleet: Path | None, name: str) -> Address:
                 f"There is no {path}.",
                 f"Make it: limpet operator add {name} --read; then restart the broker.",
             )
-    host, port, server_name = asked.broker, asked.port, asked.server_name
+    port, server_name = asked.port, asked.server_name
+    brokers = more_brokers.split(asked.broker or (), port or MQTT_PORT)
     if fleet:
         info = SetupInfo(fleet)
-        host, port = host or info.host, port or info.port
+        brokers = [(host, port or its) for host, its in info.brokers]
+        if asked.broker:
+            brokers = more_brokers.split(asked.broker, port or info.port)
         server_name = server_name or info.server_name
-    if not host:
+    if not brokers:
         raise Problem("Without a fleet nothing says where the broker is.", "Give --broker.")
-    return Address(host, port or MQTT_PORT, server_name, name, *files)
+    if wrong := [host for host, number in brokers if not 0 < number < 65536]:
+        raise Problem(f"--broker: a port of {wrong[0]} is none.", "Say HOST or HOST:PORT.")
+    ca, certificate, key = files
+    return Address(tuple(brokers), server_name, name, ca, certificate, key)
 
 
 def _filters(asked: Source, layout: Layout | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,6 +7,7 @@ without verifying the broker, and keeps no Messages while it is disconnected.
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -74,8 +75,10 @@ class OperatorClient:
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.info = SetupInfo(where.root, device)
-        self.host = where.broker or self.info.host
-        self.port = where.port or self.info.port
+        # Where to connect to: the first of these that can be had.
+        found = [(where.broker, self.info.port)] if where.broker else self.info.brokers
+        self.brokers = [(host, where.port or port) for host, port in found]
+        self.host, self.port = self.brokers[0]
         self._on_message = on_message
         self._on_change = on_change
         self._on_step = on_step
@@ -123,7 +126,30 @@ class OperatorClient:
         return ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else None
 
     def connect(self) -> None:
-        """Connect and wait for the broker's greeting; raises Problem with the cause otherwise."""
+        """Connect and wait for the broker's greeting; raises Problem with the cause otherwise.
+
+        Where the devices have several brokers it is the first of them that can be had, and a line
+        on stderr says so.
+        """
+        for each in self.brokers:
+            self.host, self.port = each
+            try:
+                self._reach()
+                break
+            except Problem as problem:
+                if each == self.brokers[-1]:
+                    raise
+                print(f"limpet: {problem.cause} Trying the next one.", file=sys.stderr)
+        self._client.loop_start()
+        where = f"{self.host}:{self.port}"
+        if not self._wait(lambda: self._greeting is not None, CONNECT_S):
+            raise Problem(f"{where} does not greet.", "Is it an MQTT broker?")
+        if self._greeting != "up":
+            who = f"{self._identity.cert}, client id {self._identity.name}"
+            raise Problem(f"{where} refuses us: {self._greeting}.", f"We are {who}.")
+        self._on_step("login")
+
+    def _reach(self) -> None:
         where = f"{self.host}:{self.port}"
         name = "Is this the broker that was provisioned here? --server-name gives another name."
         try:
@@ -142,13 +168,6 @@ class OperatorClient:
             raise Problem(
                 f"There is no broker at {where}: {error.strerror or error}.", START
             ) from None
-        self._client.loop_start()
-        if not self._wait(lambda: self._greeting is not None, CONNECT_S):
-            raise Problem(f"{where} does not greet.", "Is it an MQTT broker?")
-        if self._greeting != "up":
-            who = f"{self._identity.cert}, client id {self._identity.name}"
-            raise Problem(f"{where} refuses us: {self._greeting}.", f"We are {who}.")
-        self._on_step("login")
 
     def subscribe(self, filters: Iterable[str], qos: int = 1) -> None:
         """Subscribe and wait until it is granted; raises Problem if it is not."""

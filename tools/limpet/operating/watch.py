@@ -132,7 +132,8 @@ def watch(
         with OperatorClient(where, inbox.put, inbox.put, device) as client:
             client.connect()
             client.subscribe(_filters(client.info.bases, filters))
-            if not filters and where.broker is None and (others := _elsewhere(where, client.host)):
+            others = [] if filters or where.broker else _elsewhere(where, client.info.host)
+            if others:
                 names = ", ".join(others)
                 print(f"limpet: not on this broker: {names}; watch them by name", file=sys.stderr)
             _print_all(inbox, raw)

@@ -82,9 +82,9 @@ def found_without(root: Path, device: str) -> bool:
 class SetupInfo:
     """What the tools need to know of the set-up in `root`. Raises Problem where it has no device.
 
-    bases: base topic of each device by its id. host, port and server_name: where `device`, else the
-    first one, looks for its broker, unless a broker of this very set-up says that it listens there
-    on another port.
+    bases: base topic of each device by its id. brokers: hosts and ports where `device`, else the
+    first one, looks for its broker, in its order; host and port are the first's, unless a broker of
+    this very set-up says that it listens there on another port. server_name: that of the device.
     """
 
     def __init__(self, root: Path, device: str | None = None) -> None:
@@ -108,10 +108,13 @@ class SetupInfo:
             raise Problem(
                 f"{path}: {error.field} {error.text}.", "Provision that device again."
             ) from None
-        self.host: str = found.broker
         # We have no password: of mosquitto's two ports the one for certificates is ours.
+        self.host: str = found.broker
         port = mosquitto_files.certificate_port(layout, found.port)
         self.port: int = _running_port(root, self.host) or port
+        _, *others = device_config.brokers(found)
+        others = [(host, mosquitto_files.certificate_port(layout, each)) for host, each in others]
+        self.brokers = [(self.host, self.port), *others]
         self.server_name: str | None = found.server_hostname
 
 

@@ -91,6 +91,8 @@ def _ingest(root: Path, name: str, user: str | None) -> Service:
         raise Problem("The fleet has several organisations.", "Run `limpet ingest` by hand.")
     words = [str(program), "ingest", "--identity", CREDENTIALS, "--as", name]
     words += ["--broker", info.host, "--port", str(info.port)]
+    for host, port in info.brokers[1:]:
+        words += ["--broker", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     words += ["--organisation", *organisations]
     if info.server_name:
         words += ["--server-name", info.server_name]

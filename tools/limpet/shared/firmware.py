@@ -13,7 +13,7 @@ if str(FIRMWARE) not in sys.path:
     sys.path.append(str(FIRMWARE))
 
 from node import commands
-from node.config import config, first_config, rules, settings
+from node.config import config, first_config, more_brokers, rules, settings
 from node.shared import errors, strictjson, topics, version
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "config",
     "errors",
     "first_config",
+    "more_brokers",
     "rules",
     "settings",
     "strictjson",
