@@ -20,6 +20,7 @@ from limpet.fleet.load import set_up
 from limpet.fleet.load.run import run
 from limpet.node_host import debian
 from limpet.shared.problem import Problem
+from support import schemas
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.running import fields
 from support.fleets import fleet
@@ -140,8 +141,8 @@ def test_a_real_node_that_ends_is_told(tmp_path: Path) -> None:
 
 
 def test_a_named_broker(tmp_path: Path) -> None:
-    """It plays the fleet's devices that are there for it, and no other; it says that it does not
-    know the memory of a broker that is not its own.
+    """It plays the fleet's devices that are there for it, and no other, in payloads that the
+    schemas allow; it says that it does not know the memory of a broker that is not its own.
     """
     root = fleet(tmp_path / "fleet")
     setup = open_setup(root)
@@ -156,10 +157,16 @@ def test_a_named_broker(tmp_path: Path) -> None:
     assert limpet(*shlex.split(made[1])).returncode == 0
     broker.start()
     try:
+        # Who holds all that is said to the schemas, but for what clears a status.
+        for number in range(2, 5):
+            schemas.own(f"limpet/home/desk/climate/load-{number:05}/status", b"")
+        heard = broker.operator("limpet/#")
         more = ("-n", "4", "--real", "1", "--seconds", "2", "--interval", "1")
         done = limpet(*where, *more, "--port", str(broker.port))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "broker not known, it is not ours" in done.stdout
+        light = heard.seen("limpet/home/desk/climate/load-00004/#")
+        assert {each.topic.rpartition("/")[2] for each in light} == {"status", "telemetry"}
         # Light nodes leave no status behind.
         client = broker.operator("limpet/#")
         client.publish("limpet/home/desk/climate/load-00001/commands", {"id": "1"})

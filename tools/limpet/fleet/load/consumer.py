@@ -55,10 +55,10 @@ class Consumer:
 
     async def forget(self) -> None:
         """Have the broker forget the session, and do not listen any more. Raises Problem."""
-        self._stop()
+        self.stop()
         self._stopped, self._clean = False, True
         await self._reach(lambda: self._link is not None and self._link.up)
-        self._stop()
+        self.stop()
         self._clean = False
 
     def look(self) -> None:
@@ -67,7 +67,8 @@ class Consumer:
         if link and link.up and now - min(link.heard, link.spoke) > _KEEPALIVE_S / 4:
             link.ping()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Disconnect; what the broker has of the session stays."""
         self._stopped, self._ready = True, False
         if self._link:
             self._link.leave()
@@ -82,7 +83,7 @@ class Consumer:
                 while not reached():
                     self._changed.clear()
                     if self._fault:
-                        self._stop()
+                        self.stop()
                         where = "{}:{}".format(*self._address.at[:2])
                         raise Problem(
                             f"No connection to {where} as {self._identity.name}: {self._fault}.",
@@ -90,7 +91,7 @@ class Consumer:
                         )
                     await self._changed.wait()
         except TimeoutError:
-            self._stop()
+            self.stop()
             raise Problem("The broker does not answer.", "Is it an MQTT broker?") from None
 
     def _connect(self) -> None:

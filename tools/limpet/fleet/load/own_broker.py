@@ -23,19 +23,19 @@ _WRITTEN_S = 120
 
 
 class OwnBroker:
-    """mosquitto for the devices of `layout`; what it says is in the file `log`."""
+    """mosquitto for the devices of `layout`, sized for so many of them; what it says is in the file
+    `log`.
+    """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, nodes: int) -> None:
         folder = layout.broker / _FOLDER
         if folder.exists():
             shutil.rmtree(folder)
         private.folder(folder)
         with socket.create_server((HOST, 0)) as free:
             self.port = int(free.getsockname()[1])
-        size = written.size(len(layout.bases()))
-        self._plan = written.plan_by(
-            layout, Written("mosquitto", str(folder), HOST, self.port, size)
-        )
+        noted = Written("mosquitto", str(folder), HOST, self.port, written.size(nodes))
+        self._plan = written.plan_by(layout, noted)
         self.open_files = self._plan.limits.open_files
         self.log = folder / LOG
         self._layout = layout

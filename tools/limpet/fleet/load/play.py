@@ -20,6 +20,7 @@ from limpet.shared.problem import Problem
 BACK_S = 300.0
 DRAIN_S = 180.0
 QUIET_S = 10.0
+LEAVE_S = 10.0
 _LAG_S = 0.1
 _RAMP_S = 0.05
 
@@ -241,10 +242,15 @@ class Play:
         self._enter("leaving")
         # A broker of ours is thrown away with all that it keeps.
         await asyncio.gather(*(node.end(clear=self._broker is None) for node in self.nodes))
+        if self._broker or self.record.cut_short:
+            self._consumer.stop()
+            return
         try:
-            await self._consumer.forget()
-        except Problem as problem:
-            self._fault(problem.cause)
+            async with asyncio.timeout(LEAVE_S):
+                await self._consumer.forget()
+        except (Problem, TimeoutError):
+            self._consumer.stop()
+            self._fault("the broker does not let the consumer go: it may keep its session")
 
     # -- what happens ------------------------------------------------------------------------------
 

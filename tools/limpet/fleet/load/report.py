@@ -202,11 +202,11 @@ def _faults(play: Play, outcome: Outcome) -> list[str]:
     record = play.record
     found = [record.fault] if record.fault else []
     if outcome.lost:
-        cut = " when this was cut short" if record.cut_short else ""
+        cut = "were not through when this was cut short" if record.cut_short else "are lost"
         dropped = play.figures.dropped
         full = f", {dropped:,} of them out of full Outboxes" if dropped else ""
         which = ", ".join(outcome.examples)
-        found.append(f"{outcome.lost:,} Readings are lost{cut}{full}, such as {which}")
+        found.append(f"{outcome.lost:,} Readings {cut}{full}, such as {which}")
     if outcome.kept:
         limit = "this was cut short" if record.cut_short else f"{DRAIN_S:.0f} s were over"
         found.append(f"{outcome.kept:,} Readings had no PUBACK when {limit}; nodes keep them")

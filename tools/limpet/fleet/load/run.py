@@ -166,7 +166,7 @@ def _place(stack: contextlib.ExitStack, named: Named, wanted: Wanted) -> Place:
         return Place(layout, found, None, address, named.port, f"{named.broker}:{port}")
     stack.enter_context(set_up.alone(set_up.OWN))
     layout = set_up.own(set_up.OWN, count)
-    own = OwnBroker(layout)
+    own = OwnBroker(layout, count)
     machine.allow(count, max(files, own.open_files), own_broker=True)
     found = set_up.identities(layout, count)
     stack.callback(own.stop)
