@@ -244,7 +244,7 @@ def test_more_devices_than_it_is_sized_for(said: Said, configured: Said) -> None
     """It is said when the fleet has outgrown the limits; written anew it has room again."""
     said("node-1")
     configured(devices=1)
-    grown = "is sized for 1 devices, and there are 2: limpet broker-config mosquitto"
+    grown = "is sized for 1 device, and there are 2: limpet broker-config mosquitto"
     assert grown in said("node-2")
     assert "sized for 50 devices" in configured()
     assert "is sized for" not in said("node-3")
@@ -324,8 +324,11 @@ def test_a_folder_that_cannot_be_written(said: Said, configured: Said, tmp_path:
     """It is named, and nothing is noted."""
     said("node-1")
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        configured(out=tmp_path / "file")
+    for out in (tmp_path / "file", Path("/dev/null")):
+        with pytest.raises(Problem, match=f"--out {out}: this is no folder"):
+            configured(out=out)
+    with pytest.raises(NotADirectoryError, match="file"):
+        configured(out=tmp_path / "file" / "below")
     assert written.records(Layout(tmp_path / "dev")) == []
 
 

@@ -198,7 +198,7 @@ def test_interrupted_image_is_none(
 def test_full_file_system_is_said() -> None:
     """Files that do not fit are a Problem, and those that just do are not."""
     file_system.image({"/a/x": bytes(40 * BLOCK)}, 64)
-    with pytest.raises(Problem, match=r"262144 bytes in 1 files do not fit into 64 blocks"):
+    with pytest.raises(Problem, match=r"1 file, 262144 bytes: no room in 64 blocks"):
         file_system.image({"/a/x": bytes(64 * BLOCK)}, 64)
 
 

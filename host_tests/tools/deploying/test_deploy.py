@@ -254,7 +254,7 @@ def test_config_alone_takes_no_slot(bench: Bench, virtual_board: Make) -> None:
     bench.deploy(board)
     assert sum(path.endswith(".der") for path in board.files()) == 3
     bench.config(health_s=60)
-    assert "1 files sent" in bench.deploy(board)
+    assert "1 file sent" in bench.deploy(board)
     newer = board.files()
     assert {path for path in newer if newer[path] != new.get(path)} == {"/a/settings.json"}
     assert json.loads(newer["/a/settings.json"]) == {"v": 1, "version": 2, "health_s": 60}

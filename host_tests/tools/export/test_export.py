@@ -34,7 +34,7 @@ def test_csv(store: Path, tmp_path: Path) -> None:
     """All of it, device by device, by time; what has no time is left out and told."""
     done = limpet("export", "csv", "--store", store)
     assert done.returncode == 0
-    assert done.stderr == "limpet: 1 Readings without a time are left out\n"
+    assert done.stderr == "limpet: left out, without a time: 1 Reading\n"
     head, *rows = csv.reader(done.stdout.splitlines())
     assert head == HEAD
     assert len(rows) == 5010

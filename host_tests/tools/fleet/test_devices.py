@@ -117,9 +117,13 @@ def test_show(made: Setup) -> None:
     words = ("fleet", "show", "node-2", "--offline", "--fleet", made.layout.root)
     done = limpet(*words)
     assert done.returncode == 0, done.stderr
-    assert f"folder       {made.layout.device('node-2')}\n" in done.stdout
-    assert '  wifi_ssid = "café"\n' in done.stdout
-    assert '  wifi_password = "(not shown)"\n' in done.stdout
+    assert done.stdout.startswith("node-2: limpet/home/desk/climate/node-2\n")
+    assert "  broker       192.168.1.7:8883, by its certificate and a password\n" in done.stdout
+    assert re.search(r"^  certificate  until 20\d\d-\d\d-\d\d$", done.stdout, re.MULTILINE)
+    assert f"  folder       {made.layout.device('node-2')}\n" in done.stdout
+    assert re.search(r"^  wifi_ssid +café$", done.stdout, re.MULTILINE)
+    assert re.search(r"^  wifi_password +\(not shown\)$", done.stdout, re.MULTILINE)
+    assert "{" not in done.stdout
     config = json.loads(limpet(*words, "--json").stdout)["config"]
     assert config["broker"] == "192.168.1.7"
     assert config["password"] == "(not shown)"  # noqa: S105 - which is what is tested

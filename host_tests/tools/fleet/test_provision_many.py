@@ -254,3 +254,21 @@ def test_a_registry_that_cannot_be_read_stops_it_first(root: Path) -> None:
     with pytest.raises(Problem, match="v 3 is that of a later Limpet"):
         provision(pattern="p{n}", count=3, fleet=root)
     assert [path.name for path in layout.devices.iterdir()] == ["node-1"]
+
+
+def test_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was made, changed and left, of one and of many; what a person reads is elsewhere."""
+    provision(pattern="p{n}", count=2, fleet=root, as_json=True)
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert (said["made"], said["changed"], said["kept"]) == (["p1", "p2"], [], [])
+    assert "devices: 2 made" in err
+    provision("p1", fleet=root, zone="loft", as_json=True)
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert (said["device"], said["made"], said["changed"]) == ("p1", False, ["zone"])
+    assert said["base"].endswith("/loft/climate/p1")
+    assert said["folder"] == str(Layout(root).device("p1"))
+    assert "key and certificate stay" in err
+    with pytest.raises(Problem, match="--line prints the line alone"):
+        provision("p1", fleet=root, line=True, as_json=True)

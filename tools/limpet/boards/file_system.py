@@ -8,6 +8,7 @@ from typing import Any
 from littlefs import LittleFS, LittleFSError
 
 from limpet.boards.board_facts import BLOCK
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 # As MicroPython mounts (extmod/vfs_lfsx.c): then a file is laid out as it would have done it. The
@@ -43,7 +44,7 @@ def image(files: dict[str, bytes], blocks: int) -> tuple[bytes, int]:
             raise
         total = sum(map(len, files.values()))
         raise Problem(
-            f"{total} bytes in {len(files)} files do not fit into {blocks} blocks of {BLOCK}.",
+            f"{plural(len(files), 'file')}, {total} bytes: no room in {blocks} blocks of {BLOCK}.",
             "Choose a board with more flash, or an image without OTA.",
         ) from None
     taken = system.used_block_count * BLOCK

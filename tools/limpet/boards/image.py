@@ -33,6 +33,7 @@ from limpet.node_host import interpreter
 from limpet.shared import private
 from limpet.shared.firmware import rules, version
 from limpet.shared.paths import DATA
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 IMAGES = DATA / "images"
@@ -214,7 +215,7 @@ def _report(made: Image, owner: DeviceFolder | None) -> None:
     room = board.files_blocks * BLOCK
     print(f"  {board.files_offset:#9x} {_kb(room)}  {FILES}: {_kb(made.taken).strip()} taken")
     code = code_files(board)
-    print(f"            {_kb(sum(map(len, code.values())))}  code, {len(code)} files")
+    print(f"            {_kb(sum(map(len, code.values())))}  code, {plural(len(code), 'file')}")
     if owner:
         files = own_files(owner)
         size, tls = _kb(sum(map(len, files.values()))), sum(name.endswith(".der") for name in files)

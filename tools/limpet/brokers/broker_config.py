@@ -21,6 +21,7 @@ from limpet.identity import fleet_settings
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.provisioning import Setup
 from limpet.shared.numbers import Port, whole
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 Devices = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=1_000_000))]
@@ -58,6 +59,11 @@ def broker_config(
     as_json
         Print it as JSON.
     """
+    if out and out.exists() and not out.is_dir():
+        raise Problem(
+            f"--out {out}: this is no folder.",
+            "Several files are written: name a folder for them, or one that is to be made.",
+        )
     root = required(fleet).root
     settings = fleet_settings.read(root)
     if listen is not None:
@@ -127,7 +133,8 @@ def _tell(kind: str, plan: Plan) -> None:
     limits, renderer = plan.limits, kinds.KINDS[kind]
     hosted = kind in kinds.HOSTED
     if not hosted:
-        print(f"{kind}, sized for {limits.devices} devices: {limits.connections} connections,")
+        print(f"{kind}, sized for {plural(limits.devices, 'device')}: ", end="")
+        print(f"{plural(limits.connections, 'connection')},")
         print(f"  {limits.memory_bytes >> 20} MB of memory, {limits.open_files} open files")
     for name in renderer.render(plan):
         print(f"  {plan.folder / name}")

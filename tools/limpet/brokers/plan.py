@@ -15,6 +15,7 @@ from pathlib import Path
 from limpet.brokers import rules
 from limpet.brokers.capacity import Limits
 from limpet.identity.registry import Role
+from limpet.shared.plain import plural
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def fingerprint(bases: Mapping[str, str], consumers: Mapping[str, str]) -> str:
 def made_from(plan: Plan) -> str:
     """Return the line by which a file says what it was made from; to be put into a comment."""
     return f"rules {rules.VERSION}, registry {plan.registry}"
+
+
+def sized(limits: Limits) -> str:
+    """Return for how many of each a file was made: `50 devices, 2 services and 1 monitor`."""
+    kinds = (limits.devices, "device"), (limits.services, "service"), (limits.monitors, "monitor")
+    devices, services, monitors = (plural(count, kind) for count, kind in kinds)
+    return f"{devices}, {services} and {monitors}"
 
 
 def registry_of(text: str) -> str | None:

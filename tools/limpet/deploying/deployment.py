@@ -17,6 +17,7 @@ from limpet.deploying.slots import OTHER, Plan, Survey
 from limpet.identity.device_config import SETTINGS, opened
 from limpet.identity.device_folder import DeviceFolder
 from limpet.shared.paths import FIRMWARE
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 KEPT = "The board keeps its old version"
@@ -209,7 +210,7 @@ class Deployment:
         copied = f", {len(self._plan.copy)} copied on the board" if self._plan.copy else ""
         slot = f", slot {self._plan.slot}" if self._new_code else ""
         print(
-            f"code     {len(self._sent)} files sent, {sum(self._sent)} bytes, "
+            f"code     {plural(len(self._sent), 'file')} sent, {sum(self._sent)} bytes, "
             f"in {took_s:.1f} s{copied}{slot}"
         )
 

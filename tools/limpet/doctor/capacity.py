@@ -26,7 +26,7 @@ from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.firmware import errors
 from limpet.shared.numbers import Port, Seconds, whole
-from limpet.shared.plain import safe
+from limpet.shared.plain import plural, safe
 from limpet.shared.problem import Problem
 
 CODES = {"ok": 0, "warning": 1, "critical": 2, "not asked": 3}
@@ -136,9 +136,8 @@ def _text(needs: Sizing) -> str:
         ("storage", f"{size(needs.year_bytes)} a year in SQLite"),
     ]
     kinds = ("device", limits.devices), ("service", limits.services), ("monitor", limits.monitors)
-    many = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in kinds)
-    fields = f"{needs.fields} field{'' if needs.fields == 1 else 's'}"
-    said = f"{many}; a Reading of {fields} each {needs.interval_s:g} s"
+    many = ", ".join(plural(count, kind) for kind, count in kinds)
+    said = f"{many}; a Reading of {plural(needs.fields, 'field')} each {needs.interval_s:g} s"
     return "\n".join([said, *(f"  {name:<18}{text}" for name, text in rows), *needs.advice])
 
 

@@ -20,7 +20,7 @@ from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.numbers import Port, Seconds
-from limpet.shared.plain import safe
+from limpet.shared.plain import plural, safe
 from limpet.shared.problem import Problem
 
 CODES = {"healthy": 0, "degraded": 1, "down": 2, "not asked": 3}
@@ -57,15 +57,15 @@ def reasons(seen: Seen, limits: Limits, now: float, slow_s: float = SLOW_S) -> l
             remedy = "Look at the load of its machine, and at the way there."
             found.append(Reason(f"{step} took {took:.1f} s", remedy))
     renew = "Run `limpet fleet renew` or `provision`, and have the broker read its files again."
-    move = "Move the fleet's operators/ away, and provision any device."
+    own = f"limpet operator renew {seen.name}"
     ends = (
         ("the broker's certificate", seen.server_ends, renew),
-        (f"the certificate of {seen.name}", seen.own_ends, move),
+        (f"the certificate of {seen.name}", seen.own_ends, own),
     )
     for whose, end, remedy in ends:
         if end is not None and end - now < CERTIFICATE_DAYS * _DAY_S:
             days = max(int((end - now) // _DAY_S), 0)
-            found.append(Reason(f"{whose} ends in {days} days", remedy))
+            found.append(Reason(f"{whose} ends in {plural(days, 'day')}", remedy))
     for each in figures.judged(parsed.of_sys(seen.said), limits):
         if each.limit and each.value > NEAR * each.limit:
             found.append(Reason(f"{each.words()}: over {NEAR * 100:.0f} %", each.remedy))

@@ -21,6 +21,7 @@ from limpet.identity.fleet_folder import FleetOption
 from limpet.ingest.places import place
 from limpet.ingest.reader import reader
 from limpet.shared import ending
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 EVER = (0, 1 << 32)
@@ -74,9 +75,10 @@ def export(
             with whole_file(out) as draft:
                 csv = draft if form == "csv" else None
                 count = _to_file(rows, csv) if csv else _to_parquet(rows, fields, draft)
-            print(f"{count:,} Readings of {len(devices)} devices: {out}")
+            print(f"{plural(count, 'Reading')} of {plural(len(devices), 'device')}: {out}")
         if lacking := source.undated():
-            print(f"limpet: {lacking:,} Readings without a time are left out", file=sys.stderr)
+            left = f"left out, without a time: {plural(lacking, 'Reading')}"
+            print(f"limpet: {left}", file=sys.stderr)
 
 
 def _to_file(rows: Iterator[tuple[str, int]], path: Path) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from limpet.ingest.reader import Reader
+from limpet.shared.plain import plural
 from limpet.shared.progress import Line
 
 FRAME = ("device", "time", "ts", "boot", "seq")
@@ -52,7 +53,7 @@ def written(
         if line is None and time.monotonic() - begun > QUIET_S:
             line = Line("exporting")
         if line:
-            line.say(f"{count:,} Readings")
+            line.say(plural(count, "Reading"))
     if line:
-        line.end(f"{count:,} Readings")
+        line.end(plural(count, "Reading"))
     return count

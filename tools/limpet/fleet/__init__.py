@@ -4,7 +4,7 @@ init.py                     `limpet init`: the fleet's folder
     adopting.py             what it takes over from 0.1
 devices.py                  `limpet fleet`: list, show
     seen.py                 what brokers know of devices
-locking_out.py              its verbs revoke, renew, decommission and remove
+locking_out.py              its verbs revoke, renew and remove; retiring.py: decommission
     retained.py             what a broker keeps of a device, cleared
 consumers.py                `limpet operator`: identities for programs of one's own
 load/                       `limpet fleet run`: many nodes at once

@@ -1,4 +1,4 @@
-"""`limpet operator`: identities for programs that are no device: add, list, remove.
+"""`limpet operator`: identities for programs that are no device: add, list, renew, remove.
 
 A broker lets in one client of a name. Two programs with one certificate throw each other out, so
 each gets its own here.
@@ -19,14 +19,15 @@ from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
 from limpet.identity.registry import stamp
+from limpet.shared import asked
+from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
+from limpet.shared.report import Json, Yes, reported
 
 app = App(
     name="operator",
-    help="Make identities for programs of your own, list them, or take one out of the fleet.",
+    help="Make identities for programs of your own, list, renew, or take one out of the fleet.",
 )
-
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print it as JSON.")]
 
 
 @app.command
@@ -36,6 +37,7 @@ def add(
     *,
     read: Annotated[bool, Parameter(negative=())] = False,
     fleet: FleetOption = None,
+    as_json: Json = False,
 ) -> None:
     """Make an identity for a program: a certificate and a key, in operators/NAME of the fleet.
 
@@ -50,18 +52,22 @@ def add(
         It may hear what an operator hears, and say nothing: no Commands.
     """
     root = required(fleet).root
-    setup = open_setup(root)
-    made = consumers.add(setup, name, "read" if read else "operate")
-    folder = setup.layout.operator(name)
-    does = "hears everything, and says nothing" if read else "hears everything, and sends Commands"
-    print(f"{name} {does}: {folder}" + ("" if made else " (was there already)"))
-    print(f"Its client id is {name}; a second program with this name throws the first one out.")
-    org = next(iter(organisations(setup.layout.bases())), "ORGANISATION")
-    print(
-        f"Such as: cd {quoted(folder)} && mosquitto_sub -h BROKER -p 8883 -i {name} "
-        f"--cafile ca.crt --cert {name}.crt --key {name}.key -v -t '{org}/#'"
-    )
-    reload.tell(setup)
+    with reported(as_json) as said:
+        setup = open_setup(root)
+        made = consumers.add(setup, name, "read" if read else "operate")
+        folder = setup.layout.operator(name)
+        does = (
+            "hears everything, and says nothing" if read else "hears everything, and sends Commands"
+        )
+        print(f"{name} {does}: {folder}" + ("" if made else " (was there already)"))
+        print(f"Its client id is {name}; a second program with this name throws the first one out.")
+        org = next(iter(organisations(setup.layout.bases())), "ORGANISATION")
+        print(
+            f"Such as: cd {quoted(folder)} && mosquitto_sub -h BROKER -p 8883 -i {name} "
+            f"--cafile ca.crt --cert {name}.crt --key {name}.key -v -t '{org}/#'"
+        )
+        said |= {"made": made, **_said(setup.layout, name, setup.layout.consumers()[name])}
+        said["to_do"] = reload.tell(setup)
 
 
 @app.command(name="list")
@@ -100,7 +106,48 @@ def _said(layout: Layout, name: str, role: str) -> dict[str, str | None]:
 
 
 @app.command
-def remove(name: str, /, *, fleet: FleetOption = None) -> None:
+def renew(
+    *name: str,
+    within: Days = 30,
+    all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    fleet: FleetOption = None,
+    as_json: Json = False,
+) -> None:
+    """Give programs and operators new keys and certificates: those that are named, else those that
+    end soon. The old ones stay good until their end; no broker has to be told.
+
+    Copies elsewhere, such as on another machine, have to be copied anew. `limpet fleet renew` does
+    it too.
+
+    Parameters
+    ----------
+    name
+        Their names, as in `limpet operator list`.
+    within
+        Without names: those whose certificates end within so many days.
+    all_
+        All of them.
+    """
+    root = required(fleet).root
+    layout = Layout(root)
+    with reported(as_json) as said:
+        due = list(name) or consumers.due(layout, None if all_ else within)
+        renewed, in_use = consumers.renew(open_setup(root), due)
+        print(f"new keys and certificates: {', '.join(renewed) or 'none due'}")
+        if renewed:
+            print(f"They lie in {layout.operators}; copies elsewhere are the old ones.")
+        said |= {"renewed": renewed, "in_use": in_use}
+    if in_use:
+        raise Problem(
+            f"Not renewed, as a program has it: {', '.join(in_use)}.",
+            "End that program, and start again.",
+        )
+
+
+@app.command
+def remove(
+    name: str, /, *, yes: Yes = False, fleet: FleetOption = None, as_json: Json = False
+) -> None:
     """Take a program out of the fleet: its certificate is revoked, and its folder removed.
 
     Parameters
@@ -108,7 +155,17 @@ def remove(name: str, /, *, fleet: FleetOption = None) -> None:
     name
         Its name, as in `limpet operator list`.
     """
-    setup = open_setup(required(fleet).root)
-    consumers.remove(setup, name)
-    print(f"{name} is out of the fleet, and its certificate is revoked.")
-    reload.tell(setup)
+    layout = Layout(required(fleet).root)
+    consumers.removable(layout, name)
+    if not yes:
+        folder = layout.operator(name)
+        asked.agreed(
+            f"Remove {name} from the fleet {layout.root}, and {folder} with its key?",
+            "Nothing was removed.",
+        )
+    with reported(as_json) as said:
+        setup = open_setup(layout.root)
+        consumers.remove(setup, name)
+        print(f"{name} is out of the fleet, and its certificate is revoked.")
+        said["removed"] = name
+        said["to_do"] = reload.tell(setup)

@@ -18,18 +18,20 @@ from cyclopts import App, Parameter
 
 from limpet.brokers import age
 from limpet.identity import authority, device_config, registry
+from limpet.identity.consumers import expires
 from limpet.identity.device_folder import DeviceFolder, checked
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.shared import locks
+from limpet.shared.plain import safe, word
 from limpet.shared.problem import Problem, there_is
+from limpet.shared.report import Json
 
 app = App(
     name="fleet",
     help="List the fleet's devices, show one, lock it out, renew or remove it; run many.",
 )
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print it as JSON.")]
 Offline = Annotated[
     bool, Parameter(negative=(), help="Ask no broker: what is said comes from the folder alone.")
 ]
@@ -145,7 +147,24 @@ def list_devices(
             print(f"    {shown['problem']}")
     for fault in faults:
         print(f"Who is online is not known: {fault}")
+    print(_ends_of_others(layout))
     age.tell(layout)
+
+
+def _ends_of_others(layout: Layout) -> str:
+    """Return until when what is no device's is good."""
+    said = []
+    for whose, path in (
+        ("broker", layout.server_certificate),
+        ("authority", layout.ca_certificate),
+    ):
+        with contextlib.suppress(Problem):
+            until = authority.load_certificate(path).not_valid_after_utc
+            said.append(f"{whose} {until:%Y-%m-%d}")
+    ends = ((end, name) for name in layout.consumers() if (end := expires(layout, name)))
+    if soonest := min(ends, default=None):
+        said.append(f"programs {soonest[0]:%Y-%m-%d} ({soonest[1]} is the first)")
+    return f"certificates until: {', '.join(said)}"
 
 
 def _see(layout: Layout, found: list[dict[str, Any]]) -> list[str]:
@@ -182,15 +201,46 @@ def show(
         for fault in faults:
             print(f"limpet: {fault}", file=sys.stderr)
         return
-    for name, value in said.items():
-        if isinstance(value, dict):
-            print(f"{name:<12} {json.dumps(value)}")
-        elif value is not None:
-            print(f"{name:<12} {value}")
-    for fault in faults:
-        print(f"{'status':<12} not known: {fault}")
-    for name, value in (config or {}).items():
-        print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+    _print_page(said, config or {}, faults)
+
+
+def _print_page(said: dict[str, Any], config: dict[str, Any], faults: list[str]) -> None:
+    place, name = said["base"] or "in no registry", said["device"]
+    print(f"{name}: {place}")
+    where = f"{said['broker']}:{said['port']}" if said["broker"] else "not known"
+    login = "by its certificate" + (" and a password" if said["login"] else "")
+    rows = [
+        ("problem", said["problem"]),
+        ("revoked", _day(said["revoked"])),
+        ("broker", f"{where}, {login}"),
+        ("Wi-Fi", said["wifi"]),
+        ("status", _status(said.get("status"), faults)),
+        ("added", _day(said["added"])),
+        ("certificate", f"until {_day(said['expires']) or 'nobody knows when'}"),
+        ("folder", said["folder"]),
+    ]
+    given = said["certificates"].items()
+    rows += [("given", f"{serial}, until {_day(end)}") for serial, end in given]
+    for title, text in rows:
+        if text is not None:
+            print(f"  {title:<13}{safe(text)}")
+    print("config, without passwords:" if config else "config: it cannot be read")
+    for title, value in config.items():
+        print(f"  {title:<22} {word(value)}")
+
+
+def _day(stamp: str | None) -> str | None:
+    return stamp[:10] if stamp else None
+
+
+def _status(status: dict[str, Any] | None, faults: list[str]) -> str | None:
+    """Return a status as a line: `online; boot 3, ...`; why it is not known; None: not asked."""
+    if faults:
+        return f"not known: {faults[0]}"
+    if status is None:
+        return None
+    more = ", ".join(f"{name} {word(value)}" for name, value in status.items() if name != "status")
+    return f"{word(status['status'])}; {more}" if more else word(status["status"])
 
 
 def _config(found: Device) -> dict[str, Any] | None:
@@ -216,5 +266,6 @@ def unused(folder: Path) -> Iterator[None]:
 
 
 app.command("limpet.fleet.load.run:run", name="run")
-for _verb in ("revoke", "renew", "decommission", "remove"):
+for _verb in ("revoke", "renew", "remove"):
     app.command(f"limpet.fleet.locking_out:{_verb}", name=_verb)
+app.command("limpet.fleet.retiring:decommission", name="decommission")

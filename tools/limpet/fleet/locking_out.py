@@ -1,34 +1,42 @@
-"""`limpet fleet` revoke, renew, decommission and remove: who is let in no more, and who again.
+"""`limpet fleet` revoke, renew and remove: who is let in no more, and who again. To retire a device
+is in retiring.py.
 
 Each changes the registry first, once for all that are named, and what brokers have of it follows.
 No board is touched.
 """
 
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from limpet.brokers.setup import open_setup
-from limpet.fleet import reload, retained
+from limpet.fleet import reload
 from limpet.fleet.devices import Device, devices, one, unused
+from limpet.identity import consumers
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.shared import asked, bar, private
-from limpet.shared.numbers import whole
+from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
+from limpet.shared.report import Json, Yes, reported
 
-Days = Annotated[int, Parameter(converter=whole, validator=validators.Number(gte=0, lte=7300))]
-Yes = Annotated[bool, Parameter(negative=(), help="Do not ask.")]
 _SHOWN = 5
 
 
-def revoke(device: str, /, *more: str, yes: Yes = False, fleet: FleetOption = None) -> None:
+def revoke(
+    device: str,
+    /,
+    *more: str,
+    yes: Yes = False,
+    fleet: FleetOption = None,
+    as_json: Json = False,
+) -> None:
     """Lock devices out: no broker lets them in, whichever of their certificates they show.
 
-    Their folders stay. `limpet fleet renew` takes them back, with new certificates alone.
+    Their folders stay, and so does what brokers keep of them: `limpet fleet decommission` clears
+    that as well. `limpet fleet renew` takes them back, with new certificates alone.
 
     Parameters
     ----------
@@ -42,14 +50,18 @@ def revoke(device: str, /, *more: str, yes: Yes = False, fleet: FleetOption = No
     if not yes:
         asked.agreed(
             f"Lock {_list(names)} out of the fleet {layout.root}? Only a new certificate, put on "
-            "the board, undoes it.",
+            "the board, undoes it. Its retained status stays, which `limpet fleet decommission` "
+            "clears as well.",
             "Nothing was revoked.",
         )
-    setup = open_setup(layout.root)
-    was = setup.revoke(*names)
-    for name in names:
-        print(f"{name}: revoked" + ("" if name in was else " before; nothing has changed"))
-    reload.tell(setup, _list(names))
+    with reported(as_json) as said:
+        setup = open_setup(layout.root)
+        was = setup.revoke(*names)
+        for name in names:
+            print(f"{name}: revoked" + ("" if name in was else " before; nothing has changed"))
+        said["revoked"] = [name for name in names if name in was]
+        said["before"] = [name for name in names if name not in was]
+        said["to_do"] = reload.tell(setup, _list(names))
 
 
 def renew(
@@ -57,9 +69,10 @@ def renew(
     within: Days = 30,
     all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
     fleet: FleetOption = None,
+    as_json: Json = False,
 ) -> None:
-    """Give devices new keys and certificates: those that are named, else those that end soon; and
-    the broker, where its own ends within 60 days.
+    """Give devices new keys and certificates: those that are named, else those that end soon, and
+    then programs as well (`limpet operator`); and the broker, where its own ends within 60 days.
 
     One that was revoked is let in again. A board has the old ones until they are deployed to it;
     they stay good until their end, unless they were revoked.
@@ -83,60 +96,31 @@ def renew(
             raise Problem(
                 f"There is no {layout.device(name)}.", f"Make it: limpet provision {name}"
             )
-    setup = open_setup(layout.root)
-    if names:
-        with bar.counted("new certificates", len(names)) as told:
-            setup.renew(*names, told=told)
-    server = setup.server_renewed
-    print(f"new keys and certificates: {_list(names) or 'none due'}")
-    if names:
-        again = f"limpet deploy BOARD --device {names[0]}"
-        print(f"A board has its old ones until the new ones are deployed to it: {again}")
-    print("broker: " + ("new certificate; have it read that" if server else "none due"))
-    if names or server:
-        reload.tell(setup)
+    with reported(as_json) as said:
+        setup = open_setup(layout.root)
+        if names:
+            with bar.counted("new certificates", len(names)) as told:
+                setup.renew(*names, told=told)
+        print(f"new keys and certificates: {_list(names) or 'none due'}")
+        if names:
+            again = f"limpet deploy BOARD --device {names[0]}"
+            print(f"A board has its old ones until the new ones are deployed to it: {again}")
+        programs: list[str] = []
+        if not device:
+            due = consumers.due(layout, None if all_ else within)
+            programs, in_use = consumers.renew(setup, due)
+            print(f"programs: {', '.join(programs) or 'none due'}")
+            for name in in_use:
+                print(f"{name}: not renewed, as a program has it: limpet operator renew {name}")
+        server = setup.server_renewed
+        print("broker: " + ("new certificate; have it read that" if server else "none due"))
+        said |= {"renewed": names, "programs": programs, "broker": server}
+        said["to_do"] = reload.tell(setup) if names or server else []
 
 
-def decommission(device: str, /, *, yes: Yes = False, fleet: FleetOption = None) -> None:
-    """Retire a device: its retained Messages are cleared, and it is locked out. Its folder stays
-    until `limpet fleet remove`.
-
-    Switch the board off first: one that is connected is thrown out, and would come back.
-
-    Parameters
-    ----------
-    device
-        The device's id.
-    """
-    layout = Layout(required(fleet).root)
-    found = one(layout, device)
-    base = layout.bases().get(device)
-    if base is None:
-        raise Problem(
-            f"{device} is revoked already, or in no registry: nobody may clear what is retained.",
-            f"Take it back first: limpet fleet renew {device}. Or remove it.",
-        )
-    if not yes:
-        asked.agreed(f"Retire {found.name}, of the fleet {layout.root}?", "Nothing was changed.")
-    setup = open_setup(layout.root)
-    with retained.clearing(setup, device, base) as connected:
-        cleared = connected.clear()
-        # While its name is taken: it cannot come back in between.
-        setup.revoke(device)
-        left: list[str] = []
-        with contextlib.suppress(Problem):  # a broker that starts anew to end who was revoked
-            left = connected.retained()
-    print(f"{device}: cleared {', '.join(cleared) or 'nothing, as nothing was retained'}")
-    print(f"{device}: revoked; its folder stays: {layout.device(device)}")
-    reload.tell(setup, device)
-    if left:
-        print(
-            f"It has said {', '.join(left)} again. Switch it off, take it back (limpet fleet renew "
-            f"{device}), and retire it once more."
-        )
-
-
-def remove(device: str, /, *, yes: Yes = False, fleet: FleetOption = None) -> None:
+def remove(
+    device: str, /, *, yes: Yes = False, fleet: FleetOption = None, as_json: Json = False
+) -> None:
     """Take a device out of the fleet: out of the brokers' registry, and its folder with its key.
 
     Its certificates are revoked.
@@ -154,15 +138,16 @@ def remove(device: str, /, *, yes: Yes = False, fleet: FleetOption = None) -> No
             f"Remove {device} from the fleet {layout.root}, and {folder} with its key?",
             "Nothing was removed.",
         )
-    with unused(folder):
+    with reported(as_json) as said, unused(folder):
         # The registry first: what is cut short here is a device that no broker lets in.
         setup = open_setup(layout.root)
         setup.forget(device)
         private.remove(folder)
-    print(f"{device} is out of the registry, and {folder} is gone.")
-    print("Its certificates are revoked.")
-    reload.tell(setup, device)
-    print("The board keeps its key until it is erased: limpet flash BOARD --erase")
+        print(f"{device} is out of the registry, and {folder} is gone.")
+        print("Its certificates are revoked.")
+        said["removed"] = device
+        said["to_do"] = reload.tell(setup, device)
+        print("The board keeps its key until it is erased: limpet flash BOARD --erase")
 
 
 def _named(layout: Layout, names: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from limpet.shared.asked import PASSWORD_VARIABLE, WIFI_VARIABLE
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
 from limpet.shared.problem import Problem
+from limpet.shared.report import Json, reported
 
 
 def provision(
@@ -50,6 +51,7 @@ def provision(
     wifi_ssid: str | None = None,
     allow_public_broker: Annotated[bool, Parameter(negative=())] = False,
     line: Annotated[bool, Parameter(negative=())] = False,
+    as_json: Json = False,
 ) -> int:
     """Make a device of the fleet, or many: key, certificate and config, and what the broker has of
     each.
@@ -108,6 +110,8 @@ def provision(
         raise Problem(
             "--auth jwt: a node cannot make a JWT yet.", "Say mtls, or password. Nothing was made."
         )
+    if line and as_json:
+        raise Problem("--line prints the line alone.", "Leave out --json.")
     root = required(fleet).root
     settings = fleet_settings.read(root)
     place = {"org": org, "site": site, "zone": zone, "device_type": device_type}
@@ -131,7 +135,8 @@ def provision(
             given |= _wifi(wifi_ssid)
         names = server_name or ()
         many = Many(root, settings, given, names, auth)
-        provision_many.provision(many, lines, str(csv or pattern))
+        with reported(as_json) as report:
+            report |= provision_many.provision(many, lines, str(csv or pattern))
         return 0
     device = FIRST_DEVICE if device is None else device
     if password_file and username is None:
@@ -161,7 +166,12 @@ def provision(
         raise Problem(
             f"{error.field}: {error.text}.", "Nothing was changed; give another."
         ) from None
-    with contextlib.redirect_stdout(sys.stderr if line else sys.stdout):
+    with (
+        contextlib.redirect_stdout(sys.stderr if line else sys.stdout),
+        reported(as_json) as report,
+    ):
+        report |= provision_report.summary(setup, device)
+        report |= {"made": not known, "changed": changed, "broker_renewed": setup.server_renewed}
         provision_report.certificates(setup, device, known)
         if known and login:
             print(f"{device}: username and password were set")

@@ -21,6 +21,7 @@ from limpet.identity.layout import Layout
 from limpet.identity.provisioning import with_fields
 from limpet.shared import bar
 from limpet.shared.firmware import errors
+from limpet.shared.plain import plural
 
 Auth = Literal["mtls", "password"]
 
@@ -38,9 +39,10 @@ class Many:
     auth: Auth | None
 
 
-def provision(many: Many, lines: list[Line], what: str) -> None:
-    """Make the devices of `lines`, and change those that are there; `what` names the list. Raises
-    Problem before anything is made where one of them is none, with all that are.
+def provision(many: Many, lines: list[Line], what: str) -> dict[str, Any]:
+    """Make the devices of `lines`, and change those that are there; return their names, by what was
+    done. `what` names the list. Raises Problem before anything is made where one of them is none,
+    with all that are.
     """
     layout = Layout(many.root)
     orders = _orders(many, layout, lines, what)
@@ -52,7 +54,7 @@ def provision(many: Many, lines: list[Line], what: str) -> None:
     setup = open_setup(many.root, list(dict.fromkeys(names)))
     outcome, begun = Outcome(), time.monotonic()
     try:
-        with bar.counted(f"{len(orders):,} devices", len(orders)) as told:
+        with bar.counted(plural(len(orders), "device"), len(orders)) as told:
             batch.provision(setup, orders, outcome, told)
     except BaseException:
         print(f"{_said(outcome)}; the same command goes on from there")
@@ -64,6 +66,12 @@ def provision(many: Many, lines: list[Line], what: str) -> None:
     age.tell_renewed(old)
     login = any(order.given.get("password") for order in orders)
     provision_mosquitto.update(setup, orders[0].device_id, login)
+    return {
+        "made": outcome.made,
+        "changed": outcome.changed,
+        "kept": outcome.kept,
+        "broker_renewed": setup.server_renewed,
+    }
 
 
 def _said(outcome: Outcome) -> str:

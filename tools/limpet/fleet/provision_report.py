@@ -5,12 +5,28 @@ It never shows a secret.
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
-from limpet.identity import authority, operators
+from limpet.identity import authority, operators, registry
 from limpet.identity.provisioning import Setup
 from limpet.shared.firmware import errors, rules
+
+
+def summary(setup: Setup, device: str) -> dict[str, Any]:
+    """Return for a program what there is of a device."""
+    layout = setup.layout
+    folder, entry = layout.device(device), layout.registered().devices[device]
+    ends = authority.load_certificate(folder / "cert.der").not_valid_after_utc
+    return {
+        "device": device,
+        "base": entry.base,
+        "auth": entry.auth,
+        "revoked": entry.revoked,
+        "expires": registry.stamp(ends),
+        "folder": str(folder),
+    }
 
 
 def certificates(setup: Setup, device: str, known: bool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from limpet.brokers import rules
 from limpet.fleet.seen import LIMIT_S, Heard
+from limpet.identity.authority import Identity
 from limpet.identity.operators import Operator
 from limpet.identity.provisioning import Setup
 from limpet.operating.operator_client import OperatorClient
@@ -23,21 +24,50 @@ from limpet.shared import private
 from limpet.shared.problem import Problem
 
 # Long enough to clear, and worth nothing to who finds it.
-_VALID = timedelta(hours=1)
+VALID = timedelta(hours=1)
+# So long a broker that follows the registry may take to let somebody in again: mosquitto starts
+# anew.
+FOLLOW_S = 15.0
+_TRY_S = 0.5
 
 
 @contextlib.contextmanager
-def clearing(setup: Setup, device: str, base: str) -> Iterator["Clearing"]:
-    """Connect to the device's broker, as an operator and as the device. Raises Problem."""
+def clearing(
+    setup: Setup, device: str, base: str, identity: Identity | None = None
+) -> Iterator["Clearing"]:
+    """Connect to the device's broker, as an operator and as the device, with `identity` or one that
+    is made for the moment. Raises Problem.
+    """
     where, heard = Where(fleet=setup.layout.root), Heard()
+    made = identity or setup.authority.client(device, valid=VALID)
     with OperatorClient(where, heard.take, device=device) as operator:
         operator.connect()
         with (
-            _own(setup, device) as identity,
-            OperatorClient(where, lambda _: None, device=device, identity=identity) as own,
+            _own(setup, device, made) as own_identity,
+            OperatorClient(where, lambda _: None, device=device, identity=own_identity) as own,
         ):
             own.connect()
             yield Clearing(rules.grant(device, {device: base}, {}), base, operator, own, heard)
+
+
+def cleared_by(setup: Setup, device: str, base: str, identity: Identity) -> list[str]:
+    """Clear what is retained of a device that its broker is about to let in again; return the
+    topics. Raises Problem where it does not within FOLLOW_S.
+    """
+    until, found = time.monotonic() + FOLLOW_S, set[str]()
+    while True:
+        problem = Problem("what was cleared is there still.", "")
+        try:
+            with clearing(setup, device, base, identity) as connected:
+                found |= set(connected.clear())
+                # mosquitto acknowledges and drops what is of somebody it does not know yet.
+                if not connected.retained():
+                    return sorted(found)
+        except Problem as refused:
+            problem = refused
+        if time.monotonic() > until:
+            raise problem
+        time.sleep(_TRY_S)
 
 
 @dataclass
@@ -70,9 +100,8 @@ class Clearing:
 
 
 @contextlib.contextmanager
-def _own(setup: Setup, device: str) -> Iterator[Operator]:
-    """Yield an identity in the device's name, which is gone behind the block."""
-    made = setup.authority.client(device, valid=_VALID)
+def _own(setup: Setup, device: str, made: Identity) -> Iterator[Operator]:
+    """Yield an identity in the device's name, whose files are gone behind the block."""
     with tempfile.TemporaryDirectory(prefix="limpet-") as name:
         folder = Path(name)
         key, certificate = folder / "key", folder / "crt"

@@ -1,11 +1,15 @@
 """Consumers: the identities of programs that are no device, beside the operators of every fleet."""
 
-from limpet.identity import operators
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from limpet.identity import authority, operators
+from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
 from limpet.identity.registry import Consumer, Role, stamp
 from limpet.shared import private
 from limpet.shared.firmware import config
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, there_is
 
 
 def add(setup: Setup, name: str, role: Role) -> bool:
@@ -37,16 +41,74 @@ def add(setup: Setup, name: str, role: Role) -> bool:
     return True
 
 
+def due(layout: Layout, within_days: int | None) -> list[str]:
+    """Return the operators of every fleet and the programs whose certificates end within so many
+    days, or cannot be read; None: all.
+    """
+    names = list(layout.consumers())
+    if within_days is None:
+        return names
+    limit = datetime.now(UTC) + timedelta(days=within_days)
+    return [name for name in names if (end := expires(layout, name)) is None or end < limit]
+
+
+def expires(layout: Layout, name: str) -> datetime | None:
+    """Return until when a consumer's certificate is good; None where it cannot be told."""
+    try:
+        return authority.load(*layout.operator_pair(name)).expires
+    except Problem:
+        return None
+
+
+def renew(setup: Setup, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Give consumers new keys and certificates; return whom, and whom not, as a program on this
+    machine has that identity now. Raises Problem for a name that is none.
+
+    The old certificate stays good until its end: a copy of it elsewhere works until then.
+    """
+    layout, renewed, in_use = setup.layout, list[str](), list[str]()
+    names = list(names)
+    for name in names:
+        if name not in layout.consumers():
+            raise Problem(f"No consumer is called {name!r}.", there_is(layout.consumers(), name))
+    for name in names:
+        setup.operator(name)  # a folder that is missing
+        try:
+            leased = operators.lease(layout, name)
+        except Problem:  # no key in there
+            leased = operators.Operator(name, layout.ca_certificate, *layout.operator_pair(name))
+        if leased is None:
+            in_use.append(name)
+            continue
+        key, certificate = layout.operator_pair(name)
+        made = setup.authority.client(name)
+        try:
+            with setup.changed() as registry:
+                registry.issued(name, made.serial, made.expires)
+            private.write(key, made.key_pem())
+            private.write(certificate, made.pem())
+        finally:
+            leased.release()
+        renewed.append(name)
+    return renewed, in_use
+
+
+def removable(layout: Layout, name: str) -> None:
+    """Raise Problem for a name of no program, and for the operators of every fleet."""
+    if operators.is_operator(name):
+        raise Problem(f"{name} is an operator of every fleet, and stays.", "Name another.")
+    own = layout.registered().consumers
+    if name not in own:
+        known = ", ".join(own) or "none of its own"
+        raise Problem(f"No consumer is called {name!r}.", f"There is: {known}.")
+
+
 def remove(setup: Setup, name: str) -> None:
     """Take a program out of the fleet: its certificate is revoked, its folder removed. Raises
     Problem where there is none, and for the operators of every fleet.
     """
-    if operators.is_operator(name):
-        raise Problem(f"{name} is an operator of every fleet, and stays.", "Name another.")
+    removable(setup.layout, name)
     with setup.changed() as registry:
-        if name not in registry.consumers:
-            own = ", ".join(registry.consumers) or "none of its own"
-            raise Problem(f"No consumer is called {name!r}.", f"There is: {own}.")
         registry.revoke(name)
-        del registry.consumers[name]
+        registry.consumers.pop(name, None)
     private.remove(setup.layout.operator(name))

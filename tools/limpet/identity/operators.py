@@ -61,7 +61,7 @@ def operator_identity(root: Path, name: str | None = None) -> Operator:
             raise Problem(
                 cause, f"Make it: limpet operator add {name}, with --read if it only reads."
             )
-        if leased := _lease(layout, name):
+        if leased := lease(layout, name):
             return leased
         raise Problem(
             f"Another program is connected as {name}, and a broker lets in one of a name.",
@@ -69,12 +69,12 @@ def operator_identity(root: Path, name: str | None = None) -> Operator:
         )
     # The first one last: it is what a person takes for a tool of his own, such as mosquitto_sub.
     for each in (*NAMES[1:], FIRST):
-        if leased := _lease(layout, each):
+        if leased := lease(layout, each):
             return leased
     raise Problem(f"All {len(NAMES)} operators are in use.", "End a `limpet watch`.")
 
 
-def _lease(layout: Layout, name: str) -> Operator | None:
+def lease(layout: Layout, name: str) -> Operator | None:
     """Return the identity of a consumer; None while somebody has it. Raises Problem."""
     key, certificate = layout.operator_pair(name)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from limpet.ingest.intake import PARTIAL, REASONS
 from limpet.ingest.reader import Gap
 from limpet.ingest.store import Batch, Outcome
-from limpet.shared.plain import safe
+from limpet.shared.plain import plural, safe
 
 # A hole is told after so long: behind an outage live Readings overtake those that waited.
 GRACE_S = 60.0
@@ -86,7 +86,8 @@ class Counts:
 
     def text(self) -> str:
         """Return the figures in words."""
-        words = [f"{self.all['messages']:,} Messages", f"{self.all['readings']:,} Readings new"]
+        words = [plural(self.all["messages"], "Message")]
+        words += [f"{plural(self.all['readings'], 'Reading')} new"]
         for name, said in (("again", "come again"), ("recounted", "counted anew")):
             words += [f"{self.all[name]:,} {said}"] if self.all[name] else []
         words += [f"{self.missing:,} missing"] if self.missing else []
@@ -105,7 +106,9 @@ class Counts:
             seqs = f"seq {hole.first} to {hole.last}" if hole.last > hole.first else hole.first
             self._say(f"{device}: {hole.count} missing, of boot {boot}, from {seqs} on")
         if more := late[MAX_LINES:]:
-            self._say(f"and {len(more)} more boots with something missing: --report lists them")
+            self._say(
+                f"and {plural(len(more), 'more boot')} with something missing: --report lists them"
+            )
 
     def _late(self) -> list[tuple[str, int, _Missing]]:
         now = time.monotonic()

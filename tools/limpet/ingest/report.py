@@ -11,7 +11,7 @@ from typing import Any
 from limpet.ingest.intake import REASONS
 from limpet.ingest.reader import Gap, Reader
 from limpet.shared import ending
-from limpet.shared.plain import clock, safe
+from limpet.shared.plain import clock, plural, safe
 
 # Of what is missing so many lines, for a person; --json has all.
 MAX_GAPS = 50
@@ -38,7 +38,7 @@ def report(reader: Reader, store: str, as_json: bool) -> None:
     for each in devices:
         if ending.lost():
             return
-        words = f"{each.readings:,} Readings of {each.boots} boots"
+        words = f"{plural(each.readings, 'Reading')} of {plural(each.boots, 'boot')}"
         lacking = f", {each.missing:,} missing" if each.missing else ""
         until = f", the last {clock(each.last)}" if each.last else ""
         print(f"{each.name:{width}}  {words}{lacking}{until}")
@@ -47,7 +47,7 @@ def report(reader: Reader, store: str, as_json: bool) -> None:
     for gap in gaps[:MAX_GAPS]:
         print(_gap(gap))
     if len(gaps) > MAX_GAPS:
-        print(f"and {len(gaps) - MAX_GAPS:,} more gaps: --json has them all")
+        print(f"and {plural(len(gaps) - MAX_GAPS, 'more gap')}: --json has them all")
     for reason, device, n, last in tally:
         who = f" of {safe(device)}" if device else ""
         meaning = REASONS.get(reason, "known to another version")

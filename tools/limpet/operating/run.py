@@ -35,6 +35,7 @@ from limpet.shared import locks, payloads, private, windows
 from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Seconds, Speed
 from limpet.shared.paths import RUN
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 # Seconds between Readings in a new set-up: soon enough to see life, and more than the DHT22's 2 s.
@@ -156,7 +157,7 @@ def _conclude(run: Run, node: NodeProcess, failure: str) -> int:
     first = f", first after {span_text(scene.first_at - run.started)}" if scene.first_at else ""
     last = f"{scene.status} {scene.reason}".strip() or "none"
     before = f", and {scene.earlier} from before" if scene.earlier else ""
-    said = f"{scene.arrived} of {scene.taken} Readings arrived{first}{before}"
+    said = f"{scene.arrived} of {plural(scene.taken, 'Reading')} arrived{first}{before}"
     view.say(f"{said}; last status: {last}.")
     return 0
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from limpet.operating.operator_client import Arrival
 from limpet.shared import payloads
-from limpet.shared.plain import is_number
+from limpet.shared.plain import is_number, plural
 from limpet.shared.seen_readings import SeenReading, reading_values, readings
 
 # (boot, seq) of Readings remembered: to know a Reading that came twice, and when each was taken.
@@ -165,7 +165,9 @@ class Scene:
     def shortfall(self) -> str:
         """Return in one line why no Reading arrived."""
         if self.taken:
-            return f"{self.taken} Readings were taken but none arrived; the link is {self.link}"
+            return (
+                f"{plural(self.taken, 'Reading')} taken, and none arrived; the link is {self.link}"
+            )
         if self.errors:
             return f"the sensor gave no Reading in {self.errors} attempts"
         return f"the node took no Reading; the link is {self.link}"

@@ -17,6 +17,7 @@ from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared import ending, payloads
 from limpet.shared.paths import RUN
+from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 from limpet.shared.seen_readings import wrapped
 
@@ -97,7 +98,9 @@ def _print_all(inbox: Inbox[Arrival | str], raw: bool) -> None:
         item = inbox.get(0.5)
         if inbox.dropped > said:
             said = inbox.dropped
-            print(f"limpet: {said} Messages lost here, reading is too slow", file=sys.stderr)
+            print(
+                f"limpet: {plural(said, 'Message')} lost here, reading is too slow", file=sys.stderr
+            )
         if isinstance(item, str):
             print(f"limpet: {item}", file=sys.stderr)
         elif item is not None:

@@ -31,4 +31,6 @@ ListeningPort = Annotated[int, Parameter(converter=whole, validator=Number(gte=0
 Baud = Annotated[int, Parameter(converter=whole, validator=Number(gte=9600, lte=6_000_000))]
 # How much faster than real time a node's clock runs: what its Board takes.
 Speed = Annotated[float, Parameter(validator=Number(gte=0.01, lte=10_000))]
+# Before a certificate's end.
+Days = Annotated[int, Parameter(converter=whole, validator=Number(gte=0, lte=7300))]
 Times = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=1000))]

@@ -32,6 +32,11 @@ def is_number(value: Any) -> bool:
         return False
 
 
+def plural(count: int, thing: str) -> str:
+    """Return `1 device`, `1,000 devices`: `thing` with an s where it is not one."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def clock(ts: Any) -> str:
     """Return Unix seconds as local time `12:03:10`, the date before it if not today; else empty."""
     if not is_number(ts):

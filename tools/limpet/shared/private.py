@@ -18,7 +18,12 @@ from pathlib import Path
 
 
 def folder(path: Path) -> Path:
-    """Return `path`, made with mode 0700 when it is missing; its parents are made as usual."""
+    """Return `path`, made with mode 0700 when it is missing; its parents are made as usual. What is
+    there and is none is a NotADirectoryError with its name.
+    """
+    for parent in (*reversed(path.parents), path):
+        if parent.exists() and not parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)

@@ -9,6 +9,7 @@ from statistics import median
 
 from rich.console import Console
 
+from limpet.shared.plain import plural
 from limpet.trial import checks
 from limpet.trial.checks import Board
 from limpet.trial.console import Turns
@@ -41,7 +42,7 @@ def client(stage: Stage, board: Board) -> Iterable[Outcome]:
     """How many QoS 1 Messages per second the client alone has acknowledged, without a node."""
     found = board.publish(CLIENT_S, checks.BIRTH_S * stage.patience)
     if not found.acknowledged or found.cause:
-        why = f"{found.acknowledged} Messages, {found.cause or 'no PUBACK'}"
+        why = f"{plural(found.acknowledged, 'Message')}, {found.cause or 'no PUBACK'}"
         yield judged("client alone", False, why)
         return
     rate = found.acknowledged * 1000 / max(found.ms, 1)
@@ -71,7 +72,7 @@ def look(stage: Stage, board: Board) -> Iterable[Outcome]:
         yield unchecked("awake per Reading", "no Reading was taken in that time")
         return
     each = awake / reads
-    said = f"{each:.1f} ms, {reads} Readings"
+    said = f"{each:.1f} ms, {plural(reads, 'Reading')}"
     yield judged("awake per Reading", True, said, figures={"awake_per_reading_ms": each})
 
 

@@ -7,7 +7,7 @@ says that they are read, and holds them to the access matrix. Pure: no file is r
 import shlex
 
 from limpet.brokers.haproxy import renderer as haproxy
-from limpet.brokers.plan import Plan, made_from
+from limpet.brokers.plan import Plan, made_from, sized
 from limpet.brokers.rules import Grant
 
 CONF = "emqx.conf"
@@ -22,7 +22,7 @@ _MQTTS = 8883
 _KEEPALIVE_S = 3600
 
 _CONF = """\
-# Written by `limpet broker-config emqx`, for EMQX 5.8. Sized for {devices} devices.
+# Written by `limpet broker-config emqx`, for EMQX 5.8. Sized for {sized}.
 # The last word on who may do what is acl.conf's: what it does not allow ends the connection.
 node.data_dir = "data"
 cluster.name = limpet
@@ -91,6 +91,7 @@ def start(plan: Plan) -> list[str]:
 
 def _conf(plan: Plan) -> str:
     return _CONF.format(
+        sized=sized(plan.limits),
         **vars(plan.limits),
         acl=ACL,
         mqtts=_MQTTS,

@@ -4,6 +4,7 @@ import re
 
 from limpet.brokers.mosquitto.renderer import ACL, CONF, is_address
 from limpet.identity.layout import Layout
+from limpet.shared.plain import plural
 
 __all__ = ["ACL", "CONF", "certificate_port", "listens", "stale"]
 
@@ -32,12 +33,12 @@ def stale(layout: Layout, host: str, port: int, chosen: bool) -> str | None:
         return "asks for no passwords"
     if "crlfile " not in text:
         return "lets in who was revoked"
-    sized = re.search(r"^# Sized for (\d{1,9}) devices", text, re.MULTILINE)
+    sized = re.search(r"^# Sized for ([\d,]{1,12}) devices?\b", text, re.MULTILINE)
     if not sized:
         return "has no limits"
-    known = len(layout.bases())
-    if known > int(sized[1]):
-        return f"is sized for {sized[1]} devices, and there are {known}"
+    devices, known = int(sized[1].replace(",", "")), len(layout.bases())
+    if known > devices:
+        return f"is sized for {plural(devices, 'device')}, and there are {known}"
     return None
 
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from limpet.brokers.plan import Plan, made_from
+from limpet.brokers.plan import Plan, made_from, sized
 from limpet.shared import firmware
 
 CONF = "mosquitto.conf"
@@ -25,7 +25,7 @@ PROGRAM = "/usr/sbin/mosquitto"
 
 _CONF = """\
 # Written by `limpet broker-config mosquitto`, for mosquitto 2.0.11 to 2.1.
-# Sized for {devices} devices, {services} services and {monitors} monitors.
+# Sized for {sized}.
 # After a change of any file restart it; no SIGHUP: by that 2.0 drops what is for clients that are
 # away, though it acknowledges it, and ends sessions that are new. A restart keeps them all.
 # The keys are readable by their owner alone: started by root, mosquitto becomes that user.
@@ -146,7 +146,13 @@ def _conf(plan: Plan) -> str:
     limits = vars(plan.limits)
     listener = _listener(plan, plan.port)
     text = _CONF.format(
-        user=plan.user, folder=plan.folder, acl=ACL, state=STATE[0], listener=listener, **limits
+        user=plan.user,
+        folder=plan.folder,
+        acl=ACL,
+        state=STATE[0],
+        listener=listener,
+        sized=sized(plan.limits),
+        **limits,
     )
     if plan.passwords:
         listener = _listener(plan, login_port(plan.port))
