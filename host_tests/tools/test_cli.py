@@ -115,6 +115,7 @@ NUMBERS = [
     (["capacity"], "--port", PORTS),
     (["ingest"], "--port", PORTS),
     (["ingest"], "--workers", ("0", "-1", "1.5", "17")),
+    (["service", "install", "ingest"], "--workers", ("0", "-1", "1.5", "17")),
     (["ingest"], "--keep", ("0", "-1", "1.5", "40000")),
     (["ingest"], "--idle", SECONDS),
     (["init"], "--port", PORTS),

@@ -63,6 +63,22 @@ def test_the_unit_of_ingest(root: Path) -> None:
     verified(path)
 
 
+def test_several_workers(root: Path) -> None:
+    """Each has its key; so has one that is not started any more, whose Messages are to be taken."""
+    setup = open_setup(root)
+    for number in (2, 3):
+        consumers.add(setup, f"ingest-{number}", "read")
+    made = service_command._ingest(root.resolve(), "ingest", "somebody", 2)
+    assert made.words[-2:] == ("--workers", "2")
+    names = ("ingest", "ingest-2", "ingest-3")
+    pairs = {f"{name}.{end}" for name in names for end in ("key", "crt")}
+    assert set(made.credentials) == pairs | {"ca.crt"}
+    lacking = limpet(
+        "service", "install", "ingest", "--workers", "4", "--user", "somebody", "--fleet", root
+    )
+    assert "limpet operator add ingest-4 --read" in lacking.stderr
+
+
 def verified(path: Path) -> None:
     """Have systemd read a unit, where there is one."""
     if program := shutil.which("systemd-analyze"):

@@ -23,16 +23,14 @@ from limpet.ingest.report import report as print_report
 from limpet.ingest.workers import Workers
 from limpet.operating.where import SetupInfo
 from limpet.shared.firmware import more_brokers, topics
-from limpet.shared.numbers import Port, Seconds, whole
+from limpet.shared.numbers import MAX_WORKERS, Port, Seconds, WorkerCount, whole
 from limpet.shared.problem import Problem
 
 DAY_S = 24 * 3600
 MQTT_PORT = 8883
 NAME = "ingest"
-MAX_WORKERS = 16
 # What is left of a worker of before is taken when the broker has sent nothing more for so long.
 LEFT_S = 2.0
-WorkerCount = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=MAX_WORKERS))]
 Days = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=36600))]
 Flag = Parameter(negative=())
 _EVERY = "+/+/+/+"

@@ -15,6 +15,7 @@ from limpet.identity.layout import Layout
 from limpet.operating.where import SetupInfo
 from limpet.services.units import CREDENTIALS, Service, unit
 from limpet.shared import private, windows
+from limpet.shared.numbers import MAX_WORKERS, WorkerCount
 from limpet.shared.problem import Problem
 
 app = App(name="service", help="Have the system run what shall run for years.")
@@ -31,6 +32,7 @@ def install(
     /,
     *,
     user: str | None = None,
+    workers: WorkerCount | None = None,
     name: Annotated[str, Parameter(name="--as")] = "ingest",
     show: Annotated[bool, Parameter(name="--print", negative=())] = False,
     fleet: FleetOption = None,
@@ -45,6 +47,8 @@ def install(
         Which one: ingest.
     user
         Who runs it [default: a user of its own, which systemd makes].
+    workers
+        So many processes share the work: `limpet ingest --workers`.
     name
         The identity it has for the broker: `limpet operator add NAME --read`.
     show
@@ -54,7 +58,7 @@ def install(
     if user is not None and not _USER.fullmatch(user):
         raise Problem(f"{user!r} is no name of a user.", "Such as limpet.")
     root = required(fleet).root.resolve()
-    text = unit(_ingest(root, name, user))
+    text = unit(_ingest(root, name, user, workers))
     if show:
         print(text, end="")
         return
@@ -67,14 +71,27 @@ def install(
     print(f"What it says: journalctl -u limpet-{service}. Its store: /var/lib/limpet-{service}/.")
 
 
-def _ingest(root: Path, name: str, user: str | None) -> Service:
+def _credentials(layout: Layout, name: str, workers: int | None) -> dict[str, PurePosixPath]:
+    """Return the files of all identities that ingest takes, by name: with workers also of those
+    that are not started any more, as what is left for them at the broker is theirs to take.
+    """
+    found = {"ca.crt": layout.operator(name) / "ca.crt"}
+    for number in range(1, MAX_WORKERS + 1 if workers else 2):
+        each = name if number == 1 else f"{name}-{number}"
+        paths = layout.operator_pair(each)
+        if number <= (workers or 1) or all(path.exists() for path in paths):
+            found |= {path.name: path for path in paths}
+    for path in found.values():
+        if not path.exists():
+            cause = f"There is no {path}."
+            raise Problem(cause, f"Make it: limpet operator add {path.parent.name} --read.")
+    return {each: PurePosixPath(path) for each, path in found.items()}
+
+
+def _ingest(root: Path, name: str, user: str | None, workers: int | None = None) -> Service:
     layout = Layout(root)
     info = SetupInfo(root)
-    key, certificate = layout.operator_pair(name)
-    paths = (certificate, key, layout.operator(name) / "ca.crt")
-    for path in paths:
-        if not path.exists():
-            raise Problem(f"There is no {path}.", f"Make it: limpet operator add {name} --read.")
+    files = _credentials(layout, name, workers)
     program = Path(sys.prefix) / "bin" / "limpet"
     if set("\"'\\") & set(str(program)) or not str(program).isprintable():
         raise Problem(
@@ -96,7 +113,8 @@ def _ingest(root: Path, name: str, user: str | None) -> Service:
     words += ["--organisation", *organisations]
     if info.server_name:
         words += ["--server-name", info.server_name]
-    files = {path.name: PurePosixPath(path) for path in paths}
+    if workers:
+        words += ["--workers", str(workers)]
     title = "what the nodes publish goes into a store"
     return Service("ingest", title, tuple(words), files, user)
 

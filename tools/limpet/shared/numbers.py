@@ -25,6 +25,9 @@ Seconds = Annotated[float, Parameter(validator=Number(gt=0, lte=_YEAR_S))]
 # For a time that may be none: 0 has a meaning of its own.
 SecondsOrNone = Annotated[int, Parameter(converter=whole, validator=Number(gte=0, lte=_YEAR_S))]
 Port = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=65535))]
+# Of `limpet ingest`: more than there is to do, also at the largest broker.
+MAX_WORKERS = 16
+WorkerCount = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=MAX_WORKERS))]
 # Where to listen: 0 is any that is free.
 ListeningPort = Annotated[int, Parameter(converter=whole, validator=Number(gte=0, lte=65535))]
 # Of a serial line: the slowest that esptool speaks, and more than any bridge does.
