@@ -13,7 +13,7 @@ import pytest
 from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.brokers.plan import Plan
 from limpet.doctor.figures import Numbers
-from limpet.doctor.monitor import Monitor
+from limpet.doctor.live.monitor import Monitor
 from limpet.identity.authority import Authority
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem

@@ -7,9 +7,9 @@ import random
 from pathlib import Path
 
 import pytest
-from limpet.doctor.alarms import KINDS, LOOKS, OTHERS, Alarms, Repeated, Usual
 from limpet.doctor.figures import Judged, Numbers, Refusal
-from limpet.doctor.log_lines import Login, Tail, parse
+from limpet.doctor.live.alarms import KINDS, LOOKS, OTHERS, Alarms, Repeated, Usual
+from limpet.doctor.live.log_lines import Login, Tail, parse
 from limpet.shared.problem import Problem
 
 

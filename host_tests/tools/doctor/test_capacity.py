@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from limpet.brokers.capacity import Limits, limits
 from limpet.brokers.setup import open_setup
-from limpet.doctor import capacity, parsed, sizing
+from limpet.doctor import capacity, sizing
+from limpet.doctor.live import parsed
 from limpet.doctor.probe import Probe, Seen
 from limpet.identity.provisioning import Setup
 from limpet.ingest.intake import Reading

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from limpet.brokers import capacity
-from limpet.doctor import parsed
 from limpet.doctor.checks import CHECKS, examine
 from limpet.doctor.facts import (
     Certificate,
@@ -26,6 +25,7 @@ from limpet.doctor.facts import (
     Visit,
 )
 from limpet.doctor.finding import LEVELS, Finding
+from limpet.doctor.live import parsed
 from limpet.doctor.looks import log
 from limpet.doctor.probe import Seen
 from limpet.shared.paths import REPO

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from limpet.brokers import capacity as formula
 from limpet.brokers.written import Written, plan_by
-from limpet.doctor import capacity, figures, monitor, parsed
+from limpet.doctor import capacity, figures
 from limpet.doctor.figures import Numbers
-from limpet.doctor.monitor import Monitor
+from limpet.doctor.live import monitor, parsed
+from limpet.doctor.live.monitor import Monitor
 from limpet.doctor.probe import Probe
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem

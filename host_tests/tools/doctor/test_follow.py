@@ -16,9 +16,9 @@ from limpet.brokers.capacity import Limits
 from limpet.doctor import follow
 from limpet.doctor.figures import Numbers, Refusal
 from limpet.doctor.follow import Follower, Teller
-from limpet.doctor.listening import Listening
-from limpet.doctor.log_lines import Tail
-from limpet.doctor.strangers import MOST, Strangers
+from limpet.doctor.live.listening import Listening
+from limpet.doctor.live.log_lines import Tail
+from limpet.doctor.live.strangers import MOST, Strangers
 from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.problem import Problem

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from limpet.brokers import capacity, rules
 from limpet.brokers.setup import open_setup
-from limpet.doctor import figures, health, parsed, probe
+from limpet.doctor import figures, health, probe
+from limpet.doctor.live import parsed
 from limpet.doctor.probe import STEPS, Probe, Seen
 from limpet.identity.authority import SERVER_VALID, Authority
 from limpet.identity.layout import Layout

@@ -11,14 +11,10 @@ doctor.py           `limpet doctor`: what is wrong, worst first, each with its r
 health.py           `limpet health`: connect, subscribe, publish, round trip
     probe.py        one look at a broker, which ends in time whatever the broker does
     figures.py      what a broker says of itself, held against its limits
-    parsed.py       how each kind says it: `$SYS`, RabbitMQ's page, NATS's pages
-    monitor.py      those pages, asked by HTTP
-    listening.py    what comes by MQTT, and strangers.py who of it is in no registry
 capacity.py         `limpet capacity`: what a fleet needs, and how full its broker is
     sizing.py       the arithmetic of it
 follow.py           `limpet doctor --follow`: what is wrong, as it happens
-    alarms.py       when something is told, and when it is over
-    log_lines.py    a broker's log, and who was refused by it
+live/               what a running broker tells: figures by `$SYS` and HTTP, its log, who speaks
 
 It may import everything but the command line, and nothing imports it.
 """

@@ -13,11 +13,11 @@ from cyclopts.validators import Number
 
 from limpet.brokers import capacity as formula
 from limpet.doctor import figures as figure
-from limpet.doctor import monitor, parsed
 from limpet.doctor.figures import Judged, Numbers
 from limpet.doctor.health import limits_of
-from limpet.doctor.listening import Listening
-from limpet.doctor.monitor import Monitor
+from limpet.doctor.live import monitor, parsed
+from limpet.doctor.live.listening import Listening
+from limpet.doctor.live.monitor import Monitor
 from limpet.doctor.probe import Probe, Seen
 from limpet.doctor.sizing import Sizing, sizing
 from limpet.identity import device_config, fleet_folder, operators

@@ -14,13 +14,14 @@ from typing import Any
 
 from limpet.brokers.capacity import Limits
 from limpet.brokers.on_network import LOG, own_folder
-from limpet.doctor import figures, monitor
-from limpet.doctor.alarms import OTHERS, Alarms, Change, Repeated, Usual
+from limpet.doctor import figures
 from limpet.doctor.figures import Numbers, Refusal
 from limpet.doctor.health import limits_of
-from limpet.doctor.listening import Listening
-from limpet.doctor.log_lines import Login, Tail, parse
-from limpet.doctor.monitor import Monitor
+from limpet.doctor.live import monitor
+from limpet.doctor.live.alarms import OTHERS, Alarms, Change, Repeated, Usual
+from limpet.doctor.live.listening import Listening
+from limpet.doctor.live.log_lines import Login, Tail, parse
+from limpet.doctor.live.monitor import Monitor
 from limpet.identity.layout import Layout
 from limpet.operating.inbox import Inbox
 from limpet.operating.where import Where

@@ -14,7 +14,8 @@ from cyclopts import Parameter
 
 from limpet.brokers import written
 from limpet.brokers.capacity import Limits
-from limpet.doctor import figures, parsed
+from limpet.doctor import figures
+from limpet.doctor.live import parsed
 from limpet.doctor.probe import STEPS, Probe, Seen
 from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout

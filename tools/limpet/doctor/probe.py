@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from limpet.brokers.rules import BROKER_FIGURES, organisations
-from limpet.doctor import parsed
+from limpet.doctor.live import parsed
 from limpet.identity import authority
 from limpet.operating.operator_client import START, Arrival, OperatorClient
 from limpet.operating.where import Where

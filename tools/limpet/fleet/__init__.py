@@ -9,6 +9,7 @@ locking_out.py              its verbs revoke, renew and remove; retiring.py: dec
 consumers.py                `limpet operator`: identities for programs of one's own
 load/                       `limpet fleet run`: many nodes at once
 reload.py                   what brokers have to be told after a change
+report.py                   what a verb did, as JSON
 provision.py                `limpet provision`
     provision_many.py       of many devices; device_list.py which those are
     provision_report.py     what it says of what it did

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from limpet.brokers.rules import organisations
 from limpet.brokers.setup import open_setup
 from limpet.fleet import reload
+from limpet.fleet.report import Json, Yes, reported
 from limpet.identity import authority, consumers
 from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
@@ -22,7 +23,6 @@ from limpet.identity.registry import stamp
 from limpet.shared import asked
 from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
-from limpet.shared.report import Json, Yes, reported
 
 app = App(
     name="operator",

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from limpet.brokers import age
+from limpet.fleet.report import Json
 from limpet.identity import authority, device_config, registry
 from limpet.identity.consumers import expires
 from limpet.identity.device_folder import DeviceFolder, checked
@@ -25,7 +26,6 @@ from limpet.identity.layout import Layout
 from limpet.shared import locks
 from limpet.shared.plain import safe, word
 from limpet.shared.problem import Problem, there_is
-from limpet.shared.report import Json
 
 app = App(
     name="fleet",

@@ -14,13 +14,13 @@ from cyclopts import Parameter
 from limpet.brokers.setup import open_setup
 from limpet.fleet import reload
 from limpet.fleet.devices import Device, devices, one, unused
+from limpet.fleet.report import Json, Yes, reported
 from limpet.identity import consumers
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.shared import asked, bar, private
 from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
-from limpet.shared.report import Json, Yes, reported
 
 _SHOWN = 5
 

@@ -16,6 +16,7 @@ from limpet.brokers.setup import open_setup
 from limpet.fleet import device_list, provision_many, provision_mosquitto, provision_report
 from limpet.fleet.device_list import Count, Line, Number
 from limpet.fleet.provision_many import Many
+from limpet.fleet.report import Json, reported
 from limpet.identity import device_config, fleet_settings, passwords
 from limpet.identity.device_config import LABEL_RULE, check, too_long
 from limpet.identity.fleet_folder import FleetOption, required
@@ -27,7 +28,6 @@ from limpet.shared.asked import PASSWORD_VARIABLE, WIFI_VARIABLE
 from limpet.shared.firmware import config, errors
 from limpet.shared.numbers import Port
 from limpet.shared.problem import Problem
-from limpet.shared.report import Json, reported
 
 
 def provision(

@@ -7,12 +7,12 @@ import contextlib
 from limpet.brokers.setup import open_setup
 from limpet.fleet import reload, retained
 from limpet.fleet.devices import one
+from limpet.fleet.report import Json, Yes, reported
 from limpet.identity.fleet_folder import FleetOption, required
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
 from limpet.shared import asked
 from limpet.shared.problem import Problem
-from limpet.shared.report import Json, Yes, reported
 
 
 def decommission(

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from limpet.brokers import capacity
-from limpet.doctor import parsed
 from limpet.doctor.facts import Facts
 from limpet.doctor.figures import judged
 from limpet.doctor.finding import Finding
+from limpet.doctor.live import parsed
 
 _FULL = 0.9
 

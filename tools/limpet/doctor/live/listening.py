@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 from limpet.brokers.rules import BROKER_FIGURES, organisations
-from limpet.doctor import parsed
 from limpet.doctor.figures import Numbers
-from limpet.doctor.strangers import Strangers
+from limpet.doctor.live import parsed
+from limpet.doctor.live.strangers import Strangers
 from limpet.identity.layout import Layout
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where

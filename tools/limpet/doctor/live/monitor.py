@@ -13,8 +13,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from limpet.brokers import kinds, written
-from limpet.doctor import parsed
 from limpet.doctor.figures import Numbers
+from limpet.doctor.live import parsed
 from limpet.identity.layout import Layout
 from limpet.shared.problem import Problem
 
