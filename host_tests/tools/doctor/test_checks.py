@@ -35,9 +35,10 @@ NOW = 1_790_000_000.0
 DAY_S = 24 * 3600.0
 BASE, OTHER = "limpet/home/desk/climate/node-1", "limpet/home/desk/climate/node-2"
 Settings = namedtuple(
-    "Settings", "broker port username server_hostname keepalive_s telemetry_qos max_qos cert"
+    "Settings",
+    "broker port username server_hostname keepalive_s telemetry_qos max_qos cert more_brokers",
 )
-CONFIG = Settings("broker.lan", 8883, None, None, 60, 1, 2, "cert.der")
+CONFIG = Settings("broker.lan", 8883, None, None, 60, 1, 2, "cert.der", None)
 SHOWN = Certificate("the broker", NOW - DAY_S, NOW + 31 * DAY_S, "renew", ("broker.lan",), "a1")
 DOOR = Door(8883, True, old_tls="", shown=SHOWN)
 ONLINE = {"v": 1, "status": "online", "boot": 7, "session": 1, "fw": "0.1.0", "reset": "power-on"}
@@ -174,6 +175,7 @@ WRONG: list[tuple[str, Facts, str, str]] = [
     ("taken", replace(RIGHT, logged=Logged({}, {"grafana": 5})), "warning", "5 times"),
     ("qos-asked", replace(RIGHT, logged=Logged({}, {}, {"web": "#"})), "warning", "web (#)"),
     ("other-broker", with_config(broker="old.lan"), "note", "old.lan:8883"),
+    ("other-broker", with_config(more_brokers=["b.lan:8884"]), "note", "b.lan:8884"),
     ("two-sessions", with_messages(reading(BASE, boot=3), reading(BASE)), "critical", "7, 3"),
     ("two-sessions", with_messages(status(BASE, False, outage=TAKEN)), "critical", "says so"),
     ("two-sessions", with_messages(*[status(BASE, False)] * 3), "warning", "3 times"),

@@ -114,6 +114,24 @@ def own(tmp_path: Path) -> Setup:
     return made
 
 
+def test_a_config_that_is_none(own: Setup) -> None:
+    """It is a finding, and no end: another device says where the broker is, if one can."""
+    root, broken = own.layout.root, own.layout.device("node-1") / "settings.json"
+    broken.write_text("{")
+    for device in ([], ["node-1"]):
+        done = limpet("doctor", *device, *QUICK, "--fleet", root, "--json")
+        found = json.loads(done.stdout)
+        assert (done.returncode, found["broker"]) == (1, "no broker")
+        assert [each["check"] for each in found["findings"]] == ["folder"]
+        assert "no config that can be read" in done.stdout
+    port = closed_port()
+    own.device(fields("node-2") | {"port": port})
+    done = limpet("doctor", *QUICK, "--fleet", root, "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["broker"]) == (2, f"127.0.0.1:{port}")
+    assert [each["check"] for each in found["findings"]] == ["down", "folder"]
+
+
 def served(own: Setup, *, rules: bool) -> WrongMosquitto:
     """Where node-1 has a session, and five topics are retained."""
     port = int(json.loads((own.layout.device("node-1") / "identity.json").read_text())["port"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from limpet.brokers import rules
 from limpet.doctor.looks.visitor import Visitor, tls_of
-from limpet.doctor.looks.visits import own_identity
+from limpet.doctor.looks.visits import entrance, own_identity
 from limpet.fleet.seen import LIMIT_S, Heard
 from limpet.identity import device_config
 from limpet.identity.fleet_folder import option
@@ -104,10 +104,7 @@ def _clear_as(operator: OperatorClient, layout: Layout, name: str, topics: list[
             f"{name} cannot be spoken for: {error}.", f"limpet fleet renew {name}"
         ) from None
     context = tls_of(layout.ca_certificate, operator.server_name, identity)
-    at = (operator.host, operator.port)
-    login = (config.username, config.password) if config.username else None
-    if login:
-        at = (operator.host, config.port)
+    at, login = entrance(config, (operator.host, operator.port))
     with Visitor(at, name, context, login=login, theirs=True) as device:
         if why := device.connect():
             raise Problem(f"The broker does not let {name} in: {why}.", f"limpet doctor {name}")

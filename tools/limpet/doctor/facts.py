@@ -10,6 +10,7 @@ from typing import Any
 from limpet.brokers import capacity
 from limpet.brokers.capacity import Limits
 from limpet.doctor.probe import Seen
+from limpet.identity import device_config
 from limpet.identity.registry import Role
 from limpet.shared.problem import Problem
 
@@ -155,13 +156,17 @@ class Facts:
         return {each.name: each.base for each in self.devices if each.base is not None}
 
     def is_for(self, config: Any) -> bool:
-        """Whether a device with this config looks for its broker here. Of mosquitto's two ports
-        that for logins is the next one.
+        """Whether a device with this config looks for a broker here."""
+        return any(self.is_at(config, each) for each in device_config.brokers(config))
+
+    def is_at(self, config: Any, where: tuple[str, int]) -> bool:
+        """Whether this is what that device finds at a host and port: of mosquitto's two ports that
+        for logins is the next one.
         """
         ports = (self.port, self.port + 1) if config.username else (self.port,)
-        return config.broker == self.host and config.port in ports
+        return where[0] == self.host and where[1] in ports
 
     @property
     def where(self) -> str:
         """Return the broker in words."""
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}" if self.host else "no broker"

@@ -68,12 +68,28 @@ class _Gathering:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._layout = Layout(asked.where.root)
-        info = SetupInfo(asked.where.root, asked.device or None)
-        host, port = asked.where.broker or info.host, asked.where.port or info.port
-        name = asked.where.server_name or info.server_name
-        self._names = [asked.device] if asked.device else sorted(info.bases)
-        self._facts = Facts(time.time(), host, port, server_name=name)
+        self._names = [asked.device] if asked.device else sorted(self._layout.bases())
         self._unseen: list[Unseen] = []
+        self._facts = Facts(time.time())
+        info = self._info()
+        # The device that says where the broker is.
+        self._first = info.device if info else None
+        if info:
+            host, port = asked.where.broker or info.host, asked.where.port or info.port
+            name = asked.where.server_name or info.server_name
+            self._add(host=host, port=port, server_name=name)
+
+    def _info(self) -> SetupInfo | None:
+        """Return what the first device says whose config can be read; None where there is none.
+        Raises Problem where there is no device.
+        """
+        root = self._asked.where.root
+        if not self._names:
+            return SetupInfo(root)
+        for name in self._names:
+            with contextlib.suppress(Problem):  # `_read_folder` says it
+                return SetupInfo(root, name)
+        return None
 
     def all(self) -> tuple[Facts, list[Unseen]]:
         """Take all steps."""
@@ -84,7 +100,9 @@ class _Gathering:
         ):
             self._read_folder(told)
             self._read_log()
-            seen = self._probe(told)
+            seen = self._probe(told) if self._first else None
+            if not self._first:
+                self._not_seen("the broker", "no config that can be read says where it is")
             if seen and "name" in seen.took:
                 self._look(seen, stack, told)
             elif seen:
@@ -126,7 +144,7 @@ class _Gathering:
     def _probe(self, told: Told) -> Seen | None:
         where = replace(self._asked.where, broker=self._facts.host, port=self._facts.port)
         try:
-            seen = Probe(where).look()
+            seen = Probe(where, self._first).look()
         except Problem as problem:  # no operator is left to ask with
             self._not_seen("the broker", problem.cause)
             return None
@@ -275,7 +293,7 @@ class _Gathering:
             each
             for each in self._facts.devices
             if each.base and each.config and each.config.cert and said.get(each.base) != "online"
-            if each.config.broker == self._facts.host
+            if self._facts.is_for(each.config)
             # Of one that has nothing retained nobody knows whether it is there.
             if each.config.retain or self._asked.device
         ]

@@ -75,16 +75,19 @@ class Seen:
 
 
 class Probe:
-    """A look at the broker of `where`, whose fleet is settled. `look()` once; from any thread.
+    """A look at the broker of `where`, whose fleet is settled: that of `device`, if one is named.
+    `look()` once; from any thread.
 
     Making it raises Problem where the fleet has no device, or no identity to ask with.
     """
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, where: Where, device: str | None = None) -> None:
         self._seen = Seen()
         self._heard = threading.Condition()
         self._back_at: float | None = None
-        self._client = OperatorClient(where, self._arrived, self._lost, on_step=self._did)
+        self._client = OperatorClient(
+            where, self._arrived, self._lost, device=device, on_step=self._did
+        )
         # One broker is looked at: the first one, where none is named.
         self.others = self._client.brokers[1:]
         del self._client.brokers[1:]

@@ -82,9 +82,10 @@ def found_without(root: Path, device: str) -> bool:
 class SetupInfo:
     """What the tools need to know of the set-up in `root`. Raises Problem where it has no device.
 
-    bases: base topic of each device by its id. brokers: hosts and ports where `device`, else the
-    first one, looks for its broker, in its order; host and port are the first's, unless a broker of
-    this very set-up says that it listens there on another port. server_name: that of the device.
+    bases: base topic of each device by its id. device: which one counts, the first where none is
+    named. brokers: hosts and ports where that one looks for its broker, in its order; host and port
+    are the first's, unless a broker of this very set-up says that it listens there on another port.
+    server_name: that of the device.
     """
 
     def __init__(self, root: Path, device: str | None = None) -> None:
@@ -97,7 +98,8 @@ class SetupInfo:
         if device is not None and device not in self.bases:
             cause = f"No device is called {device!r} in {root}."
             raise Problem(cause, there_is(self.bases, device))
-        folder = layout.device(device or next(iter(self.bases)))
+        self.device = device or next(iter(self.bases))
+        folder = layout.device(self.device)
         try:
             found = device_config.load(folder)
         except OSError as error:

@@ -53,7 +53,7 @@ def name(facts: Facts) -> Iterator[Finding]:
     missing = defaultdict(list)
     for each in facts.devices:
         if each.config and facts.is_for(each.config):
-            wanted = each.config.server_hostname or each.config.broker
+            wanted = each.config.server_hostname or facts.host
             if wanted not in shown.names:
                 missing[wanted].append(each.name)
     for wanted, names in missing.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from limpet.doctor.facts import Facts
 from limpet.doctor.finding import Finding, listed
+from limpet.identity import device_config
 
 KEEPALIVE_MOST_S = 600
 # How our own visitors are called.
@@ -113,12 +114,14 @@ def other_broker(facts: Facts) -> Iterator[Finding]:
     """Devices of the fleet look for another broker than the one that was looked at."""
     others = defaultdict(list)
     for each in facts.devices:
-        if each.base and each.config and not facts.is_for(each.config):
-            others[f"{each.config.broker}:{each.config.port}"].append(each.name)
+        if facts.host and each.base and each.config:
+            for host, port in device_config.brokers(each.config):
+                if not facts.is_at(each.config, (host, port)):
+                    others[f"{host}:{port}"].append(each.name)
     for where, names in others.items():
         yield Finding(
             "note",
             f"{listed(names)} look for a broker at {where}.",
             f"It was not looked at: {facts.where} was.",
-            f"limpet doctor {names[0]}",
+            f"limpet doctor {where.rpartition(':')[0]} --port {where.rpartition(':')[2]}",
         )

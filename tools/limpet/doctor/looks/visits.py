@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from limpet.brokers.rules import organisations
 from limpet.doctor.facts import Own, Visit
 from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls, tls_of
-from limpet.identity import authority
+from limpet.identity import authority, device_config
 from limpet.identity.authority import Authority, Identity
 from limpet.identity.layout import Layout
 from limpet.identity.operators import Operator
@@ -90,8 +91,7 @@ def device(place: Place, own: Own) -> Visit:
     """
     identity = own_identity(place.layout, own.name, own.config.key, own.config.cert)
     context = tls_of(place.layout.ca_certificate, place.server_name, identity)
-    login = (own.config.username, own.config.password) if own.config.username else None
-    at = (place.at[0], own.config.port if login else place.at[1])
+    at, login = entrance(own.config, place.at)
     topic = f"{own.base}/{topics.RESPONSE}/limpet-doctor"
     payload = _response()
     with Visitor(at, own.name, context, login=login, theirs=True) as visitor:
@@ -143,6 +143,16 @@ def _abroad(place: Place, name: str, made: Callable[[], Visitor]) -> Visit:
         said = writer.connect() == "" and writer.publish(place.topic, payload)
         wrote = said and place.witness.hears(place.topic, payload, FOREIGN_S)
     return Visit(name, True, read=read, wrote=(place.topic,) if wrote else ())
+
+
+def entrance(config: Any, at: tuple[str, int]) -> tuple[tuple[str, int], tuple[str, str] | None]:
+    """Return where a device with this config gets in at the broker `at`, and its name and password,
+    if it has such: for those mosquitto has another port.
+    """
+    if not config.username:
+        return at, None
+    ports = [port for host, port in device_config.brokers(config) if host == at[0]]
+    return (at[0], ports[0] if ports else at[1]), (config.username, config.password)
 
 
 def own_identity(layout: Layout, name: str, key: str, certificate: str) -> Identity:
