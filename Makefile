@@ -68,9 +68,9 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 	@BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/chaos.py $(call option,--broker,BROKER) $(call option,--seed,SEED) \
 		$(call option,--faults,FAULTS)
 
-cluster: setup ## Publish through three brokers that die and come back in turn: CLUSTER=rabbitmq|nats SECONDS=300 NODES=20
+cluster: setup ## Publish through three brokers that die and come back in turn: CLUSTER=rabbitmq|nats SECONDS=300 NODES=20 BROKERS=haproxy|list
 	@.venv/bin/python host_tests/cluster.py $(call option,--cluster,CLUSTER) $(call option,--seconds,SECONDS) \
-		$(call option,--nodes,NODES)
+		$(call option,--nodes,NODES) $(call option,--brokers,BROKERS)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
 	@PYTHONUTF8=1 FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \

@@ -28,6 +28,8 @@ from support.fleets import fleet
 
 SECONDS = 300
 NODES = 20
+# What a node's config names: HAProxy, or the members themselves.
+WAYS = ("haproxy", "list")
 
 
 def positive(text: str) -> int:
@@ -45,11 +47,12 @@ def main() -> int:
     parser.add_argument("--cluster", choices=KINDS, default=KINDS[0])
     parser.add_argument("--seconds", type=positive, default=SECONDS)
     parser.add_argument("--nodes", type=positive, default=NODES)
+    parser.add_argument("--brokers", choices=WAYS, default=WAYS[0])
     asked = parser.parse_args()
     console = Console(width=88)
     try:
         with tempfile.TemporaryDirectory(prefix="limpet-cluster-") as folder:
-            return run(console, Path(folder), asked.cluster, asked.nodes, asked.seconds)
+            return run(console, Path(folder), asked)
     except KeyboardInterrupt:
         return 130
     except (Problem, RuntimeError, TimeoutError) as error:
@@ -59,14 +62,16 @@ def main() -> int:
         return 1
 
 
-def run(console: Console, folder: Path, kind: str, nodes: int, seconds: float) -> int:
+def run(console: Console, folder: Path, asked: argparse.Namespace) -> int:
     """Start all that it takes in `folder`, run, and print; return the exit code."""
+    kind, nodes, listed = asked.cluster, asked.nodes, asked.brokers == "list"
     began = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
 
-    console.print(f"{kind}, {MEMBERS} members behind HAProxy; {nodes} nodes", highlight=False)
+    way = "as a list in each node" if listed else "behind HAProxy"
+    console.print(f"{kind}, {MEMBERS} members {way}; {nodes} nodes", highlight=False)
     console.print(machine.described()[0], highlight=False)
     setup = open_setup(fleet(folder / "fleet"))
     for number in range(nodes):
@@ -77,8 +82,9 @@ def run(console: Console, folder: Path, kind: str, nodes: int, seconds: float) -
         cluster.start()
         say("the nodes are started")
         with Run(cluster, folder, nodes, say) as made:
+            made.listed = listed
             try:
-                made.go(seconds)
+                made.go(asked.seconds)
             except (KeyboardInterrupt, RuntimeError):
                 console.print("Not ended. So far:")
                 show(console, made, ended=False)

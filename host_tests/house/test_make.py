@@ -56,7 +56,12 @@ OPTIONS = {
     },
     "deploy": {"PORT": "--port", "DEVICE": "--device", "FLEET": "--fleet"},
     "wokwi": {"BROKER": "--broker", "FIRMWARE": "--firmware", "FLEET": "--fleet"},
-    "cluster": {"CLUSTER": "--cluster", "SECONDS": "--seconds", "NODES": "--nodes"},
+    "cluster": {
+        "CLUSTER": "--cluster",
+        "SECONDS": "--seconds",
+        "NODES": "--nodes",
+        "BROKERS": "--brokers",
+    },
     "chaos": {"BROKER": "--broker", "SEED": "--seed", "FAULTS": "--faults"},
     "bench": {"AGAINST": "--against"},
 }

@@ -120,8 +120,8 @@ class Link:
     def _give_up(self, cause):
         """This connection, and its session."""
         self.client.abort()
-        self._down(cause)
         self.client.clean_session = True
+        self._down(cause)  # which may turn to another broker
 
     def _run(self, now):
         client = self.client

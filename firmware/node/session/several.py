@@ -5,8 +5,8 @@ back-off allows; none waits for another's, and where all are away each is asked 
 were the only one. When a connection that was up ends, the order begins anew: the first one is tried
 again then, and never while another one serves.
 
-What is known of a broker stays with it: its back-off, what it refuses (see causes.py), and which
-Commands of QoS 2 its session has delivered.
+What is known of a broker stays with it: its back-off, what it refuses (see causes.py), which
+Commands of QoS 2 its session has delivered, and whether that session is to be given up.
 """
 
 from backoff import Backoff
@@ -24,12 +24,13 @@ class _Broker:
 
     _due = 0
 
-    def __init__(self, host, port, backoff, past):
+    def __init__(self, host, port, backoff, clean):
         self._host = host
         self._port = port
         self._backoff = backoff
-        self._past = past
+        self._past = Past()
         self._received = set()
+        self._clean = clean
 
 
 class Several:
@@ -51,7 +52,11 @@ class Several:
         every = [(client.server, client.port)] + more
         random, before = link.board.random, backoff.attempts
         self._brokers = [
-            _Broker(*each, Backoff(random, floors_ms=FLOORS_MS, attempts=before), Past())
+            _Broker(
+                *each,
+                Backoff(random, floors_ms=FLOORS_MS, attempts=before),
+                client.clean_session,
+            )
             for each in every
         ]
         self._at = 0
@@ -95,9 +100,11 @@ class Several:
             return
         link, client, this = self._link, self._link.client, self._brokers[self._at]
         this._past, this._received = link.past, client.received
+        this._clean = client.clean_session
         self._at = at
         that = self._brokers[at]
         link.past, client.received = that._past, that._received
+        client.clean_session = that._clean
         client.server, client.port = that._host, that._port
         client.ssl_params = {"server_hostname": self._name or that._host}
         self._tell()

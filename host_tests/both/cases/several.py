@@ -11,7 +11,7 @@ if False:
 class _Client:
     """What is told where to connect to."""
 
-    server, port = "a", 8883
+    server, port, clean_session = "a", 8883, False
     ssl_params = {"server_hostname": "a"}  # noqa: RUF012 - as umqtt has it
 
     def __init__(self) -> None:
@@ -146,12 +146,16 @@ def case_without_wifi_no_broker_is_to_blame() -> None:
 
 
 def case_what_is_known_stays_with_its_broker() -> None:
-    """What one refuses, and what its session has delivered, says nothing of another."""
+    """What one refuses, what its session has delivered, and that this one is to be given up, says
+    nothing of another.
+    """
     rig = _Rig(2)
     known, delivered = rig.past, rig.client.received
     delivered.add(7)
+    rig.client.clean_session = True
     rig.fails()
     assert rig.at == "b"
+    assert rig.client.clean_session is False
     assert rig.past is not known
     assert rig.client.received == set()
     rig.client.received = {9}  # as a new session makes it
@@ -159,6 +163,7 @@ def case_what_is_known_stays_with_its_broker() -> None:
     assert rig.at == "a"
     assert rig.past is known
     assert rig.client.received is delivered
+    assert rig.client.clean_session is True
     rig.fails()
     assert rig.client.received == {9}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from limpet.brokers.embedded.broker import LOOPBACK
 from limpet.node_host.process import NodeProcess
 from support.brokers.running import base
 from support.cluster.brokers import KEEPALIVE_S, MEMBERS, Cluster
@@ -49,8 +50,11 @@ class Result:
 class Run:
     """`with Run(...) as run: run.go(seconds, say)`. folder: scratch for the nodes' flash.
 
-    The cluster runs already; say is told what happens.
+    The cluster runs already; say is told what happens. listed: whether a node knows the members
+    themselves, each another one first, rather than HAProxy.
     """
+
+    listed = False
 
     def __init__(
         self, cluster: Cluster, folder: Path, nodes: int, say: Callable[[str], None]
@@ -130,10 +134,18 @@ class Run:
     def _start(self, device: str) -> None:
         root = self._folder / device
         if not root.exists():
-            self._cluster.image(root, device, **CONFIG)
+            self._cluster.image(root, device, **CONFIG, **self._brokers(device))
         node = NodeProcess(root, on_line=lambda line: self.ledger.line(device, line))
         self._nodes[device] = node
         node.start()
+
+    def _brokers(self, device: str) -> dict[str, Any]:
+        if not self.listed:
+            return {}
+        ports = [plan.port for plan in self._cluster.plans]
+        at = self.devices.index(device) % len(ports)
+        first, *others = ports[at:] + ports[:at]
+        return {"port": first, "more_brokers": [f"{LOOPBACK}:{port}" for port in others]}
 
     def _wait(self, seconds: float) -> None:
         """Wait, and send a Command to one node after the other."""

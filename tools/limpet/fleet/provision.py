@@ -152,9 +152,8 @@ def provision(
         given |= _wifi(wifi_ssid)
     fields = with_fields(settings.fields(), given)
     try:
-        checked = check({"device_id": device} | fields | login)
-        hosts = [host for host, _ in device_config.brokers(checked)]
-        names = [*settings.server_names(), *hosts, *(server_name or ())]
+        check({"device_id": device} | fields | login)
+        names = [*settings.server_names(), *device_config.hosts(fields), *(server_name or ())]
         old = age.old_files(Layout(root))  # opening makes them anew
         setup = open_setup(root, names)
         known = not setup.device({"device_id": device} | fields | login)

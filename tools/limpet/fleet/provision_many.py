@@ -46,8 +46,7 @@ def provision(many: Many, lines: list[Line], what: str) -> dict[str, Any]:
     """
     layout = Layout(many.root)
     orders = _orders(many, layout, lines, what)
-    found = (device_config.brokers(check(order.fields)) for order in orders)
-    brokers = dict.fromkeys(host for each in found for host, _ in each)
+    brokers = dict.fromkeys(host for each in orders for host in device_config.hosts(each.fields))
     hosts = (order.fields.get("server_hostname") for order in orders)
     old = age.old_files(layout)  # opening makes them anew
     names = [*many.settings.server_names(), *brokers, *filter(None, hosts), *many.names]

@@ -58,6 +58,12 @@ def brokers(found: Any) -> list[tuple[str, int]]:
     return [(found.broker, found.port), *more]
 
 
+def hosts(fields: dict[str, Any]) -> list[str]:
+    """Return those hosts, of fields that `check` has taken."""
+    more = more_brokers.split(fields.get("more_brokers") or (), 0)
+    return [fields["broker"], *(host for host, _ in more)]
+
+
 def too_long(host: str) -> bool:
     """Whether a part of a host name, between dots, is longer than any that can be looked up (RFC
     1035 section 2.3.4). The node leaves that to its resolver.
