@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from limpet.brokers import plan, rules, written
+from limpet.brokers import age, plan, rules, written
+from limpet.brokers.mosquitto.renderer import UNIT
 from limpet.brokers.setup import open_setup
-from limpet.brokers.written import write_mosquitto
+from limpet.brokers.written import Written, write_mosquitto
 from limpet.deploying import deploy
 from limpet.identity.layout import Layout
 from limpet.identity.provisioning import Setup
@@ -163,3 +164,22 @@ def test_without_files_there_is_nothing_to_say(tmp_path: Path) -> None:
     assert "rules" not in limpet("fleet", "list", "--offline", "--fleet", made.layout.root).stdout
     made.device(fields("node-1"))
     assert "rules" not in limpet("fleet", "list", "--offline", "--fleet", made.layout.root).stdout
+
+
+def test_a_unit_of_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that can be reloaded is named, here and where --out has put it; not one of now."""
+    setup = open_setup(fleet(tmp_path / "fleet"))
+    setup.device(fields("node-1"))
+    layout = setup.layout
+    for folder in ("", str(tmp_path / "out")):
+        written.write(layout, Written("mosquitto", folder, "", 8883, 50))
+    assert age.told(layout) == []
+    for unit in (layout.broker / UNIT, tmp_path / "out" / UNIT):
+        unit.write_text(unit.read_text().replace("[Install]", "ExecReload=/bin/kill\n\n[Install]"))
+    units = [cause.split()[0] for cause, _ in age.told(layout)]
+    assert units == [str(layout.broker / UNIT), str(tmp_path / "out" / UNIT)]
+    age.tell(layout)
+    said = capsys.readouterr().out
+    assert "has ExecReload" in said
+    assert f"--out {tmp_path / 'out'}" in said
+    assert "sudo systemctl daemon-reload" in said

@@ -14,6 +14,7 @@ import pytest
 from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.identity.provisioning import Setup
+from limpet.operating import send as sending
 from limpet.operating.send import parse_params
 from limpet.operating.where import SetupInfo
 from limpet.shared.firmware import commands
@@ -113,6 +114,31 @@ def test_repeated_id_is_told(
     assert code == 0, text
     assert ("from memory" in text) == told
     assert ("was not carried out again" in text) == told
+
+
+@pytest.mark.parametrize("id", ["é", "", "x" * 65, "a\nb", "\x7f"])
+def test_an_id_that_no_node_reads(broker: RunningBroker, id: str) -> None:
+    """It is refused at once, before anything goes out: nobody could answer."""
+    code, text = send(broker, "node-1", "ping", "--timeout", "3600", f"--id={id}")
+    assert code == 1
+    assert "no device answers to that" in text
+    assert "Give 1 to 64 letters" in text
+
+
+@pytest.mark.parametrize(
+    ("before_s", "said"), [(-1, ""), (0, ""), (1, "perhaps from memory"), (4, "from memory (")]
+)
+def test_an_id_that_was_used_just_now(
+    before_s: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Within the seconds that clocks may differ by it is told that it may be so (T13)."""
+    response = {"id": "abc", "status": "executed", "result": {}, "ts": 1_790_000_000 - before_s}
+    assert sending._report(response, 5.0, 1_790_000_000) == 0
+    out = capsys.readouterr().out
+    assert ("memory" in out) == bool(said)
+    assert said in out
+    assert sending._report(response, 5.0, None) == 0  # of an id of its own
+    assert "memory" not in capsys.readouterr().out
 
 
 def test_silence_has_a_code_of_its_own(broker: RunningBroker, device: ScriptedDevice) -> None:

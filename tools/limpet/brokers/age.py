@@ -5,15 +5,23 @@ cannot be seen from here.
 """
 
 import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from limpet.brokers import kinds, rules, written
 from limpet.brokers import plan as plans
+from limpet.brokers.mosquitto.renderer import UNIT
 from limpet.brokers.written import Written
 from limpet.identity.fleet_folder import option, quoted
 from limpet.identity.layout import Layout
 from limpet.shared.problem import Problem
+
+_RELOADS = (
+    "has ExecReload: by a reload mosquitto 2.0 drops what it has acknowledged for clients that are "
+    "away, and ends new sessions."
+)
 
 
 class Old(NamedTuple):
@@ -49,8 +57,17 @@ def tell(layout: Layout, out: TextIO | None = None) -> None:
 
 
 def told(layout: Layout) -> list[tuple[str, str]]:
-    """Return of each such file what it means, and what to do. Raises Problem."""
-    return [(_what(path, version), _remedy(layout, of)) for path, version, of in old_files(layout)]
+    """Return of each such file, and of each unit from before, what it means, and what to do. Raises
+    Problem.
+    """
+    old = [
+        (_what(path, version), _again(layout, of), of) for path, version, of in old_files(layout)
+    ]
+    found = [(what, f"{again}; then have the broker {_reload(of)}") for what, again, of in old]
+    for path, of in _units(layout):
+        restart = "sudo systemctl daemon-reload && sudo systemctl restart limpet-broker"
+        found.append((f"{path} {_RELOADS}", f"{_again(layout, of)}; then {restart}"))
+    return found
 
 
 def tell_renewed(old: list[Old]) -> None:
@@ -73,7 +90,21 @@ def _what(path: Path, version: int) -> str:
     )
 
 
-def _remedy(layout: Layout, of: Written) -> str:
+def _units(layout: Layout) -> Iterator[tuple[Path, Written]]:
+    """Yield mosquitto's units that were written when they could still be reloaded."""
+    for of in written.records(layout):
+        path = of.at(layout) / UNIT
+        if of.kind == kinds.FIRST:
+            with contextlib.suppress(OSError):
+                if re.search(r"^ExecReload=", path.read_text("utf-8", "replace"), re.MULTILINE):
+                    yield path, of
+
+
+def _reload(of: Written) -> str:
+    return kinds.KINDS[of.kind].RELOAD
+
+
+def _again(layout: Layout, of: Written) -> str:
     out = f" --out {quoted(Path(of.folder))}" if of.folder else ""
     again = f"limpet broker-config {of.kind}{out}{option(layout.root)}"
-    return f"Make it anew: {again}; then have the broker {kinds.KINDS[of.kind].RELOAD}"
+    return f"Make it anew: {again}"

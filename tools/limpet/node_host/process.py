@@ -30,6 +30,22 @@ RESETS = {64: "hard", 65: "watchdog", 66: "soft"}
 STOP_S = 10.0
 
 
+def refuse_unwritable(root: Path) -> None:
+    """Raise Problem where a node could not use `root` as its flash: the folder, and each file. Of
+    identity and keys reading is enough.
+    """
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        raise Problem(
+            f"The node could not write into {root}, which is its flash.",
+            "Make it yours (chown, chmod u+rwx), or run the node as whoever it belongs to.",
+        )
+    for path in sorted(root.iterdir()):
+        writes = 0 if path.suffix in (".der", ".json") else os.W_OK
+        if not os.access(path, os.R_OK | writes):
+            what = "read and write" if writes else "read"
+            raise Problem(f"The node could not {what} {path}.", "Make it yours: chown, chmod u+rw.")
+
+
 class NodeProcess:
     """One node. `with NodeProcess(root) as node:` starts it and ends it.
 
@@ -63,6 +79,7 @@ class NodeProcess:
     ) -> None:
         if not root.is_dir():
             raise Problem(f"There is no folder {root}.", "Make a node in it: limpet provision.")
+        refuse_unwritable(root)
         if heap is not None and not re.fullmatch(r"[1-9](\d{0,8}|\d{0,5}[kK]|\d{0,2}[mM])", heap):
             raise Problem(f"A heap of {heap} is no size.", "Say it in bytes, k or m: 128k.")
         if not 0 < speed < float("inf"):

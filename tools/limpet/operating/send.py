@@ -18,10 +18,10 @@ from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
 from limpet.shared import payloads
-from limpet.shared.firmware import commands
+from limpet.shared.firmware import commands, parse
 from limpet.shared.numbers import Seconds, SecondsOrNone
 from limpet.shared.paths import FIRMWARE
-from limpet.shared.plain import is_number
+from limpet.shared.plain import is_number, safe
 from limpet.shared.problem import Problem
 
 # 1 is a Problem (cli.py), 2 wrong usage (the command line's library).
@@ -84,13 +84,30 @@ def _remembered(response: dict[str, Any], sent: int) -> bool:
     return old or response.get("result") == {"kept": False}
 
 
+def _is_id(text: str) -> bool:
+    """Whether a node reads that as a Command's id: what it does not, it can answer nothing to."""
+    payload = json.dumps({"id": text, "action": "ping"}, ensure_ascii=False).encode()
+    return bool(parse.parse(payload, "").id == text)
+
+
+def _before(response: dict[str, Any], sent: int) -> bool:
+    """Whether it was made in a second before the Command was `sent`, by the device's clock."""
+    made: Any = response.get("ts")
+    return is_number(made) and bool(made < sent)
+
+
 def _report(response: dict[str, Any], took_ms: float, sent: int | None) -> int:
     """Print a Response and return the exit code it means. sent: when, of an id that may be old."""
     status = payloads.word(response.get("status", "?"))
     print(f"{status} in {took_ms:.0f} ms, id {payloads.word(response['id'])}")
+    when = payloads.clock(response.get("ts")) or "?"
     if sent is not None and _remembered(response, sent):
-        when = payloads.clock(response.get("ts")) or "?"
         print(f"from memory (the Response is of {when}): it was not carried out again")
+    elif sent is not None and _before(response, sent):
+        print(
+            f"perhaps from memory, and not carried out again: the Response is of {when}, before "
+            "the Command, or the device's clock is slow"
+        )
     if "code" in response:
         print(f"{payloads.word(response['code'])}: {payloads.word(response.get('text', ''))}")
     elif response.get("result"):
@@ -152,6 +169,11 @@ def send(
         print(f"limpet: There is no ACTION for {device}. Say one of these:", file=sys.stderr)
         print(*_actions(), sep="\n", file=sys.stderr)
         return USAGE
+    if id is not None and not _is_id(id):
+        raise Problem(
+            f"--id {safe(id)!r}: no device answers to that.",
+            f"Give 1 to {parse.ID_MAX} letters, digits and signs of ASCII.",
+        )
     command: dict[str, Any] = {
         "id": id or secrets.token_hex(4),
         "action": action,

@@ -13,6 +13,7 @@ if str(FIRMWARE) not in sys.path:
     sys.path.append(str(FIRMWARE))
 
 from node import commands
+from node.commands import parse
 from node.config import config, first_config, more_brokers, rules, settings
 from node.shared import errors, strictjson, topics, version
 
@@ -22,6 +23,7 @@ __all__ = [
     "errors",
     "first_config",
     "more_brokers",
+    "parse",
     "rules",
     "settings",
     "strictjson",

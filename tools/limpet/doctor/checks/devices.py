@@ -18,7 +18,7 @@ def broker_files(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "warning",
             each.cause,
-            "What a new device says is acknowledged and dropped; who was removed is still let in.",
+            "What is said may be acknowledged and dropped, and who was removed still be let in.",
             each.remedy,
         )
 
