@@ -180,6 +180,10 @@ def test_a_broker_that_is_wrong_in_most_ways(
     for each in grafana:
         each.connect()
     grafana[-1].subscribe("limpet/#", 0)
+    until = time.monotonic() + 60
+    while not any(line.rstrip().endswith(" grafana 0 limpet/#") for line in wrong.log):
+        assert time.monotonic() < until, "\n".join(wrong.log[-30:])
+        time.sleep(0.05)
     (tmp_path / "log").write_text("\n".join(wrong.log))
     with Chatter(ports[1]):
         _, found, unseen = look(own, ports[1], log=tmp_path / "log")
