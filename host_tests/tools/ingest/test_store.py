@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from limpet.ingest import postgres_store
+from limpet.ingest import postgres_tables
 from limpet.ingest import store as stores
 from limpet.ingest.intake import Event, Reading, Rejected
 from limpet.ingest.places import Place, opened, place
@@ -464,7 +464,7 @@ def test_a_hypertable(timescale: str) -> None:
     assert chunks in (2, 3)
 
 
-@pytest.mark.parametrize("statement", [postgres_store.COMPRESSION, postgres_store.POLICY])
+@pytest.mark.parametrize("statement", [postgres_tables.COMPRESSION, postgres_tables.POLICY])
 def test_what_compresses_is_understood(timescale: str, statement: str) -> None:
     """Debian's edition refuses it for its licence alone, after it has read it, and a wrong word for
     that word. Where the edition may, it is done when the store is made.

@@ -18,6 +18,7 @@ places.py             which store is meant, and its opening
 store.py              what all stores have in common
     sqlite_store.py   SQLite
     postgres_store.py PostgreSQL and TimescaleDB
+    postgres_tables.py  their tables
 reader.py             what page and export ask: fields, values, gaps, events
     source.py         a database that it asks: SQLite
     postgres_reader.py the same of PostgreSQL

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from limpet.ingest import postgres_store, source
+from limpet.ingest import postgres_tables, source
 from limpet.shared.problem import Problem
 
 
@@ -20,8 +20,8 @@ class PostgresSource(source.Source):
         self._name = name
         self._cursors = 0
         try:
-            self._db = postgres_store.connected(url, name)
-            there = postgres_store.made(self._db, name)
+            self._db = postgres_tables.connected(url, name)
+            there = postgres_tables.made(self._db, name)
         except psycopg.Error as error:
             raise self._problem(error) from None
         if not there:
@@ -40,7 +40,7 @@ class PostgresSource(source.Source):
 
     def columns(self) -> list[str]:
         """Return the names of the fields."""
-        return postgres_store.columns(self._db)
+        return postgres_tables.columns(self._db)
 
     def each(self, ask: str, given: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows, PIECE of them in memory at a time."""

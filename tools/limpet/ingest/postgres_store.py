@@ -14,53 +14,17 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from limpet.ingest import postgres_tables as tables
 from limpet.ingest import store
 from limpet.ingest.intake import Rejected
 from limpet.ingest.spans import Span, Spans
 from limpet.ingest.store import AwayError, Undated, UnstorableError
 from limpet.shared.problem import Problem
 
-CONNECT_S = 10
 # "LMPT": the lock of who writes.
 LOCK = 0x4C4D5054
 # So few Readings are put in one by one, instead of by COPY to a temporary table.
 FEW = 20
-OWN_COLUMNS = ("device", "ts", "boot", "seq")
-CHUNK = "7 days"
-COMPRESSION = (
-    "ALTER TABLE limpet.reading SET (timescaledb.compress,"
-    " timescaledb.compress_segmentby = 'device')"
-)
-POLICY = "SELECT add_compression_policy('limpet.reading', interval '14 days')"
-
-_TABLES = """
-CREATE TABLE store(version integer NOT NULL);
-CREATE TABLE device(
-    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE,
-    base text NOT NULL);
-CREATE TABLE reading(
-    device integer NOT NULL, ts timestamptz NOT NULL, boot bigint NOT NULL, seq bigint NOT NULL,
-    PRIMARY KEY(device, ts, boot, seq));
-CREATE TABLE undated(
-    device integer NOT NULL, boot bigint NOT NULL, seq bigint NOT NULL, up bigint NOT NULL,
-    arrived bigint NOT NULL, fields text NOT NULL, PRIMARY KEY(device, boot, seq));
-CREATE TABLE span(
-    device integer NOT NULL, boot bigint NOT NULL, first bigint NOT NULL, last bigint NOT NULL,
-    first_ts bigint, last_ts bigint, PRIMARY KEY(device, boot, first));
-CREATE TABLE event(
-    device integer NOT NULL, kind text NOT NULL, key text NOT NULL, at bigint NOT NULL,
-    payload text NOT NULL, PRIMARY KEY(device, kind, key));
-CREATE INDEX event_at ON event(device, kind, at);
-CREATE TABLE rejected(
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, arrived bigint NOT NULL,
-    topic text NOT NULL, reason text NOT NULL, size bigint NOT NULL, payload bytea NOT NULL);
-CREATE TABLE tally(
-    reason text NOT NULL, device text NOT NULL, n bigint NOT NULL, last bigint NOT NULL,
-    PRIMARY KEY(reason, device));
-"""
-TABLES = {"device", "reading", "undated", "span", "event", "rejected", "tally"}
-# What a person has to put right; anything else that keeps us from connecting may go by itself.
-_PERSONS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
 
 
 class PostgresStore(store.Store):
@@ -80,40 +44,21 @@ class PostgresStore(store.Store):
             self._open()
 
     def _open(self) -> None:
-        self._db = db = connected(self._url, self.name)
+        self._db = db = tables.connected(self._url, self.name)
         db.execute("SET synchronous_commit = on")
         self._incoming = self._made = None
         try:
             with db.transaction():
                 db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                if not made(db, self.name):
-                    self._make(db)
+                if not tables.made(db, self.name):
+                    tables.make(db, self.name, timescale=self._timescale)
         except errors.InsufficientPrivilege as error:
             raise Problem(
-                f"{self.name}: {_first(error)}.",
+                f"{self.name}: {tables.first_line(error)}.",
                 "Let that user create a schema: GRANT CREATE ON DATABASE ... TO ...",
             ) from None
         self._devices = dict(db.execute("SELECT name, id FROM device").fetchall())
-        self._columns = set(columns(db))
-
-    def _make(self, db: psycopg.Connection[Any]) -> None:
-        if self._timescale:
-            _extension(db, self.name)
-        db.execute("CREATE SCHEMA IF NOT EXISTS limpet")
-        for statement in _TABLES.split(";"):
-            if statement.strip():
-                db.execute(statement)
-        db.execute("INSERT INTO store VALUES(%s)", (store.VERSION,))
-        view(db)
-        if self._timescale:
-            db.execute(
-                "SELECT create_hypertable('limpet.reading', 'ts',"
-                f" chunk_time_interval => interval '{CHUNK}')"
-            )
-            # The edition that Debian has knows no compression: a store without is one, too.
-            with contextlib.suppress(errors.Error), db.transaction():
-                db.execute(COMPRESSION)
-                db.execute(POLICY)
+        self._columns = set(tables.columns(db))
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -128,13 +73,13 @@ class PostgresStore(store.Store):
         try:
             yield
         except (errors.DataError, errors.IntegrityError) as error:
-            raise UnstorableError(_first(error)) from None
+            raise UnstorableError(tables.first_line(error)) from None
         except errors.DiskFull:
             self.close()
             raise AwayError("the disk is full") from None
         except psycopg.Error as error:
             self.close()
-            raise AwayError(_first(error)) from None
+            raise AwayError(tables.first_line(error)) from None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -145,8 +90,8 @@ class PostgresStore(store.Store):
             self._made = self._incoming
             with db.transaction():
                 db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                check_version(db, self.name)
-                self._columns = set(columns(db))
+                tables.check_version(db, self.name)
+                self._columns = set(tables.columns(db))
                 yield
             # Only now: a transaction that fails takes its temporary table back.
             self._incoming = self._made
@@ -169,7 +114,7 @@ class PostgresStore(store.Store):
     def _put_columns(self, names: Sequence[str]) -> None:
         for name in names:  # letters, digits and _: intake.py
             self._here.execute(f'ALTER TABLE reading ADD COLUMN "{name}" double precision')
-        view(self._here)
+        tables.view(self._here)
 
     def _spans(self, of: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Span]]:
         wanted = list(of)
@@ -223,7 +168,7 @@ class PostgresStore(store.Store):
             return self._copied(rows)
         stored = 0
         for names, values in rows.items():
-            all_of = ", ".join([*OWN_COLUMNS, *(f'"{name}"' for name in names)])
+            all_of = ", ".join([*tables.OWN_COLUMNS, *(f'"{name}"' for name in names)])
             marks = "%s, to_timestamp(%s)" + ", %s" * (2 + len(names))
             # The names are columns that are there.
             insert = f"INSERT INTO reading({all_of}) VALUES({marks}) ON CONFLICT DO NOTHING"
@@ -243,7 +188,7 @@ class PostgresStore(store.Store):
             )
             self._made = made
         for names, values in rows.items():
-            all_of = ", ".join([*OWN_COLUMNS, *(f'"{name}"' for name in names)])
+            all_of = ", ".join([*tables.OWN_COLUMNS, *(f'"{name}"' for name in names)])
             with (
                 db.cursor() as cursor,
                 cursor.copy(f"COPY incoming({all_of}) FROM STDIN") as copy,
@@ -300,94 +245,3 @@ class PostgresStore(store.Store):
                 return len(self._here.execute(dropped, (ts,)).fetchall())
             delete = "DELETE FROM reading WHERE ts < to_timestamp(%s)"
             return self._here.execute(delete, (ts,)).rowcount
-
-
-def connected(url: str, name: str) -> psycopg.Connection[Any]:
-    """Return a connection that finds our tables. Raises Problem for what a person has to put right,
-    and psycopg's errors; neither quotes the URL, which may have a password.
-    """
-    try:
-        db: psycopg.Connection[Any] = psycopg.connect(
-            url,
-            autocommit=True,
-            connect_timeout=CONNECT_S,
-            application_name="limpet",
-            options="-c search_path=limpet,public",
-            keepalives_idle=30,
-            tcp_user_timeout=30_000,
-        )
-    except psycopg.ProgrammingError:
-        raise Problem(
-            f"{name} is no URL that PostgreSQL understands.",
-            "Such as postgresql://USER@HOST/DATABASE.",
-        ) from None
-    except psycopg.OperationalError as error:
-        if any(words in str(error) for words in _PERSONS):
-            raise Problem(
-                f"{name}: {_first(error)}.",
-                "See to user, password (~/.pgpass, PGPASSWORD) and database.",
-            ) from None
-        raise
-    return db
-
-
-def made(db: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the tables are there. Raises Problem where they are none of ours, or of a version
-    that is not known here.
-    """
-    ask = "SELECT tablename FROM pg_tables WHERE schemaname = 'limpet'"
-    tables = {row[0] for row in db.execute(ask)}
-    if not tables:
-        return False
-    if "store" not in tables or not tables.issuperset(TABLES):
-        raise Problem(
-            f"{name} has a schema `limpet` that is no store of Limpet.", "Name another database."
-        )
-    check_version(db, name)
-    return True
-
-
-def check_version(db: psycopg.Connection[Any], name: str) -> None:
-    """Raise Problem for a store of a version that is not known here."""
-    found = db.execute("SELECT version FROM store").fetchone()
-    version = found[0] if found else 0
-    if version > store.VERSION:
-        raise Problem(
-            f"{name} is a store of a later Limpet: version {version}, here {store.VERSION} is "
-            "known.",
-            "Use that Limpet, or name another store.",
-        )
-
-
-def columns(db: psycopg.Connection[Any]) -> list[str]:
-    """Return the names of the fields that the store has, in the order in which they came."""
-    rows = db.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'limpet.reading'::regclass"
-        " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-    )
-    return [name for (name,) in rows if name not in OWN_COLUMNS]
-
-
-def view(db: psycopg.Connection[Any]) -> None:
-    """Make the view `readings` anew: the table with devices' names, for people's own queries."""
-    fields = "".join(f', r."{name}"' for name in columns(db))
-    db.execute(
-        f"CREATE OR REPLACE VIEW readings AS SELECT d.name AS device, r.ts, r.boot, r.seq{fields}"  # noqa: S608
-        " FROM reading r JOIN device d ON d.id = r.device"
-    )
-
-
-def _extension(db: psycopg.Connection[Any], name: str) -> None:
-    try:
-        db.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-    except psycopg.Error as error:
-        raise Problem(
-            f"{name} has no TimescaleDB: {_first(error)}.",
-            "Install it, or say postgresql:// instead of timescaledb://.",
-        ) from None
-
-
-def _first(error: BaseException) -> str:
-    """Return the first line of what PostgreSQL says, without its end."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".:")
