@@ -201,10 +201,13 @@ def test_a_broker_that_is_wrong_in_most_ways(
     assert "node-4" in found["clock"].cause
 
 
-def test_a_broker_with_older_files(own: Setup, ports: tuple[int, int]) -> None:
+def test_a_broker_with_older_files(
+    own: Setup, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was started before node-3 was made and node-2 was revoked: it delivers nothing of the one,
     and lets in the other. A restart puts it right.
     """
+    monkeypatch.setattr(visits, "FOREIGN_S", 0.3)  # its rules are not what this is about
     broker = WrongMosquitto(own, ports)
     broker.start()
     try:

@@ -26,6 +26,8 @@ from limpet.shared.payloads import BASE_LEVELS, decode, kind_of
 from limpet.shared.problem import Problem
 
 PLAIN_PORT = 1883
+# For the steps of `limpet health`: nobody waits for this command in a hurry.
+PROBE_S = 10.0
 # So many devices at most are visited that nobody has named.
 VISITS = 3
 _LOOKS = 4
@@ -144,7 +146,7 @@ class _Gathering:
     def _probe(self, told: Told) -> Seen | None:
         where = replace(self._asked.where, broker=self._facts.host, port=self._facts.port)
         try:
-            seen = Probe(where, self._first).look()
+            seen = Probe(where, self._first).look(PROBE_S)
         except Problem as problem:  # no operator is left to ask with
             self._not_seen("the broker", problem.cause)
             return None

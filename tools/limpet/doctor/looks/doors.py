@@ -21,7 +21,7 @@ def plain(host: str, port: int) -> Door | None:
     """Look at a port without TLS; None where nobody listens."""
     if not _listens(host, port):
         return None
-    return Door(port, False, *_knock(host, port, None))
+    return Door(port, False, *(_knock(host, port, None) or ()))
 
 
 def secured(host: str, port: int, identity: Operator) -> Door | None:
@@ -31,7 +31,10 @@ def secured(host: str, port: int, identity: Operator) -> Door | None:
     """
     if not _listens(host, port):
         return None
-    speaks, admits = _knock(host, port, tls(None))
+    found = _knock(host, port, tls(None))
+    if found is None:
+        return Door(port, True)
+    speaks, admits = found
     old, certificate_ = _old_tls(host, port, identity), shown(host, port, identity)
     return Door(port, True, speaks, admits, old, certificate_)
 
@@ -44,11 +47,13 @@ def _listens(host: str, port: int) -> bool:
     return True
 
 
-def _knock(host: str, port: int, context: ssl.SSLContext | None) -> tuple[bool, bool]:
-    """Return whether somebody who shows nothing is answered in MQTT, and whether he is let in."""
+def _knock(host: str, port: int, context: ssl.SSLContext | None) -> tuple[bool, bool] | None:
+    """Return whether somebody who shows nothing is answered in MQTT, and whether he is let in; None
+    where nothing is answered at all.
+    """
     with Visitor((host, port), f"limpet-doctor-{secrets.token_hex(4)}", context) as visitor:
         admits = visitor.connect() == ""
-        return visitor.greeted, admits
+        return None if visitor.silent else (visitor.greeted, admits)
 
 
 def _old_tls(host: str, port: int, identity: Operator) -> str | None:

@@ -19,9 +19,10 @@ from limpet.identity.authority import Identity
 from limpet.operating.operator_client import NamedContext
 from limpet.shared import private
 
-# To connect, and for each answer. Brokers of one's own network answer in milliseconds.
-ANSWER_S = 3.0
-KEEPALIVE_S = 5
+# To connect, and for each answer. Brokers of one's own network answer in milliseconds; a machine
+# that is busy, and a network far away, take their time.
+ANSWER_S = 5.0
+KEEPALIVE_S = 10
 # More of it says nothing more, and may be anybody's.
 KEPT_BYTES = 4096
 KEPT_MESSAGES = 50_000
@@ -63,7 +64,8 @@ class Visitor:
 
     theirs: the session is somebody else's; it is not ended, and nothing that comes is acknowledged,
     so that all of it comes to that one, too. `heard` is what came, the first KEPT_MESSAGES of it,
-    and `more` how much came besides. closed: the broker, or the network, has ended it.
+    and `more` how much came besides. closed: the broker, or the network, has ended it. silent: it
+    did not even answer TLS.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Visitor:
         self.more = 0
         self.closed = False
         self.session = False
+        self.silent = False
         self.name = name
         self._at = at
         self._changed = threading.Condition()
@@ -109,6 +112,9 @@ class Visitor:
         try:
             # Its keepalive is paho's limit for the handshake, too.
             self._paho.connect(*self._at, keepalive=KEEPALIVE_S)
+        except TimeoutError:
+            self.silent = True
+            return "no answer"
         except ssl.SSLError as error:
             return error.reason or "no TLS"
         except OSError as error:
