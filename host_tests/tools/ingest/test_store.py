@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from limpet.ingest import postgres_tables
+from limpet.ingest import postgres_tables, spans
 from limpet.ingest import store as stores
 from limpet.ingest.intake import Event, Reading, Rejected
 from limpet.ingest.places import Place, opened, place
@@ -285,6 +285,21 @@ def test_two_writers_by_turns(url: str) -> None:
         assert not reader.gaps()
     first.close()
     second.close()
+
+
+def test_what_was_given_up_and_comes_after_all(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a worker that was away for a while: it is new, at its own time, and no device counts anew;
+    what comes once more is known. At another time it is the device that does.
+    """
+    monkeypatch.setattr(spans, "MAX_SPANS", 10)
+    store = opened(place(url, None))
+    made = put(store, *(taken(i) for i in range(0, 200, 2)))
+    assert made.given_up == 90
+    late = [taken(i) for i in range(1, 199, 2)]
+    made = put(store, *late, *late)
+    assert (made.new, made.duplicates, made.recounted) == (99, 99, {})
+    assert put(store, taken(7, T0 + 900_000)).recounted == {"node-1": 1}
+    store.close()
 
 
 # SQLite alone.

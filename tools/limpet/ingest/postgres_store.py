@@ -209,6 +209,15 @@ class PostgresStore(store.Store):
             "INSERT INTO undated VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING", written
         )
 
+    def _undated(self, of: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]]:
+        devices, boots = zip(*of, strict=True)
+        ask = (
+            "SELECT u.device, u.boot, u.seq FROM undated u"
+            " JOIN unnest(%s::integer[], %s::bigint[]) AS k(device, boot)"
+            " ON u.device = k.device AND u.boot = k.boot"
+        )
+        return set(self._here.execute(ask, (list(devices), list(boots))).fetchall())
+
     def _drop_undated(self, device: int, boot: int, seq: int) -> bool:
         delete = "DELETE FROM undated WHERE device = %s AND boot = %s AND seq = %s"
         return self._here.execute(delete, (device, boot, seq)).rowcount > 0

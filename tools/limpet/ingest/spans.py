@@ -36,6 +36,15 @@ class Spans:
         at = bisect_right(self.spans, seq, key=_first) - 1
         return at >= 0 and seq <= self.spans[at].last
 
+    def fits(self, seq: int, ts: int | None) -> bool:
+        """Whether a seq that is there, or was given up, can have been measured at that time: a
+        device that counts anew has a later one.
+        """
+        span = self.spans[bisect_right(self.spans, seq, key=_first) - 1]
+        if ts is None or span.first_ts is None or span.last_ts is None:
+            return False
+        return span.first_ts <= ts <= span.last_ts
+
     def add(self, seq: int, ts: int | None) -> bool:
         """Enter one; False if it is there already."""
         spans = self.spans

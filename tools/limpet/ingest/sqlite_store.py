@@ -194,6 +194,10 @@ class SqliteStore(store.Store):
         written = [(*row[:-1], json.dumps(row.values)) for row in rows]
         self._here.executemany("INSERT OR IGNORE INTO undated VALUES(?, ?, ?, ?, ?, ?)", written)
 
+    def _undated(self, of: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]]:
+        ask = "SELECT device, boot, seq FROM undated WHERE device = ? AND boot = ?"
+        return {row for each in of for row in self._here.execute(ask, each)}
+
     def _drop_undated(self, device: int, boot: int, seq: int) -> bool:
         delete = "DELETE FROM undated WHERE device = ? AND boot = ? AND seq = ?"
         return self._here.execute(delete, (device, boot, seq)).rowcount > 0

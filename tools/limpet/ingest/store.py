@@ -114,7 +114,7 @@ class Store:
         loaded = self._spans([(ids[device], boot) for device, boot in parts])
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         undated: list[Undated] = []
-        suspects: list[Reading] = []
+        suspects: list[tuple[Reading, bool]] = []
         kept: list[tuple[int, int, Spans]] = []
         for (device, boot), readings in parts.items():
             number = ids[device]
@@ -122,7 +122,7 @@ class Store:
             before = spans.holes()
             for each in readings:
                 if not spans.add(each.seq, each.ts):
-                    suspects.append(each)
+                    suspects.append((each, spans.fits(each.seq, each.ts)))
                 elif each.ts is None:
                     values = {k: v for k, v in each.values.items() if k in columns}
                     undated.append(Undated(number, boot, each.seq, each.up or 0, batch.now, values))
@@ -130,6 +130,7 @@ class Store:
                     _row(rows, number, each, columns)
             kept.append((number, boot, spans))
             _compare(made, device, boot, before, spans)
+        rest = self._again(suspects, ids, columns, rows)
         expected = sum(map(len, rows.values()))
         stored = self._put_readings(rows) if rows else 0
         made.duplicates += expected - stored
@@ -137,8 +138,30 @@ class Store:
         if undated:
             self._put_undated(undated)
         self._put_spans(kept)
-        for each in suspects:
+        for each in rest:
             self._suspect(each, ids[each.device], columns, made)
+
+    def _again(
+        self,
+        suspects: list[tuple[Reading, bool]],
+        ids: dict[str, int],
+        columns: set[str],
+        rows: dict[tuple[str, ...], list[tuple[Any, ...]]],
+    ) -> list[Reading]:
+        """Put what comes again at the time that its seq has beside the rest: the key tells whether
+        it is there, or was given up and comes after all. Return the others.
+        """
+        if not suspects:
+            return []
+        undated = self._undated({(ids[each.device], each.boot) for each, _ in suspects})
+        rest = []
+        for each, fits in suspects:
+            number = ids[each.device]
+            if fits and (number, each.boot, each.seq) not in undated:
+                _row(rows, number, each, columns)
+            else:
+                rest.append(each)
+        return rest
 
     def _suspect(self, each: Reading, device: int, columns: set[str], made: Outcome) -> None:
         """A Reading whose name was there before: it comes again, now perhaps with its time, or its
@@ -202,6 +225,10 @@ class Store:
         raise NotImplementedError
 
     def _put_undated(self, rows: Sequence[Undated]) -> None:
+        raise NotImplementedError
+
+    def _undated(self, of: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]]:
+        """Return which there are of these (device, boot), as (device, boot, seq)."""
         raise NotImplementedError
 
     def _drop_undated(self, device: int, boot: int, seq: int) -> bool:
