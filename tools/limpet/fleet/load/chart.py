@@ -48,8 +48,8 @@ def line(
     for moment, name in marks:
         at = f'{x(moment):.1f}"'
         parts.append(
-            f'<line class="mark" x1="{at} x2="{at} y1="{_TOP}" y2="{HEIGHT - _BOTTOM}">'
-            f"<title>{escape(name)}</title></line>"
+            f'<line class="mark" x1="{at} x2="{at} y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
+            f'<text x="{x(moment) + 4:.1f}" y="{_TOP + 12}">{escape(name)}</text>'
         )
     path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in kept)
     return "\n".join([*parts, f'<polyline class="line" points="{path}"/>', "</svg>", ""])

@@ -268,7 +268,8 @@ class Play:
         begun = time.monotonic()
         self._restarting = True
         await asyncio.to_thread(self._broker.end)
-        self._broker.go_on()
+        # The loop's own threads last as long as it does, and so does what they start.
+        await asyncio.to_thread(self._broker.go_on)
         self._restarting = False
         self.record.events[-1].away_s = time.monotonic() - begun
         return self.nodes
