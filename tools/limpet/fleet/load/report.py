@@ -10,7 +10,6 @@ from typing import NamedTuple
 from limpet.fleet.load import chart, machine
 from limpet.fleet.load.figures import Latencies
 from limpet.fleet.load.play import BACK_S, DRAIN_S, Event, Measured, Play, Sample
-from limpet.shared import private
 
 _SHARES = (50, 95, 99)
 
@@ -66,8 +65,8 @@ class Report:
         for name, title, value in _CHARTS:
             if self._has(name):
                 points = [(each.at, value(each) or 0.0) for each in samples]
-                private.write(folder / f"{name}.svg", chart.line(title, points, marks).encode())
-        private.write(folder / "report.md", self.markdown(words).encode())
+                (folder / f"{name}.svg").write_text(chart.line(title, points, marks), "utf-8")
+        (folder / "report.md").write_text(self.markdown(words), "utf-8")
 
     def _has(self, name: str) -> bool:
         measured = self._play.record.samples
