@@ -211,7 +211,7 @@ def measure(folder: Path, messages: int, stores: list[tuple[str, str]]) -> None:
             for batch, workers in ((0, 0), (20, 0), (0, 1), (0, 2)):
                 count = messages if not batch else messages // 4
                 more = ("--workers", str(workers)) if workers else ()
-                what = f"limpet ingest, {called}" + (f", batches of {batch}" if batch else "")
+                what = f"ingest into {called}" + (f", batches of {batch}" if batch else "")
                 what += f", --workers {workers}" if workers else ""
                 _ingest(broker, (url, more), (count, batch, next(boots)), what)
             # What is left for the second worker would be taken in the time of what comes next.
