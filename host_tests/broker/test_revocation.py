@@ -80,21 +80,14 @@ def test_two_revocations_one_after_the_other(either: RunningBroker) -> None:
 
 
 def test_the_live_session_of_a_revoked_device(either: RunningBroker) -> None:
-    """It ends on the embedded broker; on mosquitto it says and hears nothing any more."""
+    """It ends: by the embedded broker at once, by mosquitto when that is started anew."""
     operator, live = either.operator(), device(either).connect()
     live.subscribe(COMMANDS)
     live.publish(TELEMETRY, "before")
     operator.wait_for(TELEMETRY)
     either.setup.revoke(NAME)
     either.reload()
-    if either.kind == "amqtt":
-        live.wait_closed()
-        return
-    live.publish(TELEMETRY, "after")
-    operator.publish(COMMANDS, "psst")
-    other = either.client("node-1").connect()
-    other.publish(f"{base('node-1')}/telemetry", "end")
-    operator.wait_for(f"{base('node-1')}/telemetry")
+    live.wait_closed()
     assert [each.payload for each in operator.seen(TELEMETRY)] == [b"before"]
     assert live.messages == []
 

@@ -13,8 +13,10 @@ import pytest
 from limpet.brokers import rules
 from limpet.brokers.mosquitto import renderer
 from limpet.brokers.written import write_mosquitto
+from limpet.identity.authority import load
 from limpet.identity.provisioning import Setup
 from support.brokers.mosquitto import Mosquitto
+from support.brokers.mqtt_client import Client
 from support.nodes import Commander, StartNode, value, wait_for_readings, wait_for_status
 
 
@@ -43,9 +45,15 @@ def hears_nothing(stingy: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Mosquit
 
 
 def allow(broker: Mosquitto) -> None:
-    """Put the right rules in place, and have them read without a connection being lost."""
+    """Put the right rules in place, and have them read, by a restart."""
     write_mosquitto(broker.setup.layout, broker.host, broker.port)
     broker.reload()
+
+
+def listener(broker: Mosquitto) -> Client:
+    """Return an operator whose session outlives its connection, and a restart."""
+    identity = load(*broker.setup.layout.operator_pair("operator-8"))
+    return broker.client("operator-8", identity=identity, clean_session=False).connect()
 
 
 def test_readings_are_held_until_the_broker_passes_them_on(
@@ -62,8 +70,11 @@ def test_readings_are_held_until_the_broker_passes_them_on(
     assert int(value(down, "retry_ms")) >= 60_000
     up = running.until("link up", running.lines.index(down))
     running.until("sampler reading", running.lines.index(up))
-    operator = broker.operator()
+    early = listener(broker)
+    early.subscribe("limpet/#")
+    early.close()
     allow(broker)
+    operator = listener(broker)  # the node may be back before it is: its session has all
     birth = wait_for_status(operator, lambda said: said["status"] == "online").json()
     assert birth["alerts"] == ["not-authorized-here"]
     wait_for_readings(operator, len(running.said("sampler reading")) - 1)

@@ -206,6 +206,14 @@ def test_figures_that_go_away(by_hand: tuple[Follower, Pages, Said]) -> None:
     ]
 
 
+def test_a_connection_that_goes_away(by_hand: tuple[Follower, Pages, Said]) -> None:
+    """As OperatorClient says it."""
+    follower, _, said = by_hand
+    follower.heard("change", "connection lost, trying again")
+    follower.heard("change", "connected again")
+    assert [each["level"] for each in said.events] == ["critical", "ok"]
+
+
 def test_refused_logins_by_page(by_hand: tuple[Follower, Pages, Said]) -> None:
     """Those of before are not told; each kind once, then counted once a minute; by number where
     there are no names; a broker that has started anew counts anew.

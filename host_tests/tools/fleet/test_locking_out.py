@@ -109,7 +109,7 @@ def test_decommission(either: RunningBroker) -> None:
     either.reload()
     with pytest.raises(Refused):
         device(either).connect()
-    operator.subscribe("limpet/#")
+    operator = either.operator("limpet/#")
     operator.wait_for(f"{base('node-1')}/status")
     assert operator.seen(f"{base('leaver')}/#") == []
 

@@ -149,7 +149,7 @@ class Follower:
             remedy = "Provision it, or find out whose it is."
             self._teller.say("unknown-device", "warning", said, remedy, base=text)
         else:
-            level = "ok" if "again" in text else "critical"
+            level = "ok" if text.startswith("connected") else "critical"
             self._teller.say("connection", level, text)
 
     def read_log(self, now: float) -> None:
