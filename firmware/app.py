@@ -89,7 +89,7 @@ def build(rtc_state, crashes):
     asked, watched = (node_api, crashes, recovery), (("sampler", sampler), ("link", link))
     beside, sleep = (clock, net, sampler, router) + asked, board.interruptible(client.wait)
     turned = (link, sleep, beside, watched, watchdog, asked)
-    boots.made(status, warnings, alerts, health, router, rtc_state, link, backoff, *parts + beside)
+    boots.made(status, warnings, alerts, health, router, rtc_state, link, *parts + beside)
 
     def run():
         """Run until asked to leave. Returns which reset that asks for: hard (bool), or None."""
