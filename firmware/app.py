@@ -59,12 +59,12 @@ def build(rtc_state, crashes):
     clock.start(cfg.ntp_servers, (own.ca, own.cert), log, cfg.no_time_after_s)
     backoff = Backoff(board.random, floors_ms=causes.FLOORS_MS, attempts=rtc_state.get("attempts"))
     recovery = Recovery(net, rtc_state, crashes, backoff, log)
-    boot, told = boots.next_boot("boot.bin", unix()), facts(rtc_state, crashes, board.reset_cause())
+    boot, told = boots.next_boot(unix()), facts(rtc_state, crashes, board.reset_cause())
     log("node", "boot=%d" % boot, *words(told, board.NAME, own.device_id))
     watchdog = board.watchdog(WATCHDOG_MS)
     base = topics.base(own.org, own.site, own.zone, own.device_type, own.device_id)
     net.join(own.wifi_ssid, own.wifi_password)
-    kept = [pair_file.PairFile(n, *files) for n in ("responses", "alerts", "raised")]
+    kept = [pair_file.PairFile(n, *files) for n in ("own/responses", "own/alerts", "own/raised")]
     responses, warnings = [Messages(n, k, cfg.commit_after_s, now) for n, k in zip((24, 8), kept)]
     status, supervisor = Status(base, boot, now, told, cfg), Supervisor(clock, log, recovery)
     alerts = Alerts(base, warnings, unix, status, kept[2])

@@ -6,8 +6,8 @@ decides.
 """
 
 _FIRMWARE = (
-    "os time struct binascii collections errno io json socket select machine network tls vfs esp32 "
-    "_thread gc flashbdev"
+    "os time struct binascii collections errno io json hashlib socket select machine network tls "
+    "vfs esp32 _thread gc flashbdev"
 )
 _CONSOLE_MS = 600_000  # for who copies the code again
 _READ = 1024

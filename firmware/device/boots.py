@@ -22,6 +22,10 @@ _COUNTER = "<II"
 _2020 = const(1_577_836_800)
 _IDENTITY = "identity.json"
 _CONSOLE_MS = const(600_000)
+# What code from before may still count up to: it goes on from its own file, when it is fallen back
+# to, and no number may come twice.
+_AHEAD = const(1 << 20)
+_BOOTS = "own/boot.bin"
 _read = {}  # what has been read already, by path
 
 
@@ -41,6 +45,9 @@ def built(rtc_state, crashes):
     del app.build
     keep(node, rtc_state)
     settle()  # before the node writes Readings
+    quick = sys.modules.get("device.quick")
+    if quick and quick.slot:
+        quick.slot.index = None
     gc.threshold(-1)
     unimport("app", "device.boots", "device.identity", "device.mounting", "node.config.settings")
     unimport("node.session.causes", "node.readings.layouts", "node.shared.version", "tls_context")
@@ -61,7 +68,7 @@ def made(*parts):
             pass  # one of MicroPython's own
 
 
-def next_boot(path, unix):
+def next_boot(unix, path=_BOOTS):
     """Count this boot on flash and return its number, one that was never returned before.
 
     `unix` is the time in Unix seconds, or None while the clock is not set. It matters only when the
@@ -70,13 +77,37 @@ def next_boot(path, unix):
     has no clock at boot can only take the firmware's date, which is the same the second time.
     OSError when flash takes neither copy.
     """
-    spare = path + ".2"
-    boot = max(_counter(path), _counter(spare))
+    boot = _counted(path)
+    if not boot and path == _BOOTS:
+        boot = _moved()
     boot = boot + 1 if boot else ((unix or EARLIEST) - _2020) // 60
-    record = struct.pack(_COUNTER, boot, boot ^ 0xFFFFFFFF)
-    replace(path, record)
-    replace(spare, record)
+    _count(path, boot)
+    _count(path + ".2", boot)
     return boot
+
+
+def _moved():
+    """The number of the last boot of code that had all this in the root, 0 if there was none. What
+    else it has left there is moved to the folder, which is made; the next boot goes on after a cut.
+    """
+    names = access(os.listdir)
+    if _BOOTS[:3] not in names:
+        access(os.mkdir, _BOOTS[:3])
+    for each in ("responses", "alerts", "raised", "commands.ids", "commands.bin"):
+        if each in names:
+            access(os.rename, each, _BOOTS[:4] + each)
+    boot = _counted(_BOOTS[4:])
+    if boot:
+        _count(_BOOTS[4:], boot + _AHEAD)
+    return boot
+
+
+def _count(path, boot):
+    replace(path, struct.pack(_COUNTER, boot, boot ^ 0xFFFFFFFF))
+
+
+def _counted(path):
+    return max(_counter(path), _counter(path + ".2"))
 
 
 def _counter(path):
@@ -116,7 +147,7 @@ def begin(rtc_state):
 
 def slot_in_use():
     """The slot from which this code is run, "/a" or "/b"; "" without slots."""
-    for each in sys.path[:2]:  # the first may be quick.py's
+    for each in sys.path:  # the first is quick.py's
         if each in ("/a", "/b"):
             return each
     return ""

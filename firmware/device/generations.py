@@ -27,8 +27,8 @@ from device.flash import access, read
 _STEM = "readings"
 _FORMAT = const(1)
 _FIRST = (("temperature", 1, "h"), ("humidity", 1, "h"))  # what `readings` has
-# Bytes that Readings leave free: for two slots of code, of some 44 files each, every one in a block
-# of its own; and so for config, Commands and crashes, whatever an outage brings.
+# Bytes that Readings leave free: for two slots of code, up to 44 blocks each; and so for config,
+# Commands and crashes, whatever an outage brings.
 _SPARE = const(2 * 44 * 4096)
 _BLOCK = const(4096)
 _NO_SPACE = const(28)  # see backlog.py

@@ -17,7 +17,7 @@ if sys.path[0] in ("/a", "/b"):  # before there is more to be found
 
         quick.begin(sys.path)
     except (ImportError, OSError):
-        pass  # it takes longer
+        pass  # a slot of files
 
 from micropython import const
 from node.shared.rtc_state import RtcState

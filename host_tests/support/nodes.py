@@ -103,6 +103,7 @@ def node(setup: Setup, tmp_path: Path) -> Iterator[StartNode]:
         root = tmp_path / f"flash-{len(started)}"
         RunningBroker(setup).image(root, device_id, **{"port": where.port, **(config or {})})
         for name, data in (files or {}).items():
+            (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_bytes(data)
         started.append(Node(root, device_id, **how))
         started[-1].start()

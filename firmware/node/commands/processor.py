@@ -35,7 +35,7 @@ class CommandProcessor:
         self._base = base
         self._node = node
         self._responses = responses
-        self._cache = ResponseCache("commands", flash.read, flash.replace)
+        self._cache = ResponseCache("own/commands", flash.read, flash.replace)
         # Apart from the executed ones, so that a flood of bad Commands pushes none of those out.
         self._refused = refused
         # Of Commands that change nothing; gone with this object.

@@ -425,9 +425,9 @@ def case_reboot() -> None:
 
     rig.put = put_and_look  # type: ignore[method-assign]
     assert rig.send("again", "reboot")["status"] == "executed"
-    assert len(seen[0]["commands.ids"]) == 4 + 8
-    assert "commands.bin" not in seen[0]
-    assert b"executed" in seen[1]["commands.bin"]
+    assert len(seen[0]["own/commands.ids"]) == 4 + 8
+    assert "own/commands.bin" not in seen[0]
+    assert b"executed" in seen[1]["own/commands.bin"]
     rig.reset()
     assert rig.send("again", "reboot")["status"] == "executed"
     assert len(seen) == 3  # two of the first, one of the second's put

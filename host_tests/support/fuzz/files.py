@@ -87,10 +87,10 @@ class Boots:
         """Count a boot with one good copy, and with none: never a number used before."""
         self._bad = data
         self._good = struct.pack("<II", 41, 41 ^ 0xFFFFFFFF)
-        if self._boots.next_boot("boot.bin", NOW_S) < 42:
+        if self._boots.next_boot(NOW_S, "boot.bin") < 42:
             raise AssertionError("used before")
         self._good = data
-        if self._boots.next_boot("boot.bin", None) < 1:
+        if self._boots.next_boot(None, "boot.bin") < 1:
             raise AssertionError("not a number")
 
 

@@ -90,7 +90,7 @@ class Command:
         self._router.on_message(topic, payload, retained, dup)
         if self._bugs:
             raise self._bugs[0]
-        if self._responses - before > 1 or len(self._files.get("commands.bin", b"")) > 5000:
+        if self._responses - before > 1 or len(self._files.get("own/commands.bin", b"")) > 5000:
             raise AssertionError("too much")
         if len(self._router.dropped) > 16:
             raise AssertionError("reasons")

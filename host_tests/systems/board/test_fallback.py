@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limpet.boards import archive
 from limpet.boards.board_facts import facts
 from limpet.boards.node_files import code_files, flash_files
 from limpet.brokers.setup import open_setup
@@ -26,7 +27,7 @@ Make = Callable[..., VirtualBoard]
 APP = """
 import json, sys
 def build(rtc_state, crashes):
-    with open(sys.path[1] + "/settings.json") as file:
+    with open(sys.path[0] + "/settings.json") as file:
         config = json.load(file)
     for name in config:
         if name not in {known}:
@@ -177,7 +178,9 @@ def test_config_that_cannot_be_read_is_a_failure_of_flash(
     setup.device(fields("node-1") | {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"})
     files = flash_files(facts("esp32_devkit"), setup.layout.device("node-1"))
     files |= {"/a/settings.last": b"{}", "/a/board.py": BAD_FLASH}
-    files["/a/real.mpy"] = files.pop("/a/board.mpy")
+    code = code_files(facts("esp32_devkit"))
+    code["real.mpy"] = code.pop("board.mpy")
+    files |= {f"/a/{name}": data for name, data in archive.packed(code).items()}
     board = virtual_board(files=files, haste=40)
     board.wait(lambda: board.starts[:2] == ["power-on", "hard"])
     said = "\n".join(board.lines)

@@ -1,95 +1,90 @@
-"""How often flash is read between power and the node's first step. On a chip loading the code is
-most of what that time goes into.
+"""How often flash is read from power to `link up`, and for a Command. On a chip loading the code is
+most of what the first takes.
 
-Counted on the real littlefs of the virtual board, whose node has all its code in a slot.
+Counted on the real littlefs of the virtual board, whose flash is as `limpet image` makes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
+from limpet.boards import archive, file_system
 from limpet.boards.board_facts import facts
-from limpet.boards.node_files import flash_files
-from limpet.identity import device_config
-from limpet.identity.provisioning import Setup
+from limpet.boards.node_files import code_files, flash_files
 from mpremote.transport_serial import SerialTransport
-from support.brokers.running import fields
+from support.brokers.running import RunningBroker
 from support.virtual_board.board import VirtualBoard
 
 Make = Callable[..., VirtualBoard]
-BOOTS = 50  # the root's log is compacted every seventh
+BOOTS = 50  # the list of files of the folder that each boot writes to is made anew every seventh
+BLOCKS = 512
+AIR: dict[str, Any] = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
 
 
-def files(setup: Setup) -> dict[str, bytes]:
-    """A node's flash, for a broker without TLS that is not there."""
-    setup.device(fields("node-1"))
-    folder = setup.layout.device("node-1")
-    made = flash_files(facts("esp32_devkit"), folder)
-    plain = dict.fromkeys(("ca", "cert", "key"))
-    wifi = {"wifi_ssid": "beach", "wifi_password": "shells-and-sand"}
-    own = device_config.on_flash(fields("node-1") | plain | wifi | {"interval_s": 3600})
-    return made | {f"/{name}": data for name, data in own.items()}
+def booted(board: VirtualBoard, said: str) -> int:
+    """Give a board its power back, and wait until it says that. Returns how often it has read."""
+    since, before = len(board.lines), board.reads()
+    board.power_on()
+    board.wait_for(said, since)
+    return board.reads() - before
 
 
-def test_reads_from_power_to_the_first_step(setup: Setup, virtual_board: Make) -> None:
-    """At most 6,800, however often it has booted; without the mount for loading, with four looks
-    for each module, and with the chip's own modules looked for on flash, it is 47,000 to 90,000.
+@pytest.mark.long
+def test_reads_up_to_the_link_and_for_a_command(
+    broker: RunningBroker, tmp_path: Path, virtual_board: Make
+) -> None:
+    """At most 2,500 up to `link up`, the asking for the time, in vain here, and the first Readings
+    among them; and at most 900 for what answers the first Command. The same after 50 boots, and in
+    the boot that takes other settings. Where each module is a file, four looks are taken for each,
+    and there is no mount for loading, it is 47,000 to 90,000 and 6,000, and 12,000 more.
 
-    Of a boot with 3,700 main.py's text, mounts and the guard cost 1,100, the other 60 modules 800,
-    the room that is left for Readings 400, and the mount with which the node goes on 600. What the
-    node rewrites lies in the root, whose log grows until littlefs compacts it, and each look for a
-    file reads that. It is waited for Wi-Fi, as a busy machine cuts the power late: asking for the
-    time, the first Reading and its way to flash, some 1,000, may be in it or not.
+    Power to main.py are 400 reads, main.py, the mount for loading and the guard 300, the other 60
+    modules 600, the mount with which the node goes on 150, the time servers 350.
     """
-    board = virtual_board(files=files(setup))
+    device = broker.image(tmp_path / "device", **AIR)
+    board = virtual_board(blocks=BLOCKS)
+    board.power_cut()
+    board.fill(file_system.image(flash_files(facts("esp32_devkit"), device), BLOCKS)[0])
     counts: list[int] = []
-    for _ in range(BOOTS):
-        board.wait_for(" wifi up", len(board.lines) if counts else 0)
+    commands: list[int] = []
+    for boot in range(BOOTS + 2):
+        last = boot in (1, BOOTS + 1)
+        counts.append(booted(board, " link up" if last else " wifi down"))
+        if last:
+            commands.append(reads_of(board, "import commands.processor, commands.ping"))
         board.power_cut()
-        counts.append(board.reads() - sum(counts))
-        board.power_on()
-    print(counts)
-    assert max(counts) <= 6_800
+    board.put({"/a/settings.json": b'{"v": 1, "version": 9, "interval_s": 77}'})
+    counts.append(booted(board, " wifi down"))
+    print(counts, commands)
+    assert max(counts) <= 2_500
+    assert max(commands) <= 900
 
 
-def test_reads_for_a_command(setup: Setup, virtual_board: Make) -> None:
-    """What answers the first Command is loaded anew after each minute without one: at most 2,200
-    reads, on a flash that has booted before. Without quick.py it is 6,000.
-    """
-    board = virtual_board(files=files(setup))
-    for _ in range(6):
-        board.wait_for(" wifi ", len(board.lines))
-        board.power_cycle()
-    board.wait_for(" wifi up", len(board.lines))
+def reads_of(board: VirtualBoard, code: str) -> int:
+    """How often a board reads its flash to run this."""
     transport = SerialTransport(board.port, timeout=60)
     try:
         transport.enter_raw_repl(soft_reset=False)
         before = board.reads()
-        transport.exec("import commands.processor, commands.ping")
-        reads = board.reads() - before
-        print(reads)
-        assert reads <= 2_400  # 1,900 to 2,230, by where in its log the root was written last
+        transport.exec(code)
+        return board.reads() - before
     finally:
         transport.close()
 
 
-def test_board_is_mounted_as_it_was_when_the_code_is_loaded(
-    setup: Setup, virtual_board: Make
-) -> None:
+def test_board_is_mounted_as_it_was_when_the_code_is_loaded(virtual_board: Make) -> None:
     """Ctrl-C in the middle of loading: whoever is at the console reads and writes as ever, 128
     bytes at a time.
     """
-    made = files(setup)
-    del made["/a/app.mpy"]
+    made = flash_files(facts("esp32_devkit"), None)
+    code = code_files(facts("esp32_devkit"))
+    del code["app.mpy"]
+    made |= {f"/a/{name}": data for name, data in archive.packed(code).items()}
     app = b"print('loads')\nimport time\nwhile True:\n    time.sleep(1)\n"
-    board = virtual_board(files=made | {"/a/app.py": app, "/long": bytes(4000)})
+    identity = dict.fromkeys(("/identity.json", "/identity.bak"), b"{}")
+    board = virtual_board(files=made | identity | {"/a/app.py": app, "/long": bytes(4000)})
     board.wait_for("loads")
-    transport = SerialTransport(board.port, timeout=60)
-    try:
-        transport.enter_raw_repl(soft_reset=False)
-        transport.exec("file = open('/long', 'rb')")
-        before = board.reads()
-        transport.exec("file.read()")
-        assert board.reads() - before >= 4000 // 128
-    finally:
-        transport.close()
+    assert reads_of(board, "with open('/long', 'rb') as file:\n    file.read()") >= 4000 // 128

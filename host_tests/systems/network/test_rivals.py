@@ -14,7 +14,7 @@ SPEED = 100
 
 def boot_counter(boot: int) -> dict[str, bytes]:
     """The file in which a node counts its boots, so that the next one has the number `boot`."""
-    return {"boot.bin": struct.pack("<II", boot - 1, (boot - 1) ^ 0xFFFFFFFF)}
+    return {"own/boot.bin": struct.pack("<II", boot - 1, (boot - 1) ^ 0xFFFFFFFF)}
 
 
 @pytest.mark.parametrize("boots", [(7, 9), (7, 7)], ids=["two nodes", "a clone"])

@@ -54,7 +54,7 @@ def show(folder):
 show("/flash")
 with open("/flash/a/new", "w") as file:
     file.write("x" * 9000)
-os.remove("/flash/a/board.mpy")
+os.remove("/flash/a/modules")
 """
 REFUSED = """
 try:
@@ -132,9 +132,9 @@ def test_micropython_mounts_it(tmp_path: Path, device: Path, flash_mb: int) -> N
     listed = run(MOUNT + LIST % board.files_blocks, cwd=tmp_path).splitlines()
     found = dict(line.split(" ") for line in listed)
     assert found == {path: data.hex() for path, data in flash_files(board, device).items()}
-    after = run(MOUNT + LIST.replace("a/board", "a/app") % board.files_blocks, cwd=tmp_path)
+    after = run(MOUNT + LIST.replace("a/modules", "a/quick.mpy") % board.files_blocks, cwd=tmp_path)
     assert f"/a/new {b'x'.hex() * 9000}\n" in after
-    assert "/a/board.mpy" not in after
+    assert "/a/modules" not in after
 
 
 def test_the_same_each_time(tmp_path: Path, device: Path) -> None:

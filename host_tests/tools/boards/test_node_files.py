@@ -8,9 +8,11 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from limpet.boards import node_files
+from limpet.boards.archive import NAME, packed, pieces
 from limpet.boards.board_facts import facts, names
 from limpet.boards.node_files import code_files, flash_files, own_files
 from limpet.brokers.setup import open_setup
@@ -109,6 +111,24 @@ def test_byte_code_is_for_every_chip(name: str) -> None:
     assert heads == {b"M\x06\x00\x1f"}
 
 
+def test_modules_are_in_one_file() -> None:
+    """All but what main.py imports and what reads that file; and in it they are as they were."""
+    files = code_files(facts("esp32_devkit"))
+    made = packed(files)
+    assert set(made) == {NAME, "device/guard.mpy", "quick.mpy", "files.json"}
+    index, *modules = pieces(made[NAME])
+    assert index + b"".join(modules) == made[NAME]
+    assert modules == [data for name, data in files.items() if name not in made]
+    assert packed({"app.py": b"1", "files.json": b"2"}) == {"app.py": b"1", "files.json": b"2"}
+
+
+def test_paths_that_the_index_cannot_tell_apart_are_refused() -> None:
+    """Their CRC-32 is the same: it is all that the index knows of a module's path."""
+    assert crc32(b"/plumless.mpy") == crc32(b"/buckeroo.mpy")
+    with pytest.raises(Problem, match="has another one's CRC-32"):
+        packed({"plumless.mpy": b"", "buckeroo.mpy": b""})
+
+
 def test_listing_names_every_file() -> None:
     """files.json holds version, Board and the hash of every other file."""
     files = code_files(facts("esp32_devkit"))
@@ -148,7 +168,7 @@ def test_flash_is_slot_and_device(tmp_path: Path) -> None:
     assert bare["/slot"] == b"a\n"
     for name in node_files.STARTERS:
         assert bare[f"/{name}"] == (FIRMWARE / name).read_bytes()
-    slot = {f"/a/{path}": data for path, data in code_files(board).items()}
+    slot = {f"/a/{path}": data for path, data in packed(code_files(board)).items()}
     assert bare.items() >= slot.items()
     assert len(bare) == len(slot) + 3
     own = own_files(checked(folder))

@@ -23,7 +23,7 @@ from limpet.boards.node_files import LISTING, flash_files
 from limpet.boards.port import open_port
 from limpet.brokers.setup import open_setup
 from limpet.deploying import deploy as deploying
-from limpet.deploying import remote, slots
+from limpet.deploying import remote, slots, surveying
 from limpet.deploying.deploy import deploy
 from limpet.deploying.deployment import KEPT
 from limpet.identity import device_config
@@ -93,6 +93,10 @@ class Bench:
         self._monkeypatch.setattr(deploying, "code_files", lambda _: files)
         # Long enough for a busy machine to start the node and to be refused.
         self._monkeypatch.setattr(deploying, "WATCH_S", 8.0)
+
+    def untidy(self) -> None:
+        """From here on a deploy ends when all is there: what follows, test_modules.py cuts off."""
+        self._monkeypatch.setattr(surveying, "tidy", lambda *_: None)
 
     def said(self) -> str:
         """What it has said since."""
@@ -610,6 +614,7 @@ class Versions:
     """A board on which one version after another is deployed, each with a config of its own."""
 
     def __init__(self, bench: Bench, board: VirtualBoard) -> None:
+        bench.untidy()
         self._bench = bench
         self._board = board
         self.number = -1
@@ -706,6 +711,7 @@ def test_power_cut_anywhere_leaves_one_identity(
     one is in neither copy.
     """
     board = virtual_board(blocks=64)
+    bench.untidy()
     bench.deploy(board)
     board.power_cut()
     before, cut, cut_off = board.files(), 0, True

@@ -186,7 +186,7 @@ def test_from_a_fleet_to_an_image(user: User, tmp_path: Path) -> None:
     assert "node-2" in said
     files = files_in((user.folder / "images" / "esp32_devkit" / "vfs.bin").read_bytes())
     assert json.loads(files["/identity.json"])["wifi_ssid"] == "beach"
-    assert {"/boot.py", "/main.py", "/a/board.mpy"} <= set(files)
+    assert {"/boot.py", "/main.py", "/a/modules"} <= set(files)
     # The fleet is where he works, and nothing of it elsewhere.
     assert not (user.folder.parent / "data").exists()
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limpet.boards import board_facts, image
+from limpet.boards import archive, board_facts, image
 from limpet.boards.board_facts import BoardFacts
-from limpet.boards.node_files import code_files
+from limpet.boards.node_files import LISTING, code_files
 from limpet.identity import device_config, device_folder
 from limpet.identity.authority import covers, load_certificate
 from limpet.identity.layout import Layout
@@ -99,13 +99,14 @@ def test_image_is_where_wokwi_looks_for_it(
     with files.open("/identity.json", "rb") as file:
         said = json.loads(file.read())
     second = simulated(json.loads((folder / "diagram.json").read_text()), facts)[-1]
-    with files.open("/a/board.mpy", "rb") as file:
+    with files.open(f"/a/{archive.NAME}", "rb") as file:
         code = file.read()
     # The second sensor is in the Board of this image and in no other, with what drives it.
     assert second.line[2] == "outdoor"
     assert b"outdoor" in code
     assert b"outdoor" not in code_files(facts)["board.mpy"]
-    assert {"dht22.mpy", "ds18b20.mpy"} <= set(files.listdir("/a"))
+    with files.open(f"/a/{LISTING}", "rb") as file:
+        assert {"dht22.mpy", "ds18b20.mpy"} <= set(json.loads(file.read())["files"])
     assert "ds18b20.mpy" not in code_files(facts)
     name = f"wokwi-{facts.chip}"
     assert (said["device_id"], said["wifi_ssid"]) == (name, "Wokwi-GUEST")

@@ -8,6 +8,7 @@ from binascii import a2b_base64
 from collections import namedtuple
 
 from device import generations
+from device.boots import next_boot
 from device.flash import access, read, replace
 from node.commands.response_cache import ResponseCache
 from node.readings import layouts
@@ -380,6 +381,11 @@ def life(boot: int, takes: int, sends: bool) -> None:
     print(json.dumps([node.backlog.foreign, [each[:2] for each in found]]))
 
 
+def boot_of(name: str) -> int:
+    """The number in a file that counts boots."""
+    return int.from_bytes(read(name)[:4], "little")
+
+
 def of_b079fd8(path: str) -> None:
     """What the node of commit b079fd8 has left on flash, with the power cut while its Readings
     waited: each arrives with its number, time and values, though the power goes anywhere in the
@@ -406,6 +412,7 @@ def of_b079fd8(path: str) -> None:
     def scenario() -> "Iterator[set]":
         waiting = set(held)
         yield set(waiting)
+        assert next_boot(None) == boot
         node = Node(LAYOUTS[1], boot)
         for seq in range(4):
             node.take(seq)
@@ -420,14 +427,15 @@ def of_b079fd8(path: str) -> None:
 
     def check(before: set, after: set) -> None:
         os.chdir(ROOT)
+        assert boot <= next_boot(None) < boot_of("boot.bin"), "code from before goes on above it"
         node = Node(LAYOUTS[1], boot + 1)
         found = arrived(node, node.all())
         assert found >= before & after, "lost"
         assert found <= before | after | set(held)
-        responses = Messages(24, PairFile("responses", read, replace), 2, lambda: 0)
+        responses = Messages(24, PairFile("own/responses", read, replace), 2, lambda: 0)
         assert responses.queued == 1
         assert json.loads(given(responses, 0)[1].payload)["id"] == "kept"
-        assert "kept" in ResponseCache("commands", read, replace)
+        assert "kept" in ResponseCache("own/commands", read, replace)
         os.chdir("/")
 
     print(cut_everywhere(flash, scenario(), check))

@@ -74,15 +74,15 @@ def boot_counter(refusals: "tuple | None" = None) -> None:
         used = 0
         yield used
         for unix in (1_800_000_000, 1_700_000_000, None, None, 1_900_000_000, None):
-            number = insist(next_boot, PATH, unix)
+            number = insist(next_boot, unix, PATH)
             assert number > used
             used = number
             yield used
 
     def check(before: int, after: int) -> None:
-        number = next_boot(PATH, None)
+        number = next_boot(None, PATH)
         assert number > before
-        assert next_boot(PATH, None) > number
+        assert next_boot(None, PATH) > number
 
     tried(scenario, check, refusals)
 

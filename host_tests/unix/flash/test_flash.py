@@ -106,15 +106,15 @@ def test_boot_counter_never_repeats_over_power_cuts() -> None:
     script = """
 for cut in range(1, 100):
     ram = fresh()
-    used = [next_boot("/f/boot", 1_800_000_000) for _ in range(3)]
+    used = [next_boot(1_800_000_000, "/f/boot") for _ in range(3)]
     ram.left = cut
     try:
-        used.append(next_boot("/f/boot", None))
+        used.append(next_boot(None, "/f/boot"))
         done = True
     except OSError:
         done = False
     power_back(ram)
-    used.append(next_boot("/f/boot", None))
+    used.append(next_boot(None, "/f/boot"))
     if sorted(set(used)) != used:
         print("cut", cut, used)
     if done:
@@ -128,8 +128,8 @@ def test_boot_counter_counts_and_starts_at_minutes_since_2020() -> None:
     """A node with no counter starts at the minute; without a clock, at the firmware's date."""
     script = """
 fresh()
-print(next_boot("/f/a", 1_577_836_800 + 60 * 3_000_000 + 59), next_boot("/f/a", 1_900_000_000))
-print(next_boot("/f/b", None), next_boot("/f/b", None))
+print(next_boot(1_577_836_800 + 60 * 3_000_000 + 59, "/f/a"), next_boot(1_900_000_000, "/f/a"))
+print(next_boot(None, "/f/b"), next_boot(None, "/f/b"))
 """
     assert flashed(script) == "3000000 3000001\n3156480 3156481\n"
 
@@ -141,12 +141,12 @@ def test_spoiled_copy_of_the_counter_is_not_believed(spoiled: str) -> None:
 for names in (["/f/boot"], ["/f/boot.2"], ["/f/boot", "/f/boot.2"]):
     fresh()
     for _ in range(3):
-        boot = next_boot("/f/boot", 1_800_000_000)
+        boot = next_boot(1_800_000_000, "/f/boot")
     flipped = bytearray(read("/f/boot"))
     flipped[1] ^= 0x10
     for name in names:
         replace(name, {spoiled})
-    print(next_boot("/f/boot", 1_900_000_000) - boot)
+    print(next_boot(1_900_000_000, "/f/boot") - boot)
 """
     lost = (1_900_000_000 - 1_577_836_800) // 60 - (1_800_000_000 - 1_577_836_800) // 60 - 2
     assert flashed(script) == f"1\n1\n{lost}\n"

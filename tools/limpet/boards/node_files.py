@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from limpet.boards import drivers
+from limpet.boards import archive, drivers
 from limpet.boards.board_facts import BoardFacts
 from limpet.boards.board_sensors import WiredSensor
 from limpet.identity import device_config
@@ -86,6 +86,7 @@ def flash_files(facts: BoardFacts, folder: Path | None) -> dict[str, bytes]:
     """
     files = {name: (FIRMWARE / name).read_bytes() for name in STARTERS}
     files["slot"] = f"{FIRST_SLOT}\n".encode()
-    files |= {f"{FIRST_SLOT}/{name}": data for name, data in code_files(facts).items()}
+    code = archive.packed(code_files(facts))
+    files |= {f"{FIRST_SLOT}/{name}": data for name, data in code.items()}
     files |= own_files(checked(folder)) if folder else {}
     return {f"/{name}": data for name, data in files.items()}

@@ -11,6 +11,7 @@ that a Command has set.
 
 from pathlib import Path
 
+from limpet.boards import archive
 from limpet.boards.board_facts import BoardFacts, facts
 from limpet.boards.node_files import code_files
 from limpet.boards.port import find_port
@@ -75,7 +76,7 @@ def put(
     the log for `watch_s`, None: not at all. Raises Problem.
     """
     folder = _folder(root, device)
-    code = code_files(wanted)
+    code = archive.packed(code_files(wanted))
     where = find_port(port)
     with Remote(where) as remote:
         deployment = None

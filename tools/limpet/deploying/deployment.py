@@ -8,9 +8,10 @@ from hashlib import sha256
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
+from limpet.boards import archive
 from limpet.boards.board_facts import BLOCK
 from limpet.boards.node_files import LISTING, STARTERS
-from limpet.deploying import slots, surveying
+from limpet.deploying import modules, slots, surveying
 from limpet.deploying.own_files import OwnFiles
 from limpet.deploying.remote import Remote
 from limpet.deploying.slots import OTHER, Plan, Survey
@@ -44,11 +45,13 @@ class Deployment:
         self._folder = folder
         self._there = there
         self._remote = remote
-        self._sent: list[int] = []
+        self._files = self._bytes = self._copied = 0  # a module counts as a file
         in_use = there.slot_files(there.slot) if there.slot else {}
         self._new_code = bool(slots.differs(code, in_use))
         target = OTHER[there.slot] if there.slot else "a"
         self._plan = slots.plan(code, target, there) if self._new_code else Plan(target)
+        inside = code.get(archive.NAME, b"") if archive.NAME in self._plan.send else b""
+        self._steps = modules.steps(inside, target, there) if inside else []
         self._own = OwnFiles(folder, there, target if self._new_code else None)
         self._root = self._other_files()
         print(f"config   {self._own.said}")
@@ -70,6 +73,8 @@ class Deployment:
                 elif self._own.settings:
                     self._put_settings(count)
                 self._put_identity(count)
+                self.committed = True
+                surveying.tidy(self._remote, [f"/{self._plan.slot}"] if self._new_code else [])
         self.committed = True
         self._say(time.monotonic() - began)
         # What the version before has handed over: how often it failed to connect, and why it reset.
@@ -121,7 +126,8 @@ class Deployment:
                     self._remote.remove_folder(folder)
 
     def _bytes_to_send(self) -> int:
-        sizes = [len(self._code[name]) for name in self._plan.send]
+        sizes = [len(self._code[name]) for name in self._plan.send if name != archive.NAME]
+        sizes += [len(each.data) for each in self._steps if each.at is None]
         return sum(sizes) + sum(map(len, self._root.values())) + self._own.size
 
     # -- doing it ----------------------------------------------------------------------------------
@@ -141,9 +147,28 @@ class Deployment:
             path = self._in_slot(name)
             surveying.copy(self._remote, f"/{OTHER[self._plan.slot]}/{name}", path)
             self._verify(path, self._code[name])
+            self._copied += 1
+        if archive.NAME in self._plan.send:
+            self._fill_modules(self._code[archive.NAME], count)
         for name in self._plan.send:
-            if name != LISTING:
+            if name not in (archive.NAME, LISTING):
                 self._send(self._in_slot(name), self._code[name], count)
+
+    def _fill_modules(self, data: bytes, count: Count) -> None:
+        """Make the file with the modules out of what is there and what is not."""
+        slot, path = self._plan.slot, self._in_slot(archive.NAME)
+        other = f"/{OTHER[slot]}/{archive.NAME}"
+        if path in self._there.files and not modules.begun(data, slot, self._there):
+            self._remote.remove(path)
+        for each in self._steps:
+            if each.at is not None:
+                surveying.copy_piece(self._remote, other, each.at, len(each.data), path)
+                self._copied += each.modules
+            else:
+                self._remote.append(path, each.data, count)
+                self._files += each.modules
+                self._bytes += len(each.data)
+        self._verify(path, data)
 
     def _put_root(self, count: Count) -> None:
         """Each of these is whole or not there; what runs now goes on with either."""
@@ -193,7 +218,8 @@ class Deployment:
 
     def _send(self, path: str, data: bytes, count: Count) -> None:
         self._write(path, data, count)
-        self._sent.append(len(data))
+        self._files += 1
+        self._bytes += len(data)
 
     def _write(self, path: str, data: bytes, count: Count) -> None:
         self._remote.write(path, data, count)
@@ -204,15 +230,13 @@ class Deployment:
             raise RuntimeError(f"{path} is not what was sent")
 
     def _say(self, took_s: float) -> None:
-        if not self._sent and not self._new_code:
+        if not self._files and not self._new_code:
             print("code     nothing is new: nothing was copied")
             return
-        copied = f", {len(self._plan.copy)} copied on the board" if self._plan.copy else ""
+        copied = f", {self._copied} copied on the board" if self._copied else ""
         slot = f", slot {self._plan.slot}" if self._new_code else ""
-        print(
-            f"code     {plural(len(self._sent), 'file')} sent, {sum(self._sent)} bytes, "
-            f"in {took_s:.1f} s{copied}{slot}"
-        )
+        sent = f"{plural(self._files, 'file')} sent, {self._bytes} bytes"
+        print(f"code     {sent}, in {took_s:.1f} s{copied}{slot}")
 
 
 @contextlib.contextmanager

@@ -52,7 +52,8 @@ class Survey:
     slot: the one that runs, None when there is none; fallen: it is not the one that was put in use,
     because that cannot start (see firmware/main.py). configs: texts of identity, settings and
     configs by absolute path.
-    files: by absolute path, of the root only what a deploy looks after.
+    files: by absolute path, of the root only what a deploy looks after. modules: where a module of
+    a SHA-256 begins in a file of many (see limpet/boards/archive.py), by path and that.
     """
 
     machine: str
@@ -64,6 +65,7 @@ class Survey:
     configs: dict[str, bytes]
     files: dict[str, File]
     folders: tuple[str, ...]
+    modules: dict[tuple[str, str], int]
 
     @property
     def identity(self) -> dict[str, Any] | None:
