@@ -177,8 +177,16 @@ WRONG: list[tuple[str, Facts, str, str]] = [
     ("other-broker", with_config(broker="old.lan"), "note", "old.lan:8883"),
     ("other-broker", with_config(more_brokers=["b.lan:8884"]), "note", "b.lan:8884"),
     ("two-sessions", with_messages(reading(BASE, boot=3), reading(BASE)), "critical", "7, 3"),
+    ("two-sessions", replace(RIGHT, messages=(status(BASE, boot=8), *RIGHT.messages[1:])),
+     "critical", "8, 7"),
     ("two-sessions", with_messages(status(BASE, False, outage=TAKEN)), "critical", "says so"),
-    ("two-sessions", with_messages(*[status(BASE, False)] * 3), "warning", "3 times"),
+    ("two-sessions", with_messages(status(BASE, False, session=2), status(BASE, False, session=1)),
+     "critical", "counted twice"),
+    ("two-sessions", with_messages(reading(BASE, ts=NOW + 9)), "critical", "boot 7, seq 1"),
+    ("two-sessions", with_messages(status(BASE, alerts=["client-id-taken"]), status(BASE, False)),
+     "critical", "says so"),
+    ("two-sessions", with_messages(*[status(BASE, False, session=n) for n in (2, 3, 4)]),
+     "warning", "3 times"),
     ("unknown-device", with_messages(reading("limpet/home/desk/climate/x")), "warning", "/x"),
     ("clock", replace(RIGHT, messages=(reading(BASE, ts=NOW + 90), reading(OTHER))), "warning",
      "90 s ahead"),
@@ -234,6 +242,7 @@ def test_worst_first() -> None:
 
 
 ODD = [b"", b"\xff", b"[]", b"null", b'{"ts":true}', b'{"boot":"x"}', b"[" * 9999]
+ODD += [b'{"boot":[],"seq":1,"ts":1,"session":{}}']
 ODD += [b'{"alerts":3,"status":[],"outage":7}', b'{"ts":1e400,"boot":true,"status":"online"}']
 TOPICS = ["", "/", "a", f"{BASE}/status", f"{BASE}/telemetry", "limpet/time"]
 
@@ -255,6 +264,15 @@ def test_many_are_listed_in_part() -> None:
     found = examine(replace(RIGHT, devices=devices))
     assert len(found) < 10
     assert any("and 995 more" in each.cause for each in found)
+
+
+def test_what_is_one_device() -> None:
+    """It starts anew, says its birth again, and a will and Readings of before come late."""
+    late = message(f"{BASE}/telemetry/backlog", {"v": 1, "boot": 5, "seq": 1})
+    will = status(BASE, False, status="offline", boot=6, session=9)
+    births = [status(BASE, False, boot=8, session=n) for n in (1, 1, 1)]
+    lost = status(BASE, False, boot=8, session=3, outage={"s": 5, "cause": "closed"})
+    assert examine(with_messages(late, will, *births, lost, reading(BASE, boot=8))) == []
 
 
 def test_logins_have_the_next_port() -> None:

@@ -139,7 +139,7 @@ class _Gathering:
             path = own if own.is_file() else None
         if path:
             self._add(logged=log.read(path))
-        else:
+        elif not self._asked.device:
             what = "with which keepalive and QoS other programs come"
             self._not_seen(what, "that is in the broker's log alone: --log FILE")
 
@@ -266,7 +266,8 @@ class _Gathering:
     def _devices(self, place: Place) -> Iterator[Visit]:
         devices = self._away(place.witness)[: 1 if self._asked.device else VISITS]
         if not devices:
-            why = "none is known to be away, and a visit in the name of one throws it out"
+            who = "it is not" if self._asked.device else "none is"
+            why = f"{who} known to be away, and a visit in its name would throw it out"
             self._not_seen("what a device may read and write", why)
         for each in devices:
             yield from self._visit(each.name, functools.partial(visits.device, place, each))

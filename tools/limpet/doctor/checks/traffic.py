@@ -24,37 +24,61 @@ BROKER_CLOCK_S = 5
 SLASHES_MOST = 7
 # Who comes back more often while we listen has no quiet life.
 BIRTHS = 3
+# A Reading that is said again has its time; only a clock that was set in between moves it.
+SAME_S = 5
 TAKEN = "client-id-taken"
 TAKEN_TIMES = 5
 
 
 def two_sessions(facts: Facts) -> Iterator[Finding]:
     """Two of one name throw each other out, or take turns."""
-    last = _statuses(facts)
     for name, said in _of_devices(facts).items():
-        boots, births = [], 0
-        taken = TAKEN in _words(last.get(name, {}).get("alerts"))
-        for message, values in said:
-            if message.retained or payloads.kind_of(message.topic) == topics.BACKLOG:
-                continue
-            if isinstance(values.get("boot"), int):
-                boots.append(values["boot"])
-            outage = values.get("outage")
-            births += values.get("status") == "online"
-            taken |= isinstance(outage, dict) and outage.get("cause") == TAKEN
-        back = any(late < early for early, late in pairwise(boots))
-        if not (back or taken or births >= BIRTHS):
-            continue
-        why = "it says so (client-id-taken)" if taken else f"it came {births} times"
-        if back:
-            why = f"its boots are {listed([str(each) for each in dict.fromkeys(boots)])} in turn"
-        yield Finding(
-            "critical" if back or taken else "warning",
-            f"Two seem to be {name}: in {facts.listened_s:.0f} s {why}.",
-            "A broker lets in one of a name: each throws the other out, and both are heard badly.",
-            "Two boards with one identity, or a program with the device's certificate: end one, "
-            f"or make it anew: limpet fleet renew {name}.",
-        )
+        if why := _as_two([each for each in said if _is_in_order(*each)], facts.listened_s):
+            # Who only comes again and again may have a bad connection, too.
+            yield Finding(
+                "warning" if why.startswith("it came") else "critical",
+                f"Two seem to be {name}: {why}.",
+                "A broker lets in one of a name: each throws the other out, and both are heard "
+                "badly.",
+                "Two boards with one identity, or a program with the device's certificate: end "
+                f"one, or make it anew: limpet fleet renew {name}.",
+            )
+
+
+def _is_in_order(message: Message, values: dict[str, Any]) -> bool:
+    """Whether its count of boots is that of the moment. A backlog is older, and so may a will be;
+    what is retained comes first, and is of before.
+    """
+    kind = payloads.kind_of(message.topic)
+    if kind == topics.STATUS:
+        return values.get("status") == "online"
+    return kind != topics.BACKLOG and not message.retained
+
+
+def _as_two(said: list[tuple[Message, dict[str, Any]]], listened_s: float) -> str:
+    """Return why a device seems to be two, in words; "" where it does not."""
+    births = [each for message, each in said if payloads.kind_of(message.topic) == topics.STATUS]
+    for each in births:
+        outage = each.get("outage")
+        cause = outage.get("cause") if isinstance(outage, dict) else None
+        if cause == TAKEN or TAKEN in _words(each.get("alerts")):
+            return f"it says so ({TAKEN})"
+    boots = [each["boot"] for _, each in said if type(each.get("boot")) is int]
+    if any(late < early for early, late in pairwise(boots)):
+        return f"its boots are {listed([str(each) for each in dict.fromkeys(boots)])} in turn"
+    counted = [(each.get("boot"), each.get("session")) for each in births]
+    sessions = [each for each in counted if all(type(part) is int for part in each)]
+    if any(late < early for early, late in pairwise(sessions)):
+        return "its sessions are counted twice"
+    times: dict[str, float] = {}
+    for _, each in said:
+        if is_number(each.get("ts")) and is_number(each.get("seq")):
+            name = f"boot {word(each.get('boot'))}, seq {each['seq']}"
+            if abs(each["ts"] - times.setdefault(name, each["ts"])) > SAME_S:
+                return f"two Readings are called {name}"
+    if len({*sessions}) > BIRTHS:
+        return f"it came {len({*sessions}) - 1} times in {listened_s:.0f} s"
+    return ""
 
 
 def taken(facts: Facts) -> Iterator[Finding]:
@@ -256,7 +280,8 @@ def offline(facts: Facts) -> Iterator[Finding]:
 def alerts(facts: Facts) -> Iterator[Finding]:
     """A device says itself that something is wrong."""
     for name, status in _statuses(facts).items():
-        said = _words(status.get("alerts"))
+        # Of the one left out `two_sessions` says more.
+        said = [each for each in _words(status.get("alerts")) if each != TAKEN]
         if status.get("mode") == "safe":
             said.append("safe mode, after three boots that ended early")
         if status.get("status") == "online" and said:

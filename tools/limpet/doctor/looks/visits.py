@@ -130,14 +130,16 @@ def _abroad(place: Place, name: str, made: Callable[[], Visitor]) -> Visit:
         if why := reader.connect():
             return Visit(name, False, why)
         payload = place.payload()
-        for each in place.filters():
-            if not reader.closed:
-                # QoS 0: what comes is not to wait behind what the device has not acknowledged.
-                reader.subscribe(each, 0)
-        place.witness.publish(place.topic, payload)
-        reader.hears(place.topic, payload, FOREIGN_S)
+        try:
+            for each in place.filters():
+                if not reader.closed:
+                    # QoS 0: what comes is not to wait behind what the device has not acknowledged.
+                    reader.subscribe(each, 0)
+            place.witness.publish(place.topic, payload)
+            reader.hears(place.topic, payload, FOREIGN_S)
+        finally:
+            reader.forget(place.filters())
         read = tuple(dict.fromkeys(each.topic for each in list(reader.heard)))
-        reader.forget(place.filters())
     with made() as writer:
         payload = place.payload()
         said = writer.connect() == "" and writer.publish(place.topic, payload)
