@@ -17,7 +17,7 @@ from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from limpet.ingest.asked import Address, Wanted
-from limpet.ingest.consumer import Consumer, Message
+from limpet.ingest.consumer import Consumer
 from limpet.shared.problem import Problem
 from limpet.shared.seen_readings import readings
 from support.brokers.mqtt_client import Client
@@ -345,21 +345,3 @@ def test_brokers_are_tried_in_turn() -> None:
     fails(fatal=True)
     with pytest.raises(Problem, match=r"No connection to 127\.0\.0\.2:2"):
         consumer.step(0)
-
-
-def test_acknowledgements_are_of_their_connection() -> None:
-    """What came by an earlier one has an id that may stand for another Message by now."""
-    address = Address((("127.0.0.1", 1),), None, "x", Path(), Path(), Path())
-    consumer = Consumer(address, Wanted(()), print)
-    told = bytearray()
-
-    class Socket:
-        def send(self, data: bytes) -> None:
-            told.extend(data)
-
-    consumer._socket = Socket()  # type: ignore[assignment]
-    consumer._generation = 2
-    consumer.acknowledge(
-        [Message("t", b"", 1, 7), Message("t", b"", 2, 8), Message("t", b"", 2, 0)]
-    )
-    assert told == b"\x40\x02\x00\x08"

@@ -159,7 +159,8 @@ class Consumer:
                 for each in connection.receive():
                     self._message(each)
                 while connection.waiting and self._socket is connection:
-                    client.loop_read()
+                    if client.loop_read() and self._socket is connection:
+                        self._lost()
                 if connection.dry or self._socket is not connection:
                     return
         except ValueError as error:
