@@ -28,6 +28,7 @@ from support.nodes import (
     value,
     wait_for_status,
 )
+from support.patched import patched
 from support.proxies.proxy import Proxy
 
 READINGS = "limpet/+/+/+/+/telemetry/#"
@@ -143,6 +144,29 @@ def test_as_on_a_chip(
     running.until("link down", since)
     _up(running, 2, since + 1)
     assert not running.said("Traceback")
+
+
+def test_code_from_before_takes_the_identity(
+    broker: RunningBroker, node: StartNode, tmp_path: Path
+) -> None:
+    """What a node falls back to knows no further brokers: it takes the identity of one that has
+    some, and runs with the settings of its own slot. In there it would refuse them by name.
+    """
+    before = patched(
+        tmp_path / "before",
+        ("node/config/config.py", '    ("more_brokers", None, more_brokers),\n', ""),
+        ("node/config/config.py", 'if own and values["more_brokers"]:', "if False:"),
+        ("node/config/settings.py", 'if found["more_brokers"]:', "if False:"),
+        ("app.py", "if cfg.more_brokers:", "if False:"),
+    )
+    several = broker.image(tmp_path / "several", more_brokers=["two.example"])
+    of_before = broker.image(tmp_path / "of-before")
+    identity, own = ((several / name).read_bytes() for name in ("identity.json", "settings.json"))
+    assert (of_before / "identity.json").read_bytes() == identity
+    assert (of_before / "settings.json").read_bytes() != own
+    node(broker, firmware=before, files={"identity.json": identity}).until("link up")
+    refuses = node(broker, firmware=before, files={"settings.json": own})
+    refuses.until("config refused field=more_brokers rule=unknown key")
 
 
 def test_nothing_is_lost_between_them(
