@@ -83,3 +83,33 @@ values["interval_s"], values["version"] = 30, 2
 print(flash.read("settings.json") == written.encoded(values))
 """)
     assert said == "True\n"
+
+
+def test_longest_crash_is_asked_for_in_pieces() -> None:
+    """From the heap's own exception to the Response, with the longest lines that there are."""
+    said = in_islands("""
+from device import flash
+from node.commands.get_crash import get_crash
+from node.commands.response import executed
+from node.system.crashes import Crashes
+class Rtc:
+    def get(self, name, default=0):
+        return default
+crashes = Crashes("crash.bin", flash.read, flash.replace, Rtc())
+space = {}
+exec("def %s():\\n    raise NameError('x' * 400)" % ("deep" * 25), space)
+calls = "deep" * 25
+for n in range(20):
+    exec("def %s%d():\\n    %s()" % ("deep" * 25, n, calls), space)
+    calls = "deep" * 25 + str(n)
+held = cut_up()
+try:
+    space[calls]()
+except NameError as error:
+    print(crashes.crashed(error), end=" ")
+class Node:
+    crash = crashes.last
+response = executed("i" * 64, get_crash({}, Node), 1790000000)
+print(700 < len(response) <= 1024, response.count(b"File"))
+""")
+    assert said == "True True 4\n"

@@ -10,7 +10,10 @@ import sys
 from node.shared.version import VERSION
 
 _LINE_MAX = 140
-_FRAMES_MAX = 12  # with two more lines this stays below 2 KB
+_FRAMES_MAX = 12
+# Of all of them together: the Response to get_crash, in which they are quoted, then stays below
+# 1 KB, which is what a chip's heap has in a row.
+_TEXT_MAX = 560
 
 # The message of these names a module, a name or a type; that of any other may quote a value.
 _PLAIN = (ImportError, NameError, AttributeError, TypeError, IndexError, MemoryError)
@@ -48,15 +51,18 @@ class _Frames(io.IOBase):
 
 
 def report(error):
-    """An exception as text (str, below 2 KB) that holds no value: see above."""
+    """An exception as text (str, at most 760 bytes) that holds no value: see above."""
     frames = _Frames()
     try:
         sys.print_exception(error, frames)
     except MemoryError:
         pass  # then its class has to do
+    lines = frames.lines
+    while sum([len(each) + 1 for each in lines]) > _TEXT_MAX:
+        del lines[0]
     last = type(error).__name__
     if isinstance(error, OSError) and error.args and type(error.args[0]) is int:
         last += " %d" % error.args[0]
     elif isinstance(error, _PLAIN) and error.args:
         last += ": " + str(error.args[0])[:_LINE_MAX]
-    return "\n".join(["limpet " + VERSION] + frames.lines + [last])
+    return "\n".join(["limpet " + VERSION] + lines + [last])
