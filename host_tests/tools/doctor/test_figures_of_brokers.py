@@ -1,8 +1,7 @@
-"""What RabbitMQ and NATS say of themselves: read, judged, and asked of ones that run."""
+"""What RabbitMQ and NATS say of themselves, read and judged; test_follow.py runs them."""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,12 @@ from typing import Any
 import pytest
 from limpet.brokers import capacity as formula
 from limpet.brokers.written import Written, plan_by
-from limpet.doctor import capacity, figures
+from limpet.doctor import figures
 from limpet.doctor.figures import Numbers
 from limpet.doctor.live import monitor, parsed
 from limpet.doctor.live.monitor import Monitor
-from limpet.doctor.probe import Probe
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
-from support.brokers.following import Followed, served_by
 from support.ports import standing_ports
 from support.tool import limpet
 
@@ -200,38 +197,6 @@ def test_it_is_in_the_files_that_are_written(setup: Setup, tmp_path: Path) -> No
         )
         assert port not in without
         assert "prometheus" not in without
-
-
-@pytest.mark.parametrize("kind", ["nats", pytest.param("rabbitmq", marks=[pytest.mark.long])])
-def test_a_running_one(
-    kind: str,
-    followed: dict[str, Followed],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Its own figures, each well but for who was refused."""
-    there = served_by(followed, kind)
-    monkeypatch.setattr(Probe.look, "__defaults__", (60.0,))
-    monkeypatch.setattr(capacity, "LISTEN_S", 0.2)
-    device = there.says_something()
-    # RabbitMQ counts connections anew every five seconds.
-    assert there.page_says(lambda said: bool(said.connections))
-    code = capacity.capacity(
-        live=True, port=there.plan.port, figures=there.url, fleet=there.root, as_json=True
-    )
-    out, err = capsys.readouterr()
-    assert out, err
-    said = json.loads(out)
-    found = {each["name"]: each for each in said["figures"]}
-    assert found["connections"]["value"] >= 1
-    assert found["memory"]["value"] > 1_000_000
-    names = {"connections", "memory", "in flight", "Messages", "refused logins", "unknown devices"}
-    names |= {"retained"} if kind == "nats" else {"dropped"}
-    assert found.keys() == names
-    assert code == (0 if found["refused logins"]["level"] == "ok" else 1)
-    device.close()
-    there.refuse("node-9")
-    assert there.page_says(lambda said: bool(said.refused_hour))
 
 
 def test_a_page_that_is_away() -> None:

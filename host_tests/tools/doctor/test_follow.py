@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from limpet.brokers import capacity as formula
 from limpet.brokers.capacity import Limits
-from limpet.doctor import follow
+from limpet.doctor import capacity, follow
 from limpet.doctor.figures import Numbers, Refusal
 from limpet.doctor.follow import Follower, Teller
 from limpet.doctor.live.listening import Listening
 from limpet.doctor.live.log_lines import Tail
 from limpet.doctor.live.strangers import MOST, Strangers
+from limpet.doctor.probe import Probe
 from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.problem import Problem
@@ -82,12 +83,19 @@ def _following(
     "kind", ["nats", "mosquitto", pytest.param("rabbitmq", marks=[pytest.mark.long])]
 )
 def test_a_running_broker(
-    kind: str, followed: dict[str, Followed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kind: str,
+    followed: dict[str, Followed],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """A refused login, by name where the broker says it; connections above their warning, and
-    below again; a device that is let in and in no registry.
+    below again; a device that is let in and in no registry. And `limpet capacity --live`, of the
+    same one, as RabbitMQ takes long to start.
     """
     there = served_by(followed, kind)
+    if there.url:
+        _its_figures(there, monkeypatch, capsys)
     few = Few()
     monkeypatch.setattr(follow, "limits_of", lambda layout, kind: few.limits)
     device = there.says_something()
@@ -112,6 +120,31 @@ def test_a_running_broker(
         assert over["was"] == "critical"
         assert over["text"].endswith("critical is over")
     device.close()
+
+
+def _its_figures(
+    there: Followed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that its page has is judged, and is well, until somebody was refused."""
+    monkeypatch.setattr(Probe.look, "__defaults__", (WAIT_S,))
+    monkeypatch.setattr(capacity, "LISTEN_S", 0.2)
+    device = there.says_something()
+    # RabbitMQ counts connections anew every five seconds.
+    assert there.page_says(lambda said: bool(said.connections))
+    live: dict[str, Any] = {"live": True, "port": there.plan.port, "figures": there.url}
+    code = capacity.capacity(**live, fleet=there.root, as_json=True)
+    out, err = capsys.readouterr()
+    assert out, err
+    found = {each["name"]: each for each in json.loads(out)["figures"]}
+    assert found["connections"]["value"] >= 1
+    assert found["memory"]["value"] > 1_000_000
+    names = {"connections", "memory", "in flight", "Messages", "refused logins", "unknown devices"}
+    names |= {"retained"} if there.running.kind == "nats" else {"dropped"}
+    assert found.keys() == names
+    assert code == (0 if found["refused logins"]["level"] == "ok" else 1)
+    device.close()
+    there.refuse("node-9")
+    assert there.page_says(lambda said: bool(said.refused_hour))
 
 
 @dataclass
@@ -161,7 +194,13 @@ class Pages:
 
 
 class Nobody:
-    """A broker on which nobody speaks."""
+    """A broker on which nobody speaks; sys: what it says below `$SYS`."""
+
+    sys = Numbers()
+
+    def numbers(self) -> Numbers:
+        """Return what it says of itself by MQTT."""
+        return self.sys
 
     def over(self, since: float) -> list[str]:
         """Nobody is."""
@@ -212,6 +251,21 @@ def test_a_connection_that_goes_away(by_hand: tuple[Follower, Pages, Said]) -> N
     follower.heard("change", "connection lost, trying again")
     follower.heard("change", "connected again")
     assert [each["level"] for each in said.events] == ["critical", "ok"]
+
+
+def test_files_of_another_broker(
+    by_hand: tuple[Follower, Pages, Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says all below `$SYS` is not asked for a page that it has not got."""
+    follower, pages, said = by_hand
+    pages.said = Problem("Nothing answers.", "Start it.")
+    monkeypatch.setattr(Nobody, "sys", Numbers(connections=1_000))
+    follower.look(0.0)
+    (event,) = said.events
+    assert (event["event"], event["name"], event["level"]) == ("figure", "connections", "critical")
+    follower.page_is_named = True
+    follower.look(1.0)
+    assert said.events[-1]["text"] == "Nothing answers."
 
 
 def test_refused_logins_by_page(by_hand: tuple[Follower, Pages, Said]) -> None:

@@ -31,6 +31,7 @@ from limpet.shared.problem import Problem
 
 # How often the broker's figures are looked at: mosquitto has new ones as often.
 LOOK_S = 10.0
+FIRST_S = 2.0
 # A device that nobody knows, and that was not heard for so long, is over.
 SILENT_S = 600.0
 _WAIT_S = 0.5
@@ -71,7 +72,7 @@ def follow(
             teller = Teller(as_json)
             teller.say("follows", "ok", f"following {client.host}:{client.port}; Ctrl-C ends it")
             follower = Follower(layout, listening, page, tail, teller)
-            follower.log_is_named = log is not None
+            follower.page_is_named, follower.log_is_named = url is not None, log is not None
             _run(follower, inbox, look_s)
     except KeyboardInterrupt:
         if sys.stdout.isatty():
@@ -82,7 +83,7 @@ def follow(
 
 
 def _run(follower: "Follower", inbox: Inbox[tuple[str, str]], look_s: float) -> None:
-    due = time.monotonic()
+    due = time.monotonic() + min(FIRST_S, look_s)  # what is retained below $SYS is there by then
     while not ending.lost():
         item = inbox.get(min(_WAIT_S, look_s))
         now = time.monotonic()
@@ -120,7 +121,7 @@ class Follower:
     listening: the connection; page: its figures by HTTP, where it has them; tail: its log.
     """
 
-    log_is_named = False
+    page_is_named = log_is_named = False
 
     def __init__(
         self,
@@ -140,6 +141,7 @@ class Follower:
         self._repeated = Repeated()
         self._refused: float | None = None
         self._ids: frozenset[int] | None = None
+        self._by_page = False
         self._silent = ""  # why there are no figures, as it was told
 
     def heard(self, kind: str, text: str) -> None:
@@ -157,7 +159,7 @@ class Follower:
         for line in self._tail.lines():
             found = parse(line)
             if isinstance(found, Refusal):
-                if self.log_is_named or not self._page:  # else the page has told it
+                if self.log_is_named or not self._by_page:  # else the page has told it
                     self._refusal(found, now)
             elif isinstance(found, Login):
                 self._login(found.who, now)
@@ -181,14 +183,19 @@ class Follower:
 
     def _limits(self) -> Limits | None:
         try:
-            return limits_of(self._layout, self._page.kind if self._page else "mosquitto")
+            kind = self._page.kind if self._page and self._by_page else "mosquitto"
+            return limits_of(self._layout, kind)
         except Problem:  # the registry is none just now: others say so
             return None
 
     def _numbers(self) -> Numbers | None:
         """Return the figures of now; None, and why once, where there are none."""
         try:
-            said = self._page.numbers() if self._page else self._listening.numbers()
+            said = Numbers() if self.page_is_named else self._listening.numbers()
+            # A fleet may have files of a broker that it was tried with once, and that is not there.
+            self._by_page = self._page is not None and not said.said()
+            if self._page and self._by_page:
+                said = self._page.numbers()
             why, remedy = ("", "") if said.said() else (_NO_FIGURES, "")
         except Problem as problem:
             said, why, remedy = Numbers(), problem.cause, problem.remedy

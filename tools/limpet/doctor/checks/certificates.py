@@ -7,6 +7,7 @@ from itertools import groupby
 
 from limpet.doctor.facts import Certificate, Facts
 from limpet.doctor.finding import Finding, listed
+from limpet.shared.plain import plural
 
 DAY_S = 24 * 3600
 # As `limpet fleet renew` takes them; a broker's is made anew 60 days ahead.
@@ -37,7 +38,8 @@ def _state(each: Certificate, now: float) -> str:
     if each.start > now:
         return f"is good only from {_day(each.start)} on, by this machine's clock"
     if each.end - now < NEAR_DAYS * DAY_S:
-        return f"ends on {_day(each.end)}, in {int((each.end - now) // DAY_S)} days"
+        left = plural(int((each.end - now) // DAY_S), "day")
+        return f"ends on {_day(each.end)}, in {left}"
     return ""
 
 
