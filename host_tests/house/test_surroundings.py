@@ -86,9 +86,12 @@ for _ in range(5):  # what comes between two looks is an error of this script
     own, real = time.ticks_diff(time.ticks_us(), began), utime.ticks_diff(utime.ticks_us(), real)
     errors.append(abs(real - own - (waited_us() - waited)))
 print(backwards, min(errors) < 20000)
-began = time.ticks_ms()
-time.sleep_ms(1000)
-print(time.ticks_diff(time.ticks_ms(), began) > 500)
+slept = []
+for _ in range(5):  # Linux 6.12 and later may count the begin of a sleep as a wait for a core
+    began = time.ticks_ms()
+    time.sleep_ms(1000)
+    slept.append(time.ticks_diff(time.ticks_ms(), began))
+print(max(slept) > 500)
 """
     assert upy.run(script, path=[upy.OWN_TIME]) == "0 True\nTrue\n"
 
