@@ -53,6 +53,15 @@ play.QUIET_S = 2.0
 """
 
 
+STAYS_AWAY = """
+from limpet.fleet.load.own_broker import OwnBroker
+from limpet.shared.problem import Problem
+def go_on(self):
+    raise Problem("It stays away.", "Wait.")
+OwnBroker.go_on = go_on
+"""
+
+
 def apart(folder: Path, *words: str | Path, more: str = "", terminal: bool = False) -> Tool:
     """Run `limpet fleet run` with a set-up of its own below `folder`."""
     program = APART.format(more=more)
@@ -244,3 +253,13 @@ def test_nobody_listens(tmp_path: Path) -> None:
     done = limpet("fleet", "run", "127.0.0.1", "--port", port, "-n", "1", "--fleet", root)
     assert done.returncode == 1
     assert f"No connection to 127.0.0.1:{port} as operator-2: tcp-refused." in done.stderr
+
+
+def test_a_broker_that_does_not_come_back_is_told(tmp_path: Path) -> None:
+    """There is a report all the same, and nothing that its nodes keep counts as lost."""
+    words = ("-n", "3", "--real", "0", "--seconds", "2", "--interval", "1", "--restart-broker")
+    with apart(tmp_path, *words, more=STAYS_AWAY) as tool:
+        assert tool.end() == 1, tool.text
+    assert "FAILED: It stays away." in tool.text
+    found = counts(tool.text)
+    assert found["taken"] == found["delivered"] + found["kept"]

@@ -39,8 +39,10 @@ class Process:
         self._log = _Log(log, maxBytes=_LOG_BYTES, backupCount=1, delay=True)
         self._said: deque[str] = deque(maxlen=5)
 
-    def start(self) -> None:
-        """Start, and return when it listens. Raises Problem with what it says."""
+    def start(self, limit_s: int = _START_S) -> None:
+        """Start, and return when it listens, within so many seconds. Raises Problem with what it
+        says.
+        """
         ready = threading.Event()
         self._allow_files()
         self._process = subprocess.Popen(
@@ -55,7 +57,7 @@ class Process:
             target=self._read, args=(self._process, ready), name="mosquitto", daemon=True
         )
         self._reader.start()
-        ready.wait(_START_S)
+        ready.wait(limit_s)
         if not self.runs() or not ready.is_set():
             self.stop()
             raise Problem(f"mosquitto does not start: {' '.join(self._said)}", "See to that.")

@@ -18,8 +18,8 @@ from limpet.shared import private
 
 HOST = "127.0.0.1"
 _FOLDER = "load"
-# To write the sessions of thousands, on a machine that has other work.
-_WRITTEN_S = 120
+# To write the sessions of thousands, or to read them, on a machine that has other work.
+_PATIENT_S = 180
 
 
 class OwnBroker:
@@ -51,12 +51,12 @@ class OwnBroker:
     def end(self) -> None:
         """Have it end as for a restart: what it keeps is on the disk then. May take seconds."""
         if self._process:
-            self._process.stop(_WRITTEN_S)
+            self._process.stop(_PATIENT_S)
 
     def go_on(self) -> None:
         """Start it again after `end`. Raises Problem."""
         assert self._process
-        self._process.start()
+        self._process.start(_PATIENT_S)
 
     def stop(self) -> None:
         """End it for good."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from limpet.fleet.load import machine
-from limpet.fleet.load.consumer import Consumer
 from limpet.fleet.load.figures import Figures
 from limpet.fleet.load.own_broker import OwnBroker
+from limpet.fleet.load.own_loop import OwnLoop
 from limpet.shared.problem import Problem
 
 # The back-off waits a minute at most, and a handshake may take one: who is not back by then is not
@@ -140,7 +140,7 @@ class Play:
         self,
         wanted: Wanted,
         nodes: Sequence[Node],
-        consumer: Consumer,
+        consumer: OwnLoop,
         figures: Figures,
         broker: OwnBroker | None,
     ) -> None:
@@ -171,10 +171,13 @@ class Play:
         ]
         try:
             await self._consumer.start()
-            await self._ramp()
-            if not self._stopping.is_set():
-                await self._load()
-            await self._drain()
+            try:
+                await self._ramp()
+                if not self._stopping.is_set():
+                    await self._load()
+                await self._drain()
+            except Problem as problem:  # there is a report all the same
+                self._fault(problem.cause.rstrip("."))
             await self._leave()
         finally:
             for each in beside:
@@ -209,14 +212,16 @@ class Play:
         what: list[Callable[[], Awaitable[None]]] = []
         what += [self._storm] if wanted.storm else []
         what += [self._restart] if wanted.restart else []
-        for number, each in enumerate(what, 1):
-            at = begun + wanted.seconds * number / (len(what) + 1)
-            await self._pause(at - time.monotonic())
-            if not self._stopping.is_set():
-                await each()
-        await self._pause(begun + wanted.seconds - time.monotonic())
-        if churn:
-            churn.cancel()
+        try:
+            for number, each in enumerate(what, 1):
+                at = begun + wanted.seconds * number / (len(what) + 1)
+                await self._pause(at - time.monotonic())
+                if not self._stopping.is_set():
+                    await each()
+            await self._pause(begun + wanted.seconds - time.monotonic())
+        finally:
+            if churn:
+                churn.cancel()
         record.load_s = time.monotonic() - begun
         record.load_delivered = self.figures.delivered - before
         self._mark("loaded")

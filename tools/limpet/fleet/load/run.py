@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from limpet.fleet.load.figures import Device, Figures
 from limpet.fleet.load.identity import Identity
 from limpet.fleet.load.light_node import LightNode, Surroundings
 from limpet.fleet.load.own_broker import HOST, OwnBroker
+from limpet.fleet.load.own_loop import OwnLoop
 from limpet.fleet.load.play import Node, Play, Wanted
 from limpet.fleet.load.real_node import RealNode
 from limpet.fleet.load.report import Report
@@ -184,7 +186,8 @@ async def _played(stack: contextlib.ExitStack, place: Place, wanted: Wanted) -> 
     operator = operator_identity(place.layout.root)
     stack.callback(operator.release)
     org = place.identities[0].base.partition("/")[0]
-    consumer = Consumer(place.address, operator, org, figures)
+    make = partial(Consumer, place.address, operator, org, figures)
+    consumer = stack.enter_context(OwnLoop(make))
     play = Play(wanted, _nodes(stack, place, figures, wanted), consumer, figures, place.own)
     with _asked(play.stop), view(play, sys.stderr) as shown:
         await play.run(shown)
