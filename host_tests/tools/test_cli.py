@@ -123,6 +123,7 @@ NUMBERS = [
     (["provision"], "--count", ("0", "-1", "1.5", "10000000")),
     (["provision"], "--first", ("-1", "1.5", "10000000000")),
     (["fleet", "renew"], "--within", ("-1", "1.5", "soon")),
+    (["operator", "renew"], "--within", ("-1", "1.5", "soon")),
     (["fleet", "run"], "--nodes", ("0", "-1", "1.5", "x")),
     (["fleet", "run", "-n", "1"], "--real", ("-1", "1.5", "x")),
     (["fleet", "run", "-n", "1"], "--seconds", SECONDS),

@@ -235,7 +235,7 @@ def test_the_operator_verb(made: Setup) -> None:
         *("ca.crt", "grafana.crt", "grafana.key")
     }
     assert "grafana" in limpet("operator", "list", "--fleet", root).stdout
-    assert limpet("operator", "remove", "grafana", "--fleet", root).returncode == 0
+    assert limpet("operator", "remove", "grafana", "--yes", "--fleet", root).returncode == 0
     assert not Path(grafana["folder"]).exists()
     assert len(list(crl(made.layout))) == 1
     for name in ("grafana", "operator"):
