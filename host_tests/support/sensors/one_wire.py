@@ -8,9 +8,10 @@ conversion takes all of its 750 ms.
 CONVERT_MS = 750
 
 
-def crc8(data: bytes) -> int:
-    """CRC-8 of Maxim's 1-Wire, least significant bit first: 0 over data and its CRC."""
-    crc = 0
+def crc8(data: bytes, crc: int = 0) -> int:
+    """CRC-8 of Maxim's 1-Wire, least significant bit first: 0 over data and its CRC. crc: what it
+    begins with.
+    """
     for byte in data:
         crc ^= byte
         for _ in range(8):

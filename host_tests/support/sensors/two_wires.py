@@ -7,21 +7,23 @@ takes as long as it may, and what was read is gone.
 
 import errno
 
+from support.sensors.one_wire import crc8
+
 # Command: how many ms it takes at most.
 SHT4X = {b"\xfd": 9}
 SHT3X = {b"\x24\x00": 16}
 
 
 def word(value: int) -> bytes:
-    """A word as it is sent: two bytes, and their CRC-8 by the datasheet's own table."""
+    """A word as it is sent: two bytes, and their CRC-8. That is 1-Wire's, with each byte's bits
+    in the other order, and begins with 0xFF.
+    """
     data = bytes((value >> 8, value & 255))
-    crc = 0xFF
-    for byte in data:
-        for bit in range(8):
-            high = crc >> 7 ^ byte >> 7 - bit & 1
-            crc = crc << 1 & 0xFF
-            crc ^= 0x31 if high else 0
-    return data + bytes((crc,))
+    return data + _mirrored(bytes((crc8(_mirrored(data), 0xFF),)))
+
+
+def _mirrored(data: bytes) -> bytes:
+    return bytes(sum((byte >> bit & 1) << 7 - bit for bit in range(8)) for byte in data)
 
 
 class Climate:

@@ -5,7 +5,6 @@ the settings alone.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from limpet.deploying.remote import Remote
 from limpet.identity.device_config import encoded
 from support.brokers.running import fields
 from support.virtual_board.board import VirtualBoard
+from support.virtual_board.cuts import cut_anywhere
 
 Make = Callable[..., VirtualBoard]
 
@@ -138,24 +138,12 @@ def test_cut_anywhere_on_the_way_back_leaves_a_pair(tmp_path: Path) -> None:
     """With the power cut at each operation of the flash between the refusal and what is good."""
     files = starters() | slot("a", "one") | slot("b", "two", "size") | {"/slot": b"b\n"}
     files |= {"/a/settings.json": config("old"), "/b/settings.json": config("new", colour=1)}
-    cut, cut_off = 0, True
-    while cut_off:
-        cut += 1
-        board = VirtualBoard(tmp_path / f"{cut}", files=files, haste=10 * HASTE)
-        with contextlib.closing(board):
-            board.power_on(cut)
-            cut_off = run_or_cut(board)
-            board.power_cut()
-            since = len(board.lines)
-            board.power_on()
-            assert board.wait_for("runs ", since).startswith("runs one old"), cut
+    boards = cut_anywhere(tmp_path, "runs ", files=files, haste=10 * HASTE)
+    for cut, board in enumerate(boards, 1):
+        since = len(board.lines)
+        board.power_on()
+        assert board.wait_for("runs ", since).startswith("runs one old"), cut
     assert cut > 5
-
-
-def run_or_cut(board: VirtualBoard) -> bool:
-    """Wait until some code has run. Returns whether the power went before."""
-    board.wait(lambda: not board.powered or any("runs " in line for line in board.lines))
-    return not board.powered
 
 
 BAD_FLASH = b"""

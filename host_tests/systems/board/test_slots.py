@@ -4,7 +4,6 @@ is broken.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from limpet.boards.board_facts import facts
 from limpet.boards.node_files import LISTING, code_files
 from limpet.shared.paths import FIRMWARE
 from support.virtual_board.board import VirtualBoard
+from support.virtual_board.cuts import cut_anywhere
 
 Make = Callable[..., VirtualBoard]
 
@@ -108,39 +108,28 @@ def test_slot_that_breaks_later_takes_its_config_with_it(virtual_board: Make) ->
         board.wait_for("MicroPython v", since)
 
 
-def ended(board: VirtualBoard, since: int) -> None:
-    """Wait until the power has gone, or else the slot has been run."""
-    board.wait(
-        lambda: not board.powered or any("MicroPython v" in line for line in board.lines[since:])
-    )
-
-
 @pytest.mark.parametrize("breaks", [False, True], ids=["new", "falls back"])
 def test_config_is_the_slots_own_after_a_cut_anywhere(tmp_path: Path, breaks: bool) -> None:
     """At each operation of the flash with which a new config is put in its place, or taken back:
     what runs is the new code with the new config or, if that breaks, the old with the old.
     """
-    cut, cut_off = 0, True
-    while cut_off:
-        cut += 1
-        board = VirtualBoard(tmp_path / f"{cut}", blocks=64, files=TWO)
-        with contextlib.closing(board):
-            if breaks:
-                board.power_on()
-                board.wait_for("MicroPython v")
-                board.power_cut()
-                board.put(slot("b", "1 / 0"))
+
+    def ready(board: VirtualBoard) -> None:
+        if breaks:
+            board.power_on()
+            board.wait_for("MicroPython v")
+            board.power_cut()
+            board.put(slot("b", "1 / 0"))
+
+    boards = cut_anywhere(tmp_path, "MicroPython v", ready, blocks=64, files=TWO)
+    for cut, board in enumerate(boards, 1):
+        for guard, expected in ((PAIR, ["b", "new"]), ("1 / 0", ["a", "old"])) * 2:
+            board.power_cut()
+            board.put(slot("b", guard))
             since = len(board.lines)
-            board.power_on(sum(board.counters()) + cut)
-            ended(board, since)
-            cut_off = not board.powered
-            for guard, expected in ((PAIR, ["b", "new"]), ("1 / 0", ["a", "old"])) * 2:
-                board.power_cut()
-                board.put(slot("b", guard))
-                since = len(board.lines)
-                board.power_on()
-                assert pair(board, since) == expected, cut
-                board.wait_for("MicroPython v", since)
+            board.power_on()
+            assert pair(board, since) == expected, cut
+            board.wait_for("MicroPython v", since)
     assert cut > 2
 
 

@@ -4,7 +4,6 @@ two files of it by itself, and the code from before finds what it needs.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from limpet.identity.provisioning import Setup
 from limpet.shared.firmware import config
 from support.brokers.running import fields
 from support.virtual_board.board import VirtualBoard
+from support.virtual_board.cuts import cut_anywhere
 
 Make = Callable[..., VirtualBoard]
 
@@ -166,27 +166,14 @@ def test_power_cut_anywhere_while_it_is_split(setup: Setup, tmp_path: Path) -> N
     """At each operation of the flash until the node runs: the next boot has all of it, and the code
     from before finds its config.
     """
-    cut, cut_off = 0, True
-    while cut_off:
-        cut += 1
-        board = VirtualBoard(tmp_path / f"{cut}", files=flash(setup))
-        with contextlib.closing(board):
-            board.power_on(cut)
-            cut_off = run_or_cut(board)
-            board.power_cut()
-            since = len(board.lines)
-            board.power_on()
-            assert board.wait_for(RUNS, since).endswith("device=node-1"), cut
-            board.power_cut()
-            assert_split(board)
-            board.put({"/b/device/guard.mpy": b"broken"})
-            since = len(board.lines)
-            board.power_on()
-            assert board.wait_for("runs ", since) == "runs old desk 77", cut
+    for cut, board in enumerate(cut_anywhere(tmp_path, RUNS, files=flash(setup)), 1):
+        since = len(board.lines)
+        board.power_on()
+        assert board.wait_for(RUNS, since).endswith("device=node-1"), cut
+        board.power_cut()
+        assert_split(board)
+        board.put({"/b/device/guard.mpy": b"broken"})
+        since = len(board.lines)
+        board.power_on()
+        assert board.wait_for("runs ", since) == "runs old desk 77", cut
     assert cut > 10
-
-
-def run_or_cut(board: VirtualBoard) -> bool:
-    """Wait until the node runs. Returns whether the power went before."""
-    board.wait(lambda: not board.powered or any(RUNS in line for line in board.lines))
-    return not board.powered
