@@ -59,7 +59,11 @@ def of_commands() -> dict[str, str]:
     codes = [
         (f"`{c}`", status, WORDS["codes"][c]) for status, found in listed.items() for c in found
     ]
+    agree("dropped", _dropped(), WORDS["dropped"])
+    (quota,) = re.findall(r"zip\(\((\d+), ", (FIRMWARE / "app.py").read_text())
+    why = [(f"`{r}`", WORDS["dropped"][r].replace("@quota@", quota)) for r in WORDS["dropped"]]
     return {
+        "dropped": table(("reason", "why"), why),
         "commands": "\n".join(_command(name) for name in TABLE),
         "command-bytes": f"{parse.SIZE_MAX:,}",
         "command-fields": _fields(firmware.topics.COMMANDS),
@@ -68,6 +72,16 @@ def of_commands() -> dict[str, str]:
         "ids": str(response_cache.IDS),
         "responses": str(response_cache.ENTRIES),
     }
+
+
+def _dropped() -> list[str]:
+    """Why a Command gets no Response: the names where one is dropped, or is found without an id."""
+    found = set()
+    for name in ("commands/processor.py", "commands/parse.py", "session/router.py"):
+        for line in (FIRMWARE / "node" / name).read_text().splitlines():
+            if "_drop(" in line or "_unread(None" in line:
+                found |= set(re.findall(r'"([a-z-]+)"', line))
+    return sorted(found)
 
 
 def _command(name: str) -> str:
