@@ -43,14 +43,14 @@ def build(rtc_state, crashes):
             from node.readings.safe import resting
 
             return resting(cfg.interval_s)
-        from device import generations
+        from device.generations import opened
         from node.readings import gone, layouts, outbox, sampler, telemetry
         from ring import Ring
 
         sensors = gone.cleared(board.sensors(), status.raised, alerts.change)
-        layout = layouts.layout([field for each in sensors for field in each.fields])
-        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layout)
-        ring, stored = Ring(encode.size, RAM_READINGS), generations.opened(encode, cfg, rtc_state)
+        heap, fields = board.idf_heap(), [field for each in sensors for field in each.fields]
+        encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layouts.layout(fields))
+        ring, stored = Ring(encode.size, RAM_READINGS), opened(encode, cfg, rtc_state, heap)
         boots.made(encode, stored.stores[-1].log, ring, *sensors)
         live = outbox.Live(ring, stored, encode, cfg.commit_after_s)
         says = (lambda one: live.put(one) or node_api.reading(one), alerts.change, log, encode)

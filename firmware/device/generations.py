@@ -36,10 +36,11 @@ _FOLDER = const(0x4000)  # in what ilistdir says
 _ALL = const(1 << 24)  # records; a log that is only drained has no bound of its own
 
 
-def opened(encode, limits, rtc_state):
+def opened(encode, limits, rtc_state, heap=None):
     """The Backlog of all logs: the last of its `stores` is the node's own one, and `foreign` is the
-    number of records that are left alone. encode: the node's Telemetry. limits: the config.
-    OSError: flash cannot be read.
+    number of records that are left alone. encode: the node's Telemetry. limits: the config. heap:
+    the chip's own, see Board.idf_heap(), or None: where there is one batches are short, as a longer
+    piece would be taken from it. OSError: flash cannot be read.
     """
     name, note = named(encode.fields, encode.format)
     folders = [each[0] for each in _entries(".") if each[1] == _FOLDER]
@@ -72,6 +73,8 @@ def opened(encode, limits, rtc_state):
                 raise
     backlog = Backlog(log, encode, limits, rtc_state)
     backlog.foreign = foreign
+    if heap:
+        backlog.batch_max = layouts.room(encode.fields)
     logs = {each.folder: each for each in [log] + [each for each, _ in older]}
     for each in cut:
         try:

@@ -113,3 +113,39 @@ response = executed("i" * 64, get_crash({}, Node), 1790000000)
 print(700 < len(response) <= 1024, response.count(b"File"))
 """)
     assert said == "True True 4\n"
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_batch_is_read_and_written_in_pieces(count: int) -> None:
+    """As many Readings as a chip has in one, of 1 to 9 fields with the longest numbers."""
+    said = in_islands(f"""
+from node.readings import batches, layouts, sending, telemetry
+from node.shared.reading import Reading
+from recordlog import RecordLog
+from support.parts.backlogs import backlog
+layout = layouts.of([("temperature_%d" % n, 2, "hi"[n // 3 % 2]) for n in range({count})])
+encode = telemetry.Telemetry("limpet/home/desk/climate/node-1", 1, 7, None, layout)
+log = RecordLog("readings", encode.size, 4000)
+record = bytearray(encode.size)
+for seq in range(100):
+    least = [null + 1 for _, _, null in layout[0]]
+    taken = Reading(7, 100000 + seq, 1780000000 + 99900 * seq + seq % 2, seq, least)
+    encode.pack_into(record, 0, taken)
+    log.append(record)
+stored = backlog(log, encode, batch_max=layouts.room(encode.fields))
+held = cut_up()
+lengths = []
+while stored.due is not None:
+    stored.run(0)
+    while stored.ready:
+        packet = bytearray(b"0" * 64)
+        key = stored.peek(0)
+        stored.write(packet)
+        lengths.append(len(packet))
+        stored.sent(key)
+        stored.done(key)
+print(max(lengths), len(log))
+""")
+    longest, left = map(int, said.split())
+    assert 900 < longest <= 1024
+    assert left == 0

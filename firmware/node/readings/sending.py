@@ -9,6 +9,9 @@ from node.shared.unimport import unimport
 
 _READ_MAX = const(2040)  # bytes of a topic and a payload that the client can read
 _RETRY_MS = const(60000)  # after flash could not be read
+# Batches in flight where the connection before has ended with something in flight. All of them come
+# twice when this one does, too.
+_DOUBTFUL = const(2)
 
 
 class Flight:
@@ -211,6 +214,8 @@ class Sending:
 
     def _new(self, now):
         backlog, way = self._backlog, self._way
+        if backlog.doubtful and len(self._flights) >= _DOUBTFUL:
+            return None
         if way is None and backlog.client is not None and not (backlog.alone and self._unheard):
             from node.readings.way import Way
 

@@ -268,6 +268,24 @@ def case_way_in_doubt_keeps_the_keys() -> None:
     assert broker.got == dict.fromkeys(range(9), 1)
 
 
+def case_way_in_doubt_has_two_batches_at_a_time() -> None:
+    """Where the connection before has ended with something in flight, as that comes twice when this
+    one ends so, too; else as many as there is a window for.
+    """
+    for doubtful, most in ((False, 4), (True, 2)):
+        broker = Broker(41)
+        broker.reconnect(kept=False, doubtful=doubtful)
+        broker.pump()
+        broker.pump()
+        broker.acknowledge()
+        broker.echo()
+        assert broker.pump() == most
+        broker.acknowledge()
+        assert broker.pump() == 1
+        broker.all()
+        assert broker.got == dict.fromkeys(range(41), 1)
+
+
 def case_where_hardly_anything_gets_through_the_batch_is_the_trial() -> None:
     """After three connections that ended early the one Message that gets through is no single
     Reading, and goes where batches are heard; it has to come back all the same.

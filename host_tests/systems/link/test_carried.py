@@ -248,6 +248,17 @@ def test_payload_max_bounds_batches(node: StartNode, setup: Setup, tmp_path: Pat
     assert 500 < max(sizes) <= 600
 
 
+def test_batches_on_a_chip_are_a_kb(node: StartNode, setup: Setup, tmp_path: Path) -> None:
+    """Where the chip's own heap is what the interpreter's grows by, no packet asks for more."""
+    chip = patched(tmp_path / "firmware", ("app.py", "board.idf_heap()", "(1, 1, 1)"))
+    with ScriptedBroker(echoing()) as broker:
+        flash = stored(setup, tmp_path / "flash", broker.port, **PLAIN, interval_s=3600)
+        with Node(flash, "node-1", firmware=chip):
+            broker.wait_for(all_of(range(STORED), 1))
+    batches = [seqs([p]) for p in broker.packets if is_reading(p)]
+    assert max(len(each) for each in batches) == 36
+
+
 def test_flaky_way_loses_nothing(setup: Setup, tmp_path: Path) -> None:
     """Ends by chance make pieces smaller at worst."""
     count = 0
