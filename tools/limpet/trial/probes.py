@@ -36,7 +36,8 @@ while True:
     pass
 """
 
-# What follows imports what lies on a Board: without the groups that the sources have.
+# What follows imports what lies on a Board: without the groups that the sources have, and first of
+# all device.guard, which has the modules of the slot found.
 
 # Bytes of a Reading with two values, as one sensor gives them.
 RECORD = 20
@@ -44,6 +45,7 @@ RECORD = 20
 # As the node's Outbox does it, in a folder of its own: one Reading, one synced write.
 COMMIT = f"""
 import machine, os, time
+from device import guard
 from recordlog import RecordLog
 machine.WDT(timeout={WATCHDOG_MS})
 folder, took = "trial-log", []
@@ -69,7 +71,9 @@ print(took)
 
 # Where the device may write, and what nobody takes for a Message of the node: it is no JSON.
 CLIENT = f"""
-import machine, time, board
+import machine, time
+from device import guard
+import board
 import boots, flash, identity, settings, topics
 from umqtt_tls import MQTTClient
 dog = machine.WDT(timeout={WATCHDOG_MS})
@@ -129,6 +133,7 @@ print((count, took, client.handshake_took_ms, cause))
 # in ms, because us are no small int any more after 18 minutes. It takes some heap itself.
 LOOK = f"""
 import gc, struct, time
+from device import guard
 import board, micropython
 from supervisor import Supervisor
 longest, real_run = {{}}, Supervisor.run_part
