@@ -102,7 +102,8 @@ def test_command_lines_of_limpet(page: Path) -> None:
         try:
             app.parse_args(words, exit_on_error=False, print_error=False)
         except CycloptsError as error:
-            if "requires an argument" in str(error) and words[0] in commands_of_limpet():
+            named = words[0] in commands_of_limpet() and words[-1] != "-"
+            if named and "requires an argument" in str(error):
                 continue  # such as `limpet image`, which names it
             wrong.append(f"limpet {' '.join(words)}: {error}")
     assert not wrong

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from limpet.brokers.setup import open_setup
+from limpet.cli import command_line
 from limpet.doctor import doctor as command
 from limpet.doctor.finding import Finding
 from limpet.identity import operators
@@ -80,6 +81,13 @@ def test_what_cannot_be_asked(setup: Setup, tmp_path: Path) -> None:
         done = limpet("doctor", *more, *QUICK, "--fleet", root)
         assert (done.returncode, done.stdout) == (3, "")
         assert why in done.stderr
+
+
+def test_the_log_on_standard_input(setup: Setup) -> None:
+    """`--log -` is an argument like any other."""
+    line = words(setup, closed_port(), "--log", "-")
+    _, bound, _ = command_line().parse_args([str(each) for each in line], exit_on_error=False)
+    assert bound.arguments["log"] == Path("-")
 
 
 def test_ctrl_c(broker: RunningBroker, setup: Setup) -> None:

@@ -45,7 +45,7 @@ def doctor(
     seconds: ListenSeconds = LISTEN_S,
     follow: Annotated[bool, Parameter(negative=())] = False,
     figures: str | None = None,
-    log: Path | None = None,
+    log: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     fleet: FleetOption = None,
     clear_retained: Annotated[str | None, Parameter(show_default=False)] = None,
     yes: Annotated[bool, Parameter(negative=())] = False,
