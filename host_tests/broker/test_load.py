@@ -204,6 +204,8 @@ def test_a_command_line_that_is_none(words: list[str]) -> None:
         ({"broker": "127.0.0.1", "restart_broker": True}, "that this command has started"),
         ({"port": 8883}, "none is named"),
         ({"nodes": 45_000}, "45,000 "),
+        ({"nodes": 3, "real": 3, "storm": True}, "all nodes are real"),
+        ({"real": 1, "churn": 60.0}, "all nodes are real"),
     ],
 )
 def test_bad_input(

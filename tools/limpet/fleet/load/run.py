@@ -85,7 +85,8 @@ def run(
     nodes
         How many.
     real
-        How many of them are real [default: 50 for each core, as far as memory goes].
+        How many of them are real [default: 50 for each core, as far as memory goes; with --storm
+        or --churn half of all at most].
     seconds
         How long they publish once all are connected.
     interval
@@ -118,9 +119,16 @@ def run(
             f"Leave {broker} out, or restart it yourself meanwhile: the storm is counted as well.",
         )
     _refuse_folder(report)
+    cuts = storm or churn is not None
     if real is None:
         real = real_node.reckoned(nodes)
+        real = min(real, nodes // 2) if cuts else real
     real = min(real, nodes)
+    if cuts and real == nodes:
+        raise Problem(
+            "--storm and --churn cut the connections of light nodes, and all nodes are real.",
+            f"Say --real, a number below {nodes}.",
+        )
     wanted = Wanted(nodes, real, interval, seconds, ramp, churn or 0.0, storm, restart_broker)
     with contextlib.ExitStack() as stack:
         place = _place(stack, Named(broker, port, server_name, fleet), wanted)
