@@ -55,7 +55,8 @@ def test_more_devices_need_more() -> None:
         (9_999, 3_600, "One mosquitto", "SQLite"),
         (10_000, 3_600, "A cluster", "SQLite"),
         (1_000, 10, "One mosquitto", "TimescaleDB"),
-        (9_000, 1, "One mosquitto", "3 of `limpet ingest --share`"),
+        (9_000, 1, "One mosquitto", "TimescaleDB"),
+        (9_000, 0.5, "One mosquitto", "`limpet ingest --workers 2`"),
     ],
 )
 def test_what_to_put_where(devices: int, interval_s: float, broker: str, store: str) -> None:

@@ -18,8 +18,9 @@ WIRE_BYTES = 155
 # In limpet ingest's SQLite, with pages that are not full.
 ROW_BYTES = 22
 FIELD_BYTES = 10
-# Readings in Messages of their own that one `limpet ingest` takes in half a second of CPU.
-INGEST_PER_S = 4_000
+# Readings in Messages of their own, a second. One `limpet ingest` was seen to take 16,177, on two
+# cores with other work (docs/ingest.md).
+INGEST_PER_S = 15_000
 # A file of more than this is slow to copy and to mend.
 SQLITE_BYTES = 100 * 10**9
 # As many were connected to one mosquitto on two cores; beyond, nobody has looked.
@@ -94,7 +95,7 @@ def _advice(devices: int, rate: float, year: float, most: int) -> list[str]:
     if rate > INGEST_PER_S:
         workers = int(rate // INGEST_PER_S) + 1
         said.append(
-            f"{workers} of `limpet ingest --share` into PostgreSQL, on a machine of their own."
+            f"`limpet ingest --workers {workers}` into PostgreSQL, on a machine with a core each."
         )
     elif year > SQLITE_BYTES:
         said.append("`limpet ingest` into TimescaleDB on a machine of its own, with --keep.")
