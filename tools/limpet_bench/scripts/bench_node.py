@@ -20,7 +20,7 @@ gc.collect()
 _before = gc.mem_alloc()
 from bench_common import device_id, payload, say, settings, topic  # noqa: E402 (what is here is no part of the node)
 
-_NEVER = 1 << 40
+_NEVER = 1 << 29  # ms: six days. More than 30 bits would be objects on the heap of a 32-bit node
 _still = settings.get("still")
 _SETTLED_MS = 200  # the echo of the birth has been acknowledged meanwhile
 
@@ -41,6 +41,14 @@ class Part:
         ]
         self._sleep = sleep
         self._busy = 0
+        # Of what is put. A boot of the length of others' payload; or its own, as it is in a node's
+        # life. An older sampler leaves the line of the log to whom it hands the Reading.
+        self.boot = self.sampler._boot if settings.get("own_boot") else 1
+        self._ts = int(time.time())
+        self._values = (244, 452) + (-250,) * settings.get("sensors", "").count(",")
+        if not hasattr(reading, "SIZE"):  # else a version from before Readings of any fields
+            self._values = (self._values,)
+        self._logged = settings.get("logged", True) and hasattr(self.sampler, "encode")
         self.turns = 0
         self.due = 0
         self.wish = None
@@ -51,17 +59,11 @@ class Part:
 
     def put(self, number, now):
         """A Reading, as if the sensor had given it; as long in a Message as the others' payload."""
-        ts = int(time.time())
-        values = (244, 452) + (-250,) * settings.get("sensors", "").count(",")
-        if not hasattr(reading, "SIZE"):  # else a version from before Readings of any fields
-            values = (values,)
-        # A boot of the length of others' payload; or its own, as it is in a node's life.
-        boot = self.sampler._boot if settings.get("own_boot") else 1
-        taken = reading.Reading(boot, 10000 + number, ts, now // 1000, *values)
-        self.sampler._on_reading(taken)
-        # An older sampler leaves the line of the log to whom it hands the Reading.
-        if settings.get("logged", True) and hasattr(self.sampler, "encode"):
-            self.sampler._log("sampler", "reading", self.sampler.encode.words(taken))
+        sampler, up = self.sampler, now // 1000
+        taken = reading.Reading(self.boot, 10000 + number, self._ts, up, *self._values)
+        sampler._on_reading(taken)
+        if self._logged:
+            sampler._log("sampler", "reading", sampler.encode.words(taken))
         return taken
 
     def settled(self, now):
@@ -141,40 +143,50 @@ class Part:
 class Flood(Part):
     """`count` Readings, never more than `ahead` of them not acknowledged."""
 
-    # What looks is counted with the node, so it has to be short: they are counted as they arrive.
+    # What looks is counted with the node, so it has to be short: it is due when one has arrived.
     taken = arrived = 0
     began = None
 
-    def patience_ms(self):
-        """At once for another one, or for the end."""
+    def sleep(self, real_ms):
+        """Once it has begun the clock stands, and nothing is waited for but what arrives."""
         if self.began is None:
-            return super().patience_ms()
-        return 0 if self.arrived == self.taken or self._may_take() else None
+            return super().sleep(real_ms)
+        self.turns += 1
+        heard = self._sleep(real_ms)
+        if _still and not heard:
+            laptop.clock._source.ms += 1  # which is how soon a part may be due again
+        return heard
 
-    def _may_take(self):
-        return self.taken < settings["count"] and self.taken - self.arrived < settings["ahead"]
-
-    def look(self, now):
-        """Put what may be put."""
+    def run(self, now):
+        """Put what may be put, or end."""
         if self.began is None:
-            if not self.settled(now):
-                return
-            told = getattr(self.client, "owner", self.client)
-            on_ack = told.on_ack
-
-            def counted(packet_id):
-                self.arrived += 1
-                on_ack(packet_id)
-
-            told.on_ack = counted
-            self.began = time.ticks_us()
-            self.turns = 0
-        while self._may_take():
+            super().run(now)
+            return
+        self.due = None
+        count = self.arrived + settings["ahead"]
+        while self.taken < count and self.taken < settings["count"]:
             self.put(self.taken, now)
             self.taken += 1
         if self.arrived == self.taken:
             took = time.ticks_diff(time.ticks_us(), self.began)
             self.end(s=took / 1e6, turns=self.turns)
+
+    def look(self, now):
+        """Begin once all is quiet."""
+        if not self.settled(now):
+            return
+        told = getattr(self.client, "owner", self.client)
+        on_ack = told.on_ack
+
+        def counted(packet_id):
+            self.arrived += 1
+            self.due = 0
+            on_ack(packet_id)
+
+        told.on_ack = counted
+        self.began = time.ticks_us()
+        self.turns = 0
+        self.due = now + 1
 
 
 class Drain(Part):
@@ -280,7 +292,10 @@ class Profile(Part):
                 each.asked_to_leave()
             else:
                 each.wish  # noqa: B018 - what the Supervisor looks at
-        loop._progress(watched, now)
+        if hasattr(loop, "_progress"):  # a version from before `_stuck`
+            loop._progress(watched, now)
+        else:
+            supervisor._stuck(watched, now)
         watchdog.feed()
 
     def others(self, now):
