@@ -23,7 +23,8 @@ _PAUSE_MS = const(1000)
 class Supervisor:
     """Counts bugs, and measures the longest step of each kind in real milliseconds.
 
-    `last_bug` is an exception. recovery: told of bugs and of what is stuck, see recovery.py.
+    `last_bug` is an exception, `longest_ms` in real milliseconds what the longest step has taken.
+    recovery: told of bugs and of what is stuck, see recovery.py.
     """
 
     def __init__(self, clock, log, recovery):
@@ -33,12 +34,8 @@ class Supervisor:
         self._stuck = None
         self.bugs = 0
         self.last_bug = None
-        self._looked = self._longest = 0  # at the clock; of its milliseconds
-
-    @property
-    def longest_ms(self):
-        """Real milliseconds that the longest step has taken."""
-        return self._clock.real_ms(self._longest)
+        self._looked = 0  # at the clock
+        self._longest = self.longest_ms = 0  # in its milliseconds, and in real ones
 
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Turn until the Link has left, and have its sources keep what they hold; returns the
@@ -56,12 +53,20 @@ class Supervisor:
         while not link.stopped:
             try:
                 now = self._looked = self._clock.now()
-                for each in parts:
-                    due = each.due
-                    # Whatever has run may have given the Link something to send.
-                    if (due is not None and now >= due) or (heard and each is link):
-                        self.run_part(each, now)
-                        heard = True
+                # Around all of them: a function that names what it catches has a frame of more than
+                # 11 words, which MicroPython asks of the heap at each call, 3 k instructions.
+                try:
+                    for each in parts:
+                        due = each.due
+                        # Whatever has run may have given the Link something to send.
+                        if (due is not None and now >= due) or (heard and each is link):
+                            self.run_part(each, now)
+                            heard = True
+                except Exception as error:  # noqa: BLE001 - the one place for what nobody expected
+                    self.bug(error)
+                    each.due = now + _PAUSE_MS
+                    heard = each is not link
+                    continue  # with those behind it
                 if reason is None:
                     reason = "shutdown" if interrupted else None
                     for each in asked:
@@ -72,7 +77,11 @@ class Supervisor:
                         parts = link.sources + (link,)
                 elif now >= leave_by:
                     break
-                if reason is not None or self._progress(watched, now):
+                stuck = _stuck(watched, now)
+                if stuck != self._stuck:
+                    self._stuck = stuck
+                    self._recovery.stuck(stuck)
+                if stuck is None or reason is not None:
                     watchdog.feed()
                 soonest = self._looked + _LONGEST_WAIT_MS
                 for each in parts:
@@ -91,28 +100,21 @@ class Supervisor:
                 self.bug(error)
         return reason
 
-    def _progress(self, watched, now):
-        stuck = None
-        for name, part in watched:
-            if part.overdue(now):
-                stuck = name
-        if stuck != self._stuck:
-            self._stuck = stuck
-            self._recovery.stuck(stuck)
-        return stuck is None
-
     def run_part(self, part, now):
-        """Run a part that is due. One that raises, or is due again at once, is put off."""
-        try:
-            part.run(now)
-            if part.due is not None and part.due <= now:
-                raise RuntimeError(part)  # due again at once
-        except Exception as error:  # noqa: BLE001 - this is the one place for what nobody expected
-            self.bug(error)
-            part.due = now + _PAUSE_MS
+        """Run a part that is due. Raises what it raises, and RuntimeError where it is due again at
+        once.
+        """
+        part.run(now)
         # One look at the clock: where this step ends the next one begins.
-        began, self._looked = self._looked, self._clock.now()
-        self._longest = max(self._longest, self._looked - began)
+        looked = self._clock.now()
+        took = looked - self._looked
+        self._looked = looked
+        if took > self._longest:
+            self._longest = took
+            self.longest_ms = self._clock.real_ms(took)
+        due = part.due
+        if due is not None and due <= now:
+            raise RuntimeError(part)
 
     def bug(self, error):
         """An exception that nobody expected."""
@@ -121,3 +123,11 @@ class Supervisor:
         self._recovery.bug(self._clock.now())
         self._log("node", "bug", self.bugs)
         sys.print_exception(error)
+
+
+def _stuck(watched, now):
+    # The name of a part that has left undone what was due; None: all have made progress.
+    for name, part in watched:
+        if part.overdue(now):
+            return name
+    return None
