@@ -100,12 +100,11 @@ class Clock:
         Has to be called at least every 3 days: ticks wrap at 2**30 ms on the ESP32, and a
         difference of more than half of that (6.2 days) reads as negative.
         """
-        ticks = self._source.ticks_ms()
-        self._elapsed += self._source.ticks_diff(ticks, self._ticks)
+        source, milli = self._source, self._milli
+        ticks = source.ticks_ms()
+        elapsed = self._elapsed = self._elapsed + source.ticks_diff(ticks, self._ticks)
         self._ticks = ticks
-        if self._milli == 1000:
-            return self._elapsed
-        return self._elapsed * self._milli // 1000
+        return elapsed if milli == 1000 else elapsed * milli // 1000
 
     def unix(self):
         """Unix time in whole seconds, or None while the clock is not set."""

@@ -48,9 +48,10 @@ class NodeApi:
 
     def reading(self, reading):
         """A Reading was taken: whoever asked for one gets it."""
-        asking, self._asking = self._asking, []
-        for on_reading in asking:
-            on_reading(reading)
+        if self._asking:
+            asking, self._asking = self._asking, []
+            for on_reading in asking:
+                on_reading(reading)
 
     def identify(self, seconds):
         """Blink the status LED twice a second for `seconds`."""
