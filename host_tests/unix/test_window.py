@@ -76,7 +76,8 @@ class Log:
         if count > 12:
             raise MemoryError
         for at in range(count):
-            pack_into(buffer, at * SIZE, Reading(7, position + at, 10 * at + 10, 0, (1, 1)))
+            taken = Reading(7, position + at, 1770000000 + 10 * at, 0, (1, 1))
+            pack_into(buffer, at * SIZE, taken)
         return position, count
 
 backlog = backlog(Log(), Telemetry("t", 1, 7, None, LAYOUT))

@@ -28,6 +28,8 @@ class Live:
     telemetry.py; packs them, and makes the payload of one.
     """
 
+    errors = 0  # commits that flash did not take
+
     def __init__(self, ring, backlog, encode, commit_after_s):
         self._ring = ring
         self._backlog = backlog
@@ -41,7 +43,6 @@ class Live:
         self._not_before = 0  # when a commit is tried again that flash did not take
         # When what is in RAM alone has to be on flash, or earlier; None: there is nothing.
         self.due = None
-        self.errors = 0
 
     @property
     def queued(self):
@@ -62,8 +63,8 @@ class Live:
         except Exception:
             ring.next -= 1  # the bytes there are nothing that was measured
             raise
-        if self.due is None:
-            self._plan()
+        if self.due is None:  # nothing else is in RAM alone
+            self.due = max(reading.up * 1000 + self._commit_after_ms, self._not_before)
 
     # -- a source ----------------------------------------------------------------------------------
 
@@ -108,16 +109,12 @@ class Live:
         position = self._copies.pop(key, None)
         if position is not None:
             self._backlog.release(position)
-        if not self.queued:
+        if not self._flights and not len(self._ring):
             self.due = None
 
     def rewind(self):
         """What is in flight is to be sent again."""
         self._again = sorted(self._flights)
-
-    def save(self):
-        """A reset is near: all on flash that is not, whatever its age."""
-        self._commit()
 
     # -- flash -------------------------------------------------------------------------------------
 
@@ -125,7 +122,7 @@ class Live:
         """Commit when the oldest has waited for long enough: it may have arrived meanwhile."""
         self._plan()
         if self.due is not None and now >= self.due:
-            self._not_before = 0 if self._commit() else now + _RETRY_MS
+            self._not_before = 0 if self.save() else now + _RETRY_MS
             self._plan()
 
     def _plan(self):
@@ -143,10 +140,11 @@ class Live:
         due = self._encode.taken_s(record, offset) * 1000 + self._commit_after_ms
         self.due = max(due, self._not_before)
 
-    def _commit(self):
-        """Everything on flash that is not, oldest first: one write for what is in flight, and one
-        for what is in the ring, or two where it lies around the ring's end. They are made from
-        where it lies, as the heap may have no room for it in a row. Returns whether it is there.
+    def save(self):
+        """A reset is near, or one has waited for long enough: everything on flash that is not,
+        oldest first. One write for what is in flight, and one for what is in the ring, or two where
+        it lies around the ring's end. They are made from where it lies, as the heap may have no
+        room for it in a row. Returns whether it is there.
         """
         ring, backlog, size = self._ring, self._backlog, self._encode.size
         flying, records = [key for key in self._flights if key not in self._copies], bytearray()

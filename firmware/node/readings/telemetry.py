@@ -3,9 +3,9 @@ is made in batches.py.
 
 Nothing is rounded, averaged or left out. Values are whole numbers from the sensor to the wire; no
 float is made, and as little as can be is asked of the heap, as this is done for each Reading: text
-is appended to the packet or printed piece by piece. By `%` it would take a tuple and a str, each of
-more than one block, for which MicroPython searches through all that was used since the last
-collection.
+is appended to the packet or printed piece by piece. What takes more than one block of it, four
+words, MicroPython searches for through all that was used since the last collection: so no tuple of
+all numbers, and no text of the whole. Nor a number above 2**30, which is an object of two blocks.
 """
 
 import struct
@@ -13,8 +13,13 @@ import struct
 from micropython import const
 from node.shared.reading import UNKNOWN
 
-_TS = const(8)  # where it lies in a packed Reading
+# Where things lie in a packed Reading, whose numbers begin with their lowest byte.
+_SEQ = const(4)
+_TS = const(8)
+_TS_HIGH = const(11)  # 0 before 1970-07: there is no time then
 _UP = const(12)
+_VALUES = const(16)
+_SHORT = const(-0x8000)  # what stands for None in a field of 16 bits
 _BEGIN = b'{"v":1,"boot":%d,"seq":'
 _MINUS = const(45)  # in ASCII
 _POINT = const(46)
@@ -51,17 +56,29 @@ class Telemetry:
 
     def pack_into(self, buffer, offset, reading):
         """Write the Reading's `size` bytes; a `ts` that is None becomes 0."""
-        boot, seq, ts, up, values = reading
-        if None in values:
-            values = list(values)
-            for index, field in enumerate(self.fields):
-                if values[index] is None:
-                    values[index] = field[2]
-        struct.pack_into(self.format, buffer, offset, boot, seq, ts or 0, up, *values)
+        # In three goes: with all of it as arguments of one, what they take would be looked for in
+        # the heap twice, 10 k instructions.
+        struct.pack_into("<II", buffer, offset, reading.boot, reading.seq)
+        struct.pack_into("<II", buffer, offset + _TS, reading.ts or 0, reading.up)
+        self._pack(buffer, offset + _VALUES, reading.values)
+
+    def _pack(self, buffer, offset, values):
+        at = 0
+        while at < len(values):
+            number, null = values[at], self.fields[at][2]
+            if number is None:
+                number = null
+            left = 2 if null == _SHORT else 4
+            while left:
+                buffer[offset] = number & 0xFF
+                number >>= 8
+                offset += 1
+                left -= 1
+            at += 1
 
     def taken_s(self, buffer, offset):
         """`up` alone of the Reading that is packed there."""
-        return struct.unpack_from("<I", buffer, offset + _UP)[0]
+        return _word(buffer, offset + _UP)
 
     def words(self, reading):
         """What prints the Reading when it is called, as the end of a line of the log."""
@@ -94,31 +111,43 @@ class Telemetry:
 
     def timed(self, buffer, offset):
         """Whether the time of the Reading packed there is known, or will never be."""
-        if struct.unpack_from("<I", buffer, offset + _TS)[0]:
+        if buffer[offset + _TS_HIGH]:  # of any time since 1970-07
             return True
-        boot = struct.unpack_from("<I", buffer, offset)[0]
+        boot = _word(buffer, offset)
         return boot != self.boot or self.clock.unix() is not None or self.clock.given_up
 
     def write(self, packet, buffer, offset, now):
         """Append the payload of the Reading packed at `offset`, which is `timed`, to `packet`."""
-        numbers = struct.unpack_from(self.format, buffer, offset)
-        packet += self._begin if numbers[0] == self.boot else _BEGIN % numbers[0]
-        _append(packet, numbers[1], 1)
-        ts = self.time_of(numbers, now)
-        if ts is UNKNOWN:
-            packet += b',"ts":null,"up":'
-            ts = numbers[3]
-        else:
+        boot = _word(buffer, offset)
+        packet += self._begin if boot == self.boot else _BEGIN % boot
+        packet += b"%d" % _word(buffer, offset + _SEQ)
+        if buffer[offset + _TS_HIGH]:
+            # Its last four places apart, as all of it is beyond 2**30.
+            high = buffer[offset + _TS + 2] | buffer[offset + _TS_HIGH] << 8
+            rest = (high % 10000 << 16) + (buffer[offset + _TS] | buffer[offset + _TS + 1] << 8)
             packet += b',"ts":'
-        packet += b"%d" % ts
-        at = 4
+            packet += b"%d%04d" % ((high // 10000 << 16) + rest // 10000, rest % 10000)
+        else:
+            up = self.taken_s(buffer, offset)
+            ts = self.time_of((boot, 0, 0, up), now)
+            packet += b',"ts":null,"up":%d' % up if ts is UNKNOWN else b',"ts":%d' % ts
+        offset += _VALUES
+        at = 0
         for _, unit, null in self.fields:
-            packet += self._labels[at - 4]
-            if numbers[at] == null:
+            packet += self._labels[at]
+            at += 1  # noqa: SIM113
+            if null == _SHORT:
+                number = buffer[offset] | buffer[offset + 1] << 8
+                if number > 0x7FFF:
+                    number -= 0x10000
+                offset += 2
+            else:
+                number = struct.unpack_from("<i", buffer, offset)[0]
+                offset += 4
+            if number == null:
                 packet += UNKNOWN
             else:
-                _append(packet, numbers[at], unit)
-            at += 1
+                _append(packet, number, unit)
         packet += b"}"
 
     def time_of(self, numbers, now):
@@ -132,16 +161,21 @@ class Telemetry:
         return UNKNOWN if unix is None else unix - (now // 1000 - numbers[3])
 
 
+def _word(buffer, at):
+    return buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16 | buffer[at + 3] << 24
+
+
 def _append(packet, number, unit):
     """Append number / unit, with all of its places."""
     if number < 0:
         packet.append(_MINUS)
         number = -number
+    point = unit if unit > 1 else 0
     place = unit
     while place * 10 <= number:
         place *= 10
     while place:
         packet.append(_ZERO + number // place % 10)
-        if place == unit > 1:
+        if place == point:
             packet.append(_POINT)
         place //= 10
