@@ -124,26 +124,48 @@ class Link:
         self._down(cause)  # which may turn to another broker
 
     def _run(self, now):
+        # What is rare lies in methods of its own: with it the frame would have more than the 11
+        # words that fit on the stack, and be looked for in the heap, 5 k instructions.
         client = self.client
         cause = self.board.network.cause
+        if cause or self._no_network:
+            self._look(cause, now)
+            if cause:
+                return
+        if client.state == "down" and now >= self._retry_at and not self._leaving:
+            self._connect(now)
+        client.step(now)
+        if self.connection.trust < 2 or self.status.echo_by is not None:
+            self._listen(now)
+        connection = self.connection
+        more = connection.up_at is not None and self._pump(connection)
+        # What has come was made use of here; what it has left is for the next turn.
+        due = now if more or client.unread or client.due is None else client.due
+        if client.state == "down":
+            due = self._retry_at
+        if self._leaving:
+            self._leaving.run(now, connection._flights or self._resume)
+            due = min(due, self._leaving.due)
+        self.due = max(due, now + 1)  # for what can go on at once
+
+    def _look(self, cause, now):
+        """There is no network, for `cause`, or there was none."""
         if cause != self._no_network:
             self._no_network = cause
             self._log("wifi", "down cause=" + cause if cause else "up")
             self.board.clock.due = 0  # time servers are asked accordingly
         if cause:
             self.due = None  # until there is one, which is run when it finds out
-            if client.state != "down":
-                client.abort()
+            if self.client.state != "down":
+                self.client.abort()
                 self._down(cause)
             if self._leaving:
                 self._leaving.run(now, False)
                 self.due = now + 1
-            return
-        if client.state == "down" and now >= self._retry_at and not self._leaving:
-            self._connect(now)
-        due = False
-        status = self.status
-        client.step(now)
+
+    def _listen(self, now):
+        """What the birth that is to come back says of the broker, or that it has not."""
+        client, status = self.client, self.status
         if status.echo_by is not None:
             # The client reads then, before the birth counts as unheard.
             client.due = min(client.due, status.echo_by)
@@ -151,26 +173,17 @@ class Link:
             if cause:
                 self._give_up(cause)  # SUBSCRIBE alone does not always bring it back
         connection = self.connection
-        if connection.up_at is not None:
-            said = status.connection
-            if connection.trust == 1 and now - connection.up_at >= _FIGHT_MS:
-                connection.trust = 2
-                status.rivals = 0
-                self.alarm(_TAKEN, False)
-            # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-            elif not connection.trust and said.heard and not said.flying:
-                connection.trust = 1
-                connection.pulled = self.sources
-                self.alarm(_DENIED, False)
-            due = self._pump(connection)
-        # What has come was made use of here; what it has left is for the next turn.
-        due = now if due or client.unread or client.due is None else client.due
-        if client.state == "down":
-            due = self._retry_at
-        if self._leaving:
-            self._leaving.run(now, connection._flights or self._resume)
-            due = min(due, self._leaving.due)
-        self.due = max(due, now + 1)  # for what can go on at once
+        if connection.up_at is None:
+            return
+        if connection.trust == 1 and now - connection.up_at >= _FIGHT_MS:
+            connection.trust = 2
+            status.rivals = 0
+            self.alarm(_TAKEN, False)
+        # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
+        elif not connection.trust and status.connection.heard and not status.connection.flying:
+            connection.trust = 1
+            connection.pulled = self.sources
+            self.alarm(_DENIED, False)
 
     def overdue(self, now):
         """Whether a state has outlived its deadline, or a try that was due was not made. Right
@@ -291,26 +304,25 @@ class Link:
         whether there may be more.
         """
         left = _AT_ONCE
-        client = self.client
         if self._resume or self._leaving:
-            said = self._leaving and self._leaving.said
-            while left and client.room() and self._send_first(said):
+            while left and self.client.room() and self._send_first():
                 left -= 1
-            if said or not left:  # the goodbye is the last word
+            if not left or (self._leaving and self._leaving.said):  # the goodbye is the last word
                 return not left
         # In one go: what is sent makes nothing ready that is more urgent.
         for source in connection.pulled:
-            while source.ready and client.room() and self._send_from(source):
+            while source.ready and self.client.room():
+                self._send_from(source)
                 left -= 1
                 if not left:
                     return True
         return False
 
-    def _send_first(self, said):
-        status = self.status
+    def _send_first(self):
+        status, leaving = self.status, self._leaving
         if status.ready and not status.unacked:
             return self._send_from(status)
-        return not said and self._send_again()
+        return not (leaving and leaving.said) and self._send_again()
 
     def _send_again(self):
         held, at = self._resume, 0
@@ -321,7 +333,7 @@ class Link:
                 at += 1  # a Reading, and the birth has not come back yet
                 continue
             if source.ready and source.peek(self._now) == flight.key:
-                self._send(source, flight.key, flight)
+                self._send(flight)
                 held.pop(at)
                 return True
             held.pop(at)  # the Outbox's bound has taken it in the meantime
@@ -333,27 +345,27 @@ class Link:
         if suspect and suspect.is_aside(source, key):
             source.sent(key)  # it is passed over
             return source.ready and self._send_from(source)
-        self._send(source, key, None)
+        flight = self._spare.pop() if self._spare else _Flight()
+        flight._id = 0
+        flight.source = source
+        flight.key = key
+        self._send(flight)
         return True
 
-    def _send(self, source, key, flight):
+    def _send(self, flight):
         # There is room: whoever calls this has asked.
-        client = self.client
-        packet_id = flight._id if flight else 0
-        packet = client.begin(source.topic, source.qos, source is self.status, packet_id)
+        source = flight.source
+        packet = self.client.begin(source.topic, source.qos, source is self.status, flight._id)
         source.write(packet)
-        packet_id = client.finish()
+        packet_id = self.client.finish()
         if packet_id:
-            if flight is None:
-                flight = self._spare.pop() if self._spare else _Flight()
-                flight._id = packet_id
-                flight.source = source
-                flight.key = key
+            flight._id = packet_id
             flight.size = len(packet)
             self.connection._flights[packet_id] = flight
-        source.sent(key)
+        source.sent(flight.key)
         if not packet_id:
-            source.done(key)
+            source.done(flight.key)
+            self._spare.append(flight)
 
     def on_refused(self, topic, code):
         """The broker does not let the node subscribe."""

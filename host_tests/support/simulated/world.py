@@ -46,9 +46,9 @@ class WatchedLink(Link):
 
     broker: Broker
 
-    def _send(self, source, *more):  # type: ignore[no-untyped-def]
-        self.broker.source = source
-        super()._send(source, *more)
+    def _send(self, flight):  # type: ignore[no-untyped-def]
+        self.broker.source = flight.source
+        super()._send(flight)
 
     def on_up(self, session_present: bool) -> None:
         """As the Link's."""
