@@ -148,7 +148,7 @@ def _alerts() -> set[str]:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and node.value.args
         }
         for call in ast.walk(tree):
-            if isinstance(call, ast.Assign) and ast.unparse(call.targets[0]) == "self.alert":
+            if isinstance(call, ast.Assign) and ast.unparse(call.targets[0]) == "asked.alert":
                 assert isinstance(call.value, ast.BinOp)
                 found.add(ast.literal_eval(call.value.right))
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:

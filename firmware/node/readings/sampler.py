@@ -30,18 +30,18 @@ _STARTS = const(2)
 
 
 class _Asked:
-    """A sensor, and how far it has got with the Reading that is being taken."""
+    """A sensor, and how far it has got with the Reading that is being taken.
 
-    def __init__(self, sensor, now):
-        self.sensor = sensor
-        self.ready = now + sensor.warm_up_ms  # from when it may be asked
-        self.begun = self.ready - sensor.pace_ms  # when what it would hand out was begun
-        self.fails = 0  # in a row
-        self.alert = (sensor.name and sensor.name + "-") + "sensor-silent"
-        self.tries = 2  # left for this Reading
-        self.starts = 0  # since it was read
-        self.values = None  # for this Reading
-        self.known = self.doubt = None  # see plausible.py
+    `ready`   from when it may be asked
+    `begun`   when what it would hand out was begun
+    `alert`   its name while it is silent
+    """
+
+    fails = 0  # in a row
+    tries = 2  # left for this Reading
+    starts = 0  # since it was read
+    values = None  # for this Reading
+    known = doubt = None  # see plausible.py
 
     def when(self, at, now):
         """When it is to be asked for a Reading that was wanted `at`, and whether it is `stale`:
@@ -79,7 +79,11 @@ class Sampler:
         # When the schedule wants a Reading, and when the one that is being taken was wanted.
         now = self._slot = self.due = clock.now()
         for sensor in sensors:
-            asked = _Asked(sensor, now)
+            asked = _Asked()
+            asked.sensor = sensor
+            asked.ready = now + sensor.warm_up_ms
+            asked.begun = asked.ready - sensor.pace_ms
+            asked.alert = (sensor.name and sensor.name + "-") + "sensor-silent"
             self._asked.append(asked)
             first = asked.when(0, now) + (asked.stale and sensor.lead_ms)
             self._slot = max(self._slot, first)
