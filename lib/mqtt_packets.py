@@ -1,5 +1,5 @@
-"""MQTT 3.1.1 packets, out and in. Out: bytes in one piece, for one write and hence one TLS record.
-In: packets out of a stream of bytes.
+"""MQTT 3.1.1 packets, out (but for CONNECT: mqtt_connect.py) and in. Out: bytes in one piece, for
+one write and hence one TLS record. In: packets out of a stream of bytes.
 
 The reader's buffer is allocated once and is all that the network can make this use. A packet is
 handed over when it is whole; one that is longer than the buffer is handed over when the buffer is
@@ -62,41 +62,12 @@ def subscribe(packet_id, topic, qos):
     """SUBSCRIBE (bytearray) to one topic, a str or bytes, section 3.8; with qos None UNSUBSCRIBE,
     section 3.10.
     """
+    if isinstance(topic, str):
+        topic = topic.encode()
     packet = bytearray((0x82 if qos is not None else 0xA2, 0, 0))
-    packet += pack("!H", packet_id) + _text(topic)
+    packet += pack("!HH", packet_id, len(topic)) + topic
     if qos is not None:
         packet.append(qos)
-    finish(packet)
-    return packet
-
-
-def _text(data):
-    """`data`, a str or bytes of up to 65535 bytes, behind its length (section 1.5.3)."""
-    if isinstance(data, str):
-        data = data.encode()
-    return pack("!H", len(data)) + data
-
-
-def connect(client_id, keepalive_s, clean_session, will, login):
-    """CONNECT, section 3.1. will: topic, payload, QoS and retain, or None; login: user and
-    password, the latter or both None.
-    """
-    flags = clean_session << 1
-    fields = _text(client_id)
-    if will:
-        topic, payload, qos, retain = will
-        flags |= 0x04 | qos << 3 | retain << 5
-        fields += _text(topic) + _text(payload)
-    for flag, each in zip((0x80, 0x40), login):
-        if each is None:
-            break
-        flags |= flag
-        fields += _text(each)
-    # The name of the protocol lies where a PUBLISH has its topic.
-    packet = bytearray()
-    begin(packet, 0x10, b"MQTT", 0)
-    packet += pack("!BBH", 4, flags, keepalive_s)
-    packet += fields
     finish(packet)
     return packet
 

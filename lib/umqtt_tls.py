@@ -24,7 +24,7 @@ long ends the connection.
 from struct import pack
 
 from micropython import const
-from mqtt_packets import Reader, begin, connect, finish, subscribe
+from mqtt_packets import Reader, begin, finish, subscribe
 from transport import Transport
 from umqtt import robust
 
@@ -62,12 +62,10 @@ _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer th
 # While there is something to read, an answer that is overdue may lie behind it: so many steps long,
 # each with a PUBLISH or 16 KB. More than that no buffer on the way to a chip holds: it is a flood.
 _MAX_UNREAD = const(250)
+_PART = const(4)  # bytes; so long may be what there is of a packet that is shorter than PUBLISH
 _MAX_HELD = const(64)  # packet ids; twice the largest window
 _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the broker
 _USUAL = const(256)  # bytes; a payload below that is sent without asking the heap for anything
-
-# CONNACK return codes, MQTT 3.1.1 section 3.2.2.3
-_REFUSALS = (None, "protocol-version", "client-id", "unavailable", "credentials", "not-authorized")
 
 
 def _ignore(*_):
@@ -94,7 +92,6 @@ class _Connection:
         self._now = now  # as `step` was told last
         self._out = []  # packets to be written; the first may be known to TLS and must not change
         self._in_flight = {}  # packet ids, and when their PUBACKs are due
-        self._puback_due = 0  # none is due before
         self._begun = None  # a packet that is not finished, and its id
         self._packet_id = 0
         self._entered = 0  # the state, and when that is overdue, or None
@@ -150,6 +147,9 @@ class MQTTClient(robust.MQTTClient):
     ):
         port = port or (8883 if ssl else 1883)
         super().__init__(client_id, server, port, user, password, keepalive)
+        # Of no use here. A dictionary that is full is gone through whole for each method's name,
+        # and the next larger one takes 80 bytes more.
+        del self.sock, self.cb
         self.ssl = ssl
         self.ssl_params = ssl_params  # umqtt.simple 1.4 and 1.5 do not take it
         self.window = window
@@ -279,6 +279,10 @@ class MQTTClient(robust.MQTTClient):
             first |= 0x0A if packet_id else 0x02  # with DUP
             packet_id = packet_id or self._next_id()
         connection._packet_id = packet_id
+        return self._front(first, topic)
+
+    def _front(self, first, topic):
+        connection = self._connection
         # One that was given up may be long.
         connection._begun = None
         # Nothing waits to be written: whatever was in it has gone.
@@ -286,7 +290,7 @@ class MQTTClient(robust.MQTTClient):
         self._packet = None
         if packet is None:
             packet = bytearray(_USUAL)
-        begin(packet, first, topic, packet_id)
+        begin(packet, first, topic, connection._packet_id)
         connection._begun = packet
         return packet
 
@@ -300,10 +304,8 @@ class MQTTClient(robust.MQTTClient):
             if packet_id in self._held:
                 self._held.remove(packet_id)
             due = connection._now + self.answer_ms
-            if not connection._in_flight:
-                connection._puback_due = due
-                if due < self.due:
-                    self.due = due
+            if not connection._in_flight and due < self.due:
+                self.due = due
             connection._in_flight[packet_id] = due
         size = len(packet)
         connection._begun = None
@@ -395,7 +397,11 @@ class MQTTClient(robust.MQTTClient):
                 self._enter(_CONNECTING, None)
         elif state == _CONNECTING:
             late = "tcp-timeout"
-            if connection._deadline is None:
+            try:
+                from mqtt_connect import connect  # before the first address is tried
+            except Exception:  # noqa: BLE001 - no heap or no flash for it
+                transport.cause, transport.addresses = "memory", []  # the next one fares no better
+            if connection._deadline is None and not transport.cause:
                 connection._deadline = connection._now + self.answer_ms
                 transport.open()
             if transport.cause or not transport.opened():
@@ -483,11 +489,10 @@ class MQTTClient(robust.MQTTClient):
             look_at = min(look_at, due)
         connection._look_at = look_at
         if connection._in_flight:
-            if now >= connection._puback_due:  # it was that of one which has come since
-                connection._puback_due = min(connection._in_flight.values())
-                if now >= connection._puback_due:
-                    late = late or "puback-timeout"
-            look_at = min(look_at, connection._puback_due)
+            due = min(connection._in_flight.values())
+            if now >= due:
+                late = late or "puback-timeout"
+            look_at = min(look_at, due)
         self.due = look_at
         if late and not self.unread:
             self._transport.cause = late
@@ -538,14 +543,23 @@ class MQTTClient(robust.MQTTClient):
         A PUBLISH ends the step: handling it may have taken the caller long.
         """
         reader = self._reader
-        out = connection._out
-        reads = 0
-        while not out or len(out) < _MAX_REPLIES or self._flush(connection):
+        reads = count = 0
+        while not connection._out or len(connection._out) < _MAX_REPLIES or self._flush(connection):
             # What the step before has left in the buffer comes first.
             if reader.left:
                 first = reader.packet()
             elif reads == _MAX_READS or self._connection is not connection:
                 break
+            elif (
+                count
+                and not connection._in_flight
+                and connection._now < self.due
+                and count + _PART < len(reader.space)
+            ):
+                # All is answered, and what was read did not fill the buffer, so TLS holds nothing
+                # back: what else comes wakes `wait`. A look takes 5 k instructions in a node.
+                self.unread = 0
+                return True
             else:
                 count = self._transport.readinto(reader.space)
                 if count is None:
@@ -608,7 +622,9 @@ class MQTTClient(robust.MQTTClient):
     def _connack(self, connection, answer):
         code = answer & 255
         if code:
-            self._transport.cause = _REFUSALS[code] if code < len(_REFUSALS) else _PROTOCOL
+            from mqtt_connect import refusal
+
+            self._transport.cause = refusal(code)
             return True
         present = bool(answer & 0x100) and not self.clean_session
         if not present:

@@ -233,6 +233,7 @@ class Link:
             client.abort()
             self._down(probe)
             return
+        unimport("mqtt_connect")
         now = connection.up_at = self._now
         # Status, Responses and alerts say why the rest waits.
         connection.pulled = self.sources[: _SURE if self.hold else None]

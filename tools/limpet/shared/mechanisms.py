@@ -12,7 +12,8 @@ if str(LIB) not in sys.path:
     # At the end, as firmware.py does: nothing of the tools' own is to be hidden by it.
     sys.path.append(str(LIB))
 
+import mqtt_connect
 import mqtt_packets
 from backoff import Backoff
 
-__all__ = ["Backoff", "mqtt_packets"]
+__all__ = ["Backoff", "mqtt_connect", "mqtt_packets"]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, cast
 
-from limpet.shared.mechanisms import mqtt_packets
+from limpet.shared.mechanisms import mqtt_connect, mqtt_packets
 
 PUBLISH = 0x30
 RETAIN = 0x01
@@ -157,7 +157,7 @@ class Connection(asyncio.BufferedProtocol):
         self.heard = time.monotonic()
         said = self._hello
         self._write(
-            mqtt_packets.connect(
+            mqtt_connect.connect(
                 said.client_id, said.keepalive_s, said.clean, said.will, said.login
             )
         )
