@@ -42,11 +42,15 @@ def _left(world: World, tree: Tree, **settings: Any) -> float:
 
 
 def _ours(world: World, tree: Tree) -> list[Row]:
-    found = {READING: per_reading(world, tree)}
-    found |= {title: part(world, tree, what) for what, title in PARTS.items()}
-    found["of that: sent, acknowledged, and two turns"] = found[READING] - sum(
-        found[title] for title in PARTS.values()
-    )
+    found: dict[str, float] = {}
+    with tree.if_there():
+        found[READING] = per_reading(world, tree)
+    for what, title in PARTS.items():
+        with tree.if_there():
+            found[title] = part(world, tree, what)
+    if len(found) == 1 + len(PARTS):
+        rest = found[READING] - sum(found[title] for title in PARTS.values())
+        found["of that: sent, acknowledged, and two turns"] = rest
     found[IDLE] = part(world, tree, "turn")
     return [Row(what, "bytes", (left,)) for what, left in found.items()]
 

@@ -30,11 +30,12 @@ def _ours(world: World, tree: Tree) -> list[Row]:
         settings = {"do": "profile", "what": what, "count": _COUNT}
         return collected(world, tree, "bench_node", settings)
 
-    nothing = total("nothing")
-    return [
-        Row(title, "k instructions", (max(0.0, total(what) - nothing) / _COUNT,), "turn")
-        for what, title in PARTS.items()
-    ]
+    nothing, rows = total("nothing"), []
+    for what, title in PARTS.items():
+        with tree.if_there():
+            each = max(0.0, total(what) - nothing) / _COUNT
+            rows.append(Row(title, "k instructions", (each,), "turn"))
+    return rows
 
 
 FIGURE = Figure(

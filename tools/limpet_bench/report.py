@@ -20,6 +20,10 @@ with the same broker. Times are medians of several runs, with the least and the 
 (bytes, records, heap) come out the same each time, instructions nearly; `make test` holds them.
 `x` is a row's median as a multiple of ours.
 """
+_EARLIER = """\
+`at {0}`: the node of that commit, measured by the same scripts, now. Its cell is empty where it has
+no such part.
+"""
 _WIDTH = 100
 _TARGETS = """
 ## What was to be reached
@@ -40,12 +44,15 @@ firmware, or of what stands in for it here. No heap: only a chip can import it.
 
 
 class Taken(NamedTuple):
-    """A figure with what was measured: ours, peers', at an earlier commit; or why it was not."""
+    """A figure with what was measured: ours, peers', at an earlier commit; or why it was not, and
+    why not at the earlier commit.
+    """
 
     figure: Figure
     rows: list[Row]
     earlier: list[Row]
     missing: str
+    lacking: str = ""
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -57,7 +64,13 @@ def markdown(
     taken: list[Taken], modules: list[Module], machine: list[str], against: str | None
 ) -> str:
     """Return the whole of docs/benchmarks.md."""
-    parts = [_HEAD, "\n", *(f"- {line}\n" for line in machine), _TARGETS]
+    parts = [
+        _HEAD,
+        _EARLIER.format(against) if against else "",
+        "\n",
+        *(f"- {line}\n" for line in machine),
+        _TARGETS,
+    ]
     for each in taken:
         for verdict in each.verdicts:
             met = "yes" if verdict.met else "**no**"
@@ -96,7 +109,9 @@ def _table(each: Taken, against: str | None) -> str:
         if against:
             cells.append(text(earlier[row.what].median) if row.what in earlier else "")
         lines.append(cells)
-    return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    lacking = f"\nNot measured at {against}: {each.lacking}.\n" if each.lacking else ""
+    return f"\n{table}{lacking}"
 
 
 def _multiples(rows: list[Row]) -> list[str]:
@@ -130,6 +145,8 @@ def lines(each: Taken, against: str | None) -> list[str]:
         value = text(row.median, row.unit)
         more = f"x {multiple}" if multiple else ""
         said.append(f"    {row.what:<{width}}  {value:>22}  {more:<10}{spread}{before}".rstrip())
+    if each.lacking:
+        said.append(f"    not measured at {against}: {each.lacking}")
     for verdict in each.verdicts:
         said.append(
             f"    {'met   ' if verdict.met else 'MISSED'}  {verdict.target}: {verdict.measured}"

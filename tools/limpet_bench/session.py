@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 from limpet.brokers.mosquitto.program import mosquitto
@@ -91,11 +90,14 @@ def _taken(
     except (Unmeasured, TimeoutError) as why:
         return report.Taken(figure, [], [], str(why).partition("\n")[0])
     before: list[Row] = []
+    lacking = ""
     if earlier:
         # An earlier node may lack what is measured here: its column stays empty.
-        with contextlib.suppress(Unmeasured, TimeoutError):
+        try:
             before = figure.ours(made, earlier)
-    return report.Taken(figure, rows, before, "")
+        except (Unmeasured, TimeoutError) as why:
+            lacking = str(why).partition("\n")[0]
+    return report.Taken(figure, rows, before, "", lacking)
 
 
 def _rows(made: World, figure: Figure, here: Tree, kept: Kept | None) -> list[Row]:

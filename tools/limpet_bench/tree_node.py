@@ -22,6 +22,7 @@ class TreeNode(NodeProcess):
     def __init__(
         self, tree: Tree, flash: Path, on_change: Callable[[], None] = lambda: None, **how: Any
     ) -> None:
+        tree.prepare(flash)
         super().__init__(flash, folders=tree.node, on_line=self._take, **how)
         self.said: list[tuple[float, str]] = []
         self._on_change = on_change

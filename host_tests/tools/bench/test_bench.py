@@ -6,6 +6,7 @@ asserted.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -162,13 +163,36 @@ def test_earlier_node_that_lacks_something_leaves_its_column_empty() -> None:
 
     def ours(world: object, of: object) -> list[Row]:
         if of is earlier:
-            raise tree.Unmeasured("no such part")
+            raise tree.Unmeasured("there is no such part")
         return [OURS]
 
     nowhere = cast(World, None)
     figure = FIGURE._replace(ours=ours)
     taken = session._taken(nowhere, figure, tree.Tree(), earlier, None)
     assert (taken.rows, taken.earlier, taken.missing) == ([OURS, PEER], [], "")
+    assert "\nNot measured at v1: there is no such part.\n" in report.markdown(
+        [taken], [], [], "v1"
+    )
+    assert "    not measured at v1: there is no such part" in report.lines(taken, "v1")
+
+
+def test_row_that_an_earlier_node_lacks_is_left_out() -> None:
+    """Of the node as it is, it is a figure that cannot be taken."""
+    with tree.Tree(name="v1").if_there():
+        raise tree.Unmeasured("v1 has no such part")
+    with pytest.raises(tree.Unmeasured), tree.Tree().if_there():
+        raise tree.Unmeasured("here has no such part")
+
+
+def test_node_from_before_the_identity_gets_one_config(tmp_path: Path) -> None:
+    """Its identity and settings in one file; the node as it is gets none."""
+    (tmp_path / "identity.json").write_text('{"v": 1, "device_id": "n-1"}')
+    (tmp_path / "settings.json").write_text('{"v": 1, "version": 1, "window": 16}')
+    tree.Tree().prepare(tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    tree.Tree(tmp_path, "v1").prepare(tmp_path)
+    said = json.loads((tmp_path / "config.json").read_text())
+    assert said == {"device_id": "n-1", "window": 16}
 
 
 def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:

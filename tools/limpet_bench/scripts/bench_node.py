@@ -36,8 +36,9 @@ class Part:
         self.link = link
         self.client = getattr(link, "client", None) or link._client
         self.sampler = dict(watched)["sampler"]
+        self.sources = getattr(link, "sources", None) or link._sources
         self.live, self.backlog = [
-            each for each in link.sources if type(each).__name__ in ("Live", "Backlog")
+            each for each in self.sources if type(each).__name__ in ("Live", "Backlog")
         ]
         self._sleep = sleep
         self._busy = 0
@@ -74,7 +75,7 @@ class Part:
 
     def sure(self):
         """Whether the birth of this connection has come back."""
-        status = self.link.sources[0]
+        status = self.sources[0]
         try:
             return status.connection.echoed
         except AttributeError:  # a version in which the status itself held that
@@ -129,6 +130,8 @@ class Part:
     def step(self, now):
         """The same, for a version from before parts were due."""
         self.run(now)
+        if self.due is not None:
+            return max(self.due - now, 0)
         return _NEVER if _still else 50
 
     def asked_to_leave(self):
@@ -265,6 +268,8 @@ class Profile(Part):
         """Do it, once all is quiet."""
         if self.settled(now):
             self.reading = self.put(0, now)  # for what looks at one
+            if settings["what"] in ("asked", "logged") and not hasattr(self.sampler, "encode"):
+                self.end(lacks="sampler that is asked, and logs, by itself")
             what = getattr(self, settings["what"])
             what(now)  # what is loaded for the first is not counted
             left = 0
