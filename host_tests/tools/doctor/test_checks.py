@@ -5,6 +5,7 @@ what is right, just beside it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from limpet.brokers import capacity
+from limpet.doctor import clearing
 from limpet.doctor.checks import CHECKS, examine
 from limpet.doctor.facts import (
     Certificate,
@@ -279,6 +281,30 @@ def test_logins_have_the_next_port() -> None:
     """mosquitto's second listener is the same broker."""
     assert examine(with_config(port=8884, username="node-1")) == []
     assert [each.check for each in examine(with_config(port=8884))] == ["other-broker"]
+
+
+HOSTILE = "limpet/home/o'; reboot #/climate/$(id)"
+
+
+def test_what_is_shown_to_be_copied_is_one_word_of_a_shell() -> None:
+    """Who may publish chooses the topic, and who looks copies the line into a shell."""
+
+    def words(*found: str) -> list[str]:
+        (one,) = examine(with_messages(*(status(each) for each in found)))
+        return shlex.split(one.remedy)
+
+    first, start = f"{HOSTILE}/status", ["limpet", "doctor", "--clear-retained"]
+    assert words(HOSTILE) == [*start, first]
+    again = status(HOSTILE), message(f"{HOSTILE}/health", {}, retained=True)
+    (one,) = examine(with_messages(*again))
+    assert shlex.split(one.remedy) == [*start, f"{HOSTILE}/#"]
+    assert words("limpet/home/\x1b[2J/climate/x") == [*start, "limpet/home/+/climate/x/status"]
+    (one,) = examine(replace(RIGHT, logged=Logged({}, {"$(id)": 9}, {})))
+    assert one.remedy.endswith("limpet fleet renew '$(id)'.")
+    # What clears it tells a way for a device that is gone.
+    told = shlex.split(clearing._remedy(Path("fleet"), first), comments=False)
+    assert told[told.index("--zone") + 1] == "o'; reboot #"
+    assert "$(id)" in told
 
 
 LOG = """\

@@ -9,6 +9,7 @@ rules; then it is said what to do.
 import time
 from collections import defaultdict
 from pathlib import Path
+from shlex import quote
 
 from limpet.brokers import rules
 from limpet.doctor.looks.visitor import Visitor, tls_of
@@ -117,8 +118,9 @@ def _base(topic: str) -> str:
 
 
 def _remedy(root: Path, topic: str) -> str:
-    org, site, zone, kind, name = (topic.split("/") + [""] * BASE_LEVELS)[:BASE_LEVELS]
-    if not name or name in Layout(root).bases():
+    levels = (topic.split("/") + [""] * BASE_LEVELS)[:BASE_LEVELS]
+    org, site, zone, kind, name = map(quote, levels)
+    if not levels[-1] or levels[-1] in Layout(root).bases():
         return "Only who administers the broker can clear it: its rules let nobody write there."
     place = f"--org {org} --site {site} --zone {zone} --device-type {kind}"
     at = option(root)

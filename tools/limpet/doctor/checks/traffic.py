@@ -6,6 +6,7 @@ A Message may be anybody's: what is in it is believed as far as it is of the kin
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
+from shlex import quote
 from statistics import median
 from typing import Any
 
@@ -91,7 +92,7 @@ def taken(facts: Facts) -> Iterator[Finding]:
                 "Two programs or boards of one name throw each other out; once or twice it is one "
                 "that has come back.",
                 f"Give one of them a name of its own: limpet operator add NAME, or limpet fleet "
-                f"renew {name}.",
+                f"renew {quote(name)}.",
             )
 
 
@@ -247,11 +248,14 @@ def leftovers(facts: Facts) -> Iterator[Finding]:
 
 
 def _filter(found: list[str]) -> str:
-    """Return a filter for these topics, as a word of a shell."""
+    """Return a filter for these topics, as a word of a shell: whoever may say something may choose
+    a topic with quotes in it. A level that no terminal shows is `+`.
+    """
     bases = {_base(topic) for topic in found}
-    if len(found) == 1:
-        return f"'{found[0]}'"
-    return f"'{bases.pop()}/#'" if len(bases) == 1 else "FILTER"
+    if len(found) > 1 and len(bases) > 1:
+        return "FILTER"
+    topic = found[0] if len(found) == 1 else f"{bases.pop()}/#"
+    return quote("/".join(each if each.isprintable() else "+" for each in topic.split("/")))
 
 
 def offline(facts: Facts) -> Iterator[Finding]:
