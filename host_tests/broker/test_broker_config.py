@@ -121,7 +121,7 @@ def test_mosquitto_listens_where_the_device_looks(
     tmp_path: Path, said: Said, configured: Said, broker: str, listens: str
 ) -> None:
     """Not on loopback: on the device's address and port, also when they were said long before."""
-    said("node-2", broker=broker)
+    said("node-2", broker=[broker])
     configured()
     assert listeners(tmp_path / "dev/broker/mosquitto.conf") == [listens]
     assert list(Layout(tmp_path / "dev").bases()) == ["node-2"]
@@ -132,7 +132,7 @@ def test_mosquitto_listens_for_all_devices(tmp_path: Path, said: Said, configure
     conf = tmp_path / "dev/broker/mosquitto.conf"
     said("node-1")
     configured()
-    assert f"{conf} does not listen on 192.0.2.10:8883: " in said("node-2", broker="192.0.2.10")
+    assert f"{conf} does not listen on 192.0.2.10:8883: " in said("node-2", broker=["192.0.2.10"])
     assert listeners(conf) == ["8883 127.0.0.1"]
     assert "on all addresses, port 8883" in configured()
     assert listeners(conf) == ["8883"]
@@ -268,7 +268,7 @@ def test_files_elsewhere(said: Said, configured: Said, tmp_path: Path) -> None:
     )
     said("node-2")
     listed = limpet("fleet", "list", "--offline", "--fleet", tmp_path / "dev").stdout
-    assert f"{out / 'acl'} is not by the registry of now" in listed
+    assert f"{out / 'acl'} does not match the registry" in listed
     assert f"limpet broker-config mosquitto --out {out}" in listed
     configured(out=out)
     assert "user node-2" in (out / "acl").read_text()

@@ -85,7 +85,7 @@ def _what(path: Path, version: int) -> str:
             "no Reading. What is new, and who has to know of it first: docs/upgrading.md."
         )
     return (
-        f"{path} is not by the registry of now: a broker that reads it knows other devices and "
+        f"{path} does not match the registry: a broker that reads it knows other devices and "
         "programs than the fleet has."
     )
 
