@@ -33,7 +33,7 @@ def per_reading(world: World, tree: Tree, count: int = _COUNT) -> float:
 
 def part(world: World, tree: Tree, what: str, count: int = _COUNT) -> float:
     """Bytes that one of the script's parts leaves each time."""
-    return _left(world, tree, do="profile", what=what, garbage=True, count=count)
+    return _left(world, tree, do="profile", what=what, garbage=True, own_boot=True, count=count)
 
 
 def _left(world: World, tree: Tree, **settings: Any) -> float:
