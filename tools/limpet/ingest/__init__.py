@@ -10,6 +10,7 @@ ingest.py             the command
         asked.py      which broker, as whom, which topics
         buffered.py   its socket, which reads and writes in pieces worth a system call
         packets.py    PUBLISHes, cut out of what comes; pure
+    options.py        which fleet, and who we are to its broker; of `limpet exporter` too
     counts.py         what was counted, and what is said of it
     report.py         `--report`: what the store holds and lacks
 intake.py             payloads into what the store takes; pure
@@ -23,5 +24,6 @@ reader.py             what page and export ask: fields, values, gaps, events
     source.py         a database that it asks: SQLite
     postgres_reader.py the same of PostgreSQL
 
-It may import operating and all below it; page and export read its store.
+It may import operating and all below it; page and export read its store, and exporter
+hears by its consumer.
 """

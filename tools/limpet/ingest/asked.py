@@ -45,12 +45,15 @@ class Address:
 class Wanted:
     """Topic filters. shared: those of which each Message is for one of several workers. left: what
     others take, and this session may have had. Without any of the first two what the session still
-    holds is taken, and the session is given up.
+    holds is taken, and the session is given up. optional: those of `own` that a broker may refuse.
+    kept: whether the broker is to queue while we are away.
     """
 
     own: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    kept: bool = True
 
     @property
     def leaving(self) -> bool:

@@ -1,5 +1,5 @@
 """The connection of `limpet ingest`: a session that the broker keeps, whose Messages stay its until
-they are acknowledged.
+they are acknowledged. Who only wants what is said now asks for one that is not kept.
 
 One thread does it all, by paho's calls for loops of one's own: so what is acknowledged is always of
 the connection it came by. paho connects, subscribes and keeps the connection alive; PUBLISH and
@@ -44,13 +44,14 @@ _UNSUPPORTED = 132  # as paho calls CONNACK 1 of a broker that knows 3.1.1 alone
 
 class Message(NamedTuple):
     """A Message as it came. topic: None where it is not UTF-8. generation and mid: for
-    `acknowledge`; mid 0 where there is nothing to acknowledge.
+    `acknowledge`; mid 0 where there is nothing to acknowledge. retained: said before we asked.
     """
 
     topic: str | None
     payload: bytes
     generation: int
     mid: int
+    retained: bool = False
 
 
 class Consumer:
@@ -209,10 +210,10 @@ class Consumer:
         if self._protocol != mqtt.MQTTv5:
             return {}
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_S
+        properties.SessionExpiryInterval = SESSION_S if self._wanted.kept else 0
         properties.ReceiveMaximum = WINDOW
         properties.MaximumPacketSize = MAX_PACKET
-        return {"clean_start": False, "properties": properties}
+        return {"clean_start": not self._wanted.kept, "properties": properties}
 
     def _paho(self) -> mqtt.Client:
         version_5 = self._protocol == mqtt.MQTTv5
@@ -221,7 +222,7 @@ class Consumer:
             self.address.name,
             protocol=self._protocol,
             reconnect_on_failure=False,
-            **({} if version_5 else {"clean_session": False}),  # type: ignore[arg-type]
+            **({} if version_5 else {"clean_session": not self._wanted.kept}),  # type: ignore[arg-type]
         )
         context = BufferedContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -274,7 +275,7 @@ class Consumer:
         refused = [
             name
             for name, reason in zip(self._wanted.filters(), reasons, strict=False)
-            if reason.is_failure
+            if reason.is_failure and name not in self._wanted.optional
         ]
         if refused:
             self._fail(f"it refuses {self.address.name} the subscription to {refused[0]}", True)
@@ -294,7 +295,7 @@ class Consumer:
         except UnicodeDecodeError:
             topic = None
         self.bytes += len(came.payload)
-        self.arrived.append(Message(topic, came.payload, self._generation, came.mid))
+        self.arrived.append(Message(topic, came.payload, self._generation, came.mid, came.retained))
 
     def _disconnected(
         self, client: mqtt.Client, data: Any, flags: Any, reason: Any, props: Any

@@ -14,11 +14,14 @@ _PUBACK = b"\x40\x02"
 
 
 class Publish(NamedTuple):
-    """A PUBLISH as it came. mid: 0 where it is QoS 0, which is acknowledged to nobody."""
+    """A PUBLISH as it came. mid: 0 where it is QoS 0, which is acknowledged to nobody. retained:
+    whether it was said before we asked.
+    """
 
     topic: bytes
     payload: bytes
     mid: int
+    retained: bool = False
 
 
 class Packets:
@@ -80,7 +83,7 @@ class Packets:
         # We have never asked for QoS 2.
         if behind > stop or qos > 1 or (qos and not mid):
             raise ValueError("a PUBLISH that is none")
-        return Publish(whole[at + 2 : topic], whole[behind:stop], mid)
+        return Publish(whole[at + 2 : topic], whole[behind:stop], mid, bool(head & 1))
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

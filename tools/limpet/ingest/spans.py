@@ -25,9 +25,12 @@ class Span(NamedTuple):
 
 
 class Spans:
-    """The spans of one boot, in order, with what has changed since they were loaded."""
+    """The spans of one boot, in order, with what has changed since they were loaded. most: how many
+    are kept, if not MAX_SPANS.
+    """
 
-    def __init__(self, loaded: Iterable[Span] = ()) -> None:
+    def __init__(self, loaded: Iterable[Span] = (), most: int | None = None) -> None:
+        self._most = MAX_SPANS if most is None else most
         self._loaded = sorted(loaded)
         self.spans = list(self._loaded)
         self.given_up = 0
@@ -61,7 +64,7 @@ class Spans:
         if at < len(spans) and spans[at].first == seq + 1:
             end, new = at + 1, Span(new.first, spans[at].last, new.first_ts, spans[at].last_ts)
         spans[begin:end] = [new]
-        if len(spans) > MAX_SPANS:
+        if len(spans) > self._most:
             self.given_up += spans[1].first - spans[0].last - 1
             spans[:2] = [Span(spans[0].first, spans[1].last, spans[0].first_ts, spans[1].last_ts)]
         return True
