@@ -113,6 +113,7 @@ NUMBERS = [
     (["capacity"], "--interval", SECONDS),
     (["capacity"], "--fields", ("0", "-1", "1.5", "33")),
     (["capacity"], "--port", PORTS),
+    (["exporter"], "--port", PORTS),
     (["ingest"], "--port", PORTS),
     (["ingest"], "--workers", ("0", "-1", "1.5", "17")),
     (["service", "install", "ingest"], "--workers", ("0", "-1", "1.5", "17")),

@@ -26,6 +26,7 @@ COMMANDS = {
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
     "export": ("export",),
+    "exporter": ("exporter",),
     "doctor": ("doctor", "health", "capacity"),
     "simulator": ("wokwi",),
 }

@@ -79,6 +79,45 @@ def test_several_workers(root: Path) -> None:
     assert "limpet operator add ingest-4 --read" in lacking.stderr
 
 
+def test_the_unit_of_the_exporter(root: Path) -> None:
+    """It is handed its identity and the registry, and nothing else; it keeps nothing."""
+    consumers.add(open_setup(root), "exporter", "read")
+    user = pwd.getpwuid(os.getuid()).pw_name
+    words = ("--user", user, "--listen", "127.0.0.1:9999", "--fleet", root)
+    written = limpet("service", "install", "exporter", *words)
+    assert written.returncode == 0, written.stderr
+    path = root / "services" / "limpet-exporter.service"
+    text = path.read_text()
+    for line in HARDENING:
+        assert f"\n{line}" in text
+    program = Path(sys.prefix) / "bin" / "limpet"
+    assert (
+        f'\nExecStart="{program}" "exporter" "--identity" ${{CREDENTIALS_DIRECTORY}} '
+        '"--as" "exporter" "--broker" "192.0.2.7" "--port" "8883" "--organisation" "limpet" '
+        '"--server-name" "b.example" "--listen" "127.0.0.1:9999"\n'
+    ) in text
+    loaded = [line.partition(":")[0] for line in text.splitlines() if line.startswith("LoadC")]
+    names = ("ca.crt", "exporter.key", "exporter.crt", "devices.json")
+    assert loaded == [f"LoadCredential={name}" for name in names]
+    assert "StateDirectory" not in text
+    assert "LIMPET_STORE" not in text
+    assert "sudo systemctl enable --now limpet-exporter" in written.stdout
+    assert "store" not in written.stdout
+    verified(path)
+    none = limpet("service", "install", "exporter", "--workers", "2", "--fleet", root)
+    assert "--workers is none of exporter's" in none.stderr
+    none = limpet("service", "install", "ingest", "--listen", "127.0.0.1:1", "--fleet", root)
+    assert "--listen is none of ingest's" in none.stderr
+
+
+def test_a_registry_that_is_too_large(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd would not start such a service."""
+    consumers.add(open_setup(root), "exporter", "read")
+    monkeypatch.setattr(service_command, "MOST_BYTES", 10)
+    with pytest.raises(Problem, match="is larger than what systemd hands to a service"):
+        service_command._exporter(root, "exporter", "somebody", None)
+
+
 def verified(path: Path) -> None:
     """Have systemd read a unit, where there is one."""
     if program := shutil.which("systemd-analyze"):

@@ -16,5 +16,5 @@ capacity.py         `limpet capacity`: what a fleet needs, and how full its brok
 follow.py           `limpet doctor --follow`: what is wrong, as it happens
 live/               what a running broker tells: figures by `$SYS` and HTTP, its log, who speaks
 
-It may import everything but the command line, and nothing imports it.
+It may import all below it; exporter reads a broker's figures by it.
 """

@@ -1,5 +1,5 @@
-"""What other systems read: files out of the store. There is room for Prometheus's figures, and for
-what Home Assistant wants to know of each device.
+"""What other systems read: files out of the store. There is room for what Home Assistant
+wants to know of each device; Prometheus's figures are in exporter/.
 
 export.py           `limpet export`: CSV and Parquet
     rows.py         the store's Readings as rows of text, device by device

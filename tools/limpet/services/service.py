@@ -22,18 +22,21 @@ app = App(name="service", help="Have the system run what shall run for years.")
 
 FOLDER = "services"
 SYSTEM = "/etc/systemd/system"
+# Of a service's credentials together systemd takes 1 MB.
+MOST_BYTES = 1_000_000
 # What useradd takes.
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 @app.command
 def install(
-    service: Literal["ingest"],
+    service: Literal["ingest", "exporter"],
     /,
     *,
     user: str | None = None,
     workers: WorkerCount | None = None,
-    name: Annotated[str, Parameter(name="--as")] = "ingest",
+    name: Annotated[str | None, Parameter(name="--as")] = None,
+    listen: str | None = None,
     show: Annotated[bool, Parameter(name="--print", negative=())] = False,
     fleet: FleetOption = None,
 ) -> None:
@@ -44,21 +47,32 @@ def install(
     Parameters
     ----------
     service
-        Which one: ingest.
+        Which one: ingest or exporter.
     user
         Who runs it [default: a user of its own, which systemd makes].
     workers
-        So many processes share the work: `limpet ingest --workers`.
+        Of ingest: so many processes share the work, `limpet ingest --workers`.
     name
-        The identity it has for the broker: `limpet operator add NAME --read`.
+        The identity it has for the broker: `limpet operator add NAME --read` [default: as the
+        service is called].
+    listen
+        Of exporter: where Prometheus finds it, HOST:PORT [default: 127.0.0.1:9883].
     show
         Only print the unit.
     """
     windows.refuse("service install", "there is no systemd")
     if user is not None and not _USER.fullmatch(user):
         raise Problem(f"{user!r} is no name of a user.", "Such as limpet.")
+    if (workers if service == "exporter" else listen) is not None:
+        option = "--workers" if service == "exporter" else "--listen"
+        raise Problem(f"{option} is none of {service}'s.", "See limpet service install --help.")
     root = required(fleet).root.resolve()
-    text = unit(_ingest(root, name, user, workers))
+    name = name or service
+    if service == "ingest":
+        made = _ingest(root, name, user, workers)
+    else:
+        made = _exporter(root, name, user, listen)
+    text = unit(made)
     if show:
         print(text, end="")
         return
@@ -68,7 +82,10 @@ def install(
     print(f"    sudo install -m 0644 {quoted(path)} {SYSTEM}/")
     print("    sudo systemctl daemon-reload")
     print(f"    sudo systemctl enable --now limpet-{service}")
-    print(f"What it says: journalctl -u limpet-{service}. Its store: /var/lib/limpet-{service}/.")
+    kept = f" Its store: /var/lib/limpet-{service}/." if made.stores else ""
+    if service == "exporter":
+        print("It sees the registry of its start: restart it when a device is added or renewed.")
+    print(f"What it says: journalctl -u limpet-{service}.{kept}")
 
 
 def _credentials(layout: Layout, name: str, workers: int | None) -> dict[str, PurePosixPath]:
@@ -89,9 +106,30 @@ def _credentials(layout: Layout, name: str, workers: int | None) -> dict[str, Pu
 
 
 def _ingest(root: Path, name: str, user: str | None, workers: int | None = None) -> Service:
-    layout = Layout(root)
+    files = _credentials(Layout(root), name, workers)
+    words = _words(root, "ingest", name, user)
+    if workers:
+        words += ["--workers", str(workers)]
+    title = "what the nodes publish goes into a store"
+    return Service("ingest", title, tuple(words), files, user)
+
+
+def _exporter(root: Path, name: str, user: str | None, listen: str | None) -> Service:
+    registry = Layout(root).registry
+    if registry.stat().st_size > MOST_BYTES:
+        cause = f"{registry} is larger than what systemd hands to a service."
+        raise Problem(cause, "Run `limpet exporter --fleet` by a unit of your own.")
+    files = _credentials(Layout(root), name, None) | {registry.name: PurePosixPath(registry)}
+    words = _words(root, "exporter", name, user)
+    if listen:
+        words += ["--listen", listen]
+    title = "what nodes and broker say, for Prometheus"
+    return Service("exporter", title, tuple(words), files, user, stores=False)
+
+
+def _words(root: Path, verb: str, name: str, user: str | None) -> list[str]:
+    """Return the command line of `limpet VERB` as an identity, without the fleet's folder."""
     info = SetupInfo(root)
-    files = _credentials(layout, name, workers)
     program = Path(sys.prefix) / "bin" / "limpet"
     if set("\"'\\") & set(str(program)) or not str(program).isprintable():
         raise Problem(
@@ -105,18 +143,15 @@ def _ingest(root: Path, name: str, user: str | None, workers: int | None = None)
         )
     organisations = {base.split("/")[0] for base in info.bases.values()}
     if len(organisations) > 1:
-        raise Problem("The fleet has several organisations.", "Run `limpet ingest` by hand.")
-    words = [str(program), "ingest", "--identity", CREDENTIALS, "--as", name]
+        raise Problem("The fleet has several organisations.", f"Run `limpet {verb}` by hand.")
+    words = [str(program), verb, "--identity", CREDENTIALS, "--as", name]
     words += ["--broker", info.host, "--port", str(info.port)]
     for host, port in info.brokers[1:]:
         words += ["--broker", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     words += ["--organisation", *organisations]
     if info.server_name:
         words += ["--server-name", info.server_name]
-    if workers:
-        words += ["--workers", str(workers)]
-    title = "what the nodes publish goes into a store"
-    return Service("ingest", title, tuple(words), files, user)
+    return words
 
 
 def _closed(program: Path) -> Path | None:

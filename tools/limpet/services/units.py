@@ -1,7 +1,8 @@
 """systemd units as text. Pure: nothing is read or written.
 
 A service sees of the fleet what it is handed as credentials, which systemd copies for it: neither
-the authority's key nor a device's. It writes to its own folder below /var/lib, and nowhere else.
+the authority's key nor a device's. It writes to its own folder below /var/lib, if it has a store,
+and nowhere else.
 """
 
 from pathlib import PurePosixPath
@@ -25,13 +26,8 @@ ExecStart={command}
 Restart=always
 RestartSec=5
 {user}
-StateDirectory=limpet-{name}
-StateDirectoryMode=0700
-{credentials}
-Environment=LIMPET_STORE=%S/limpet-{name}/limpet.db
+{store}{credentials}
 Environment=PYTHONDONTWRITEBYTECODE=1
-# A line LIMPET_STORE=postgresql://... in there, mode 0600, names another store.
-EnvironmentFile=-/etc/limpet/{name}.env
 
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -62,10 +58,21 @@ WantedBy=multi-user.target
 """
 
 
+# Of a service that has one.
+_STORE = """\
+StateDirectory=limpet-{name}
+StateDirectoryMode=0700
+Environment=LIMPET_STORE=%S/limpet-{name}/limpet.db
+# A line LIMPET_STORE=postgresql://... in there, mode 0600, names another store.
+EnvironmentFile=-/etc/limpet/{name}.env
+"""
+
+
 class Service(NamedTuple):
     """What a unit is made of. words: the command line, the program's absolute path first; a word
     `CREDENTIALS` stands for the folder of the credentials. credentials: absolute path by name.
-    user: who runs it; None: a user of its own, made by systemd for as long as it runs.
+    user: who runs it; None: a user of its own, made by systemd for as long as it runs. stores:
+    whether it has a store.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Service(NamedTuple):
     words: tuple[str, ...]
     credentials: dict[str, PurePosixPath]
     user: str | None = None
+    stores: bool = True
 
 
 CREDENTIALS = "CREDENTIALS"
@@ -94,6 +102,7 @@ def unit(service: Service) -> str:
         title=service.title,
         command=" ".join(words),
         user=f"User={service.user}" if service.user else "DynamicUser=yes",
+        store=_STORE.format(name=service.name) if service.stores else "",
         credentials="\n".join(loaded),
         home="read-only" if top and top[0] in HOMES else "yes",
         private_tmp="no" if top == ("tmp",) else "yes",

@@ -7,7 +7,12 @@ the function that uses them, so that the rest of limpet, `--help` included, does
 from limpet.shared.problem import Problem
 
 # The extra that brings a package, by the name under which that is imported.
-EXTRAS: dict[str, str] = {"psycopg": "postgres", "duckdb": "parquet", "uvloop": "load"}
+EXTRAS: dict[str, str] = {
+    "psycopg": "postgres",
+    "duckdb": "parquet",
+    "prometheus_client": "metrics",
+    "uvloop": "load",
+}
 _OURS = {"limpet", "limpet_bench", "node"}
 
 

@@ -1,0 +1,11 @@
+"""`limpet exporter`: what the fleet and its broker say, for Prometheus to scrape.
+
+exporter.py         the command
+    listening.py    the connection: Messages in, until Ctrl-C
+    heard.py        what each device has last said, bounded; pure
+    broker.py       what the broker says of itself, and who is in the registry
+    metrics.py      all of that as Prometheus's metrics, each with its name and help
+    serving.py      a small HTTP server that a slow client cannot hold up
+
+It may import everything but the command line, and nothing imports it.
+"""
