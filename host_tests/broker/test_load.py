@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -265,3 +266,19 @@ def test_a_broker_that_does_not_come_back_is_told(tmp_path: Path) -> None:
     assert "FAILED: It stays away." in tool.text
     found = counts(tool.text)
     assert found["taken"] == found["delivered"] + found["kept"]
+
+
+def test_ctrl_c_while_the_broker_does_not_answer(tmp_path: Path) -> None:
+    """Nothing has begun, so nothing is waited for and nothing reported."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        setup = open_setup(fleet(tmp_path / "fleet"))
+        setup.device(fields("load-00001") | {"port": port})
+        words = ("127.0.0.1", "-n", "1", "--real", "0", "--fleet", setup.layout.root)
+        with Tool("fleet", "run", *words) as tool:
+            connection, _ = silent.accept()
+            connection.recv(1)  # it has said its hello, and waits
+            tool.process.send_signal(signal.SIGINT)
+            assert tool.end() == 130, tool.text
+            connection.close()
+    assert "No Reading is lost" not in tool.text and "Traceback" not in tool.text

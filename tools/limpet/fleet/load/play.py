@@ -21,6 +21,7 @@ BACK_S = 300.0
 DRAIN_S = 180.0
 QUIET_S = 10.0
 LEAVE_S = 10.0
+STARTING = "starting"
 _LAG_S = 0.1
 _RAMP_S = 0.05
 
@@ -118,7 +119,7 @@ class Measured:
 class Record:
     """What is known of a run when it is over."""
 
-    phase: str = "starting"
+    phase: str = STARTING
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     marks: dict[str, Measured] = field(default_factory=dict)
@@ -170,7 +171,8 @@ class Play:
             for each in (self._measure_lag(), self._look(), self._sample(), self._show(shown))
         ]
         try:
-            await self._consumer.start()
+            if not await self._listening():
+                return
             try:
                 await self._ramp()
                 if not self._stopping.is_set():
@@ -186,6 +188,24 @@ class Play:
         for failed in done:
             if isinstance(failed, Exception):
                 raise failed
+
+    async def _listening(self) -> bool:
+        """Have the consumer listen; False where `stop` came before the broker answered. Raises
+        Problem.
+        """
+        start = asyncio.create_task(self._consumer.start())
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            start.cancel()
+        if start.done():
+            await start
+            return True
+        await asyncio.wait((start,))
+        self._consumer.stop()
+        return False
 
     # -- phases ------------------------------------------------------------------------------------
 

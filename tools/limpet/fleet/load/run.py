@@ -23,7 +23,7 @@ from limpet.fleet.load.identity import Identity
 from limpet.fleet.load.light_node import LightNode, Surroundings
 from limpet.fleet.load.own_broker import HOST, OwnBroker
 from limpet.fleet.load.own_loop import OwnLoop
-from limpet.fleet.load.play import Node, Play, Wanted
+from limpet.fleet.load.play import STARTING, Node, Play, Wanted
 from limpet.fleet.load.real_node import RealNode
 from limpet.fleet.load.report import Report
 from limpet.fleet.load.view import view
@@ -133,6 +133,8 @@ def run(
     with contextlib.ExitStack() as stack:
         place = _place(stack, Named(broker, port, server_name, fleet), wanted)
         played = uvloop.run(_played(stack, place, wanted))
+        if played.record.phase == STARTING:  # Ctrl-C, while the broker did not answer
+            raise KeyboardInterrupt
         said = Report(played, place.words)
         print(said.text(), flush=True)
         if report:
