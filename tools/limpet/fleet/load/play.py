@@ -194,18 +194,16 @@ class Play:
         Problem.
         """
         start = asyncio.create_task(self._consumer.start())
-        stop = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
+            while not start.done() and not self._stopping.is_set():
+                await asyncio.wait((start,), timeout=0.1)
+            if start.done():
+                await start
         finally:
-            stop.cancel()
             start.cancel()
-        if start.done():
-            await start
-            return True
-        await asyncio.wait((start,))
-        self._consumer.stop()
-        return False
+        if self._stopping.is_set():
+            self._consumer.stop()
+        return not self._stopping.is_set()
 
     # -- phases ------------------------------------------------------------------------------------
 
