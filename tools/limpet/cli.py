@@ -6,8 +6,6 @@ second, ends in main.
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 
 TYPE_CHECKING = False  # typing itself takes 10 ms to load
@@ -31,8 +29,6 @@ COMMANDS = {
     "simulator": ("wokwi",),
 }
 _HELP = ("-h", "--help")
-# Of a write to a file that is open already, which carries no name.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def command_line() -> App:
@@ -96,7 +92,7 @@ def _run() -> int | None:
 
     from cyclopts import CycloptsError
 
-    from limpet.shared.problem import Problem
+    from limpet.shared.problem import Problem, told
 
     app = command_line()
     try:
@@ -121,11 +117,8 @@ def _run() -> int | None:
         program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
         return _say(f"{program} has not ended within {error.timeout:g} s.", "Try again.")
     except OSError as error:
-        # A file that cannot be read or written is nobody's bug; what names no file may be one.
-        if error.filename is None and error.errno not in _NO_ROOM:
-            raise
-        path = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-        return _say(f"{path}{error.strerror}.", "See to it, or name another place.")
+        found = told(error)
+        return _say(found.cause, found.remedy)
     else:
         return code
 
@@ -160,5 +153,7 @@ def _thread_ended(name: str, error: BaseException) -> int:
 
 
 def _say(cause: str, remedy: str, code: int = 1) -> int:
-    print(f"limpet: {cause}\n{remedy}", file=sys.stderr)
+    from limpet.shared.problem import Problem
+
+    print(Problem(cause, remedy).text(), file=sys.stderr)
     return code

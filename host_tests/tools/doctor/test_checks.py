@@ -301,10 +301,34 @@ def test_what_is_shown_to_be_copied_is_one_word_of_a_shell() -> None:
     assert words("limpet/home/\x1b[2J/climate/x") == [*start, "limpet/home/+/climate/x/status"]
     (one,) = examine(replace(RIGHT, logged=Logged({}, {"$(id)": 9}, {})))
     assert one.remedy.endswith("limpet fleet renew '$(id)'.")
+    assert words("n" * 60_000) == [*start, "FILTER"]
     # What clears it tells a way for a device that is gone.
     told = shlex.split(clearing._remedy(Path("fleet"), first), comments=False)
     assert told[told.index("--zone") + 1] == "o'; reboot #"
     assert "$(id)" in told
+    for nobodys in ("limpet/a/b/c/\x1b[2J/status", f"limpet/a/b/c/{'n' * 60_000}/status"):
+        assert clearing._remedy(Path("fleet"), nobodys).startswith("Only who administers")
+
+
+def test_a_finding_is_short_whatever_somebody_says() -> None:
+    """A topic may have 65,535 bytes, an alert a whole Message, and a number any digits."""
+    long = "n" * 60_000
+    many = with_messages(
+        message(f"limpet/a/b/c/{long}/status", {}, retained=True),
+        message(f"limpet/a/b/c/{long}/telemetry", {}),
+        status(BASE, alerts=[long], boot=10**4000),
+        status(BASE, boot=7),
+        status(OTHER, status="offline", reason=long),
+        message("limpet/time", {"v": 1, "ts": -1e300}),
+    )
+    found = examine(many)
+    assert {"leftovers", "unknown-device", "two-sessions", "offline", "clock"} <= {
+        each.check for each in found
+    }
+    assert max(len(f"{each.cause}{each.remedy}") for each in found) < 1_500
+    assert "The broker's clock is more than a year behind this machine's." in {
+        each.cause for each in found
+    }
 
 
 LOG = """\

@@ -198,6 +198,9 @@ def test_leftovers_of_a_device_that_is_gone(own: Setup, capsys: pytest.CaptureFi
         assert f"The broker keeps {GONE}/status." in done.stderr
         way = "limpet provision gone --org limpet --site home --zone old --device-type climate"
         assert f"{way} --fleet {root}; limpet fleet decommission gone --fleet {root}" in done.stderr
+        told = limpet("doctor", "--clear-retained", f"{GONE}/#", "--yes", "--json", "--fleet", root)
+        said = {"filter": f"{GONE}/#", "cleared": [], "left": [f"{GONE}/status"]}
+        assert (told.returncode, json.loads(told.stdout)) == (1, said)
     finally:
         broker.close()
 
@@ -215,3 +218,25 @@ def test_leftovers_where_there_are_no_rules(own: Setup) -> None:
         assert kept(broker) == [f"{base()}/config/desired", f"{base()}/status"]
     finally:
         broker.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [("--yes",), ("--figures", "http://127.0.0.1:1"), ("--follow", "--clear-retained", "x")],
+)
+def test_what_would_be_passed_over_is_refused(line: tuple[str, ...]) -> None:
+    """An option that this call does not heed would leave its caller in the belief that it does."""
+    done = limpet("doctor", *line)
+    assert done.returncode == 2
+    assert line[0] in done.stderr
+
+
+@pytest.mark.parametrize("line", [("doctor",), ("capacity", "--live"), ("health",)])
+def test_a_fleet_that_cannot_be_read_is_no_warning(own: Setup, line: tuple[str, ...]) -> None:
+    """1 would be one, for whoever goes by the exit code."""
+    registry = own.layout.broker / "devices.json"
+    registry.unlink()
+    registry.mkdir()
+    done = limpet(*line, "--fleet", own.layout.root)
+    assert done.returncode == 3
+    assert "devices.json: Is a directory." in done.stderr

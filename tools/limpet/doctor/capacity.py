@@ -27,7 +27,7 @@ from limpet.operating.where import Where
 from limpet.shared.firmware import errors
 from limpet.shared.numbers import Port, Seconds, whole
 from limpet.shared.plain import plural, safe
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, told
 
 CODES = {"ok": 0, "warning": 1, "critical": 2, "not asked": 3}
 MEANS = {
@@ -157,8 +157,8 @@ def _live(where: Where, url: str | None, as_json: bool) -> int:
         if seen.failed:
             raise seen.failed[1]
         found = _looked(settled, seen, url)
-    except Problem as problem:
-        print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
+    except (Problem, OSError) as error:
+        print(told(error).text(), file=sys.stderr)
         return CODES["not asked"]
     worst = max((each.level for each in found), key=CODES.__getitem__)
     if as_json:

@@ -10,10 +10,12 @@ import time
 from collections import defaultdict
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from limpet.brokers import rules
 from limpet.doctor.looks.visitor import Visitor, tls_of
 from limpet.doctor.looks.visits import entrance, own_identity
+from limpet.fleet.report import reported
 from limpet.fleet.seen import LIMIT_S, Heard
 from limpet.identity import device_config
 from limpet.identity.fleet_folder import option
@@ -23,36 +25,47 @@ from limpet.operating.where import Where
 from limpet.shared import asked, bar
 from limpet.shared.firmware import errors
 from limpet.shared.payloads import BASE_LEVELS
-from limpet.shared.plain import safe
+from limpet.shared.plain import safe, short
 from limpet.shared.problem import Problem
 
 _SHOWN = 20
+# A device's topics are shorter.
+_TOPIC = 200
 
 
-def clear(where: Where, topic_filter: str, yes: bool) -> int:
+def clear(where: Where, topic_filter: str, yes: bool, as_json: bool = False) -> int:
     """Show what is retained, ask, clear it, and look again. where: settled. Returns 0; raises
     Problem where something is left, or nobody agrees.
     """
+    with reported(as_json) as said:
+        remedy = _cleared(where, topic_filter, yes, said)
+    if left := said["left"]:
+        raise Problem(
+            f"The broker keeps {', '.join(short(safe(each)) for each in left[:5])}"
+            + (f" and {len(left) - 5:,} more." if len(left) > 5 else "."),
+            remedy,
+        )
+    return 0
+
+
+def _cleared(where: Where, topic_filter: str, yes: bool, said: dict[str, Any]) -> str:
+    """Do it, note what was cleared and what is left, and return what to do about that."""
     heard = Heard()
+    said |= {"filter": topic_filter, "cleared": [], "left": []}
     with OperatorClient(where, heard.take) as operator:
         operator.connect()
         found = _retained(operator, heard, topic_filter)
         if not found:
             print(safe(f"Nothing is retained on {topic_filter}."))
-            return 0
+            return ""
         _show(found, Layout(where.root))
         if not yes:
             asked.agreed(f"Clear {_topics(len(found))}?", "Nothing was cleared.")
         _clear(operator, where, found)
         left = sorted({*_retained(operator, heard, topic_filter)} & {*found})
     print(f"cleared: {_topics(len(found) - len(left))}")
-    if left:
-        raise Problem(
-            f"The broker keeps {', '.join(map(safe, left[:5]))}"
-            + (f" and {len(left) - 5:,} more." if len(left) > 5 else "."),
-            _remedy(where.root, left[0]),
-        )
-    return 0
+    said |= {"cleared": [each for each in found if each not in left], "left": left}
+    return _remedy(where.root, left[0]) if left else ""
 
 
 def _retained(operator: OperatorClient, heard: Heard, topic_filter: str) -> list[str]:
@@ -72,7 +85,7 @@ def _show(found: list[str], layout: Layout) -> None:
     known = {*layout.bases().values()}
     for topic in found[:_SHOWN]:
         mark = "   of a device of the fleet" if _base(topic) in known else ""
-        print(safe(f"  {topic}{mark}"))
+        print(safe(f"  {short(topic)}{mark}"))
     if len(found) > _SHOWN:
         print(f"  and {len(found) - _SHOWN:,} more")
 
@@ -120,7 +133,9 @@ def _base(topic: str) -> str:
 def _remedy(root: Path, topic: str) -> str:
     levels = (topic.split("/") + [""] * BASE_LEVELS)[:BASE_LEVELS]
     org, site, zone, kind, name = map(quote, levels)
-    if not levels[-1] or levels[-1] in Layout(root).bases():
+    # What no device can be called is nobody's whom one could enter.
+    named = all(levels) and topic.isprintable() and len(topic) <= _TOPIC
+    if not named or levels[-1] in Layout(root).bases():
         return "Only who administers the broker can clear it: its rules let nobody write there."
     place = f"--org {org} --site {site} --zone {zone} --device-type {kind}"
     at = option(root)

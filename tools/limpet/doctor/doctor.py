@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from limpet.doctor import clearing, report
@@ -19,7 +19,7 @@ from limpet.identity.fleet_folder import FleetOption
 from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.numbers import Port
-from limpet.shared.problem import Problem, there_is
+from limpet.shared.problem import Problem, there_is, told
 
 CODES = {"ok": 0, "note": 0, "warning": 1, "critical": 2, "not asked": 3}
 MEANS = {
@@ -86,9 +86,14 @@ def doctor(
     yes
         With --clear-retained: do not ask.
     """
+    _refuse(
+        ("--clear-retained and --follow are two things.", clear_retained is not None and follow),
+        ("--yes belongs to --clear-retained.", yes and clear_retained is None),
+        ("--figures belongs to --follow.", figures is not None and not follow),
+    )
     here = Where(fleet, None, port, server_name)
     if clear_retained is not None:
-        return clearing.clear(_asked(target, here).where, clear_retained, yes)
+        return clearing.clear(_asked(target, here).where, clear_retained, yes, as_json)
     try:
         asked = replace(_asked(target, here), plain_port=plain_port, seconds=seconds, log=log)
         if follow:
@@ -101,8 +106,8 @@ def doctor(
                 f"{target} is neither a device of the fleet nor a host's name.",
                 there_is(facts.bases, target),
             )
-    except Problem as problem:
-        print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
+    except (Problem, OSError) as error:
+        print(told(error).text(), file=sys.stderr)
         return CODES["not asked"]
     found = examine(facts)
     level = found[0].level if found else "ok"
@@ -112,6 +117,13 @@ def doctor(
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
         print(report.text(facts, asked.device, found, unseen, width))
     return CODES[level]
+
+
+def _refuse(*rules: tuple[str, bool]) -> None:
+    """Say what does not go together: one of it would be passed over without a word."""
+    for rule, is_broken in rules:
+        if is_broken:
+            raise CycloptsError(msg=rule)
 
 
 def _asked(target: str | None, where: Where) -> Asked:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from limpet.shared.plain import short
+
 Level = Literal["critical", "warning", "note"]
 # Worst first.
 LEVELS: tuple[Level, ...] = ("critical", "warning", "note")
@@ -24,6 +26,6 @@ class Finding:
 
 
 def listed(names: list[str], most: int = 5) -> str:
-    """Return the names as one text, the first of many."""
+    """Return the names as one text, the first of many, and of long ones the front."""
     rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(map(short, names[:most])) + (f" and {rest:,} more" if rest > 0 else "")

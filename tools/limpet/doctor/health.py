@@ -22,7 +22,7 @@ from limpet.identity.layout import Layout
 from limpet.operating.where import Where
 from limpet.shared.numbers import Port, Seconds
 from limpet.shared.plain import plural, safe
-from limpet.shared.problem import Problem
+from limpet.shared.problem import Problem, told
 
 CODES = {"healthy": 0, "degraded": 1, "down": 2, "not asked": 3}
 MEANS = {
@@ -113,8 +113,8 @@ def health(
         where = Where(fleet, broker, port, server_name).settled(tell=True)
         limits = limits_of(Layout(where.root))
         probe = Probe(where)
-    except Problem as problem:
-        print(f"limpet: {problem.cause}\n{problem.remedy}", file=sys.stderr)
+    except (Problem, OSError) as error:
+        print(told(error).text(), file=sys.stderr)
         return CODES["not asked"]
     seen = probe.look()
     for host, number in probe.others:

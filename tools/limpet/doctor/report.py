@@ -10,8 +10,11 @@ from limpet.doctor.finding import LEVELS, Finding
 from limpet.doctor.gathering import Unseen
 from limpet.shared import payloads
 from limpet.shared.firmware import topics
-from limpet.shared.plain import safe
+from limpet.shared.plain import safe, short
 from limpet.shared.seen_readings import wrapped
+
+# Of what a device has said of itself.
+_MOST = 400
 
 
 def summary(
@@ -60,7 +63,7 @@ def shown(facts: Facts, device: str) -> dict[str, str | None]:
 
     def last(kind: str) -> str | None:
         lines = said.get(kind)
-        return lines[-1] if lines else None
+        return short(lines[-1], _MOST) if lines else None
 
     return {
         "topics below": own.base,

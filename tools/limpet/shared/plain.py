@@ -14,6 +14,11 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def short(text: str, most: int = 120) -> str:
+    """Return `text`, or the front of a longer one: a name may have 65,535 bytes."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def word(value: Any) -> str:
     """Return any JSON value as one safe line: strings bare, the rest as JSON."""
     try:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from limpet.doctor.checks import access, certificates, devices, traffic, working
 from limpet.doctor.facts import Facts
 from limpet.doctor.finding import LEVELS, Finding
+from limpet.shared.plain import short
 
 Check = Callable[[Facts], Iterable[Finding]]
 CHECKS: dict[str, Check] = {
@@ -52,7 +53,15 @@ CHECKS: dict[str, Check] = {
 }
 
 
+# What somebody has said is in some of them, and may be as long as a Message.
+_MOST = 1_000
+
+
 def examine(facts: Facts) -> list[Finding]:
     """Return what is wrong, worst first."""
-    found = [replace(each, check=name) for name, check in CHECKS.items() for each in check(facts)]
+    found = [
+        replace(each, check=name, cause=short(each.cause, _MOST))
+        for name, check in CHECKS.items()
+        for each in check(facts)
+    ]
     return sorted(found, key=lambda each: LEVELS.index(each.level))

@@ -22,11 +22,14 @@ from limpet.shared.plain import is_number, word
 CLOCK_S = 30
 # The broker's own time is said in whole seconds.
 BROKER_CLOCK_S = 5
+_YEAR_S = 366 * 24 * 3600
 SLASHES_MOST = 7
 # Who comes back more often while we listen has no quiet life.
 BIRTHS = 3
 # A Reading that is said again has its time; only a clock that was set in between moves it.
 SAME_S = 5
+# A longer topic is shown as far as that, and in no command.
+_TOPIC = 200
 TAKEN = "client-id-taken"
 TAKEN_TIMES = 5
 
@@ -157,7 +160,8 @@ def clock(facts: Facts) -> Iterator[Finding]:
 
 
 def _apart(seconds: float) -> str:
-    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+    apart = f"{abs(seconds):,.0f} s" if abs(seconds) < _YEAR_S else "more than a year"
+    return f"{apart} {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def qos(facts: Facts) -> Iterator[Finding]:
@@ -255,6 +259,8 @@ def _filter(found: list[str]) -> str:
     if len(found) > 1 and len(bases) > 1:
         return "FILTER"
     topic = found[0] if len(found) == 1 else f"{bases.pop()}/#"
+    if len(topic) > _TOPIC:
+        return "FILTER"
     return quote("/".join(each if each.isprintable() else "+" for each in topic.split("/")))
 
 

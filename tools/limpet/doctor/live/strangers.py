@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 
 from limpet.brokers.rules import DESIRED
 from limpet.shared.firmware import topics
-from limpet.shared.plain import safe
+from limpet.shared.plain import safe, short
 
 # Whoever may write anywhere may make up as many names as he likes.
 MOST = 100
@@ -47,7 +47,7 @@ class Strangers:
             self.more += 1
             return None
         self._last[base] = now
-        return safe(base)
+        return short(safe(base))
 
     def silent(self, before: float) -> list[str]:
         """Return who was not heard since `before`, and forget them."""
@@ -56,9 +56,9 @@ class Strangers:
             if last >= before:
                 break
             del self._last[base]
-            gone.append(safe(base))
+            gone.append(short(safe(base)))
         return gone
 
     def names(self) -> list[str]:
         """Return the base topics of who is heard at present."""
-        return [safe(base) for base in self._last]
+        return [short(safe(base)) for base in self._last]

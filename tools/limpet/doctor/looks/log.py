@@ -49,13 +49,17 @@ def parsed(lines: Iterable[str]) -> Logged:
         if len(keepalives) + len(zero) + len(taken) > _NAMES:
             break
         if found := _CAME.search(line):
-            keepalives[safe(found[1])] = int(found[2])
+            keepalives[_name(found[1])] = int(found[2])
         elif found := _TAKEN.search(line):
-            taken.append((now, safe(found[1])))
+            taken.append((now, _name(found[1])))
         elif found := _SUBSCRIBED.match(line):
             if found[2] == "0":
-                zero[safe(found[1])] = safe(found[3])
+                zero[_name(found[1])] = _name(found[3])
             else:
-                zero.pop(safe(found[1]), None)
+                zero.pop(_name(found[1]), None)
     lately = Counter(name for when, name in taken if when >= now - _LATELY_S)
     return Logged(keepalives, dict(lately), zero)
+
+
+def _name(said: str) -> str:
+    return safe(said)[:80]
