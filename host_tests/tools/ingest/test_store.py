@@ -363,6 +363,10 @@ def test_other_files_are_refused(file: str) -> None:
     with pytest.raises(Problem, match="is no database"):
         opened(place(file, None))
     assert Path(file).read_text().startswith("Dear diary")
+    # What no waiting makes a file: a folder, and something in what is none.
+    for never in (Path(file).parent, Path(file) / "limpet.db"):
+        with pytest.raises(Problem, match=r"(Is|Not) a directory"):
+            opened(place(str(never), None))
 
 
 def test_a_file_that_is_removed(file: str) -> None:

@@ -115,6 +115,8 @@ class SqliteStore(store.Store):
             if code in (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT):
                 raise UnstorableError(str(error)) from None
             raise AwayError(_WHY.get(code, str(error))) from None
+        except (IsADirectoryError, NotADirectoryError) as error:  # no waiting makes that a file
+            raise Problem(f"{self.path}: {error.strerror}.", "Name a file in --store.") from None
         except OSError as error:
             raise AwayError(error.strerror or str(error)) from None
 
