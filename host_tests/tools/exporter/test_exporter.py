@@ -19,6 +19,7 @@ from limpet.identity.provisioning import Setup
 from limpet.shared.paths import REPO
 from prometheus_client.parser import text_string_to_metric_families
 from support import prometheus
+from support.brokers.alone import Alone
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.mqtt_client import Client
 from support.brokers.running import base
@@ -158,6 +159,28 @@ def test_the_broker_goes_away(mosquitto: Saying, start: Callable[..., Tool]) -> 
     mosquitto.start()
     found = until(tool, lambda found: found["limpet_broker_up",] == 1)
     assert found["limpet_broker_connects_total",] == 2
+
+
+@pytest.mark.parametrize("kind", ["nats", pytest.param("rabbitmq", marks=[pytest.mark.long])])
+def test_a_broker_without_sys(kind: str, setup: Setup, start: Callable[..., Tool]) -> None:
+    """It may refuse that, or end the connection for it: what devices say comes all the same."""
+    running = Alone(setup, kind)
+    running.start()
+    try:
+        tool = start(running.port)
+        value = ("limpet_field", "node-1", "temperature", "celsius")
+        device = running.client("node-1").connect()
+        say = {"v": 1, "boot": 7, "seq": 1, "ts": 1_790_000_000, "temperature": 21.5}
+
+        def heard(found: Samples) -> bool:
+            # The first connection may be one that it ends.
+            device.publish(f"{base()}/telemetry", say)
+            return found.get(value) == 21.5 and found["limpet_broker_up",] == 1
+
+        found = until(tool, heard)
+        assert found["limpet_broker_connects_total",] <= 2, tool.text
+    finally:
+        running.close()
 
 
 def test_without_a_broker(start: Callable[..., Tool]) -> None:

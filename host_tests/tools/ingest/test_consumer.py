@@ -9,7 +9,10 @@ import pytest
 from limpet.ingest.asked import Address, Wanted
 from limpet.ingest.consumer import Consumer, Message
 from limpet.ingest.packets import Publish
+from limpet.shared.problem import Problem
 from paho.mqtt.client import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 PUBLISH = Publish(b"t", b"payload", 7)
 
@@ -77,6 +80,31 @@ def test_what_paho_has_closed_is_lost() -> None:
     consumer.step(0)
     assert not consumer.up
     assert said == ["no connection to 127.0.0.1:1: it closed the connection; trying again"]
+
+
+def test_what_a_broker_may_refuse() -> None:
+    """It is left out once it is refused, or once two connections in a row ended without an answer;
+    what is refused besides is a fault.
+    """
+    address = Address((("127.0.0.1", 1),), None, "x", Path(), Path(), Path())
+    refused, taken = (ReasonCode(PacketTypes.SUBACK, identifier=each) for each in (0x87, 1))
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+
+    def made() -> Consumer:
+        return Consumer(address, Wanted(("t", "$SYS/#"), optional=("$SYS/#",)), print)
+
+    consumer = made()
+    consumer._subscribed(client, None, 1, [taken, refused], None)
+    assert (consumer.connects, consumer._asking) == (1, ["t"])
+    consumer = made()
+    for asking in (["t", "$SYS/#"], ["t"]):
+        consumer._unheard += 1
+        consumer._lost()
+        assert consumer._asking == asking
+    consumer = made()
+    consumer._subscribed(client, None, 1, [refused, taken], None)
+    with pytest.raises(Problem, match="the subscription to t"):
+        consumer.step(0)
 
 
 def _connected(played: Played) -> tuple[Consumer, list[str]]:

@@ -68,6 +68,8 @@ class Consumer:
         self.up = False
         self.connects = 0
         self._wanted = wanted
+        self._asking = wanted.filters()
+        self._unheard = 0  # how many connections in a row ended before there was a SUBACK
         self._say = say
         self._generation = 0
         self._protocol = mqtt.MQTTv5
@@ -264,7 +266,8 @@ class Consumer:
         if self._wanted.leaving:
             self._connected()
         else:
-            client.subscribe([(each, 1) for each in self._wanted.filters()])
+            self._unheard += 1
+            client.subscribe([(each, 1) for each in self._asking])
         if flags.session_present:
             # What it was subscribed to as another number of workers would come twice.
             client.unsubscribe(self._wanted.others())
@@ -272,15 +275,23 @@ class Consumer:
     def _subscribed(
         self, client: mqtt.Client, data: Any, mid: int, reasons: Any, props: Any
     ) -> None:
-        refused = [
-            name
-            for name, reason in zip(self._wanted.filters(), reasons, strict=False)
-            if reason.is_failure and name not in self._wanted.optional
-        ]
+        self._unheard = 0
+        asked = zip(self._asking, reasons, strict=False)
+        refused = [name for name, reason in asked if reason.is_failure]
+        if set(refused) & set(self._wanted.optional):
+            self._ask_less()
+            refused = [name for name in refused if name not in self._wanted.optional]
         if refused:
             self._fail(f"it refuses {self.address.name} the subscription to {refused[0]}", True)
             return
         self._connected()
+
+    def _ask_less(self) -> None:
+        """Leave out what a broker may refuse from the next connection on: RabbitMQ ends the one in
+        which it is asked for, others without an answer.
+        """
+        optional = self._wanted.optional
+        self._asking = [name for name in self._wanted.filters() if name not in optional]
 
     def _connected(self) -> None:
         kept = "connected again" if self.connects else "connected"
@@ -318,6 +329,8 @@ class Consumer:
         self._forget()
 
     def _lost(self) -> None:
+        if self._unheard > 1:
+            self._ask_less()
         if not self.up:
             # There are brokers that answer a version they do not know by closing.
             self._unanswered += 1
