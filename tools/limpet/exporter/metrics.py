@@ -36,10 +36,10 @@ class _Of(NamedTuple):
     counts: bool = False
 
 
-def _health(name: str, factor: float = 1) -> Value:
+def _health(name: str, divisor: float = 1) -> Value:
     def value(heard: Heard) -> float | None:
         found = heard.health.get(name)
-        return None if found is None else found * factor
+        return None if found is None else found / divisor
 
     return value
 
@@ -105,9 +105,9 @@ _DEVICE = (
     _Of(
         "tls_handshake_seconds",
         "What the last TLS handshake took.",
-        _health("handshake_ms", 0.001),
+        _health("handshake_ms", 1000),
     ),
-    _Of("ping_seconds", "What the last MQTT ping took.", _health("ping_ms", 0.001)),
+    _Of("ping_seconds", "What the last MQTT ping took.", _health("ping_ms", 1000)),
     _Of("wifi_signal_dbm", "Strength of the device's Wi-Fi.", _health("rssi")),
     _Of(
         "flash_errors_total",
