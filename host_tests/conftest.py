@@ -11,7 +11,7 @@ import support.micropython.names  # noqa: F401 - before what is written for Micr
 from limpet.shared import in_use
 from support import schemas, surroundings
 from support.brokers.following import followed
-from support.brokers.kinds import broker, foreign, setup
+from support.brokers.kinds import broker, foreign, set_up_as_it_was, setup
 from support.nodes import node
 from support.postgres import postgres_server, timescale_server
 from support.virtual_board.board import virtual_board
@@ -22,6 +22,7 @@ __all__ = [
     "foreign",
     "node",
     "postgres_server",
+    "set_up_as_it_was",
     "setup",
     "timescale_server",
     "virtual_board",

@@ -6,6 +6,7 @@ writes.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from limpet.brokers.setup import open_setup
 from limpet.identity import passwords
 from limpet.identity.authority import Authority
 from limpet.identity.provisioning import Setup
+from limpet.shared import private
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.running import DEVICES, KIND, PASSWORD, RunningBroker, fields
 from support.fleets import fleet
@@ -57,6 +59,26 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         made.device(fields(device_id))
         passwords.set_password(made.layout, device_id, PASSWORD)
     return made
+
+
+@pytest.fixture(autouse=True)
+def set_up_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take out again who a test has let into the set-up, which the tests of a session share; what a
+    fixture of a wider scope has let in stays as long as that.
+    """
+    if "setup" not in request.fixturenames:
+        yield
+        return
+    layout = request.getfixturevalue("setup").layout
+    folders = (layout.devices, layout.operators)
+    registry = layout.registry.read_bytes()
+    there = {each for folder in folders for each in folder.glob("*")}
+    yield
+    for each in {each for folder in folders for each in folder.glob("*")} - there:
+        shutil.rmtree(each)
+    if layout.registry.read_bytes() != registry:
+        private.write(layout.registry, registry)
+        open_setup(layout.root)  # which makes what brokers have of it
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from limpet.fleet.load.payload import Reading
 from node.readings import batches
 from node.readings.telemetry import Telemetry
 from node.session import causes
+from node.shared.reading import Reading as Taken
 from support.parts.layouts import LAYOUT, SIZE, pack_into
 
 BOOT, T0 = 1_790_000_000, 1_790_000_123
@@ -27,7 +28,8 @@ def packed(readings: list[Reading], phase: float) -> tuple[Telemetry, bytearray]
     for index, each in enumerate(readings):
         said = json.loads(payload.live(BOOT, each, phase))
         values = round(said["temperature"] * 10), round(said["humidity"] * 10)
-        pack_into(buffer, index * SIZE, (BOOT, each.seq, each.ts, each.seq * 10, values))
+        taken = Taken(BOOT, each.seq, each.ts, each.seq * 10, values)
+        pack_into(buffer, index * SIZE, taken)
     return telemetry, buffer
 
 
