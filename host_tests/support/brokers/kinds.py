@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from limpet.brokers.embedded.broker import EmbeddedBroker
@@ -54,7 +55,12 @@ def of_kind(kind: str, setup: Setup) -> RunningBroker:
 @pytest.fixture(scope="session")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """Make one set-up per session: certificates are not what most tests are about."""
-    made = open_setup(fleet(tmp_path_factory.mktemp("setup") / "dev"))
+    return set_up(tmp_path_factory.mktemp("setup") / "dev")
+
+
+def set_up(folder: Path) -> Setup:
+    """Make a fleet there with the tests' devices."""
+    made = open_setup(fleet(folder))
     for device_id in DEVICES:
         made.device(fields(device_id))
         passwords.set_password(made.layout, device_id, PASSWORD)

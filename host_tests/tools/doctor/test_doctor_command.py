@@ -15,6 +15,7 @@ from limpet.identity import operators
 from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.shared.problem import Problem
+from support.brokers.kinds import set_up
 from support.brokers.running import RunningBroker, base, fields
 from support.brokers.wrong import WrongMosquitto
 from support.fleets import fleet
@@ -23,6 +24,12 @@ from support.tool import Tool, limpet
 
 GONE = "limpet/home/old/climate/gone"
 QUICK = ("--seconds", "2")
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    """Make a set-up in which nobody else has devices: the doctor speaks of them."""
+    return set_up(tmp_path_factory.mktemp("setup") / "dev")
 
 
 def words(setup: Setup, port: int, *more: str) -> list[str | Path]:
