@@ -138,6 +138,8 @@ def running(board: VirtualBoard) -> str:
         start = max(n for n, line in enumerate(board.lines) if line.startswith("rst:"))
         return next((line for line in board.lines[start:] if " node fw=" in line), None)
 
+    # A start that is not yet in `lines` has none: what is found would be of the last one.
+    board.wait(lambda: sum(map(_is_reset, board.lines)) == _resets(board))
     board.wait(told)
     return str(told()).partition("fw=")[2].split()[0]
 
@@ -145,8 +147,6 @@ def running(board: VirtualBoard) -> str:
 def restarted(board: VirtualBoard, starts: int, how: str = "hard") -> str:
     """Wait until it has started anew, after `starts` starts, and return the version that runs."""
     board.wait(lambda: how in board.starts[starts:])
-    # Its first line is not there yet: the one that `running` finds has to be of this start.
-    board.wait(lambda: sum(map(_is_reset, board.lines)) == _resets(board))
     return running(board)
 
 
