@@ -19,6 +19,7 @@ from limpet.shared import in_use
 from limpet.shared.paths import CACHE, REPO
 from rich.console import Console
 from rich.progress import Progress
+from support.asked import positive
 from support.brokers.kinds import of_kind
 from support.brokers.running import RunningBroker, fields
 from support.chaos.faults import digest, draw
@@ -32,14 +33,6 @@ def broker_of(kind: str, folder: Path) -> RunningBroker:
     setup = open_setup(folder / "dev")
     setup.device(fields("node-1"))
     return of_kind(kind, setup)
-
-
-def positive(text: str) -> int:
-    """Return a whole number above 0; anything else is a typing error, which argparse names."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from limpet.shared import in_use
 from limpet.shared.problem import Problem
 from limpet_bench import machine
 from rich.console import Console
+from support.asked import positive
 from support.brokers.running import fields
 from support.cluster.brokers import KINDS, MEMBERS, Cluster
 from support.cluster.run import Run
@@ -30,14 +31,6 @@ SECONDS = 300
 NODES = 20
 # What a node's config names: HAProxy, or the members themselves.
 WAYS = ("haproxy", "list")
-
-
-def positive(text: str) -> int:
-    """Return a whole number above 0; anything else is a typing error, which argparse names."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def main() -> int:
