@@ -15,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from limpet.brokers.embedded.broker import EmbeddedBroker
+from limpet.brokers.kinds import KINDS
 from limpet.brokers.setup import open_setup
-from limpet.brokers.written import write_mosquitto
+from limpet.brokers.written import Written, write, write_mosquitto
 from limpet.fleet import locking_out, retained, retiring
 from limpet.fleet.seen import LIMIT_S, statuses
 from limpet.identity import device_config
@@ -211,6 +212,35 @@ def test_renew_of_what_is_due(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "new keys and certificates: none due\n" in capsys.readouterr().out
     locking_out.renew(all_=True, fleet=layout.root)
     assert "new keys and certificates: a, b, c\n" in capsys.readouterr().out
+
+
+def test_what_a_renewal_is_to_a_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing: no byte changes of what any kind reads, and nobody is told to restart one; but for
+    who was locked out, and is back.
+    """
+    made = open_setup(fleet(tmp_path / "fleet"))
+    layout = made.layout
+    for name in ("a", "b"):
+        made.device(fields(name))
+    for kind in KINDS:
+        write(layout, Written(kind, "", "", 8883, 50))
+
+    def files() -> dict[Path, bytes]:
+        found = (path for path in layout.broker.rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in found if path != layout.registry}
+
+    def to_do(*names: str) -> list[str]:
+        capsys.readouterr()
+        locking_out.renew(*names, fleet=layout.root, as_json=True)
+        found: list[str] = json.loads(capsys.readouterr().out)["to_do"]
+        return found
+
+    before = files()
+    assert len(before) > len(KINDS)
+    assert to_do("a", "b") == []
+    assert files() == before
+    made.revoke("a")
+    assert len(to_do("a")) == len(KINDS)
 
 
 def test_names_that_are_none(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def renew(
             )
     with reported(as_json) as said:
         setup = open_setup(layout.root)
+        known = layout.registered().devices
+        back = any(known[name].revoked is not None for name in names if name in known)
         if names:
             with bar.counted("new certificates", len(names)) as told:
                 setup.renew(*names, told=told)
@@ -115,7 +117,9 @@ def renew(
         server = setup.server_renewed
         print("broker: " + ("new certificate; have it read that" if server else "none due"))
         said |= {"renewed": names, "programs": programs, "broker": server}
-        said["to_do"] = reload.tell(setup) if names or server else []
+        # A new certificate alone is nothing to a broker: it goes by its name, and by the CA.
+        changed = back or server or setup.rules_renewed or setup.crl_renewed
+        said["to_do"] = reload.tell(setup) if changed else []
 
 
 def remove(
