@@ -201,6 +201,7 @@ def test_a_command_line_that_is_none(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"broker": ""}, "name is empty"),
         ({"broker": "no-such-host.invalid"}, "No host is called no-such-host.invalid"),
         ({"broker": "127.0.0.1", "restart_broker": True}, "that this command has started"),
         ({"port": 8883}, "none is named"),

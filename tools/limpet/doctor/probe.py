@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from limpet.brokers.rules import BROKER_FIGURES, organisations
 from limpet.doctor.live import parsed
 from limpet.identity import authority
-from limpet.operating.operator_client import START, Arrival, OperatorClient
+from limpet.operating.operator_client import Arrival, OperatorClient
 from limpet.operating.where import Where
 from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
@@ -148,9 +148,7 @@ class Probe:
                 self._worked.set()
                 self._ask_figures()
         except Problem as problem:
-            # Both verbs name a broker, each in its own way.
-            start = "Start it, or name the broker that is meant."
-            self._fail(Problem(problem.cause, start) if problem.remedy == START else problem)
+            self._fail(problem)
         except (OSError, RuntimeError, ValueError) as error:  # of a connection that is gone
             self._fail(Problem(f"{self._seen.where} is lost: {error}.", "Read its log."))
         self._client.close()

@@ -19,7 +19,9 @@ from limpet.identity.operators import Operator, operator_identity
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared.problem import Problem
 
-START = "Start `limpet run` or `limpet broker`, or give --broker and --port."
+# Each verb names a broker in its own way, as a word or as an option: no remedy says which.
+_NAMED = "name the broker that is meant"
+START = f"Start `limpet run` or `limpet broker`, or {_NAMED}, with its port."
 
 # Long enough for a handshake on a loaded laptop, short enough that nobody thinks it hangs.
 CONNECT_S = 10
@@ -160,10 +162,11 @@ class OperatorClient:
             ) from None
         except ssl.SSLError as error:
             raise Problem(
-                f"{where} does not speak TLS with us: {error.reason}.", "Give --port."
+                f"{where} does not speak TLS with us: {error.reason}.",
+                "Name the port at which it takes MQTT by TLS: 8883 is usual.",
             ) from None
         except socket.gaierror:
-            raise Problem(f"No host is called {self.host}.", "Give --broker.") from None
+            raise Problem(f"No host is called {self.host}.", f"{_NAMED.capitalize()}.") from None
         except OSError as error:
             raise Problem(
                 f"There is no broker at {where}: {error.strerror or error}.", START

@@ -110,6 +110,8 @@ def run(
     windows.refuse("fleet run", "nothing of it was tried there")
     import uvloop  # of an extra: shared/extras.py says which, where it is missing
 
+    if broker is not None and not broker.strip():
+        raise Problem("The broker's name is empty.", "Name it: limpet fleet run HOST -n 100.")
     if broker is None and (port or server_name or fleet):
         cause = "--port, --server-name and --fleet belong to a broker, and none is named."
         raise Problem(cause, "Name it: limpet fleet run HOST -n 100.")
