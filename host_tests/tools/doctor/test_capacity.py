@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from limpet.brokers.capacity import Limits, limits
 from limpet.brokers.setup import open_setup
-from limpet.doctor import capacity, sizing
+from limpet.doctor import capacity, figures, sizing
 from limpet.doctor.live import parsed
 from limpet.doctor.probe import Probe, Seen
 from limpet.identity.provisioning import Setup
@@ -188,6 +188,15 @@ class Nobody:
     def strangers(self) -> tuple[list[str], int]:
         """Nobody is."""
         return [], 0
+
+
+def test_strangers_beyond_those_with_names() -> None:
+    """Of those only the Messages are known: they are no number of devices."""
+    names = [f"o/s/z/t/x-{number}" for number in range(100)]
+    some, many = figures.unknown(names[:4]), figures.unknown(names, 106)
+    assert (some.value, many.value, many.level) == (4, 100, "warning")
+    assert some.words().endswith("x-2 and others")
+    assert many.words().endswith("and others; or more, as further ones said 106 Messages")
 
 
 def test_the_worst_figure_counts(

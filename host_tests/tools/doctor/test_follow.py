@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,9 +195,12 @@ class Pages:
 
 
 class Nobody:
-    """A broker on which nobody speaks; sys: what it says below `$SYS`."""
+    """A broker on which nobody speaks; sys: what it says below `$SYS`; more: how many Messages came
+    from strangers beyond those with names.
+    """
 
     sys = Numbers()
+    more = 0
 
     def numbers(self) -> Numbers:
         """Return what it says of itself by MQTT."""
@@ -205,6 +209,10 @@ class Nobody:
     def over(self, since: float) -> list[str]:
         """Nobody is."""
         return []
+
+    def strangers(self) -> tuple[list[str], int]:
+        """Return none, and so many Messages of further ones."""
+        return [], self.more
 
 
 @pytest.fixture
@@ -251,6 +259,24 @@ def test_a_connection_that_goes_away(by_hand: tuple[Follower, Pages, Said]) -> N
     follower.heard("change", "connection lost, trying again")
     follower.heard("change", "connected again")
     assert [each["level"] for each in said.events] == ["critical", "ok"]
+
+
+def test_strangers_beyond_those_with_names(
+    by_hand: tuple[Follower, Pages, Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told once that there are any, then once a minute how many Messages more came from them."""
+    follower, pages, said = by_hand
+    pages.said = Numbers(connections=1)
+    for second, more in ((0.0, 0), (10.0, 40), (20.0, 206), (30.0, 206)):
+        monkeypatch.setattr(Nobody, "more", more)
+        follower.look(second)
+    (first,) = said.events
+    assert (first["event"], first["level"]) == ("unknown-device", "warning")
+    assert first["text"].endswith(f"beyond the {MOST} that were named")
+    follower.read_log(71.0)
+    assert (said.events[1]["event"], said.events[1]["count"]) == ("repeated", 205)
+    follower.look(80.0)
+    assert len(said.events) == 2
 
 
 def test_files_of_another_broker(
@@ -340,3 +366,29 @@ def test_listening_needs_a_broker(followed: dict[str, Followed]) -> None:
     for _ in range(10):
         with pytest.raises(Problem), Listening(Where(root, port=1)):
             pass
+
+
+def test_a_remedy_fits_every_call(followed: dict[str, Followed]) -> None:
+    """Verbs name a broker as a word or as an option, which may have been given: none is named."""
+    root = served_by(followed, "nats").root
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def answer() -> None:
+            taken, _ = other.accept()
+            with taken:
+                taken.recv(4096)
+                taken.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        for where, cause in (
+            (Where(root, "127.0.0.1", port), "does not speak TLS"),
+            (Where(root, "127.0.0.1", 1), "There is no broker"),
+            (Where(root, "none.invalid"), "No host is called"),
+        ):
+            with pytest.raises(Problem, match=cause) as found, Listening(where):
+                pass
+            assert found.value.remedy
+            assert "--" not in found.value.remedy
+        thread.join(WAIT_S)

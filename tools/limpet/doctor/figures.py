@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from limpet.brokers.capacity import Limits
+from limpet.shared.plain import plural
 
 Level = Literal["ok", "warning", "critical"]
 
@@ -161,10 +162,13 @@ def rate(said: Numbers) -> Judged:
 
 
 def unknown(names: list[str], more: int = 0) -> Judged:
-    """Return the figure of devices that speak and are in no registry; `more`: without names."""
-    note = ", ".join(names[:3]) + (" and others" if len(names) + more > 3 else "")
-    many = len(names) + more
-    return Judged("unknown devices", many, "", 1, None, None, _UNKNOWN, note)
+    """Return the figure of devices that speak and are in no registry; `more`: how many Messages
+    came from further ones, of which nobody knows how many they are.
+    """
+    note = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+    if more:
+        note += f"; or more, as further ones said {plural(more, 'Message')}"
+    return Judged("unknown devices", len(names), "", 1, None, None, _UNKNOWN, note)
 
 
 def _share(name: str, value: float, limit: float, levels: tuple[float, float], unit: str) -> Judged:

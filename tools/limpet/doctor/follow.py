@@ -22,6 +22,7 @@ from limpet.doctor.live.alarms import OTHERS, Alarms, Change, Repeated, Usual
 from limpet.doctor.live.listening import Listening
 from limpet.doctor.live.log_lines import Login, Tail, parse
 from limpet.doctor.live.monitor import Monitor
+from limpet.doctor.live.strangers import MOST
 from limpet.identity.layout import Layout
 from limpet.operating.inbox import Inbox
 from limpet.operating.where import Where
@@ -35,6 +36,8 @@ FIRST_S = 2.0
 # A device that nobody knows, and that was not heard for so long, is over.
 SILENT_S = 600.0
 _WAIT_S = 0.5
+_WHOSE = "Provision it, or find out whose it is."
+_STRANGERS = "Messages of devices in no registry, beyond the {most} that were named"
 _NO_FIGURES = (
     "It says nothing of itself: no figures. mosquitto does below $SYS, RabbitMQ and NATS by HTTP: "
     "--figures URL."
@@ -142,14 +145,14 @@ class Follower:
         self._refused: float | None = None
         self._ids: frozenset[int] | None = None
         self._by_page = False
+        self._further = 0  # Messages of strangers beyond those that are named, as noted so far
         self._silent = ""  # why there are no figures, as it was told
 
     def heard(self, kind: str, text: str) -> None:
         """Tell what came by MQTT: a stranger's base topic, or a line on the connection."""
         if kind == "stranger":
             said = f"{text} speaks, and is in no registry"
-            remedy = "Provision it, or find out whose it is."
-            self._teller.say("unknown-device", "warning", said, remedy, base=text)
+            self._teller.say("unknown-device", "warning", said, _WHOSE, base=text)
         else:
             level = "ok" if text.startswith("connected") else "critical"
             self._teller.say("connection", level, text)
@@ -180,6 +183,14 @@ class Follower:
                 self._changed(change)
         for base in self._listening.over(now - SILENT_S):
             self._teller.say("unknown-device", "ok", f"{base}: over", base=base)
+        self._further_strangers(now)
+
+    def _further_strangers(self, now: float) -> None:
+        further = self._listening.strangers()[1]
+        count, self._further = further - self._further, further
+        text = _STRANGERS.format(most=MOST)
+        if count and self._repeated.take(text, now, count):
+            self._teller.say("unknown-device", "warning", text, _WHOSE)
 
     def _limits(self) -> Limits | None:
         try:

@@ -59,7 +59,7 @@ class Listening:
             return parsed.of_sys(self._said)
 
     def strangers(self) -> tuple[list[str], int]:
-        """Return who is heard and not known, and how many more."""
+        """Return who is heard and not known, and how many Messages came from further ones."""
         with self._lock:
             return self._strangers.names(), self._strangers.more
 

@@ -15,7 +15,8 @@ _LEVELS = 5
 
 
 class Strangers:
-    """Who was heard and is not known: MOST of them by name, the rest counted.
+    """Who was heard and is not known: MOST of them by name. Of further ones only the Messages are
+    counted, in `more`: to count each device once, all their names would have to be kept.
 
     bases: base topic of each device by its id; consumers: names of programs. Both may be set anew.
     """
