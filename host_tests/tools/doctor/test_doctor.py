@@ -204,18 +204,21 @@ def test_a_broker_that_is_wrong_in_most_ways(
 def test_a_broker_with_older_files(
     own: Setup, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was started before node-3 was made and node-2 was revoked: it delivers nothing of the one,
-    and lets in the other. A restart puts it right.
+    """It was started before node-3 and node-4 were made and node-2 was revoked: it delivers nothing
+    of the two, which is said of the first, and lets in the other. A restart puts it right.
     """
     monkeypatch.setattr(visits, "FOREIGN_S", 0.3)  # its rules are not what this is about
     broker = WrongMosquitto(own, ports)
     broker.start()
     try:
-        own.device(fields("node-3") | {"port": ports[0]})
+        for name in ("node-3", "node-4"):
+            own.device(fields(name) | {"port": ports[0]})
         own.revoke("node-2")
-        _, found, _ = look(own, ports[1])
+        facts, found, unseen = look(own, ports[1])
         assert set(found) == {"unheard", "revoked", "offline"}, found
         assert "node-3" in found["unheard"].cause
+        assert [each.name for each in facts.visits if each.asked] == ["node-1", "node-3"]
+        assert [each.what for each in unseen] == ["what node-4 may"]
         broker.stop()
         broker.start()
         _, found, _ = look(own, ports[1], "node-3")

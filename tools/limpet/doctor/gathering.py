@@ -12,6 +12,7 @@ from pathlib import Path
 
 from limpet.brokers.rules import organisations
 from limpet.doctor.facts import Door, Facts, Own, Visit
+from limpet.doctor.finding import listed
 from limpet.doctor.health import limits_of
 from limpet.doctor.looks import doors, folder, log, process, visits
 from limpet.doctor.looks.visitor import ANSWER_S, Visitor, tls
@@ -269,8 +270,15 @@ class _Gathering:
             who = "it is not" if self._asked.device else "none is"
             why = f"{who} known to be away, and a visit in its name would throw it out"
             self._not_seen("what a device may read and write", why)
-        for each in devices:
-            yield from self._visit(each.name, functools.partial(visits.device, place, each))
+        for number, each in enumerate(devices, 1):
+            found = list(self._visit(each.name, functools.partial(visits.device, place, each)))
+            yield from found
+            others = [other.name for other in devices[number:]]
+            if others and any(visit.admitted and not visit.heard for visit in found):
+                # It takes ten seconds each, and would say the same of all that the broker misses.
+                why = f"the broker delivers nothing of {each.name}; that first"
+                self._not_seen(f"what {listed(others)} may", why)
+                return
 
     def _visit(self, name: str, visit: Callable[[], Visit | None]) -> Iterator[Visit]:
         try:
