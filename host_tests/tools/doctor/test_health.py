@@ -324,6 +324,21 @@ def test_levels(name: str, topic: str, levels: tuple[int, int, int, int]) -> Non
     assert found == ["ok", "warning", "warning", "critical"]
 
 
+def test_whose_retained_messages_count() -> None:
+    """mosquitto counts what it says of itself, and that is said; NATS has a stream for it alone."""
+    stream = {"name": "$MQTT_rmsgs", "state": {"messages": 54}}
+    streams = {"account_details": [{"stream_detail": [stream]}]}
+    for said, note in (
+        (
+            parsed.of_sys({parsed.RETAINED: b"54"}),
+            "; what it says of itself below $SYS is among them",
+        ),
+        (parsed.of_nats({}, streams, {}), ""),
+    ):
+        words = [each.words() for each in figures.judged(said, capacity.limits(50))]
+        assert f"retained 54{note}" in words
+
+
 def test_limits_follow_what_was_written(tmp_path: Path) -> None:
     """A fleet without files has those that it would get."""
     root = fleet(tmp_path / "fleet")

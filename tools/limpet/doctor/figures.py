@@ -36,10 +36,11 @@ class Numbers:
     """What a broker says of itself; None: nothing of that kind.
 
     connections, connections_limit; memory, memory_limit: bytes; the limits are its own, where it
-    says them. retained; waiting: Messages held for somebody who is slow or away. dropped, sent,
-    received: Messages since it started, uptime_s ago. rate, usual: Messages a second that come in,
-    over the last rate_s and as the mean of usual_s. refused: logins since it started; refusals: the
-    last of them, with names; refused_hour: how many an hour.
+    says them. retained; own_retained: whether what it says of itself is among those. waiting:
+    Messages held for somebody who is slow or away. dropped, sent, received: Messages since it
+    started, uptime_s ago. rate, usual: Messages a second that come in, over the last rate_s and as
+    the mean of usual_s. refused: logins since it started; refusals: the last of them, with names;
+    refused_hour: how many an hour.
     """
 
     connections: float | None = None
@@ -47,6 +48,7 @@ class Numbers:
     memory: float | None = None
     memory_limit: float | None = None
     retained: float | None = None
+    own_retained: bool = False
     waiting: float | None = None
     dropped: float | None = None
     sent: float | None = None
@@ -103,6 +105,7 @@ class Judged:
 
 LARGER = "Size it for more devices: limpet broker-config --devices N, and restart it."
 _RETAINED = "See who retains so much: mosquitto_sub --retained-only -v -t '#'."
+_OWN = "what it says of itself below $SYS is among them"
 _WAITING = "See which consumer is away or slow, and start it or end its session."
 _DROPPED = "See which consumer is away or slow: what did not fit its queue was dropped."
 _RATE = "See who speaks so much: limpet watch."
@@ -122,7 +125,8 @@ def judged(said: Numbers, limits: Limits) -> list[Judged]:
         most = said.memory_limit or limits.memory_bytes
         found.append(_share("memory", said.memory, most, (0.7, 0.9), "bytes"))
     if said.retained is not None:
-        found.append(Judged("retained", said.retained, "", 100_000, 500_000, None, _RETAINED))
+        note = _OWN if said.own_retained else ""
+        found.append(Judged("retained", said.retained, "", 100_000, 500_000, None, _RETAINED, note))
     if said.waiting is not None:
         found.append(Judged("in flight", said.waiting, "", 10_000, 50_000, None, _WAITING))
     if said.dropped is not None and said.sent is not None:

@@ -58,6 +58,7 @@ def of_sys(said: Mapping[str, bytes]) -> Numbers:
         connections=found.get(CONNECTED),
         memory=found.get(MEMORY),
         retained=retained,
+        own_retained=True,
         waiting=waiting,
         dropped=found.get(DROPPED),
         sent=found.get(SENT),
