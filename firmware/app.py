@@ -51,8 +51,8 @@ def build(rtc_state, crashes):
         heap, fields = board.idf_heap(), [field for each in sensors for field in each.fields]
         encode = telemetry.Telemetry(base, cfg.telemetry_qos, boot, clock, layouts.layout(fields))
         ring, stored = Ring(encode.size, RAM_READINGS), opened(encode, cfg, rtc_state, heap)
-        boots.made(encode, stored.stores[-1].log, ring, client._transport, client._reader, *sensors)
-        live = outbox.Live(ring, stored, encode, cfg.commit_after_s)
+        store, live = stored.stores[-1], outbox.Live(ring, stored, encode, cfg.commit_after_s)
+        boots.made(encode, store, store.log, ring, client._transport, client._reader, *sensors)
         says = (lambda one: live.put(one) or node_api.reading(one), alerts.change, log, encode)
         return sampler.Sampler(sensors, boot, cfg.interval_s * 1000, clock, says), live, stored
 

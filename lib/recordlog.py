@@ -22,7 +22,7 @@ from binascii import crc32
 from micropython import const
 
 _INLINE = const(128)  # littlefs keeps files up to its cache (4 * 32 here) inside the folder
-_STATE = "<II"  # first, dropped; their CRC-32 follows
+_STATE = const("<II")  # first, dropped; their CRC-32 follows
 
 
 class RecordLog:
@@ -107,7 +107,7 @@ class RecordLog:
         slot, size = self._slot, len(self._record)
         start = max(position, self.first)
         while start < self.next:
-            index = self._index(start)
+            index = _index(self._bases, start)
             base, end = self._bases[index], self._end(index)
             number = 0
             with open(self._path(base), "rb") as file:
@@ -161,7 +161,7 @@ class RecordLog:
 
         For a caller whose `append` was refused because the file system is full. 0.1 erases.
         """
-        number = self._end(self._index(self.first)) - self.first if len(self) else 0
+        number = self._end(_index(self._bases, self.first)) - self.first if len(self) else 0
         self.first += number
         self.dropped += number
         self._dirty = True
@@ -230,12 +230,6 @@ class RecordLog:
             file.flush()  # closing does it on littlefs; the unix port calls fsync only here
         return True
 
-    def _index(self, position):
-        index = len(self._bases) - 1
-        while self._bases[index] > position:
-            index -= 1
-        return index
-
     def _end(self, index):
         return self._bases[index + 1] if index + 1 < len(self._bases) else self.next
 
@@ -258,3 +252,10 @@ class RecordLog:
                 self._remove(0)
         except OSError:
             pass  # next time
+
+
+def _index(bases, position):
+    index = len(bases) - 1
+    while bases[index] > position:
+        index -= 1
+    return index

@@ -68,10 +68,6 @@ _MAX_QOS2 = const(32)  # QoS 2 messages received but not yet released by the bro
 _USUAL = const(256)  # bytes; a payload below that is sent without asking the heap for anything
 
 
-def _ignore(*_):
-    pass
-
-
 class _Subscription:
     """One topic, and how far the broker knows of it.
 
@@ -124,7 +120,8 @@ class MQTTClient(robust.MQTTClient):
     has no owner: the client is its own, so that any of them may be set on it.
     """
 
-    on_up = on_down = on_ack = on_message = on_state = on_oversized = on_refused = _ignore
+    # No function of the module's: it would be the 13th name there.
+    on_up = on_down = on_ack = on_message = on_state = on_oversized = on_refused = lambda *_: None
     oversized = refused_subscriptions = 0  # counters, since boot
 
     def __init__(

@@ -44,6 +44,8 @@ def built(rtc_state, crashes):
     node = app.build(rtc_state, crashes)
     del app.build
     keep(node, rtc_state)
+    if node:
+        begun(crashes)
     settle()  # before the node writes Readings
     quick = sys.modules.get("device.quick")
     if quick and quick.slot:
@@ -66,6 +68,14 @@ def made(*parts):
             type(each).__init__ = None
         except (AttributeError, TypeError):
             pass  # one of MicroPython's own
+
+
+def begun(crashes):
+    """No other boot begins before the reset: what begins one is code, and goes in the same way."""
+    from backoff import Backoff
+    from board import clock
+
+    type(clock).start = type(crashes).begin = Backoff.resume_ms = None
 
 
 def next_boot(unix, path=_BOOTS):
