@@ -228,6 +228,13 @@ def test_the_rules() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_rules_are_printed(tmp_path: Path) -> None:
+    """As they are, where there is no fleet."""
+    done = limpet("exporter", "--rules", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (RULES / "limpet-alerts.yml").read_text()
+
+
 def test_the_rules_know_the_metrics(mosquitto: Saying, start: Callable[..., Tool]) -> None:
     """Each rule is tried by promtool, and asks for what there is."""
     rules = (RULES / "limpet-alerts.yml").read_text()

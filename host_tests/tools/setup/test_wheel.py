@@ -34,6 +34,7 @@ PLACES = {
     "firmware/": "limpet/sources/firmware/",
     "lib/": "limpet/sources/lib/",
     "boards/": "limpet/sources/boards/",
+    "docs/prometheus/limpet-alerts.yml": "limpet/sources/docs/prometheus/limpet-alerts.yml",
 }
 # What a clone's build/ has for every test, and a user gets when it is needed first.
 FETCHED = ("debian", "micropython", "umqtt")
@@ -162,6 +163,12 @@ def test_source_archive_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> Non
 def test_version(user: User) -> None:
     """`limpet --version` is the firmware's version."""
     assert user.limpet("--version") == version.VERSION + "\n"
+
+
+def test_alert_rules(user: User) -> None:
+    """`limpet exporter --rules` has them where there is no clone."""
+    rules = REPO / "docs" / "prometheus" / "limpet-alerts.yml"
+    assert user.limpet("exporter", "--rules") == rules.read_text()
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from limpet.ingest.asked import Wanted
 from limpet.ingest.consumer import Consumer
 from limpet.ingest.job import held
 from limpet.shared.firmware import more_brokers, topics
+from limpet.shared.paths import ALERTS
 from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
@@ -38,6 +39,7 @@ def exporter(
     registry: Path | None = None,
     figures: str | None = None,
     source: Source | None = None,
+    rules: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Show Prometheus what the nodes and the broker say, until Ctrl-C.
 
@@ -55,7 +57,12 @@ def exporter(
     figures
         Where RabbitMQ or NATS shows its figures by HTTP, such as http://127.0.0.1:8222 [default: on
         this machine, where the fleet's broker files have it; mosquitto's come by MQTT].
+    rules
+        Print alert rules for Prometheus, and do no more.
     """
+    if rules:
+        print(ALERTS.read_text("utf-8"), end="")
+        return 0
     # prometheus_client is an extra.
     from limpet.exporter.broker import Figures, Known
     from limpet.exporter.heard import Fleet

@@ -8,13 +8,14 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # What pyproject.toml puts into the wheel; a clone has it at its root.
 _CARRIED = _PACKAGE / "sources"
 INSTALLED = _CARRIED.is_dir()
-# The folder of firmware/, lib/ and boards/, which nobody writes to.
+# The folder of firmware/, lib/, boards/ and the alert rules, which nobody writes to.
 SOURCES = _CARRIED if INSTALLED else _PACKAGE.parents[1]
 # For the tests and the bench, which only a clone has.
 REPO = SOURCES
 FIRMWARE = SOURCES / "firmware"
 LIB = SOURCES / "lib"
 BOARDS = SOURCES / "boards"
+ALERTS = SOURCES / "docs" / "prometheus" / "limpet-alerts.yml"
 HOST_BOARD = BOARDS / "host"
 CAPTURES = HOST_BOARD / "captures"
 # What can be fetched or made again, and what cannot: keys, and images that hold them. A clone has
