@@ -28,6 +28,8 @@ DOWN_S = 20.0
 WILL_S = 15.0
 # For what has to come right by itself: the node's back-off is at most a minute.
 RIGHT_S = 120.0
+# For all members' retained statuses together. RabbitMQ may keep an old one for ever.
+SETTLE_S = 60.0
 
 
 @dataclass
@@ -172,8 +174,19 @@ class Run:
         self.result.answers = self._answers()
         self.result.connects = self._consumer.connects
         self.result.memory_mb = self._cluster.memory_mb()
+        deadline = time.monotonic() + SETTLE_S
         for plan in self._cluster.plans:
-            self.result.retained.append(self._ask(plan.port))
+            self.result.retained.append(self._settled(plan.port, deadline))
+
+    def _settled(self, port: int, deadline: float) -> tuple[int, int]:
+        """Ask one member until it is right about each node, or the time is over: it hears of a
+        status a moment after the others, and a node may just then be on its way to another member.
+        """
+        while True:
+            right, wrong = self._ask(port)
+            if right == len(self.devices) or time.monotonic() > deadline:
+                return right, wrong
+            time.sleep(0.5)
 
     def _answers(self) -> Counter[str]:
         said = [each for each in self._consumer.said if each.topic.endswith("/response")]
