@@ -256,13 +256,8 @@ def unused(folder: Path) -> Iterator[None]:
     if os.name == "nt" or not folder.is_dir():  # on Windows no node runs, and no folder is opened
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not locks.take(descriptor):
-            raise Problem(f"A node runs in {folder}.", "End it, and start again.")
+    with locks.held(folder, f"A node runs in {folder}.", "End it, and start again."):
         yield
-    finally:
-        os.close(descriptor)
 
 
 app.command("limpet.fleet.load.run:run", name="run")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +64,6 @@ def alone(job: Job, say: Say, figures: Callable[[Counts], None]) -> None:
         worker.run(job.idle_s)
 
 
-@contextlib.contextmanager
-def held(key: Path) -> Iterator[None]:
+def held(key: Path) -> AbstractContextManager[None]:
     """Hold an identity: two programs with one would throw each other out. Raises Problem."""
-    lock = os.open(key, os.O_RDONLY)
-    try:
-        if not locks.take(lock):
-            raise Problem(f"Another program runs as {key.stem}.", "End it, or give another --as.")
-        yield
-    finally:
-        os.close(lock)
+    return locks.held(key, f"Another program runs as {key.stem}.", "End it, or give another --as.")

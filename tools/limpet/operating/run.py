@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,20 +44,11 @@ INTERVAL_S = 3
 LAST_LINES = 12
 
 
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _alone(directory: Path) -> AbstractContextManager[None]:
     """Hold the set-up: two nodes on one flash would spoil it."""
     # The folder itself: it is there anyway, and a node runs on no Windows.
-    descriptor = os.open(private.folder(directory), os.O_RDONLY)
-    try:
-        if not locks.take(descriptor):
-            raise Problem(
-                f"`limpet run` runs already in {directory}.",
-                "End it, or name a fleet: --fleet FOLDER.",
-            )
-        yield
-    finally:
-        os.close(descriptor)
+    cause = f"`limpet run` runs already in {directory}."
+    return locks.held(private.folder(directory), cause, "End it, or name a fleet: --fleet FOLDER.")
 
 
 def _provisioned(directory: Path, device: str, begins: dict[str, Any]) -> Layout:

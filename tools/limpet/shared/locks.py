@@ -1,8 +1,9 @@
 """Locks that go with the process, however it ends.
 
-`alone` is for a piece of work that one process does at a time. `take` is for the rest: what is
-locked is a file or a folder that is there anyway, and `shared` lets many hold it at once. Nothing
-but the standard library is loaded with this module: tools/limpet_setup/ uses `take`.
+`alone` is for a piece of work that one process does at a time. `take` and `held` are for the rest:
+what is locked is a file or a folder that is there anyway; `take` lets many hold it, if they all say
+`shared`. Nothing but the standard library is loaded with this module: tools/limpet_setup/ uses
+`take`.
 
 A lock keeps off only those who ask for it. It does not last over a copy or a rename of the file.
 """
@@ -57,6 +58,20 @@ else:
         except BlockingIOError:
             return False
         return True
+
+
+@contextlib.contextmanager
+def held(path: Path, cause: str, remedy: str) -> Iterator[None]:
+    """Hold `path`, a file or a folder that is there anyway. Raises Problem(cause, remedy) where
+    somebody has it, and OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if not take(descriptor):
+            raise Problem(cause, remedy)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,8 @@
 No device that somebody may have on a board is ever played: it would be thrown out by its own name.
 """
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from limpet.brokers.setup import open_setup
@@ -27,16 +26,10 @@ PREFIX = "load-"
 PATTERN = "load-{n:05}"
 
 
-@contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> AbstractContextManager[None]:
     """Hold a set-up for this run: a second one would throw its nodes out."""
-    descriptor = os.open(private.folder(root), os.O_RDONLY)
-    try:
-        if not locks.take(descriptor):
-            raise Problem(f"`limpet fleet run` runs already, with {root}.", "End it first.")
-        yield
-    finally:
-        os.close(descriptor)
+    cause = f"`limpet fleet run` runs already, with {root}."
+    return locks.held(private.folder(root), cause, "End it first.")
 
 
 def own(root: Path, count: int) -> Layout:
