@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 from limpet.doctor.figures import Numbers
-from limpet.exporter.broker import Figures, Known
-from limpet.exporter.heard import Fleet
+from limpet.exporter.broker import Figures, limits
 from limpet.exporter.metrics import Metrics, State
+from limpet.heard.fleet import Fleet
+from limpet.heard.known import Known
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from limpet.shared.paths import REPO
@@ -82,6 +83,6 @@ def test_a_registry_that_cannot_be_read(tmp_path: Path) -> None:
     path.write_text("half a reg")
     assert list(known.refresh()) == list(known.refresh()) == ["node-1"]
     assert len(said) == 1
-    assert known.limits("mosquitto").connections > 0
+    assert limits(known, "mosquitto").connections > 0
     path.write_text('{"node-2": "limpet/home/desk/climate/node-2"}')
     assert list(known.refresh()) == ["node-2"]

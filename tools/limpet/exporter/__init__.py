@@ -2,10 +2,10 @@
 
 exporter.py         the command
     listening.py    the connection: Messages in, until Ctrl-C
-    heard.py        what each device has last said, bounded; pure
-    broker.py       what the broker says of itself, and who is in the registry
+    broker.py       what the broker says of itself, and what it is held to
     metrics.py      all of that as Prometheus's metrics, each with its name and help
     serving.py      a small HTTP server that a slow client cannot hold up
 
-It may import everything but the command line, and nothing imports it.
+What the nodes say is in heard/. It may import everything but the command line, and nothing imports
+it.
 """

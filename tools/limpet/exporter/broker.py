@@ -1,13 +1,9 @@
-"""What the exporter knows beside what devices say: who is in the registry, until when their
-certificates are good, what the broker says of itself and what it is held to.
-"""
+"""What the broker says of itself, and what it is held to."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 
 from limpet.brokers import capacity, written
 from limpet.brokers.capacity import Limits
@@ -15,8 +11,7 @@ from limpet.doctor.figures import Numbers
 from limpet.doctor.health import limits_of
 from limpet.doctor.live import monitor, parsed
 from limpet.doctor.live.monitor import Monitor
-from limpet.identity.layout import Layout
-from limpet.identity.registry import Registry
+from limpet.heard.known import Known
 from limpet.shared.problem import Problem
 
 # Between two looks at a broker's page of figures: as Prometheus scrapes.
@@ -25,64 +20,17 @@ ASK_S = 15.0
 Say = Callable[[str], None]
 
 
-class Known:
-    """The registry, as its file says now. Where it cannot be read that of before counts.
-
-    fleet: whose; registry: that file, a copy of a fleet's broker/devices.json. One of them
-    has to be given. Raises Problem where it is not there.
+def limits(known: Known, kind: str) -> Limits:
+    """Return what a broker of this kind is held to: as the fleet's files have it, else as they
+    would for so many devices.
     """
-
-    def __init__(self, fleet: Path | None, registry: Path | None, say: Say) -> None:
-        self.fleet = Layout(fleet) if fleet else None
-        if registry:
-            self._layout = Layout(registry.parent)
-            self._layout.registry = registry
-        else:
-            assert fleet
-            self._layout = Layout(fleet)
-        if not self._layout.registry.exists():
-            raise Problem(
-                f"There is no {self._layout.registry}, which says what devices there are.",
-                "Run `limpet provision`, or give --registry, a copy of a fleet's "
-                "broker/devices.json.",
-            )
-        self._say = say
-        self._said = ""
-        self.registry: Registry = self._layout.registered()
-
-    @property
-    def layout(self) -> Layout:
-        """Whose bases count."""
-        return self._layout
-
-    def refresh(self) -> dict[str, str]:
-        """Read the registry anew if it has changed; return base topics by device id."""
+    if known.fleet:
         try:
-            self.registry = self._layout.registered()
-            self._said = ""
-        except (OSError, Problem) as problem:
-            if str(problem) != self._said:
-                self._said = str(problem)
-                self._say(f"{problem} The devices of before still count.")
-        devices = self.registry.devices
-        return {name: each.base for name, each in devices.items() if each.revoked is None}
-
-    def ends(self, certificates: dict[str, str]) -> float | None:
-        """Return until when the latest of these is good, Unix seconds; None where there is none."""
-        times = [datetime.fromisoformat(each).timestamp() for each in certificates.values()]
-        return max(times, default=None)
-
-    def limits(self, kind: str) -> Limits:
-        """Return what a broker of this kind is held to: as the fleet's files have it, else as they
-        would for so many devices.
-        """
-        if self.fleet:
-            try:
-                return limits_of(self.fleet, kind)
-            except (OSError, Problem):
-                pass
-        services = max(1 + len(self.registry.consumers), 2)
-        return capacity.limits(written.size(len(self.refresh())), services)
+            return limits_of(known.fleet, kind)
+        except (OSError, Problem):
+            pass
+    services = max(1 + len(known.registry.consumers), 2)
+    return capacity.limits(written.size(len(known.refresh())), services)
 
 
 class Figures:

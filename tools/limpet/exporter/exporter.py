@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -64,12 +65,13 @@ def exporter(
         print(ALERTS.read_text("utf-8"), end="")
         return 0
     # prometheus_client is an extra.
-    from limpet.exporter.broker import Figures, Known
-    from limpet.exporter.heard import Fleet
+    from limpet.exporter.broker import Figures
     from limpet.exporter.listening import listen as hear
     from limpet.exporter.metrics import State
     from limpet.exporter.metrics import registry as registry_of
     from limpet.exporter.serving import Serving
+    from limpet.heard.fleet import Fleet
+    from limpet.heard.known import Known
 
     def say(text: str) -> None:
         print(f"limpet exporter: {text}", flush=True)
@@ -82,7 +84,7 @@ def exporter(
     known = Known(fleet, registry, say)
     wanted = options.filters(asked, known.layout, _SUFFIXES)
     address = options.address_of(asked, fleet, asked.name)
-    state = State(Fleet(known.refresh()), known, Figures(known, figures, say))
+    state = State(Fleet(known.refresh(), time.time()), known, Figures(known, figures, say))
     consumer = Consumer(
         address,
         Wanted((*wanted, BROKER_FIGURES), optional=(BROKER_FIGURES,), kept=False),

@@ -41,7 +41,7 @@ def listen(consumer: Consumer, state: State) -> None:
 
 def _connection(consumer: Consumer, state: State) -> None:
     if consumer.connects != state.connects:
-        state.fleet.interrupted()
+        state.fleet.interrupted(time.time())
         state.connects = consumer.connects
     if state.up and not consumer.up:
         state.figures.gone()

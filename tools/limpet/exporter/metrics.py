@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from limpet.exporter.broker import Figures, Known
-from limpet.exporter.heard import Fleet, Heard
+from limpet.exporter.broker import Figures, limits
+from limpet.heard.fleet import Fleet, Heard
+from limpet.heard.known import Known
 from limpet.shared.payloads import BASE_LEVELS
 from limpet.shared.seen_readings import UNITS
 
@@ -285,14 +286,14 @@ def _broker(state: State) -> Iterator[Metric]:
     for key, name, text, counts in _BROKER:
         if said[key] is not None:
             yield _one(f"broker_{name}", text, said[key], counts)
-    limits = state.known.limits(state.figures.kind)
+    held_to = limits(state.known, state.figures.kind)
     yield _one(
         "broker_connections_limit",
         "How many connections the broker is held to, by itself or by its files.",
-        numbers.connections_limit or limits.connections,
+        numbers.connections_limit or held_to.connections,
     )
     yield _one(
         "broker_memory_limit_bytes",
         "How much memory the broker is held to, by itself or by its files.",
-        numbers.memory_limit or limits.memory_bytes,
+        numbers.memory_limit or held_to.memory_bytes,
     )

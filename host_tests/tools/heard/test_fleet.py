@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from limpet.exporter.heard import MAX_NAMES, MAX_SPANS, Fleet
 from limpet.exporter.metrics import unit
+from limpet.heard.fleet import (
+    MAX_ALERTS,
+    MAX_NAMES,
+    MAX_SPANS,
+    UNKNOWN_SILENT_S,
+    Alert,
+    Fleet,
+)
 from limpet.ingest.consumer import Message
 from limpet.ingest.intake import MAX_FIELDS
 from support.brokers.running import base
@@ -154,3 +161,48 @@ def test_units() -> None:
     names = ("temperature", "outdoor_temperature", "humidity", "pressure", "supply", "co2", "")
     found = [unit(each) for each in names]
     assert found == ["celsius", "celsius", "percent", "hectopascals", "volts", "", ""]
+
+
+def test_how_a_device_is() -> None:
+    """By its status, and by whether anything came since; what a broker retained proves nothing."""
+    heard = Fleet({"node-1": base("node-1")}, NOW)
+    node = heard.devices["node-1"]
+    assert node.state(NOW) == "unseen"
+    say(heard, "status", status("online", 7), retained=True)
+    assert (node.state(NOW), node.since) == ("online", None)
+    assert node.state(NOW + UNKNOWN_SILENT_S + 1) == "silent"
+    say(heard, "health", {"v": 1, "ts": int(NOW), "up": 9, "interval_s": 10})
+    assert [node.state(NOW + each) for each in (60, 61)] == ["online", "silent"]
+    say(heard, "status", status("offline", 7) | {"reason": "lost"})
+    assert (node.state(NOW), node.reason, node.since) == ("offline", "lost", NOW)
+    say(heard, "status", status("online", 7, 2))
+    assert (node.state(NOW), node.reason) == ("online", "")
+    say(heard, "status", status("asleep", 7, 2) | {"wake_at": int(NOW) + 900})
+    assert [node.state(NOW + each) for each in (900, 1021)] == ["asleep", "silent"]
+
+
+def test_nobody_was_silent_while_the_broker_was_away() -> None:
+    """Each has its three intervals from when there is a connection again."""
+    heard = Fleet({"node-1": base("node-1")}, NOW)
+    node = heard.devices["node-1"]
+    say(heard, "status", status("online", 7))
+    heard.interrupted(NOW + 5000)
+    assert node.state(NOW + 5001) == "online"
+
+
+def test_alerts_are_those_of_the_birth_and_since() -> None:
+    """Raised, cleared, named by a birth; bounded, whatever is said."""
+    heard = fleet()
+    node = heard.devices["node-1"]
+    raised = {"v": 1, "ts": 1_790_000_000, "alert": "sensor-silent", "state": "raised"}
+    say(heard, "alerts", raised | {"reason": "silent"})
+    assert node.alerts == {"sensor-silent": Alert(1_790_000_000, "silent")}
+    say(heard, "status", status("online", 7) | {"alerts": ["no-time", "sensor-silent", 5]})
+    assert node.alerts.keys() == {"no-time", "sensor-silent"}
+    assert node.alerts["sensor-silent"].since == 1_790_000_000
+    say(heard, "alerts", raised | {"state": "cleared"})
+    assert node.alerts == {"no-time": Alert(None)}
+    for number in range(2 * MAX_ALERTS):
+        say(heard, "alerts", raised | {"alert": f"alert-{number}" + "x" * 99, "reason": "y" * 999})
+    assert len(node.alerts) == MAX_ALERTS
+    assert max(len(name) + len(each.reason) for name, each in node.alerts.items()) < 150

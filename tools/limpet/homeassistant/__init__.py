@@ -1,0 +1,1 @@
+"""Room for `limpet homeassistant`: tells Home Assistant which devices there are."""

@@ -1,0 +1,1 @@
+"""Room for `limpet top`: the fleet as a live table in a terminal."""
