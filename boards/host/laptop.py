@@ -92,7 +92,13 @@ capture = os.getenv("LIMPET_REPLAY") or __file__.rsplit("/", 1)[0] + "/" + _CAPT
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"
 # Which sensors there are, where it is not one DHT22: the module table.
 standing = None
-if os.getenv("LIMPET_SENSORS"):
+# What somebody at levers wants of them meanwhile, where there are any: the module levers.
+wants = None
+if os.getenv("LIMPET_SENSORS") or os.getenv("LIMPET_LEVERS"):
     import table
 
     standing = table
+if os.getenv("LIMPET_LEVERS"):
+    import levers
+
+    wants = levers

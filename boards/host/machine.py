@@ -79,6 +79,7 @@ class _Dht:
         except ValueError as error:
             laptop.refuse("LIMPET_REPLAY: %s" % error)
         self._quiet_until = _POWER_UP_MS if reset_cause() == PWRON_RESET else 0
+        self._gpio = gpio
 
     def answer(self, frame):
         now = laptop.clock.now()
@@ -86,10 +87,15 @@ class _Dht:
         self._quiet_until = max(self._quiet_until, now + self._pace_ms)
         if early > 0 and laptop.clock.real_ms(early) > _HICCUP_MS:
             raise OSError(errno.ETIMEDOUT)
+        wanted = laptop.wants and laptop.wants.of(self._gpio)
+        if wanted and wanted.get("unplugged"):
+            raise OSError(errno.ETIMEDOUT)
         try:
             self._replay.answer(frame)
         except ValueError as error:
             laptop.refuse("LIMPET_REPLAY: %s" % error)
+        if wanted:
+            laptop.wants.dht(wanted, laptop.standing.plays(self._gpio)[0], frame)
 
 
 class RTC:

@@ -86,18 +86,23 @@ class OneWire:
 
     def crc8(self, data):
         """CRC-8 of Maxim's 1-Wire: 0 over data and its CRC."""
-        crc = 0
-        for byte in data:
-            crc ^= byte
-            for _ in range(8):
-                crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
-        return crc
+        return _crc8(data)
+
+
+def _crc8(data):
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
+    return crc
 
 
 class _DS18B20:
     """The sensor: its `rom`, and its scratchpad. It is freshly powered when the node begins."""
 
-    def __init__(self, capture):
+    def __init__(self, gpio, capture):
+        self._gpio = gpio
         self.rom = b""
         self._pad = _POWER_UP
         self._ready_at = None  # while it converts
@@ -116,6 +121,8 @@ class _DS18B20:
             if table.early(self._ready_at):
                 return False
             self._ready_at = None
+        if self._wanted().get("unplugged"):
+            return False
         if self._unread or self._coming:
             return True
         self._coming = self._next()  # it was asked, and stayed silent
@@ -125,11 +132,17 @@ class _DS18B20:
         """Measure: what was asked before is over."""
         self._ready_at = laptop.clock.now() + _CONVERT_MS
         self._pad, self._coming, self._unread = self._coming, self._next(), True
+        wanted = self._wanted()
+        if wanted:
+            self._pad = laptop.wants.ds18b20(wanted, self._pad, _crc8)
 
     def pad(self):
         """The nine bytes of the last conversion."""
         self._unread = False
         return self._pad
+
+    def _wanted(self):
+        return laptop.wants.of(self._gpio) if laptop.wants else {}
 
     def _next(self):
         try:
@@ -153,5 +166,5 @@ def _sensor_on(gpio):
     """The one on this GPIO; None where none is."""
     driver, capture = table.plays(gpio)
     if driver == "ds18b20" and gpio not in _sensors:
-        _sensors[gpio] = _DS18B20(capture)
+        _sensors[gpio] = _DS18B20(gpio, capture)
     return _sensors.get(gpio)

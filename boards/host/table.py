@@ -39,6 +39,11 @@ def plays(gpio):
     return _played.get(gpio, ("", None))
 
 
+def called(gpio):
+    """As LIMPET_SENSORS calls that sensor: driver, or driver:name."""
+    return _called.get(gpio)
+
+
 def dht(gpio):
     """(pace in ms, capture) of the DHT on `gpio`. Raises OSError(ETIMEDOUT) where there is none."""
     driver, capture = plays(gpio)
@@ -59,8 +64,8 @@ def refuse(error):
 
 
 def _laid(text):
-    """SENSORS, and what plays at which data line: GPIO -> (driver, file)."""
-    sensors, played, taken = [], {}, set()
+    """SENSORS; what plays at which data line: GPIO -> (driver, file); and what that is called."""
+    sensors, played, names, taken = [], {}, {}, set()
     for each in text.split(","):
         head, _, path = each.partition("=")
         driver, _, name = head.partition(":")
@@ -75,9 +80,10 @@ def _laid(text):
             path = path or "%s/captures/%s.jsonl" % (__file__.rsplit("/", 1)[0], own)
         gpio = free[0][0] if isinstance(free[0], tuple) else free[0]
         played[gpio] = (driver, path or laptop.capture)
+        names[gpio] = head
         more = _DIVIDER if places is _ADC else ()
         sensors.append((driver, free[0], name) + more if name or more else (driver, free[0]))
-    return tuple(sensors), played
+    return tuple(sensors), played, names
 
 
-lines, _played = _laid(os.getenv("LIMPET_SENSORS") or "dht22")
+lines, _played, _called = _laid(os.getenv("LIMPET_SENSORS") or "dht22")

@@ -38,6 +38,10 @@ def _next(replay):
         table.refuse(error)
 
 
+def _wanted(gpio):
+    return laptop.wants.of(gpio) if laptop.wants else {}
+
+
 class ADC:
     """The voltage on a pin of ADC1. Only with 11 dB can it tell what a divider gives."""
 
@@ -48,6 +52,7 @@ class ADC:
             raise ValueError("invalid pin")
         driver, capture = table.plays(pin.gpio)
         self._replay = _replay(capture, self._taken) if driver == "supply" else None
+        self._gpio = pin.gpio
         self._most = 2_450_000 if atten == self.ATTN_11DB else 950_000
         self._until = laptop.clock.now()
         self._uv = _next(self._replay) if self._replay else 0
@@ -57,6 +62,8 @@ class ADC:
         if self._replay and laptop.clock.now() - self._until > _HOLDS_MS:
             self._until = laptop.clock.now()
             self._uv = _next(self._replay)
+            if _wanted(self._gpio).get("unplugged"):
+                self._uv = 0
         return min(self._uv, self._most + 1)
 
     def _taken(self, line):
@@ -72,14 +79,16 @@ class SoftI2C:
     def __init__(self, scl, sda, freq=400_000):
         if not isinstance(scl, Pin) or not isinstance(sda, Pin) or scl.gpio == sda.gpio:
             raise ValueError("invalid pin")
-        driver, capture = table.plays(scl.gpio)
-        self._command, self._takes_ms = _SHTS.get(driver, (None, 0))
+        self._gpio = scl.gpio
+        self._driver, capture = table.plays(scl.gpio)
+        self._command, self._takes_ms = _SHTS.get(self._driver, (None, 0))
         self._replay = _replay(capture, self._taken) if self._command else None
         self._ready_at = None  # of a measurement that was begun and not read
 
     def writeto(self, address, buffer):
         """Send a command. OSError(ENODEV) when nobody acknowledges."""
-        if not self._replay or address != _ADDRESS:
+        wanted = _wanted(self._gpio)
+        if not self._replay or address != _ADDRESS or wanted.get("unplugged"):
             raise OSError(errno.ENODEV)
         if bytes(buffer) != self._command:
             raise AssertionError("no command that is known here")
@@ -88,6 +97,8 @@ class SoftI2C:
         self._answer = _next(self._replay)
         if not self._answer:
             raise OSError(errno.ENODEV)
+        if wanted:
+            self._answer = laptop.wants.sht(wanted, self._driver, self._answer)
         self._ready_at = laptop.clock.now() + self._takes_ms
         return len(buffer) + 1
 

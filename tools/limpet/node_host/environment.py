@@ -17,12 +17,14 @@ def environment(
     replay: Path = REPLAY,
     speed: float = 1.0,
     sensors: str = "",
+    levers: Path | None = None,
 ) -> dict[str, str]:
     """Return this process's own variables, and those of a node whose modules lie on `path`.
 
     rom: image of byte code that the Board mounts, see bytecode.py. replay: the capture that the
     DHT22 plays. speed: how much faster than real time the clock runs. sensors: LIMPET_SENSORS,
-    empty for a DHT22 alone.
+    empty for a DHT22 alone. levers: the file that says what somebody wants of the sensors meanwhile
+    (boards/host/levers.py).
     """
     return {
         **os.environ,
@@ -31,4 +33,5 @@ def environment(
         "LIMPET_SPEED": f"{speed:g}",
         "LIMPET_ROM": str(rom or ""),
         "LIMPET_SENSORS": sensors,
+        "LIMPET_LEVERS": str(levers.absolute()) if levers else "",
     }
