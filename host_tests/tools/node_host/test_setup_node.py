@@ -80,6 +80,34 @@ def test_kill_is_a_power_cut(make: Node) -> None:
     assert len(node.lines) == 1
 
 
+def test_power_comes_back(make: Node) -> None:
+    """Cut for a moment, it boots anew as at power-on, without a goodbye; while it is dark there is
+    nothing to be cut.
+    """
+    with make(WAITS) as node:
+        for _ in range(2):
+            node.wait_for("node boot")
+            first, said = node.pid, len(node.lines)
+            assert node.cut_power(0.2)
+            assert not node.cut_power(0.2)
+            assert node.wait_for("node boot", since=said) == "0.000 node boot reset=power-on"
+            assert node.pid != first
+            assert gone(first)
+    assert node.returncode == 0
+    assert len([line for line in node.lines if line.endswith("stopped")]) == 1
+
+
+@pytest.mark.parametrize("end", [NodeProcess.stop, NodeProcess.kill])
+def test_end_in_the_dark(make: Node, end: Callable[[NodeProcess], int]) -> None:
+    """Whoever ends a node whose power is away does not wait for it, and it does not come back."""
+    with make(WAITS) as node:
+        node.wait_for("node boot")
+        assert node.cut_power(3600)
+        end(node)
+        assert not node.cut_power(0)
+    assert len(node.lines) == 1
+
+
 def test_node_that_does_not_end_is_ended(make: Node) -> None:
     """A node that hangs in its end is killed after the time it was given."""
     deaf = WAITS.replace('print("1.000', 'time.sleep(60); print("1.000')
@@ -133,12 +161,15 @@ def test_error_in_boot_keeps_main_from_running(make: Node) -> None:
 
 
 def test_options_reach_the_node(make: Node, tmp_path: Path) -> None:
-    """Capture, speed and heap get to the interpreter, the capture as an absolute path."""
-    main = "import gc, os\nprint(os.getenv('LIMPET_REPLAY'), os.getenv('LIMPET_SPEED'))\n"
+    """Capture, speed and heap get to the interpreter, the capture as an absolute path, and so does
+    the levers' file.
+    """
+    main = "import gc, os\nprint(os.getenv('LIMPET_REPLAY'), os.getenv('LIMPET_SPEED'), "
+    main += "os.getenv('LIMPET_LEVERS'))\n"
     main += "gc.collect(); print(gc.mem_free() + gc.mem_alloc())"
-    with make(main, replay=Path("x.jsonl"), speed=20, heap="128k") as node:
+    with make(main, replay=Path("x.jsonl"), levers=Path("y"), speed=20, heap="128k") as node:
         assert node.wait(60) == 0
-    assert node.lines[0] == f"{Path.cwd() / 'x.jsonl'} 20"
+    assert node.lines[0] == f"{Path.cwd() / 'x.jsonl'} 20 {Path.cwd() / 'y'}"
     assert 100_000 < int(node.lines[1]) <= 128 * 1024
 
 

@@ -50,13 +50,14 @@ class NodeProcess:
     """One node. `with NodeProcess(root) as node:` starts it and ends it.
 
     `root` is the node's flash (identity.json, settings.json, keys), `replay` the capture its DHT22
-    plays, `sensors` what else stands on the table (LIMPET_SENSORS), `heap` what `-X heapsize=`
-    takes ("128k"), `arch` the interpreter's, `speed` how much faster than real time its clock runs,
-    `umqtt` another folder with umqtt, `firmware` another with boot.py and main.py, `folders` all
-    four that a node is made of, in place of these. `bytecode` and `frozen`: see bytecode.py.
-    `stdin` is its console's other way, as Popen takes it: None for this process's own. `on_line` is
-    called, from a thread, with every line the node says. One node at a time runs on a folder: two
-    on one flash would lose Readings.
+    plays, `sensors` what else stands on the table (LIMPET_SENSORS), `levers` the file that says
+    what is wanted of them meanwhile, `heap` what `-X heapsize=` takes ("128k"), `arch` the
+    interpreter's, `speed` how much faster than real time its clock runs, `umqtt` another folder
+    with umqtt, `firmware` another with boot.py and main.py, `folders` all four that a node is made
+    of, in place of these. `bytecode` and `frozen`: see bytecode.py. `stdin` is its console's other
+    way, as Popen takes it: None for this process's own. `on_line` is called, from a thread, with
+    every line the node says. One node at a time runs on a folder: two on one flash would lose
+    Readings.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class NodeProcess:
         *,
         replay: Path = REPLAY,
         sensors: str = "",
+        levers: Path | None = None,
         heap: str | None = None,
         arch: str = debian.HOST,
         speed: float = 1.0,
@@ -100,12 +102,13 @@ class NodeProcess:
             *(["-X", f"heapsize={heap}"] if heap else []),
             str(start),
         ]
-        self._env = environment(path, rom, replay, speed, sensors)
+        self._env = environment(path, rom, replay, speed, sensors, levers)
         self._stdin = stdin
         self._on_line = on_line
         self._changed = Condition()
         self._process: subprocess.Popen[str] | None = None
         self._ending = False
+        self._dark_s: float | None = None
         self._lock: int | None = None
         self._thread = Thread(target=self._run, name="limpet-node", daemon=True)
 
@@ -145,6 +148,20 @@ class NodeProcess:
     def kill(self) -> int:
         """Take the power away (SIGKILL): no goodbye, and it is not started again."""
         return self._end(signal.SIGKILL, STOP_S)
+
+    def cut_power(self, dark_s: float) -> bool:
+        """Take the power away, and give it again after `dark_s` seconds: a power-on is next.
+
+        Returns at once; False where it is taken away already, or the node has ended.
+        """
+        with self._changed:
+            if self._process is None or self._ending or self._dark_s is not None:
+                return False
+            if self.returncode is not None:
+                return False
+            self._dark_s = dark_s
+            self._process.kill()
+        return True
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait until it has ended by itself; its exit code, or None after `timeout_s`."""
@@ -239,12 +256,16 @@ class NodeProcess:
                     self._say(line.rstrip("\n"))
             code = process.wait()
             with self._changed:
-                if self._ending or code not in RESETS:
+                reset = RESETS.get(code)
+                if self._dark_s is not None:
+                    self._changed.wait_for(lambda: self._ending, self._dark_s)
+                    self._dark_s, reset = None, "power-on"
+                if self._ending or reset is None:
                     self.release()
                     self.returncode = code
                     self._changed.notify_all()
                     return
-                self._spawn(RESETS[code])
+                self._spawn(reset)
 
     def _say(self, line: str) -> None:
         with self._changed:
@@ -258,6 +279,7 @@ class NodeProcess:
             return 0
         with self._changed:
             self._ending = True
+            self._changed.notify_all()
             if self.returncode is None:
                 self._process.send_signal(how)
         if self._thread.ident is None:
