@@ -28,6 +28,8 @@ MAX_SPANS = 500
 OTHER = "other"
 # Alerts of one device that are remembered as raised; a node has fewer kinds of them.
 MAX_ALERTS = 32
+# Readings that wait on a device without being a queue: some are always on their way.
+QUEUE_FEW = 10
 # Who is online is silent when nothing came for so many intervals, and this; nodes say them in their
 # health. The second is for who has not said its interval.
 SILENT_INTERVALS = 3
@@ -58,7 +60,8 @@ class Heard:
     nothing has yet; both Unix seconds. status, reason, wake_at, boot, session, firmware: of its
     last status; since: when that came, None where it was retained. reading: the newest; fields: all
     that it has said, at most MAX_FIELDS. health: numbers by name. alerts: those that are raised.
-    losses: how often by cause, this boot.
+    losses: how often by cause, this boot. queue_grows: whether at the last health more waited than
+    at the one before; dropped_at: when a health last said that more was given up, Unix seconds.
     """
 
     began: float = 0.0
@@ -76,6 +79,8 @@ class Heard:
     health: dict[str, float] = field(default_factory=dict)
     losses: Counter[str] = field(default_factory=Counter)
     read_errors: float = 0.0
+    queue_grows: bool = False
+    dropped_at: float | None = None
     spans: Spans = field(default_factory=lambda: Spans(most=MAX_SPANS))
 
     @property
@@ -195,7 +200,7 @@ def _event(heard: Heard, event: Event, retained: bool, now: float) -> None:
     if event.kind == "status":
         _status(heard, message, None if retained else now)
     elif event.kind == "health":
-        _health(heard, message)
+        _health(heard, message, now)
     elif event.kind == "alert":
         _alert(heard, message, event.at)
 
@@ -225,6 +230,7 @@ def _status(heard: Heard, message: dict[str, Any], now: float | None) -> None:
         heard.health.clear()
         heard.losses.clear()
         heard.read_errors = 0.0
+        heard.queue_grows = False
     if word == "online":
         raised = message.get("alerts")
         names = [plain.word(each)[:MAX_WORD] for each in raised or () if isinstance(each, str)]
@@ -238,12 +244,17 @@ def _status(heard: Heard, message: dict[str, Any], now: float | None) -> None:
         heard.firmware = firmware if _FIRMWARE.fullmatch(firmware) else OTHER
 
 
-def _health(heard: Heard, message: dict[str, Any]) -> None:
+def _health(heard: Heard, message: dict[str, Any], now: float) -> None:
+    before = heard.health
     heard.health = {
         name: float(value)
         for name, value in message.items()
         if name in HEALTH and is_number(value) and (value >= 0 or name == "rssi")
     }
+    queued, dropped = (heard.health.get(name, 0.0) for name in ("queued", "dropped"))
+    heard.queue_grows = queued > max(before.get("queued", queued), QUEUE_FEW)
+    if dropped > before.get("dropped", dropped):
+        heard.dropped_at = now
     heard.losses = Counter()
     for cause, count in _counts(message.get("downs")):
         heard.losses[cause if cause in _CAUSES else OTHER] += count
