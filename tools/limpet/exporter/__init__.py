@@ -1,11 +1,10 @@
 """`limpet exporter`: what the fleet and its broker say, for Prometheus to scrape.
 
 exporter.py         the command
-    listening.py    the connection: Messages in, until Ctrl-C
     broker.py       what the broker says of itself, and what it is held to
     metrics.py      all of that as Prometheus's metrics, each with its name and help
     serving.py      a small HTTP server that a slow client cannot hold up
 
-What the nodes say is in heard/. It may import everything but the command line, and nothing imports
-it.
+What the nodes say, and the connection to the broker, is in heard/. It may import everything but the
+command line, and nothing imports it.
 """

@@ -66,12 +66,12 @@ def exporter(
         return 0
     # prometheus_client is an extra.
     from limpet.exporter.broker import Figures
-    from limpet.exporter.listening import listen as hear
     from limpet.exporter.metrics import State
     from limpet.exporter.metrics import registry as registry_of
     from limpet.exporter.serving import Serving
     from limpet.heard.fleet import Fleet
     from limpet.heard.known import Known
+    from limpet.heard.listening import listen as hear
 
     def say(text: str) -> None:
         print(f"limpet exporter: {text}", flush=True)

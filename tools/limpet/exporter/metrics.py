@@ -6,7 +6,6 @@ at most one more value of `field`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import NamedTuple
@@ -18,6 +17,8 @@ from prometheus_client.registry import Collector
 from limpet.exporter.broker import Figures, limits
 from limpet.heard.fleet import Fleet, Heard
 from limpet.heard.known import Known
+from limpet.heard.listening import Hearing
+from limpet.ingest.consumer import Message
 from limpet.shared.payloads import BASE_LEVELS
 from limpet.shared.seen_readings import UNITS
 
@@ -133,18 +134,23 @@ _BROKER = (
 )
 
 
-class State:
-    """What the metrics are made of. Whoever changes it holds `lock`. up: whether there is a
-    connection; connects: how many there were.
-    """
+class State(Hearing):
+    """What the metrics are made of. Whoever changes it holds `lock`."""
 
     def __init__(self, fleet: Fleet, known: Known, figures: Figures) -> None:
-        self.lock = threading.Lock()
-        self.fleet = fleet
-        self.known = known
+        super().__init__(fleet, known)
         self.figures = figures
-        self.up = False
-        self.connects = 0
+
+    def take(self, message: Message, now: float) -> None:
+        """Note a Message, of a device or of the broker. now: Unix seconds."""
+        if message.topic and message.topic.startswith("$"):
+            self.figures.take(message.topic, message.payload)
+        else:
+            super().take(message, now)
+
+    def lost(self) -> None:
+        """The connection has ended: what the broker said is of before."""
+        self.figures.gone()
 
 
 class Metrics(Collector):

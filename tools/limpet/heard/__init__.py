@@ -1,8 +1,9 @@
 """A fleet as it is heard now, for what shows it: exporter, page, `limpet top`, Home Assistant.
 
-fleet.py    what each device has last said, and so how it is; bounded; pure
-trouble.py  which device is to be looked at first; pure
-known.py    who is in the registry, and until when their certificates are good
+fleet.py        what each device has last said, and so how it is; bounded; pure
+trouble.py      which device is to be looked at first; pure
+listening.py    the connection: Messages in, until it is ended
+known.py        who is in the registry, and until when their certificates are good
 
 It may import ingest, by whose consumer it is heard, and all below it.
 """
