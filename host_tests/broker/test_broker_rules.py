@@ -10,7 +10,12 @@ from limpet.identity.registry import OPERATORS, Role
 from paho.mqtt.client import topic_matches_sub
 
 BASES = {"node-1": "limpet/home/desk/climate/node-1", "pump": "farm/south/well/water/pump"}
-CONSUMERS: dict[str, Role] = {**dict.fromkeys(OPERATORS, "operate"), "grafana": "read"}
+CONSUMERS: dict[str, Role] = {
+    **dict.fromkeys(OPERATORS, "operate"),
+    "grafana": "read",
+    "teller": "discovery",
+    "hass": "home-assistant",
+}
 
 
 @pytest.mark.parametrize(
@@ -115,5 +120,40 @@ def test_a_reader_reads_what_operators_read_and_writes_nothing() -> None:
     assert reader
     assert operator
     assert reader.reads == operator.reads
+    assert reader.may_read("$SYS/broker/uptime")
     assert reader.writes == ()
     assert not reader.may_write("farm/south/well/water/pump/commands")
+
+
+def test_home_assistant_is_told_by_one_program_alone() -> None:
+    """That one writes entries and nothing else, Home Assistant its own status and Commands; devices
+    and operators neither, and nobody but that program may have an entry retained.
+    """
+    entry, there = "homeassistant/device/pump/config", "homeassistant/status"
+    command = "farm/south/well/water/pump/commands"
+    may = {
+        name: [found.may_write(each) for each in (entry, there, command)]
+        for name in ("teller", "hass", "pump", "operator", "grafana")
+        if (found := grant(name, BASES, CONSUMERS))
+    }
+    assert may == {
+        "teller": [True, False, False],
+        "hass": [False, True, True],
+        "pump": [False, False, False],
+        "operator": [False, False, True],
+        "grafana": [False, False, False],
+    }
+    teller, hass = grant("teller", BASES, CONSUMERS), grant("hass", BASES, CONSUMERS)
+    assert teller
+    assert hass
+    assert teller.may_retain(entry)
+    assert teller.may_retain("homeassistant/device/pump/problem")
+    assert not hass.may_retain(command)
+    assert teller.may_read(there)
+    assert teller.may_read("homeassistant/device/+/config")
+    assert not teller.may_write("homeassistant/sensor/x/config")
+    assert hass.may_read("homeassistant/+/+/config")
+    for each in (teller, hass):
+        assert each.may_read("farm/#")
+        assert not each.may_read("#")
+        assert not each.may_read("$SYS/#")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from limpet.brokers import age, plan, rules, written
@@ -28,6 +29,7 @@ from support.fleets import fleet
 from support.tool import limpet
 
 CONSUMERS: dict[str, Role] = dict.fromkeys(OPERATORS, "operate")
+EACH_ROLE: dict[str, Role] = {role: role for role in get_args(Role)}
 LIVE = f"{base()}/{topics.TELEMETRY}"
 BACKLOG = f"{base()}/{topics.BACKLOG}"
 
@@ -93,9 +95,9 @@ def test_a_device_hears_its_own_backlog(broker: RunningBroker) -> None:
 def test_another_list_has_another_number() -> None:
     """Who changes the list of rights counts VERSION up, and enters the list's hash here."""
     bases = {"node-1": base("node-1")}
-    rights = [repr(rules.grant(name, bases, CONSUMERS)) for name in ("node-1", "operator")]
+    rights = [repr(rules.grant(name, bases, EACH_ROLE)) for name in ("node-1", *EACH_ROLE)]
     found = {rules.VERSION: hashlib.sha256("".join(rights).encode()).hexdigest()[:16]}
-    assert found == {2: "af214193352897a5"}
+    assert found == {3: "a0bc095a764ec4b4"}
 
 
 def test_the_acl_says_its_version() -> None:
@@ -117,7 +119,7 @@ def outdated(tmp_path: Path) -> Layout:
 def words(layout: Layout) -> str:
     """Return what is said of it."""
     return (
-        f"{layout.broker / 'acl'} is by rules 1, and this limpet has rules 2. A broker that reads "
+        f"{layout.broker / 'acl'} is by rules 1, and this limpet has rules 3. A broker that reads "
         "it acknowledges and drops what is new in them; nodes notice that, and lose no Reading. "
         "What is new, and who has to know of it first: docs/upgrading.md. Make it anew: limpet "
         f"broker-config mosquitto --fleet {layout.root}; then have the broker read its files anew: "
@@ -134,7 +136,7 @@ def test_the_list_of_devices_says_it(outdated: Layout) -> None:
 
     done = limpet("provision", "node-1", "--fleet", outdated.root)
     acl = outdated.broker / "acl"
-    assert f"{acl} was by rules 1, and is by rules 2 now\n" in done.stdout
+    assert f"{acl} was by rules 1, and is by rules 3 now\n" in done.stdout
     assert f"{acl} has changed; have mosquitto read it (restart it)\n" in done.stdout
     for command in (("fleet", "list", "--offline"), ("provision", "node-1")):
         done = limpet(*command, "--fleet", outdated.root)

@@ -33,6 +33,8 @@ from support.ports import standing_ports
 DEVICE, NEIGHBOUR, STRANGER, REVOKED, UNKNOWN = "node-1", "node-2", "node-3", "node-4", "node-9"
 RENEWED = "node-5"
 OPERATOR, READER = "operator", "reader"
+# The program that tells Home Assistant of the devices, and Home Assistant itself.
+TELLER, HASS = "homeassistant", "hass"
 ORGANISATION = {STRANGER: "other"}
 
 
@@ -64,6 +66,8 @@ def prepared(root: Path) -> Setup:
     for device in (DEVICE, NEIGHBOUR, STRANGER, REVOKED, RENEWED):
         setup.device(fields(device) | {"org": ORGANISATION.get(device, "limpet")})
     consumers.add(setup, READER, "read")
+    consumers.add(setup, TELLER, "discovery")
+    consumers.add(setup, HASS, "home-assistant")
     return setup
 
 

@@ -14,11 +14,13 @@ from collections.abc import Callable
 
 from support.brokers.matrix import (
     DEVICE,
+    HASS,
     NEIGHBOUR,
     OPERATOR,
     READER,
     RENEWED,
     STRANGER,
+    TELLER,
     UNKNOWN,
     Case,
     World,
@@ -28,6 +30,7 @@ from support.brokers.matrix import (
 from support.brokers.mqtt_client import Client, Refused
 
 HEARD, DROPPED, REFUSED, THROWN_OUT, LET_IN = "heard", "dropped", "refused", "thrown out", "let in"
+_OWN, _NEIGHBOURS, _STRANGERS = base(DEVICE), base(NEIGHBOUR), base(STRANGER)
 # Let in, and neither heard nor told anything.
 MUTE = "let in, mute"
 # Passed on as any other, and not retained.
@@ -39,6 +42,8 @@ NO = {NOT_KEPT, DROPPED, REFUSED, THROWN_OUT, MUTE}
 
 _TRIES, _PAUSE_S = 3, 1.1
 _TELEMETRY, _STATUS, _COMMANDS = "telemetry", "status", "commands"
+_PROGRAMS = (OPERATOR, READER, TELLER, HASS)
+_ENTRY, _THERE = f"homeassistant/device/{DEVICE}/config", "homeassistant/status"
 
 
 def says(topic: str, *, who: str = DEVICE, retain: bool = False) -> Callable[[World], str]:
@@ -101,6 +106,31 @@ def told(world: World) -> str:
     assert device.offer(f"{base(DEVICE)}/{_TELEMETRY}", text)
     reader.wait_for("#", lambda message: message.payload == text.encode())
     return HEARD
+
+
+def tells_home(who: str, topic: str, listener: str) -> Callable[[World], str]:
+    """Somebody publishes what is Home Assistant's, retained; `listener`, who may, hears it or not.
+
+    What is not to arrive is waited for by what a device says after it: where somebody else is the
+    sender, he has been answered by then.
+    """
+
+    def seen(world: World) -> str:
+        hears = _connected(world, listener)
+        assert hears.ask(topic)
+        assert hears.ask(f"{_OWN}/{_TELEMETRY}")
+        sender = _connected(world, who)
+        text, last = world.text(), world.text()
+        stays = sender.offer(topic, text, retain=True)
+        device = sender if who == DEVICE and not sender.closed else _connected(world, DEVICE)
+        assert device.offer(f"{_OWN}/{_TELEMETRY}", last)
+        hears.wait_for("#", lambda message: message.payload == last.encode())
+        if any(message.payload == text.encode() for message in hears.messages):
+            sender.offer(topic, "", retain=True)
+            return HEARD
+        return DROPPED if stays else THROWN_OUT
+
+    return seen
 
 
 def figures(world: World) -> str:
@@ -217,7 +247,7 @@ def old_tls(world: World) -> str:
 def _connected(world: World, who: str) -> Client:
     if who == OPERATOR:
         return world.observer  # the broker knows each name once
-    return _again(lambda: world.consumer(who) if who == READER else world.client(who))
+    return _again(lambda: world.consumer(who) if who in _PROGRAMS else world.client(who))
 
 
 def _again(made: Callable[[], Client]) -> Client:
@@ -235,7 +265,7 @@ def _again(made: Callable[[], Client]) -> Client:
 def _said(world: World, sender: Client, who: str, topic: str, retain: bool = False) -> str:
     text = world.text()
     stays = sender.offer(topic, text, retain)
-    if who in (OPERATOR, READER):
+    if who in _PROGRAMS:
         sender, who = _connected(world, DEVICE), DEVICE
     elif sender.closed:
         sender = _connected(world, who)
@@ -272,7 +302,6 @@ def _mute(world: World, client: Client, who: str) -> str:
     return THROWN_OUT if client.closed else MUTE
 
 
-_OWN, _NEIGHBOURS, _STRANGERS = base(DEVICE), base(NEIGHBOUR), base(STRANGER)
 _HEARD_BY_ALL = f"{_NEIGHBOURS}/{_TELEMETRY}"
 _ROWS: dict[str, tuple[bool, Callable[[World], str]]] = {
     "a device says its telemetry": (True, says(f"{_OWN}/{_TELEMETRY}")),
@@ -314,6 +343,17 @@ _ROWS: dict[str, tuple[bool, Callable[[World], str]]] = {
     "an operator says the time": (False, says("limpet/time", who=OPERATOR)),
     "a reader hears everything": (True, told),
     "a reader sends a Command": (False, commanded(READER)),
+    "a program of the role `discovery` tells Home Assistant of a device": (
+        True,
+        tells_home(TELLER, _ENTRY, HASS),
+    ),
+    "a program of the role `discovery` sends a Command": (False, commanded(TELLER)),
+    "Home Assistant says that it is there": (True, tells_home(HASS, _THERE, TELLER)),
+    "Home Assistant sends a Command": (True, commanded(HASS)),
+    "Home Assistant says a device's telemetry": (False, says(f"{_OWN}/{_TELEMETRY}", who=HASS)),
+    "a device tells Home Assistant of itself": (False, tells_home(DEVICE, _ENTRY, HASS)),
+    "a device says that Home Assistant is there": (False, tells_home(DEVICE, _THERE, TELLER)),
+    "an operator tells Home Assistant of a device": (False, tells_home(OPERATOR, _ENTRY, HASS)),
     "nobody: no certificate": (False, anonymous),
     "a certificate of another authority": (False, of_another_ca),
     "a revoked certificate": (False, revoked),

@@ -15,17 +15,20 @@ from limpet.brokers.plan import Plan
 from paho.mqtt.client import topic_matches_sub
 from support.brokers.matrix import (
     DEVICE,
+    HASS,
     NEIGHBOUR,
     OPERATOR,
     READER,
     RENEWED,
     REVOKED,
     STRANGER,
+    TELLER,
     UNKNOWN,
     base,
 )
 
 _OWN, _NEIGHBOURS, _STRANGERS = base(DEVICE), base(NEIGHBOUR), base(STRANGER)
+_ENTRY, _THERE = f"homeassistant/device/{DEVICE}/config", "homeassistant/status"
 
 
 class Try(NamedTuple):
@@ -79,6 +82,16 @@ TRIES = {
     "an operator says the time": Try(OPERATOR, "publish", "limpet/time"),
     "a reader hears everything": Try(READER, "subscribe", "limpet/#"),
     "a reader sends a Command": Try(READER, "publish", f"{_OWN}/commands"),
+    "a program of the role `discovery` tells Home Assistant of a device": Try(
+        TELLER, "publish", _ENTRY, True
+    ),
+    "a program of the role `discovery` sends a Command": Try(TELLER, "publish", f"{_OWN}/commands"),
+    "Home Assistant says that it is there": Try(HASS, "publish", _THERE),
+    "Home Assistant sends a Command": Try(HASS, "publish", f"{_OWN}/commands"),
+    "Home Assistant says a device's telemetry": Try(HASS, "publish", f"{_OWN}/telemetry"),
+    "a device tells Home Assistant of itself": Try(DEVICE, "publish", _ENTRY, True),
+    "a device says that Home Assistant is there": Try(DEVICE, "publish", _THERE),
+    "an operator tells Home Assistant of a device": Try(OPERATOR, "publish", _ENTRY, True),
     "a revoked certificate": Try(REVOKED, "publish", f"{base(REVOKED)}/telemetry"),
     _REPLACED: Try(RENEWED, "publish", f"{base(RENEWED)}/telemetry"),
     "a certificate of this authority, in no registry": Try(

@@ -24,10 +24,10 @@ class Plan:
 
     folder: where its files lie and its state goes. listen: address, '' for all. port: with TLS.
     user: the system's user who owns the keys, whom a broker started by root becomes. ca, crl,
-    certificate, key: PEM files. bases: base topic of each device by its id. consumers: each other
-    client by its name: "operate", or "read". passwords: whether some devices log in besides their
-    certificate, by `password_file`. figures_port: on 127.0.0.1, where a broker that has such a page
-    shows its own figures by HTTP; 0: nowhere.
+    certificate, key: PEM files. bases: base topic of each device by its id. consumers: the role of
+    each other client by its name. passwords: whether some devices log in besides their certificate,
+    by `password_file`. figures_port: on 127.0.0.1, where a broker that has such a page shows its
+    own figures by HTTP; 0: nowhere.
     """
 
     folder: Path

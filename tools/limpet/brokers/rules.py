@@ -12,7 +12,7 @@ from limpet.shared.firmware import topics
 # Counts the changes of this list. Every file that a broker has of it says by which it was made, and
 # age.py which one is older: what such a broker does not know, it acknowledges and drops. Those of
 # the first one had no number.
-VERSION = 2
+VERSION = 3
 
 # No node uses them yet: what is to be set from afar will come and be told there.
 DESIRED = "config/desired"
@@ -42,8 +42,34 @@ DEVICE_READS = (topics.COMMANDS, DESIRED, topics.STATUS, topics.BACKLOG)
 MEMBERS_READ = (topics.TIME,)
 # Site, zone, type and device are any. Nothing that a device says can be forged.
 OPERATOR_READS = ("#",)
-OPERATOR_WRITES = (f"+/+/+/+/{topics.COMMANDS}", f"+/+/+/+/{DESIRED}")
+COMMANDS = f"+/+/+/+/{topics.COMMANDS}"
+OPERATOR_WRITES = (COMMANDS, f"+/+/+/+/{DESIRED}")
 BROKER_FIGURES = "$SYS/#"
+
+# Beside the organisations. Home Assistant runs the templates that it is told here, so no device may
+# write there: one that is stolen would run its own. `limpet homeassistant` does it for all.
+DISCOVERY = ("homeassistant/device/+/config", "homeassistant/device/+/problem")
+# By it Home Assistant says that it has started, and wants to be told again.
+HASS_STATUS = "homeassistant/status"
+HASS_ALL = "homeassistant/#"
+
+
+class Rights(NamedTuple):
+    """What a role may do. below: what it writes below each organisation, of which every role reads
+    all; writes, reads: topics beside them.
+    """
+
+    below: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+
+ROLES: dict[Role, Rights] = {
+    "operate": Rights(OPERATOR_WRITES, (), (BROKER_FIGURES,)),
+    "read": Rights((), (), (BROKER_FIGURES,)),
+    "discovery": Rights((), DISCOVERY, (*DISCOVERY, HASS_STATUS)),
+    "home-assistant": Rights((COMMANDS,), (HASS_STATUS,), (HASS_ALL,)),
+}
 
 
 class Grant(NamedTuple):
@@ -64,8 +90,7 @@ class Grant(NamedTuple):
 
     def retained(self) -> tuple[str, ...]:
         """Return the topic filters of what the client writes that may be retained."""
-        kept = tuple(f"/{each}" for each in RETAINED)
-        return tuple(each for each in self.writes if each.endswith(kept))
+        return tuple(filter(is_kept, self.writes))
 
     def may_read(self, wanted: str) -> bool:
         """True when the client may be given all that the topic or filter `wanted` stands for."""
@@ -76,16 +101,13 @@ def grant(name: str, bases: Mapping[str, str], consumers: Mapping[str, Role]) ->
     """Return what the client `name` may do, or None when nobody of that name is known.
 
     bases: base topic of each device by its id, as provisioned; never what a client said of itself.
-    consumers: what each program that is no device may do: "operate", or "read" the same and write
-    nothing. Both are as Layout has them.
+    consumers: the role of each program that is no device. Both are as Layout has them.
     """
     if role := consumers.get(name):
-        orgs = organisations(bases)
-        writes = OPERATOR_WRITES if role == "operate" else ()
-        return Grant(
-            tuple(f"{org}/{suffix}" for org in orgs for suffix in writes),
-            (BROKER_FIGURES, *(f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_READS)),
-        )
+        orgs, rights = organisations(bases), ROLES[role]
+        below = (f"{org}/{suffix}" for org in orgs for suffix in rights.below)
+        every = (f"{org}/{suffix}" for org in orgs for suffix in OPERATOR_READS)
+        return Grant((*below, *rights.writes), (*rights.reads, *every))
     base = bases.get(name)
     if base is None:
         return None
@@ -97,6 +119,12 @@ def grant(name: str, bases: Mapping[str, str], consumers: Mapping[str, Role]) ->
             *(f"{org}/{suffix}" for suffix in MEMBERS_READ),
         ),
     )
+
+
+def is_kept(topic: str) -> bool:
+    """True for a topic, or a filter of topics, whose Messages are meant to be retained."""
+    kept = tuple(f"/{each}" for each in RETAINED)
+    return topic.endswith(kept) or any(covers(each, topic) for each in DISCOVERY)
 
 
 def organisations(bases: Mapping[str, str]) -> list[str]:

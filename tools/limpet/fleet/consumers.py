@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from limpet.brokers.rules import organisations
+from limpet.brokers.rules import ROLES, organisations
 from limpet.brokers.setup import open_setup
 from limpet.fleet import reload
 from limpet.fleet.report import Json, Yes, reported
@@ -19,10 +19,18 @@ from limpet.identity import authority, consumers
 from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
-from limpet.identity.registry import stamp
+from limpet.identity.registry import Role, stamp
 from limpet.shared import asked
 from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
+
+_ROLE = max(map(len, ROLES))
+_DOES: dict[Role, str] = {
+    "operate": "hears everything, and sends Commands",
+    "read": "hears everything, and says nothing",
+    "discovery": "hears everything, and tells Home Assistant which devices there are",
+    "home-assistant": "hears everything, as Home Assistant, and sends Commands",
+}
 
 app = App(
     name="operator",
@@ -36,6 +44,7 @@ def add(
     /,
     *,
     read: Annotated[bool, Parameter(negative=())] = False,
+    role: Role | None = None,
     fleet: FleetOption = None,
     as_json: Json = False,
 ) -> None:
@@ -49,17 +58,20 @@ def add(
     name
         Its name: the certificate's, and the client id.
     read
-        It may hear what an operator hears, and say nothing: no Commands.
+        It may hear what an operator hears, and say nothing: no Commands. The same as --role read.
+    role
+        What it may do: operate (hear everything, send Commands), read, discovery (`limpet
+        homeassistant`), home-assistant (Home Assistant itself) [default: operate].
     """
+    if read and role not in (None, "read"):
+        raise Problem(f"--read and --role {role} contradict each other.", "Give one of them.")
+    role = role or ("read" if read else "operate")
     root = required(fleet).root
     with reported(as_json) as said:
         setup = open_setup(root)
-        made = consumers.add(setup, name, "read" if read else "operate")
+        made = consumers.add(setup, name, role)
         folder = setup.layout.operator(name)
-        does = (
-            "hears everything, and says nothing" if read else "hears everything, and sends Commands"
-        )
-        print(f"{name} {does}: {folder}" + ("" if made else " (was there already)"))
+        print(f"{name} {_DOES[role]}: {folder}" + ("" if made else " (was there already)"))
         print(f"Its client id is {name}; a second program with this name throws the first one out.")
         org = next(iter(organisations(setup.layout.bases())), "ORGANISATION")
         print(
@@ -85,7 +97,7 @@ def list_consumers(*, fleet: FleetOption = None, as_json: Json = False) -> None:
         until = str(each["expires"] or "?")[:10]
         note = f"  {each['problem']}" if each["problem"] else ""
         whose = "every fleet's" if each["name"] in NAMES else ""
-        print(f"{each['name']:<{width}}  {each['role']:<7}  {until}  {whose}{note}".rstrip())
+        print(f"{each['name']:<{width}}  {each['role']:<{_ROLE}}  {until}  {whose}{note}".rstrip())
 
 
 def _said(layout: Layout, name: str, role: str) -> dict[str, str | None]:

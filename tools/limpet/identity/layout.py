@@ -66,7 +66,7 @@ class Layout:
         return {name: each.base for name, each in devices.items() if each.revoked is None}
 
     def consumers(self) -> dict[str, Role]:
-        """Return what each consumer may do, by its name: "operate" or "read"; raises Problem.
+        """Return the role of each consumer, which is what it may do, by its name; raises Problem.
 
         The operators that every set-up has, which the tools lease, are among them.
         """

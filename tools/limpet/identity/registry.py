@@ -21,7 +21,8 @@ from limpet.shared.firmware import config
 VERSION = 2
 
 Auth = Literal["mtls", "password"]
-Role = Literal["operate", "read"]
+# What a program may do; brokers/rules.py says what each of them means.
+Role = Literal["operate", "read", "discovery", "home-assistant"]
 
 # The operators of every set-up, which the tools lease: a live view, a watch or two, a send, and
 # room; each costs two small files. No device and no consumer is called so.
@@ -55,7 +56,9 @@ class Device:
 
 @dataclass(frozen=True)
 class Consumer:
-    """A program that is no device: "operate" may send Commands, "read" hears and says nothing."""
+    """A program that is no device, and its role: "operate" may send Commands, "read" says nothing,
+    "discovery" tells Home Assistant which devices there are, "home-assistant" is that itself.
+    """
 
     role: Role
     added: str | None = None

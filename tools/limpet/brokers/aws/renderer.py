@@ -1,4 +1,4 @@
-"""AWS IoT Core's policies as text: one for all devices, one each for operators and readers, and the
+"""AWS IoT Core's policies as text: one for all devices, one for each role of a program, and the
 things that have to be registered.
 
 Not run here: it is a service, and nothing here may talk to it. A test reads the policies as AWS's
@@ -9,13 +9,15 @@ nobody who says {org}/time. Pure: no file is read or written.
 
 import json
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from limpet.brokers import rules
 from limpet.brokers.plan import Plan, made_from
+from limpet.identity.registry import Role
 
 DEVICE, THINGS = "limpet-device.json", "things.json"
-CONSUMERS = {"operate": "limpet-operate.json", "read": "limpet-read.json"}
+CONSUMERS = {role: f"limpet-{role}.json" for role in rules.ROLES}
 STATE: tuple[str, ...] = ()
 RELOAD = "know the things of things.json, and make each changed policy's new version the default"
 
@@ -57,15 +59,19 @@ def _device() -> list[dict[str, Any]]:
     ]
 
 
-def _consumer(plan: Plan, role: str) -> list[dict[str, Any]]:
-    orgs = rules.organisations(plan.bases)
-    reads = [f"{org}/*" for org in orgs]
+def _consumer(plan: Plan, role: Role) -> list[dict[str, Any]]:
+    orgs, rights = rules.organisations(plan.bases), rules.ROLES[role]
+    own = [each for each in rights.reads if not each.startswith("$")]
+    reads = [_any(each) for each in (*own, *(f"{org}/#" for org in orgs))]
+    writes = [*(f"{org}/{each}" for org in orgs for each in rights.below), *rights.writes]
     found = [_connect()]
-    if role == "operate" and orgs:
-        writes = [f"{org}/{_any(each)}" for org in orgs for each in rules.OPERATOR_WRITES]
-        kept = [each for each in writes if each.endswith(rules.RETAINED)]
-        found += [_allow("Publish", "topic", writes), _allow("RetainPublish", "topic", kept)]
-    if orgs:
+    if writes:
+        kept = filter(rules.is_kept, writes)
+        found += [
+            _allow("Publish", "topic", map(_any, writes)),
+            _allow("RetainPublish", "topic", map(_any, kept)),
+        ]
+    if reads:
         found += [_allow("Subscribe", "topicfilter", reads), _allow("Receive", "topic", reads)]
     return found
 
@@ -80,7 +86,7 @@ def _connect() -> dict[str, Any]:
     return said
 
 
-def _allow(action: str, kind: str, names: list[str]) -> dict[str, Any]:
+def _allow(action: str, kind: str, names: Iterable[str]) -> dict[str, Any]:
     resources = [f"{_ARN}{kind}/{name}" for name in names]
     return {"Effect": "Allow", "Action": f"iot:{action}", "Resource": resources}
 
@@ -89,7 +95,7 @@ def _any(topic: str) -> str:
     """Return a filter of MQTT as one of a policy, where `+` is only a plus: wider than that, as `*`
     goes over several levels, and below what is the client's own all the same.
     """
-    return topic.replace("+", "*")
+    return topic.replace("+", "*").replace("#", "*")
 
 
 def _things(plan: Plan) -> dict[str, Any]:

@@ -41,7 +41,6 @@ CONNECT_S = 10
 # A peer that is gone never answers a TLS close; asyncio would wait 30 s for it.
 _CLOSE_S = 0.5
 _TAKE_OVER_S = 5
-_KEPT = tuple(f"/{each}" for each in rules.RETAINED)
 # Between two looks at whether the registry has changed.
 _LOOK_S = 0.5
 
@@ -271,7 +270,7 @@ class CertifiedBroker(Broker):
         """Keep a Message that is meant to be kept, a will too; any other is passed on alone."""
         grant = self._grants.get((source_session.client_id or "") if source_session else "")
         # Who is revoked has no rights any more, and still a will to be kept: `offline`.
-        if grant.may_retain(topic_name) if grant else topic_name.endswith(_KEPT):
+        if grant.may_retain(topic_name) if grant else rules.is_kept(topic_name):
             await super().retain_message(source_session, topic_name, data, qos)
         else:
             log.info("not retained: %a", topic_name)
