@@ -1,9 +1,9 @@
 """MQTT 3.1.1 packets, out (but for CONNECT: mqtt_connect.py) and in. Out: bytes in one piece, for
 one write and hence one TLS record. In: packets out of a stream of bytes.
 
-The reader's buffer is allocated once and is all that the network can make this use. A packet is
-handed over when it is whole; one that is longer than the buffer is handed over when the buffer is
-full, with `missing` telling how many of its bytes will be skipped as they come.
+The reader's buffer is allocated once; beside it the network can make this use a topic and a
+payload, each of a length that is said. A packet is handed over when it is whole; one that is longer
+than the buffer is handed over when the buffer is full, and the rest is skipped as it comes.
 
 What it is given to send is not checked, and it raises nothing. It knows no sockets, so it runs on
 any Python.
@@ -75,22 +75,25 @@ def subscribe(packet_id, topic, qos):
 class Reader:
     """Read from a stream into `space`, then take `packet()` as long as there is something `left`.
 
+    Made with the `size` of its buffer, and of how much of a topic, and of a payload, is handed over
+    at `most`; both in bytes.
+
     space: where the next bytes go, a memoryview that is not empty. left: whether there may be
     another packet among those that have come.
     body, after: where in `buffer` the packet's body begins, and where it ends.
     number: its first two bytes: a packet id, what a CONNACK says, the length of a topic.
-    missing: bytes of the packet that the buffer has no room for; 0 for a packet that is whole.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, most):
         self.buffer = bytearray(size)
         self._view = memoryview(self.buffer)
+        self._most = most
         self.clear()
 
     def clear(self):
         """Forget everything: a new connection begins."""
         self.space = self._view
-        self.left = self.missing = self.number = self.body = self.after = 0
+        self.left = self.number = self.body = self.after = 0
         self._start = self._end = self._skip = 0
 
     def packet(self, count=0):
@@ -103,7 +106,6 @@ class Reader:
         start = self._start
         end = self._end = self._end + count
         if self._skip:
-            self.missing = 0
             start = min(self._skip, end)
             self._skip -= start
         at = start + 2
@@ -125,7 +127,7 @@ class Reader:
                 if start or end < len(self.buffer):
                     return self._more(start)
                 # What there is to know about a packet stands at its front.
-                self.missing = self._skip = at - end
+                self._skip = at - end
             self.after = end
             self._start = self._end = self.left = 0
             self.space = self._view
@@ -160,9 +162,9 @@ class Reader:
         self.space = view[rest:] if rest else view
 
     def publish(self, first):
-        """Of a PUBLISH that begins with the byte `first`: topic (str), packet id (0 for QoS 0), and
-        payload (bytes: the front of it, if some is missing). Without heap for topic or payload:
-        "" or None. Section 3.3.
+        """Of a PUBLISH that begins with the byte `first`: topic (str), packet id (0 for QoS 0),
+        payload (bytes), and whether that is all of it. If not, the payload is the front of it; a
+        topic that is too long is "". Without heap for either: "" and None. Section 3.3.
 
         None for what is no MQTT: QoS 3, no id, an empty topic, one that is not UTF-8, and lying
         lengths.
@@ -179,10 +181,17 @@ class Reader:
             packet_id = self.buffer[end] << 8 | self.buffer[end + 1]
             if not packet_id:
                 return None
-        view = self._view
+        view, stop = self._view, self.after
+        whole = not self._skip
+        if stop - start > self._most:
+            stop = start + self._most
+            whole = False
+        if end - at > self._most:
+            at = end
+            whole = False
         try:
-            return str(view[at:end], "utf-8"), packet_id, bytes(view[start : self.after])
+            return str(view[at:end], "utf-8"), packet_id, bytes(view[start:stop]), whole
         except UnicodeError:
             return None  # section 1.5.3
         except MemoryError:
-            return "", packet_id, None
+            return "", packet_id, None, False

@@ -16,9 +16,9 @@ write, hence one TLS record. Works over umqtt.simple 1.3.4 to 1.8 and umqtt.robu
 
 It does not reconnect (whoever calls `start` decides when), keeps no payload for sending it again
 (only the caller knows whether it is still worth it; see `send`), does not publish with QoS 2, and
-takes no packet longer than `max_packet`, or than the heap has room for: such a PUBLISH is
-acknowledged, counted in `oversized`, and its front goes to `on_oversized`; whatever else is too
-long ends the connection.
+takes no packet longer than `max_packet` nor payload longer than `max_payload`, or than the heap has
+room for: such a PUBLISH is acknowledged, counted in `oversized`, and its front goes to
+`on_oversized`; whatever else is too long ends the connection.
 """
 
 from struct import pack
@@ -60,7 +60,7 @@ _LEAVE_MS = const(1000)  # for the broker to close after DISCONNECT
 _MAX_REPLIES = const(16)  # answers that wait to be written; while there are more, nothing is read
 _MAX_READS = const(8)  # so that a flood cannot keep one step busy for longer than its time budget
 # While there is something to read, an answer that is overdue may lie behind it: so many steps long,
-# each with a PUBLISH or 16 KB. More than that no buffer on the way to a chip holds: it is a flood.
+# each with a PUBLISH or 8 KB. More than that no buffer on the way to a chip holds: it is a flood.
 _MAX_UNREAD = const(250)
 _PART = const(4)  # bytes; so long may be what there is of a packet that is shorter than PUBLISH
 _MAX_HELD = const(64)  # packet ids; twice the largest window
@@ -110,8 +110,9 @@ class MQTTClient(robust.MQTTClient):
     changed later.
     max_qos, retains: what the broker can do; what is sent, and the will, asks for no more.
     answer_ms: how long TCP, CONNACK, PUBACK, SUBACK, UNSUBACK and PINGRESP may each stay away.
-    max_packet: bytes; a buffer of this size is allocated once and is all that the network can make
-    it use.
+    max_packet: bytes; a buffer of this size is allocated once. max_payload: bytes of a payload, and
+    of a topic, that are copied out of it. That is all that the network can make it use; on a chip
+    the heap has no longer piece than 1 KB when TLS is up, and would grow for one.
 
     What happens to the connection is told to its `owner`, by methods that are called from within
     `step`: on_up(session_present), on_down(cause), on_ack(packet_id), on_state(state), and
@@ -137,7 +138,8 @@ class MQTTClient(robust.MQTTClient):
         window=8,
         handshake_ms=60000,
         answer_ms=20000,
-        max_packet=2048,
+        max_packet=1280,
+        max_payload=1024,
         clean_session=False,
         max_qos=2,
         retains=True,
@@ -160,7 +162,7 @@ class MQTTClient(robust.MQTTClient):
         self.unread = 0  # steps in a row that have left something that has come unread
         self.handshake_took_ms = self.ping_took_ms = None  # the last ones, None before the first
         self._transport = Transport()
-        self._reader = Reader(max_packet)
+        self._reader = Reader(max_packet, max_payload)
         self._packet = None  # a bytearray, between a short one and the next
         self._subscriptions = []
         # Of the session: packet ids of QoS 2 messages handed over and not yet released, and those
@@ -645,7 +647,7 @@ class MQTTClient(robust.MQTTClient):
         if found is None:
             self._transport.cause = _PROTOCOL
             return
-        topic, packet_id, payload = found
+        topic, packet_id, payload, whole = found
         qos = first >> 1 & 3
         if qos:
             # QoS 2, method B of section 4.3.3: only an id that is new is handed over.
@@ -659,7 +661,7 @@ class MQTTClient(robust.MQTTClient):
             if not new:
                 return
         told = self.on_message
-        if payload is None or self._reader.missing:
+        if not whole:
             self.oversized += 1
             told = self.on_oversized
         self._flush(connection)  # whoever sent it waits for no callback

@@ -864,6 +864,26 @@ answers(c)
     )
 
 
+def test_no_more_is_copied_than_max_payload() -> None:
+    """Of a payload that is longer the front is told, of a topic that is longer nothing."""
+    script = """
+c = client(max_packet=512, max_payload=100)
+c.on_oversized = lambda topic, front, retained, dup: print(len(topic), len(front), front[:1])
+up(c)
+go(c, said("a  r0 d0"))
+print(c.oversized, [len(each) for each in seen[1:]], c.state)
+"""
+    with after_connect(
+        publish("a" * 100, b"x" * 100, 1, 6),
+        publish("a", b"y" * 101, 1, 7),
+        publish("a" * 101, b"z", 1, 8),
+        publish("a", b""),
+    ) as broker:
+        whole = len(" r0 d0") + 201
+        assert drive(broker, script) == ["1 100 b'y'", "0 1 b'z'", f"2 [{whole}, 8] up"]
+    assert [p.packet_id for p in broker.of("PUBACK")] == [6, 7, 8]
+
+
 def test_publish_without_heap_for_it_is_oversized() -> None:
     """A PUBLISH that there is no heap for is acknowledged, counted and told; nothing is raised."""
     script = """

@@ -51,7 +51,7 @@ def test_reader_needs_no_second_buffer() -> None:
     script = """
 import gc
 from mqtt_packets import Reader
-r = Reader(2048)
+r = Reader(2048, 1024)
 gc.disable()
 for start in (1, 2, 3):
     r.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from limpet.node_host.debian import available
+from limpet.node_host.umqtt import umqtt_dir
 from support.micropython import upy
 
 pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpr
 def in_islands(script: str) -> str:
     """Run a script that calls `cut_up` when it has what it needs; return what it printed."""
     script = "import support.micropython.names\nfrom support.parts.islands import cut_up\n" + script
-    return upy.run(script, arch="i386", heap="256k")
+    return upy.run(script, arch="i386", heap="256k", path=[umqtt_dir()])
 
 
 def test_pairs_go_to_flash_and_back_in_pieces() -> None:
@@ -149,3 +150,60 @@ print(max(lengths), len(log))
     longest, left = map(int, said.split())
     assert 900 < longest <= 1024
     assert left == 0
+
+
+def test_longest_publish_is_taken_in_pieces() -> None:
+    """As long as the node's buffer, whatever the broker makes of that: a payload, a topic, or a
+    packet that goes on behind it. Nothing is without heap, so nothing comes as None.
+    """
+    said = in_islands("""
+from node.config import settings
+from support.fuzz.memory_bound import Packets, publish
+from umqtt_tls import MQTTClient
+words = "org site zone device_type device_id broker username password server_hostname"
+given = {name: "x" * 32 for name in words.split()}
+numbers = "port keepalive_s window handshake_s clean_session max_qos retain"
+given.update({name: 1 for name in numbers.split()})
+given = settings.values(given)
+client = MQTTClient(**settings.client(given, given))
+size = len(client._reader.buffer)
+commands = b"/".join([b"x" * 32] * 5 + [b"commands"])
+found = []
+client._transport = wire = Packets()
+def told(topic, payload, *_):
+    found.append((len(topic), None if payload is None else len(payload)))
+client.on_message = client.on_oversized = told
+wire.packets = [b"\\x20\\x02\\x00\\x00"]
+client.start(0)
+for _ in range(10):
+    client.step(0)
+wire.packets = [publish(commands, bytes(n), 1, 1) for n in (1024, 1025, 1026, 3000)]
+topics = (1, 173, 1025, 1026, size - 5)
+wire.packets += [publish(b"t" * n, bytes(size - 5 - n), 0, 0) for n in topics]
+held = wire.packets[:], cut_up()  # what is freed would be a long piece
+for _ in range(99):
+    client.step(0)
+print(size, client.state, client.oversized, found)
+""")
+    own = "(173, 1024), (173, 1025), (173, 1025), (173, 1025)"
+    others = "(1, 1025), (173, 1025), (1025, 177), (0, 176), (0, 0)"
+    assert said == f"1207 up 6 [{own}, {others}]\n"
+
+
+def test_longest_commands_are_answered_in_pieces() -> None:
+    """Of 1 KB: a long text, as many members or lists as may be, and no end."""
+    said = in_islands("""
+from support.parts.rig import Rig
+front = b'{"id":"%d","action":"ping","params":{'
+text = b'"x":"%s"' % (b"x" * 900)
+members = b",".join([b'"%02d":"%s"' % (n, b"x" * 24) for n in range(27)])
+lists = b'"x":[%s]' % b",".join([b"[[[[]]]]"] * 7)
+commands = [front % n + each for n, each in enumerate((text, members, lists, text[:-1]))]
+commands = [each + b" " * (1022 - len(each)) + b"}}" for each in commands]
+rig = Rig()
+rig.code(commands[0])  # imports what answers
+held = cut_up()
+print([len(each) for each in commands], [rig.code(each) for each in commands])
+""")
+    codes = ["bad-params", "bad-params", "too-complex", "not-json"]
+    assert said == f"{[1024] * 4} {codes}\n"

@@ -105,6 +105,9 @@ def client(own, settings):
     """What both say of the client: the keyword arguments (dict) of umqtt_tls.MQTTClient, but for
     TLS.
     """
+    from node.shared.topics import COMMANDS
+
+    names = own.org, own.site, own.zone, own.device_type, own.device_id, COMMANDS
     return {
         "client_id": own.device_id,
         "server": own.broker,
@@ -118,4 +121,7 @@ def client(own, settings):
         "clean_session": settings.clean_session,
         "max_qos": settings.max_qos,
         "retains": settings.retain,
+        # A Command of 1 KB, and a byte more by which a longer one is known; its topic; its header.
+        "max_payload": 1025,
+        "max_packet": 1025 + len("/".join(names)) + 9,
     }

@@ -7,7 +7,7 @@ from binascii import crc32
 from micropython import const
 from node.shared.unimport import unimport
 
-_READ_MAX = const(2040)  # bytes of a topic and a payload that the client can read
+_READ_MAX = const(1018)  # bytes of a batch that the client can read (node/config/settings.py)
 _RETRY_MS = const(60000)  # after flash could not be read
 # Batches in flight where the connection before has ended with something in flight. All of them come
 # twice when this one does, too.
@@ -78,7 +78,7 @@ class Sending:
         trial = not again and flight.own and way.heard is None
         most = self._payload_max
         if trial:  # it comes back
-            most = min(most, _READ_MAX - len(self._backlog.own_topic))
+            most = min(most, _READ_MAX)
         count = flight.count if again else self._held
         to = packet, flight.stored.telemetry, self._buffer
         while True:

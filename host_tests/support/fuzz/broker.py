@@ -22,7 +22,7 @@ class Packets:
     def __init__(self) -> None:
         from mqtt_packets import Reader
 
-        self._reader = Reader(128)
+        self._reader = Reader(128, 100)
         self._piece = b""
 
     def feed(self, data: bytes) -> None:
@@ -57,14 +57,16 @@ class Packets:
             found = reader.publish(first)
             if found is None:
                 return False
-            topic, packet_id, payload = found
-            if not topic or not 0 <= packet_id <= 65535 or bool(first & 6) != bool(packet_id):
+            topic, packet_id, payload, whole = found
+            if not 0 <= packet_id <= 65535 or bool(first & 6) != bool(packet_id):
                 raise AssertionError("publish")
-            if not 0 <= reader.missing < 1 << 28:
-                raise AssertionError("longer than MQTT allows")
-            rest = reader.after - reader.body - 2 - len(topic.encode()) - (2 if packet_id else 0)
-            if payload is None or len(payload) != rest:
+            rest = reader.after - reader.body - 2 - reader.number - (2 if packet_id else 0)
+            if payload is None or len(payload) != min(rest, 100):
                 raise AssertionError("beyond its packet")
+            if len(topic.encode()) != (reader.number if reader.number <= 100 else 0):
+                raise AssertionError("half a topic")
+            if whole != (rest <= 100 and reader.number <= 100 and not reader._skip):
+                raise AssertionError("whole")
         return True
 
 
@@ -131,7 +133,8 @@ class Client:
         from umqtt_tls import MQTTClient
 
         self._wire = Wire()
-        self._client = client = MQTTClient("node-1", "broker", window=4, max_packet=512)
+        room = {"max_packet": 512, "max_payload": 400}
+        self._client = client = MQTTClient("node-1", "broker", window=4, **room)
         client._transport = self._wire  # type: ignore[assignment]
         self._command, self._status = Command(), Status()
         client.on_message = self._heard  # type: ignore[method-assign]

@@ -36,7 +36,7 @@ FLAT = 2048
 
 # Bytes that one packet may take, whatever it is, garbage included; and all of them for good. What
 # answers Commands takes 17 KB besides, from the first Command until a minute after the last.
-PACKET = 20_000
+PACKET = 8_000
 KEPT = 1024
 
 

@@ -30,11 +30,11 @@ BOUNDS = {
     # bytes of heap on a 32-bit interpreter
     "client": 11_750,
     "client frozen": 5_900,
-    "node joined": 69_400,
-    "frozen, up": 48_128,
-    "frozen, after a Command": 54_300,
-    "bytecode, up": 75_850,
-    "bytecode, after a Command": 87_400,
+    "node joined": 68_400,
+    "frozen, up": 47_200,
+    "frozen, after a Command": 53_300,
+    "bytecode, up": 75_000,
+    "bytecode, after a Command": 86_600,
     # and of garbage that a Reading leaves there, from its sensor to its PUBACK
     "garbage": 270,
     # bytes of byte code that a node loads at boot

@@ -77,7 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         self.heard = self.spoke = 0.0
         self._owner = owner
         self._hello = hello
-        self._reader: Any = mqtt_packets.Reader(buffer_bytes)
+        self._reader: Any = mqtt_packets.Reader(buffer_bytes, buffer_bytes)
         self._transport: asyncio.Transport | None = None
         self._acks = bytearray()
         self._ended = False
@@ -193,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
             found = reader.publish(first)
             if found is None:
                 return False
-            topic, packet_id, payload = found
+            topic, packet_id, payload, _ = found
             owner.on_message(topic, payload)
             if packet_id:
                 self._acks += bytes((0x40, 2, packet_id >> 8, packet_id & 255))
