@@ -114,6 +114,7 @@ NUMBERS = [
     (["capacity"], "--fields", ("0", "-1", "1.5", "33")),
     (["capacity"], "--port", PORTS),
     (["exporter"], "--port", PORTS),
+    (["page"], "--port", PORTS),
     (["ingest"], "--port", PORTS),
     (["ingest"], "--workers", ("0", "-1", "1.5", "17")),
     (["service", "install", "ingest"], "--workers", ("0", "-1", "1.5", "17")),

@@ -24,6 +24,7 @@ COMMANDS = {
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
     "export": ("export",),
+    "page": ("page",),
     "exporter": ("exporter",),
     "doctor": ("doctor", "health", "capacity"),
     "simulator": ("wokwi",),

@@ -129,6 +129,16 @@ class Consumer:
         )
         self._write()
 
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Send a Message, QoS 1, not retained; False where there is no connection. What the broker
+        has not acknowledged when the connection ends is gone.
+        """
+        if self._client is None or not self.up:
+            return False
+        self._client.publish(topic, payload, qos=1)
+        self._write()
+        return True
+
     def close(self, *, for_good: bool = False) -> None:
         """Leave; the broker goes on queueing, unless it is `for_good`. Twice does no harm."""
         if client := self._client:

@@ -1,5 +1,15 @@
-"""Room for `limpet page`: a web page on loopback that shows the nodes live and takes Commands.
+"""`limpet page`: the fleet live in a browser, with its history, and Commands as buttons.
 
-It may import ingest, whose store holds the history, operating, and all below them. Nothing is here
-yet.
+page.py             the command
+    assembly.py     model, broker and server together, as `limpet run` has them too
+    listening.py    the connection: Messages into the model, Commands out
+    commanding.py   which Commands there are, and their Responses
+    history.py      values of a while ago
+    model/          what the page knows; pure
+    serving/        HTTP and WebSocket, and who may
+    static/         what the browser is given: no build step, nothing from elsewhere
+
+Between server and browser everything is JSON; times are Unix seconds; a device is known by its id.
+Names and texts of devices are anybody's: here they are cut, and the browser shows them as text and
+never as markup. It may import heard, ingest, operating, and all below them.
 """

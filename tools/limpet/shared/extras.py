@@ -11,6 +11,8 @@ EXTRAS: dict[str, str] = {
     "psycopg": "postgres",
     "duckdb": "parquet",
     "prometheus_client": "metrics",
+    "starlette": "page",
+    "uvicorn": "page",
     "uvloop": "load",
 }
 _OURS = {"limpet", "limpet_bench", "node"}

@@ -1,0 +1,115 @@
+"""Model, broker and server together: of `limpet page`, and beside the node in `limpet run`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from limpet.heard.known import Known
+from limpet.ingest.asked import Address
+from limpet.page import commanding
+from limpet.page.listening import Listening
+from limpet.page.model.model import MEMORY_S, Model
+from limpet.page.serving.application import Application, Levers
+from limpet.page.serving.guard import Access
+from limpet.page.serving.hub import Hub
+from limpet.page.serving.server import Server, listening
+from limpet.shared.firmware import version
+from limpet.shared.problem import Problem
+from limpet.shared.seen_readings import UNITS
+
+HOST, PORT = "127.0.0.1", 8080
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Which one, as whom, and what is asked for there."""
+
+    address: Address
+    filters: tuple[str, ...]
+
+
+class Page:
+    """The page, served on `listener` while the block runs.
+
+    name: what the fleet is called. tls: certificate and key, None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        known: Known,
+        broker: Broker,
+        access: Access,
+        listener: socket.socket,
+        say: Say,
+        *,
+        levers: Levers | None = None,
+        tls: tuple[str, str] | None = None,
+    ) -> None:
+        self._name = name
+        self._access = access
+        self._levers = levers
+        self._actions = commanding.actions()
+        self.model = Model(known, time.time())
+        self._requests = commanding.Requests()
+        self._listening = Listening(
+            broker.address, broker.filters, self.model, say, self._requests.heard
+        )
+        hub = Hub(self.model, self._requests, self._hello, self._described)
+        application = Application(
+            self.model, access, hub, self._requests, self._listening.publish, levers
+        )
+        self._server = Server(application.asgi, listener, tls)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Page:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._server)
+            stack.enter_context(self._listening)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _described(self) -> list[dict[str, Any]] | None:
+        return self._levers.describe() if self._levers and self._access.operate else None
+
+    def _hello(self) -> dict[str, Any]:
+        broker = self.model.broker.frame()
+        del broker["t"]
+        return {
+            "fleet": self._name,
+            "version": version.VERSION,
+            "rights": "operate" if self._access.operate else "read",
+            "store": False,
+            "memory_s": MEMORY_S,
+            "levers": self._described(),
+            "actions": self._actions if self._access.operate else [],
+            "units": UNITS,
+            "broker": broker,
+        }
+
+
+def listener(host: str, port: int, *, any_free: bool = False) -> tuple[socket.socket, bool]:
+    """Return a socket that listens there, and whether it is the port that was wanted. any_free:
+    another one where that is taken. Raises Problem.
+    """
+    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return listening(host, port), True
+    except (OSError, UnicodeError, OverflowError) as error:
+        if any_free and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            return listening(host, 0), False
+        why = getattr(error, "strerror", None) or error
+        raise Problem(
+            f"{at} cannot be listened on: {why}.", "Say another one: --listen HOST:PORT."
+        ) from None

@@ -1,0 +1,63 @@
+"""A device in a few lines, and one in detail, as the browser gets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limpet.heard.fleet import STATES, Heard
+from limpet.page.model.node import Node
+
+SPARK = 40
+
+
+def rank(state: str, alerts: int) -> int:
+    """Return where it stands among others, 0 the worst: by its state, then by its alerts."""
+    return 2 * STATES.index(state) + (0 if alerts else 1)
+
+
+def card(device: str, base: str, heard: Heard, node: Node, now: float) -> dict[str, Any]:
+    """Return a device in a few lines. now: Unix seconds."""
+    state = heard.state(now)
+    reading = heard.reading
+    health = heard.health
+    found: dict[str, Any] = {
+        "id": device,
+        "place": base.split("/")[1:4],
+        "state": state,
+        "rank": rank(state, len(heard.alerts)),
+        "since": heard.since,
+        "seen": round(heard.seen, 1),
+        "reason": heard.reason,
+        "values": {},
+        "ts": None,
+        "seq": None,
+        "boot": heard.boot,
+        "alerts": [
+            {"name": name, "since": each.since, "reason": each.reason}
+            for name, each in heard.alerts.items()
+        ],
+        "queued": health.get("queued"),
+        "rssi": health.get("rssi"),
+    }
+    if reading:
+        found |= {"values": reading.values, "ts": reading.ts, "seq": reading.seq}
+        found["boot"] = heard.boot or reading.boot
+    return found
+
+
+def detail(device: str, heard: Heard, node: Node, ends: float | None) -> dict[str, Any]:
+    """Return a device in detail. ends: until when its certificate is good, Unix seconds."""
+    return {
+        "t": "node",
+        "id": device,
+        "health": heard.health,
+        "losses": dict(heard.losses),
+        "firmware": heard.firmware,
+        "session": heard.session,
+        "interval_s": heard.health.get("interval_s"),
+        "certificate_ends": ends,
+        "missing": heard.missing() if heard.reading else None,
+        "reported": node.reported,
+        "desired": node.desired,
+        "update": node.update,
+    }

@@ -1,0 +1,26 @@
+"""What the page keeps of one device beside what `heard/` does: its newest Readings and events, and
+its settings.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from limpet.page.model.series import Series
+
+EVENTS = 200
+
+
+class Node:
+    """Of one device. events: the newest, as the browser gets them; reported, desired, update: as it
+    was said last, None where it never was. state: what it was at the last look.
+    """
+
+    def __init__(self) -> None:
+        self.series = Series()
+        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self.reported: dict[str, Any] | None = None
+        self.desired: dict[str, Any] | None = None
+        self.update: dict[str, Any] | None = None
+        self.state = ""

@@ -1,0 +1,238 @@
+"""What is asked for by HTTP, and the WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from limpet.page import commanding, history
+from limpet.page.history import MOST_FIELDS, POINTS
+from limpet.page.model.model import Model
+from limpet.page.serving.guard import Access, Guard
+from limpet.page.serving.hub import Hub
+from limpet.page.serving.login import SESSION_S, TooManyError
+from limpet.shared.problem import Problem
+
+STATIC = Path(__file__).parents[1] / "static"
+# Files are asked for again, and answered with 304 where they are the same.
+_FRESH = {"cache-control": "no-cache"}
+
+
+class Levers(Protocol):
+    """What the demo has to turn: see operating/levers."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what there is, as it is now."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Turn one. Raises Problem."""
+
+
+class Application:
+    """All of the page. publish: sends a Command; False where it cannot."""
+
+    def __init__(
+        self,
+        model: Model,
+        access: Access,
+        hub: Hub,
+        requests: commanding.Requests,
+        publish: Callable[[str, bytes], bool],
+        levers: Levers | None,
+    ) -> None:
+        self._model = model
+        self._access = access
+        self._hub = hub
+        self._requests = requests
+        self._publish = publish
+        self._levers = levers
+        static = StaticFiles(directory=STATIC)
+        routes = [
+            Route("/", self._index),
+            Route("/api/session", self._session),
+            Route("/login", self._login, methods=["POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/api/nodes/{id}/command", self._command, methods=["POST"]),
+            Route("/api/nodes/{id}/history", self._history),
+            Route("/api/levers/{name}", self._lever, methods=["POST"]),
+            WebSocketRoute("/live", self._live),
+            Mount("/static", static),
+        ]
+        self.asgi = Guard(
+            Starlette(
+                routes=routes,
+                lifespan=self._running,
+                exception_handlers={HTTPException: _failed, Problem: _problem},
+            ),
+            access,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
+        telling = asyncio.create_task(self._hub.run())
+        yield
+        telling.cancel()
+        await self._hub.close()
+
+    async def _index(self, request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers=_FRESH)
+
+    async def _session(self, request: Request) -> Response:
+        access = self._access
+        session = access.session(request.headers)
+        return JSONResponse(
+            {
+                "user": "operator" if session else None,
+                "login": access.login is not None and session is None,
+                "rights": "operate" if access.operate else "read",
+                "csrf": access.token(session),
+            }
+        )
+
+    async def _login(self, request: Request) -> Response:
+        access = self._access
+        if access.login is None:
+            return Response(status_code=204)
+        password = (await _body(request)).get("password")
+        if not isinstance(password, str):
+            return _error(400, "There is no password.", "Send it.")
+        try:
+            key = await access.login.try_password(password, str(request.scope["client"][0]))
+        except TooManyError as error:
+            wait_s = int(error.wait_s) + 1
+            answer = _error(429, "Too many tries.", f"Wait for {wait_s} s.")
+            answer.headers["retry-after"] = str(wait_s)
+            return answer
+        if key is None:
+            return _error(401, "That is not the password.", "Try again.")
+        done = Response(status_code=204)
+        done.set_cookie(
+            access.cookie,
+            key,
+            max_age=int(SESSION_S),
+            httponly=True,
+            samesite="strict",
+            secure=access.secure,
+        )
+        return done
+
+    async def _logout(self, request: Request) -> Response:
+        access = self._access
+        if access.login:
+            access.login.end(access.key(request.headers))
+        done = Response(status_code=204)
+        done.delete_cookie(access.cookie, httponly=True, samesite="strict", secure=access.secure)
+        return done
+
+    async def _live(self, socket: WebSocket) -> None:
+        headers = socket.headers
+        await self._hub.serve(
+            socket,
+            lambda: self._access.login is None or self._access.session(headers) is not None,
+        )
+
+    def _may_operate(self) -> None:
+        if not self._access.operate:
+            raise HTTPException(403, "This page only reads.")
+
+    async def _command(self, request: Request) -> Response:
+        self._may_operate()
+        device = request.path_params["id"]
+        body = await _body(request)
+        base = self._model.bases.get(device)
+        if base is None:
+            return _error(404, "There is no such device.", "Choose another one.")
+        try:
+            made, payload = commanding.command(body.get("action"), body.get("params", {}))
+            self._requests.begin(made, device, base)
+        except Problem as problem:
+            return _error(400, problem.cause, problem.remedy)
+        if not self._publish(f"{base}/{commanding.topics.COMMANDS}", payload):
+            self._requests.forget(made)
+            return _error(503, "There is no connection to the broker.", "Try again later.")
+        return JSONResponse({"request": made}, 202)
+
+    async def _history(self, request: Request) -> Response:
+        asked = self._asked(request)
+        return JSONResponse(await asyncio.to_thread(history.of_memory, self._model, asked))
+
+    def _asked(self, request: Request) -> history.Asked:
+        """Return what a request for history wants; raises HTTPException."""
+        device, query = request.path_params["id"], request.query_params
+        if device not in self._model.nodes:
+            raise HTTPException(404, "There is no such device.")
+        until = _number(query.get("to"), time.time())
+        since = _number(query.get("from"), until - 3600)
+        points = int(min(max(_number(query.get("points"), 800), POINTS[0]), POINTS[1]))
+        if not 0 <= since < until < 1 << 32:
+            raise HTTPException(400, "from is not before to.")
+        fields = tuple(dict.fromkeys(query.getlist("field")))
+        if not fields:
+            with self._model.lock:
+                fields = tuple(self._model.nodes[device].series.fields)
+        if len(fields) > MOST_FIELDS:
+            raise HTTPException(400, "Too many fields.")
+        return history.Asked(device, fields, since, until, points)
+
+    async def _lever(self, request: Request) -> Response:
+        self._may_operate()
+        if self._levers is None:
+            return _error(404, "There are no levers here.", "`limpet run` has them.")
+        value = (await _body(request)).get("value")
+        try:
+            await asyncio.to_thread(self._levers.set, request.path_params["name"], value)
+        except Problem as problem:
+            return _error(400, problem.cause, problem.remedy)
+        return JSONResponse({"levers": self._levers.describe()})
+
+
+def _number(text: str | None, default: float) -> float:
+    """Return a number of a query; raises HTTPException."""
+    try:
+        found = default if text is None else float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise HTTPException(400, "That is no number.")
+    return found
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """Return the JSON object that came; raises HTTPException."""
+    try:
+        found = json.loads(await request.body())
+    except ClientDisconnect:
+        raise HTTPException(413, "That is too long.") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise HTTPException(400, "That is no JSON object.")
+    return found
+
+
+def _error(status: int, cause: str, remedy: str) -> JSONResponse:
+    return JSONResponse({"error": cause, "remedy": remedy}, status)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, "")
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _error(503, error.cause, error.remedy)

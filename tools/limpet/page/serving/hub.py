@@ -1,0 +1,286 @@
+"""The browsers that are connected: who is told what, four times a second.
+
+What changed is put into words once for all browsers. A browser that is slow keeps the number of the
+change that it has seen, and gets all that is newer when it can take it again: what waits for it is
+bounded by QUEUE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from limpet.page.commanding import Requests
+from limpet.page.model.model import Model, News
+
+FRAME_S = 0.25
+TOPICS_S = 1.0
+# Frames, each of some texts, that wait for one browser.
+QUEUE = 2
+PIECE = 250
+MOST_BROWSERS = 64
+# Of what a browser says.
+MOST_BYTES = 2048
+MOST_A_SECOND = 20.0
+BURST = 40.0
+TOO_MANY, TOO_FAST, ENDED, GOING = 1013, 1008, 4401, 1001
+
+
+def words(frame: Any) -> str:
+    """Return a frame as it is sent."""
+    return json.dumps(frame, separators=(",", ":"), ensure_ascii=False)
+
+
+class Browser:
+    """One that is connected. seen: the number of the last change that it was told of. watching: the
+    device that it looks at. valid: whether its session still counts. missed: whether something that
+    is said once did not reach it.
+    """
+
+    def __init__(self, socket: WebSocket, valid: Callable[[], bool]) -> None:
+        self.socket = socket
+        self.valid = valid
+        self.queue: asyncio.Queue[list[str]] = asyncio.Queue(QUEUE)
+        self.seen = -1
+        self.watching: str | None = None
+        self.topics = False
+        self.topics_at = 0.0
+        self.missed = False
+        self.fresh = False  # whether what it watches was not shown yet
+
+
+class Hub:
+    """All of them. hello: what a browser is told first. levers: as they are now, None where there
+    are none.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        requests: Requests,
+        hello: Callable[[], dict[str, Any]],
+        levers: Callable[[], list[dict[str, Any]] | None],
+    ) -> None:
+        self._model = model
+        self._requests = requests
+        self._hello = hello
+        self._levers = levers
+        self.browsers: set[Browser] = set()
+        self._broker: Any = None
+        self._last_levers: Any = None
+        self._known: dict[int, str] = {}
+
+    async def serve(self, socket: WebSocket, valid: Callable[[], bool]) -> None:
+        """Have a browser connected, until it leaves. valid: whether its session still counts."""
+        await socket.accept()
+        if len(self.browsers) >= MOST_BROWSERS:
+            await socket.close(TOO_MANY, f"{MOST_BROWSERS} browsers are connected, which is all.")
+            return
+        browser = Browser(socket, valid)
+        with self._model.lock:
+            self._begin(browser)
+        self.browsers.add(browser)
+        telling = asyncio.create_task(_tell(browser))
+        try:
+            await self._listen(browser)
+        finally:
+            telling.cancel()
+            self.browsers.discard(browser)
+            self._watch(browser, None)
+
+    async def _listen(self, browser: Browser) -> None:
+        allowance, at = BURST, time.monotonic()
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                text = await browser.socket.receive_text()
+                now = time.monotonic()
+                allowance, at = min(BURST, allowance + (now - at) * MOST_A_SECOND), now
+                allowance -= 1
+                if allowance < 0 or len(text) > MOST_BYTES:
+                    await _close(browser, TOO_FAST, "Too much is asked for.")
+                    return
+                self._asked(browser, text)
+
+    def _asked(self, browser: Browser, text: str) -> None:
+        try:
+            asked = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(asked, dict):
+            return
+        if asked.get("t") == "watch":
+            device = asked.get("id")
+            self._watch(browser, device if isinstance(device, str) else None)
+        elif asked.get("t") == "topics":
+            browser.topics = asked.get("on") is True
+            browser.topics_at = 0.0
+
+    def _watch(self, browser: Browser, device: str | None) -> None:
+        with self._model.lock:
+            watched = self._model.watched
+            if before := browser.watching:
+                watched[before] -= 1
+                if watched[before] <= 0:
+                    del watched[before]
+            browser.watching = device if device in self._model.nodes else None
+            if browser.watching:
+                watched[browser.watching] += 1
+                browser.fresh = True
+
+    # Four times a second.
+
+    async def run(self) -> None:
+        """Tell the browsers what is new, for ever."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + FRAME_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+            self._tick()
+            await self._expired()
+
+    async def close(self) -> None:
+        """Tell all browsers that this is the end."""
+        for browser in list(self.browsers):
+            await _close(browser, GOING, "The page has ended.")
+
+    async def _expired(self) -> None:
+        for browser in [each for each in self.browsers if not each.valid()]:
+            self.browsers.discard(browser)
+            await _close(browser, ENDED, "The session has ended.")
+
+    def _tick(self) -> None:
+        model = self._model
+        with model.lock:
+            news, model.news = model.news, []
+            left_out, model.left_out = model.left_out, 0
+            details, model.details = model.details, set()
+            broker, number = model.broker, model.number
+            same: dict[int, list[str]] = {}
+            shown = {each: words(model.detail(each)) for each in details if each in model.nodes}
+            common = self._common(broker, left_out)
+            for browser in self.browsers:
+                if browser.queue.full():
+                    browser.missed = browser.missed or bool(common or news)
+                    continue
+                texts = list(common)
+                texts += self._cards(browser, same)
+                texts += self._watched(browser, shown, news)
+                if browser.topics and time.monotonic() - browser.topics_at >= TOPICS_S:
+                    browser.topics_at = time.monotonic()
+                    texts.append(self._topics(same))
+                browser.seen = number
+                if texts:
+                    browser.queue.put_nowait(texts)
+            self._known = {}
+
+    def _common(self, broker: Any, left_out: int) -> list[str]:
+        """Return what everybody is told."""
+        texts = [words(each) for each in self._requests.ended()]
+        if broker != self._broker:
+            self._broker = broker
+            texts.append(words(broker.frame()))
+        levers = self._levers()
+        if levers != self._last_levers:
+            self._last_levers = levers
+            texts.append(words({"t": "levers", "levers": levers or []}))
+        if left_out:
+            text = f"Too much at once: {left_out} events are left out here."
+            texts.append(words({"t": "say", "weight": "bad", "text": text}))
+        return texts
+
+    def _begin(self, browser: Browser) -> None:
+        """Put what a browser is told first."""
+        model = self._model
+        now = time.time()
+        browser.seen = model.number
+        texts = [words({"t": "hello", **self._hello(), "now": round(now, 3)})]
+        texts += _pieces((words(model.card(each, now, spark=True)) for each in model.bases), True)
+        browser.queue.put_nowait(texts)
+
+    def _cards(self, browser: Browser, same: dict[int, list[str]]) -> list[str]:
+        """Return the cards that are new to a browser: put into words once for all of the same."""
+        if browser.seen not in same:
+            model, now = self._model, time.time()
+            texts = []
+            for device in model.newer(browser.seen):
+                number = model.changed[device]
+                if number not in self._known:
+                    self._known[number] = words(model.card(device, now))
+                texts.append(self._known[number])
+            gone = [name for at, name in model.gone if at > browser.seen]
+            frames = [words({"t": "gone", "ids": gone})] if gone else []
+            same[browser.seen] = frames + (_pieces(texts, False) if texts else [])
+        return same[browser.seen]
+
+    def _watched(self, browser: Browser, shown: dict[str, str], news: Iterable[News]) -> list[str]:
+        """Return what has happened to the device that a browser looks at, and to all others what
+        everybody is told.
+        """
+        watching = browser.watching
+        texts: list[str] = []
+        if browser.missed:
+            browser.missed, browser.fresh = False, watching is not None
+            self._broker_again(texts)
+            text = "This browser was too slow for all of it: what is missing is loaded again."
+            texts.append(words({"t": "say", "weight": "plain", "text": text, "missed": True}))
+        if watching and browser.fresh and watching in self._model.nodes:
+            browser.fresh = False
+            events = list(self._model.nodes[watching].events)
+            texts.append(words(self._model.detail(watching)))
+            texts.append(words({"t": "events", "id": watching, "events": events}))
+            news = [each for each in news if each.device != watching]
+        elif watching in shown:
+            texts.append(shown[watching])
+        for each in news:
+            common = each.kind == "event" and each.frame["kind"] in ("status", "alert")
+            if common or each.device == watching:
+                texts.append(words(each.frame))
+        return texts
+
+    def _broker_again(self, texts: list[str]) -> None:
+        texts.append(words(self._model.broker.frame()))
+        if levers := self._levers():
+            texts.append(words({"t": "levers", "levers": levers}))
+
+    def _topics(self, same: dict[int, list[str]]) -> str:
+        if -1 not in same:
+            topics = self._model.topics
+            found = {"count": len(topics.by_name), "more": topics.more, "topics": topics.rows()}
+            same[-1] = [words({"t": "topics", **found})]
+        return same[-1][0]
+
+
+def _pieces(cards: Iterable[str], all_of: bool) -> list[str]:
+    """Return frames with cards that are in words already."""
+    texts = list(cards)
+    starts = range(0, len(texts), PIECE) or [0]
+    every = "true" if all_of else "false"
+    return [
+        f'{{"t":"cards","all":{every if at == starts[0] else "false"},'
+        f'"last":{"true" if at + PIECE >= len(texts) else "false"},'
+        f'"cards":[{",".join(texts[at : at + PIECE])}]}}'
+        for at in starts
+    ]
+
+
+async def _tell(browser: Browser) -> None:
+    """Send what waits for a browser, for ever."""
+    try:
+        while True:
+            for text in await browser.queue.get():
+                await browser.socket.send_text(text)
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        return  # gone: `_listen` sees it too
+
+
+async def _close(browser: Browser, code: int, why: str) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
+        if browser.socket.client_state == WebSocketState.CONNECTED:
+            await browser.socket.close(code, why)

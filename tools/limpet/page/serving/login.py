@@ -1,0 +1,185 @@
+"""The password of the page and the sessions of who has given it.
+
+The password is kept as argon2's hash, for its owner alone, in the fleet's folder; sessions are in
+memory, and end with the page. A wrong password costs its address, and all together, one of a few
+tries that come back slowly; who is logged in already is not held up by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from limpet.shared import private
+from limpet.shared.problem import Problem
+
+FILE = "password"
+LEAST = 10
+MOST = 256
+# Of one check: 19 MB and some 50 ms, as OWASP has it; two at once at most.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_AT_ONCE = 2
+_WAITING = 8
+SESSIONS = 256
+SESSION_S = 12 * 3600.0
+IDLE_S = 2 * 3600.0
+# Wrong passwords: so many at once, then one in so many seconds.
+OF_ADDRESS = (5, 20.0)
+OF_ALL = (30, 2.0)
+_ADDRESSES = 1024
+
+
+def set_password(folder: Path, password: str) -> None:
+    """Keep a password, in place of the one before. Raises Problem for one that is too short."""
+    if not LEAST <= len(password) <= MOST:
+        raise Problem(
+            f"The password has {len(password)} letters.", f"Take {LEAST} to {MOST} of them."
+        )
+    private.write(private.folder(folder) / FILE, _HASHER.hash(password).encode() + b"\n")
+
+
+class _Tries:
+    """Tries that come back: `most` at once, one in `every_s` seconds."""
+
+    def __init__(self, most: int, every_s: float) -> None:
+        self._most = most
+        self._every_s = every_s
+        self._left = float(most)
+        self._at = time.monotonic()
+
+    def wait_s(self) -> float:
+        """Return how long to wait for the next try; 0: none."""
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._at) / self._every_s)
+        self._at = now
+        return 0.0 if self._left >= 1 else (1 - self._left) * self._every_s
+
+    def take(self) -> None:
+        """It was used."""
+        self._left -= 1
+
+    def back(self) -> None:
+        """It was none: the password was right."""
+        self._left = min(self._most, self._left + 1)
+
+
+class TooManyError(Exception):
+    """Too many tries: `wait_s` seconds are to be waited."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
+@dataclass
+class Session:
+    """Of one browser. token: what its requests that change something say."""
+
+    csrf: str
+    began: float
+    used: float
+
+
+class Login:
+    """file: with the hash, read at each try, so that a new password counts at once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._of: OrderedDict[str, _Tries] = OrderedDict()
+        self._all = _Tries(*OF_ALL)
+        self._checking = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._hash = self._read()
+
+    def _read(self) -> str:
+        return private.read(self._file).decode("ascii", "replace").strip()
+
+    async def try_password(self, password: str, address: str) -> str | None:
+        """Return the key of a new session, None for a wrong password. Raises TooManyError."""
+        tries = self._tries(address)
+        wait_s = max(tries.wait_s(), self._all.wait_s())
+        if wait_s or self._waiting >= _WAITING:
+            raise TooManyError(max(wait_s, 1.0))
+        tries.take()
+        self._all.take()
+        self._waiting += 1
+        try:
+            async with self._checking:
+                right = await asyncio.to_thread(self._check, password)
+        finally:
+            self._waiting -= 1
+        if not right:
+            return None
+        tries.back()
+        self._all.back()
+        return self._begin()
+
+    def _check(self, password: str) -> bool:
+        found = self._read()
+        if not hmac.compare_digest(found, self._hash):
+            # Another password: who knew the one before is to give this one.
+            self._hash = found
+            self._sessions.clear()
+        try:
+            return len(password) <= MOST and _HASHER.verify(found, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+    def _tries(self, address: str) -> _Tries:
+        network = _network(address)
+        found = self._of.pop(network, None) or _Tries(*OF_ADDRESS)
+        self._of[network] = found
+        while len(self._of) > _ADDRESSES:
+            self._of.popitem(last=False)
+        return found
+
+    def _begin(self) -> str:
+        key, now = secrets.token_urlsafe(32), time.monotonic()
+        self._sessions[_name(key)] = Session(secrets.token_urlsafe(32), now, now)
+        while len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        return key
+
+    def session(self, key: str | None) -> Session | None:
+        """Return the session of a key, if it counts."""
+        if not key or len(key) > 100:
+            return None
+        name, now = _name(key), time.monotonic()
+        found = self._sessions.get(name)
+        if found is None:
+            return None
+        if now - found.began > SESSION_S or now - found.used > IDLE_S:
+            del self._sessions[name]
+            return None
+        found.used = now
+        return found
+
+    def end(self, key: str | None) -> None:
+        """End a session."""
+        if key:
+            self._sessions.pop(_name(key), None)
+
+
+def _name(key: str) -> str:
+    """What a session is found by: how long a search takes then says nothing about keys."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _network(address: str) -> str:
+    """Return whom tries are counted of: an IPv4 address, or the 64 bits that one customer has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address[:64]
+    return str(found) if found.version == 4 else found.exploded[:19]
