@@ -17,6 +17,8 @@ from limpet.ingest.consumer import Consumer, Message
 
 # Between two looks at the registry, and the longest wait for the broker.
 LOOK_S = 1.0
+# Messages for which the lock is held in one go.
+PIECE = 100
 
 
 class Hearing:
@@ -44,6 +46,10 @@ class Hearing:
         """Note a Message. now: Unix seconds."""
         self.fleet.take(message, now)
 
+    def look(self, now: float) -> None:
+        """Go by the registry of now. Called each LOOK_S or so; now: Unix seconds."""
+        self.fleet.known(self.known.refresh())
+
     def lost(self) -> None:
         """The connection has ended."""
 
@@ -60,21 +66,27 @@ class Hearing:
         self.up = up
 
 
-def listen(consumer: Consumer, hearing: Hearing, ended: Callable[[], bool] = lambda: False) -> None:
-    """Take what comes until it is `ended`, which is asked each LOOK_S at least. Raises Problem for
-    what only a person can put right, as long as there was no connection yet.
+def listen(
+    consumer: Consumer,
+    hearing: Hearing,
+    ended: Callable[[], bool] = lambda: False,
+    step_s: float = LOOK_S,
+) -> None:
+    """Take what comes until it is `ended`, which is asked behind each step, of `step_s` at most.
+    Raises Problem for what only a person can put right, as long as there was no connection yet.
     """
     looked = time.monotonic()
     while not ended():
-        consumer.step(LOOK_S)
+        consumer.step(step_s)
         messages = consumer.take()
-        if (now := time.monotonic()) - looked >= LOOK_S:
-            looked = now
-            bases = hearing.known.refresh()
-            with hearing.lock:
-                hearing.fleet.known(bases)
         with hearing.lock:
             hearing.connection(consumer.up, consumer.connects, time.time())
-            for each in messages:
-                hearing.take(each, time.time())
+        if (now := time.monotonic()) - looked >= LOOK_S:
+            looked = now
+            with hearing.lock:
+                hearing.look(time.time())
+        for at in range(0, len(messages), PIECE):
+            with hearing.lock:
+                for each in messages[at : at + PIECE]:
+                    hearing.take(each, time.time())
         consumer.acknowledge(messages)

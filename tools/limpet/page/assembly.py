@@ -58,11 +58,9 @@ class Page:
         self._access = access
         self._levers = levers
         self._actions = commanding.actions()
-        self.model = Model(known, time.time())
         self._requests = commanding.Requests()
-        self._listening = Listening(
-            broker.address, broker.filters, self.model, say, self._requests.heard
-        )
+        self.model = Model(known, time.time(), self._requests.heard)
+        self._listening = Listening(broker.address, broker.filters, self.model, say)
         hub = Hub(self.model, self._requests, self._hello, self._described)
         application = Application(
             self.model, access, hub, self._requests, self._listening.publish, levers
@@ -84,8 +82,6 @@ class Page:
         return self._levers.describe() if self._levers and self._access.operate else None
 
     def _hello(self) -> dict[str, Any]:
-        broker = self.model.broker.frame()
-        del broker["t"]
         return {
             "fleet": self._name,
             "version": version.VERSION,
@@ -95,7 +91,7 @@ class Page:
             "levers": self._described(),
             "actions": self._actions if self._access.operate else [],
             "units": UNITS,
-            "broker": broker,
+            "broker": self.model.broker(),
         }
 
 

@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from limpet.ingest.consumer import Message
 from limpet.shared import payloads
-from limpet.shared.firmware import commands, errors, topics
+from limpet.shared.firmware import commands, errors
 from limpet.shared.paths import FIRMWARE
 from limpet.shared.plain import is_number
 from limpet.shared.problem import Problem
@@ -120,21 +119,12 @@ class Requests:
         with self._lock:
             self._open.pop(request, None)
 
-    def heard(self, messages: list[Message]) -> None:
-        """Look for Responses."""
-        if not self._open:
-            return
-        now = time.monotonic()
-        for each in messages:
-            topic = each.topic or ""
-            if f"/{topics.RESPONSE}" not in topic or each.retained:
-                continue
-            said = payloads.decode(each.payload)
-            request = said.get("id") if said else None
-            with self._lock:
-                found = self._open.get(request) if isinstance(request, str) else None
-                if said is None or found is None or not topic.startswith(f"{found.base}/"):
-                    continue
+    def heard(self, topic: str, said: dict[str, Any]) -> None:
+        """Take a Response."""
+        request, now = said.get("id"), time.monotonic()
+        with self._lock:
+            found = self._open.get(request) if isinstance(request, str) else None
+            if found and topic.startswith(f"{found.base}/"):
                 del self._open[str(request)]
                 self._ended.append(_frame(str(request), found, now, said))
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpet.heard.fleet import STATES, Heard
+from limpet.heard import trouble
+from limpet.heard.fleet import Heard
 from limpet.page.model.node import Node
 
 SPARK = 40
 
 
-def rank(state: str, alerts: int) -> int:
-    """Return where it stands among others, 0 the worst: by its state, then by its alerts."""
-    return 2 * STATES.index(state) + (0 if alerts else 1)
-
-
-def card(device: str, base: str, heard: Heard, node: Node, now: float) -> dict[str, Any]:
+def card(device: str, base: str, heard: Heard, now: float) -> dict[str, Any]:
     """Return a device in a few lines. now: Unix seconds."""
-    state = heard.state(now)
     reading = heard.reading
     health = heard.health
     found: dict[str, Any] = {
         "id": device,
         "place": base.split("/")[1:4],
-        "state": state,
-        "rank": rank(state, len(heard.alerts)),
+        "state": heard.state(now),
+        "trouble": trouble.trouble(heard, now),
+        "rank": trouble.rank(heard, now),
         "since": heard.since,
         "seen": round(heard.seen, 1),
         "reason": heard.reason,

@@ -7,14 +7,15 @@ end, so whoever remembers the last number he has seen finds what is newer withou
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from limpet.brokers import rules
 from limpet.heard.fleet import Fleet, Heard
 from limpet.heard.known import Known
+from limpet.heard.listening import Hearing
+from limpet.heard.trouble import trouble
 from limpet.ingest.consumer import Message
 from limpet.ingest.intake import Reading, Taken
 from limpet.page.model import cards
@@ -40,6 +41,9 @@ _COMMANDS = topics.COMMANDS
 _BAD = ("offline", "raised", "rejected", "failed", "expired")
 
 
+OnResponse = Callable[[str, dict[str, Any]], None]
+
+
 class News(NamedTuple):
     """Something that happened to a device. kind: readings, event or response; frame: as the browser
     gets it.
@@ -50,32 +54,19 @@ class News(NamedTuple):
     frame: dict[str, Any]
 
 
-class Broker(NamedTuple):
-    """The connection to the broker: whether it is up, where it is, since when (Unix seconds), and
-    what there is to say of it.
+class Model(Hearing):
+    """began: since when we listen, Unix seconds. at, said: where the broker is, and what there is
+    to say of the connection. on_response: called with each Response, topic and payload.
     """
 
-    up: bool = False
-    at: str = ""
-    since: float = 0.0
-    text: str = ""
-
-    def frame(self) -> dict[str, Any]:
-        """Return it as the browser gets it."""
-        return {"t": "broker", **self._asdict()}
-
-
-class Model:
-    """began: since when we listen, Unix seconds."""
-
-    def __init__(self, known: Known, began: float) -> None:
-        self.lock = threading.RLock()
-        self.known = known
-        self.fleet = Fleet(known.refresh(), began)
+    def __init__(self, known: Known, began: float, on_response: OnResponse) -> None:
+        super().__init__(Fleet({}, began), known)
+        self.at = self.said = ""
+        self._since = began
+        self._on_response = on_response
         self.bases: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
         self.topics = Topics()
-        self.broker = Broker(since=began)
         # The number of a card's last change, the latest at the end.
         self.changed: dict[str, int] = {}
         self.number = 0
@@ -88,31 +79,23 @@ class Model:
         self._columns = 0
         self._registered(began)
 
-    # Hearing.
+    # Hearing. All of these are called with the lock.
 
-    def hear(self, messages: Iterable[Message], now: float) -> None:
-        """Take Messages, of any content. now: Unix seconds."""
-        with self.lock:
-            for each in messages:
-                self._take(each, now)
-
-    def connection(self, broker: Broker, *, anew: bool = False) -> None:
-        """Note how the connection is. anew: there was none, and there is one again."""
-        with self.lock:
-            if anew:
-                self.fleet.interrupted(broker.since)
-            self.broker = broker
+    def connection(self, up: bool, connects: int, now: float) -> None:
+        """Note how the connection is. now: Unix seconds."""
+        if up != self.up or connects != self.connects:
+            self._since = now
+        super().connection(up, connects, now)
 
     def look(self, now: float) -> None:
         """Go by the registry of now, and see whose state has changed by itself."""
-        with self.lock:
-            self._registered(now)
-            for device, heard in self.fleet.devices.items():
-                node = self.nodes[device]
-                state = heard.state(now)
-                if state != node.state:
-                    node.state = state
-                    self._change(device)
+        self._registered(now)
+        now = self.judged_at(now)
+        for device, heard in self.fleet.devices.items():
+            node = self.nodes[device]
+            if (word := trouble(heard, now)) != node.trouble:
+                node.trouble = word
+                self._change(device)
 
     def _registered(self, now: float) -> None:
         bases = self.known.refresh()
@@ -127,12 +110,13 @@ class Model:
         for device, base in bases.items():
             if device not in self.nodes:
                 self.nodes[device] = Node()
-                self.nodes[device].state = self.fleet.devices[device].state(now)
+                self.nodes[device].trouble = trouble(self.fleet.devices[device], now)
             if self.bases.get(device) != base:
                 self._change(device)
         self.bases = dict(bases)
 
-    def _take(self, message: Message, now: float) -> None:
+    def take(self, message: Message, now: float) -> None:
+        """Take a Message, of any content. now: Unix seconds."""
         topic = message.topic
         if topic is None:
             self.fleet.take(message, now)
@@ -142,14 +126,11 @@ class Model:
         if kind in (rules.DESIRED, rules.REPORTED, _COMMANDS):
             self._beside(payloads.device_of(topic), kind, message, now)
         elif kind and kind != payloads.TIME:
-            device = payloads.device_of(topic)
-            heard = self.fleet.devices.get(device)
-            before = heard.status if heard else ""
             taken = self.fleet.take(message, now)
             if taken is not None:
-                self._note(device, before, taken, message, now)
+                self._note(payloads.device_of(topic), taken, message, now)
 
-    def _note(self, device: str, before: str, taken: Taken, message: Message, now: float) -> None:
+    def _note(self, device: str, taken: Taken, message: Message, now: float) -> None:
         heard, node = self.fleet.devices[device], self.nodes[device]
         if taken.readings:
             self._readings(device, heard, node, taken.readings, message, now)
@@ -157,7 +138,9 @@ class Model:
             said = payloads.decode(event.payload.encode())
             if said is not None and event.kind != "health":
                 self._event(device, node, event.kind, said, float(event.at), message.retained)
-        node.state = heard.state(now)
+            if said is not None and event.kind == "response" and not message.retained:
+                self._on_response(message.topic or "", said)
+        node.trouble = trouble(heard, self.judged_at(now))
         self._change(device)
 
     def _readings(
@@ -267,12 +250,16 @@ class Model:
         else:
             self.news.append(News(kind, device, frame))
 
-    # Asking.
+    # Asking. With the lock as well.
+
+    def broker(self) -> dict[str, Any]:
+        """Return how the connection is, as the browser gets it."""
+        return {"up": self.up, "at": self.at, "since": self._since, "text": self.said}
 
     def card(self, device: str, now: float, *, spark: bool = False) -> dict[str, Any]:
         """Return the card of a device that is known, with its newest values where wanted."""
-        node = self.nodes[device]
-        found = cards.card(device, self.bases[device], self.fleet.devices[device], node, now)
+        node, now = self.nodes[device], self.judged_at(now)
+        found = cards.card(device, self.bases[device], self.fleet.devices[device], now)
         if spark:
             found["spark"] = node.series.spark(cards.SPARK)
         return found

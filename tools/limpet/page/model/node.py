@@ -14,7 +14,7 @@ EVENTS = 200
 
 class Node:
     """Of one device. events: the newest, as the browser gets them; reported, desired, update: as it
-    was said last, None where it never was. state: what it was at the last look.
+    was said last, None where it never was. trouble: what it had at the last look.
     """
 
     def __init__(self) -> None:
@@ -23,4 +23,4 @@ class Node:
         self.reported: dict[str, Any] | None = None
         self.desired: dict[str, Any] | None = None
         self.update: dict[str, Any] | None = None
-        self.state = ""
+        self.trouble = ""

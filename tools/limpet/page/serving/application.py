@@ -25,6 +25,7 @@ from limpet.page.model.model import Model
 from limpet.page.serving.guard import Access, Guard
 from limpet.page.serving.hub import Hub
 from limpet.page.serving.login import SESSION_S, TooManyError
+from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -161,7 +162,7 @@ class Application:
             self._requests.begin(made, device, base)
         except Problem as problem:
             return _error(400, problem.cause, problem.remedy)
-        if not self._publish(f"{base}/{commanding.topics.COMMANDS}", payload):
+        if not self._publish(f"{base}/{topics.COMMANDS}", payload):
             self._requests.forget(made)
             return _error(503, "There is no connection to the broker.", "Try again later.")
         return JSONResponse({"request": made}, 202)

@@ -161,7 +161,7 @@ class Hub:
             news, model.news = model.news, []
             left_out, model.left_out = model.left_out, 0
             details, model.details = model.details, set()
-            broker, number = model.broker, model.number
+            broker, number = model.broker(), model.number
             same: dict[int, list[str]] = {}
             shown = {each: words(model.detail(each)) for each in details if each in model.nodes}
             common = self._common(broker, left_out)
@@ -185,7 +185,7 @@ class Hub:
         texts = [words(each) for each in self._requests.ended()]
         if broker != self._broker:
             self._broker = broker
-            texts.append(words(broker.frame()))
+            texts.append(words({"t": "broker", **broker}))
         levers = self._levers()
         if levers != self._last_levers:
             self._last_levers = levers
@@ -245,7 +245,7 @@ class Hub:
         return texts
 
     def _broker_again(self, texts: list[str]) -> None:
-        texts.append(words(self._model.broker.frame()))
+        texts.append(words({"t": "broker", **self._model.broker()}))
         if levers := self._levers():
             texts.append(words({"t": "levers", "levers": levers}))
 
