@@ -1,0 +1,229 @@
+// The demo's levers: what the sensor says, and what goes wrong; and a strip that shows that nothing is lost.
+
+import { ask, why } from "./connection.js";
+import { button, el, icon, mark, say, show } from "./dom.js";
+import { number, plural } from "./format.js";
+import { fleet, on, operates } from "./state.js";
+
+const SEND_MS = 150;
+const MINE_MS = 1500;
+const DOTS = 60;
+const POWER = "M12 3v9 M6.6 7.2a7.6 7.6 0 1 0 10.8 0";
+const GROUPS = [["sensor", "The sensor"], ["fault", "What goes wrong"]];
+
+export class Levers {
+    constructor(id) {
+        this.id = id;
+        this.strip = new Strip(id);
+        this.error = el("p", { class: "error", role: "alert", hidden: true });
+        this.groups = new Map(GROUPS.map(([name, text]) => [name, el("div", { class: `lever-group ${name}`, role: "group", "aria-label": text })]));
+        this.there = new Map();
+        this.element = el(
+            "section", { class: "panel levers", "aria-labelledby": "levers-head" },
+            el("h3", { id: "levers-head", text: "Make it lose a Reading" }),
+            this.strip.element,
+            ...GROUPS.flatMap(([name, text]) => [el("h4", { text }), this.groups.get(name)]), this.error,
+        );
+        this.ends = [on("levers", () => this.draw()), on("hello", () => this.draw()), on("cards", () => this.draw())];
+        this.draw();
+    }
+
+    end() {
+        for (const each of this.ends) each();
+        this.strip.end();
+    }
+
+    draw() {
+        for (const lever of fleet.levers ?? []) {
+            if (!this.there.has(lever.name)) {
+                const made = lever.kind === "slider" ? new Slider(lever, this) : lever.kind === "button" ? new Push(lever, this) : new Switch(lever, this);
+                this.there.set(lever.name, made);
+                (this.groups.get(lever.group) ?? this.groups.get("fault")).append(made.element);
+            }
+            this.there.get(lever.name).draw(lever);
+        }
+    }
+
+    async move(lever, value) {
+        show(this.error, false);
+        try {
+            const { levers } = await ask(`/api/levers/${encodeURIComponent(lever.name)}`, { value });
+            if (levers) {
+                fleet.levers = levers;
+                this.draw();
+            }
+        } catch (error) {
+            say(this.error, why(error));
+            show(this.error, true);
+        }
+    }
+}
+
+class Slider {
+    constructor(lever, owner) {
+        this.owner = owner;
+        this.touched = -Infinity;
+        const id = `lever-${lever.name}`;
+        this.input = el("input", { type: "range", id, min: lever.min, max: lever.max, step: lever.step ?? "any", oninput: () => this.moved() });
+        this.output = el("output", { for: id });
+        this.free = button("×", () => this.release(), { class: "quiet", title: "Let go: it plays its capture again", "aria-label": `Let go of ${lever.label}` });
+        this.element = el("div", { class: "lever slider" }, el("label", { for: id, text: lever.label }), this.input, this.output, this.free);
+        mark(this.element, "title", lever.help);
+        this.lever = lever;
+    }
+
+    moved() {
+        this.touched = performance.now();
+        say(this.output, this.text(Number(this.input.value)));
+        this.next ??= setTimeout(() => {
+            this.next = null;
+            this.owner.move(this.lever, Number(this.input.value));
+        }, SEND_MS);
+    }
+
+    release() {
+        this.touched = -Infinity;
+        clearTimeout(this.next);
+        this.next = null;
+        this.owner.move(this.lever, null);
+        this.input.focus();
+    }
+
+    text(value) {
+        return `${number(value, this.lever.unit)}\u00a0${this.lever.unit ?? ""}`;
+    }
+
+    draw(lever) {
+        this.lever = lever;
+        this.input.disabled = !operates();
+        const held = typeof lever.value === "number";
+        show(this.free, held && lever.on !== false && operates());
+        if (performance.now() - this.touched < MINE_MS) return;
+        const said = fleet.cards.get(this.owner.id)?.values?.[lever.name];
+        if (held || typeof said === "number") this.input.value = held ? lever.value : said;
+        say(this.output, held ? this.text(lever.value) : "captured");
+        mark(this.input, "aria-valuetext", held ? this.text(lever.value) : "as it was captured");
+        this.element.classList.toggle("held", held);
+    }
+}
+
+class Switch {
+    constructor(lever, owner) {
+        this.lever = lever;
+        this.button = el(
+            "button", { type: "button", role: "switch", "aria-checked": "false", class: "switch", onclick: () => owner.move(this.lever, !this.lever.on) },
+            el("span", { class: "knob", "aria-hidden": "true" }), el("span", { class: "lever-text" }, el("b", { text: lever.label }), el("small", { text: lever.help ?? "" })),
+        );
+        this.element = el("div", { class: "lever" }, this.button);
+    }
+
+    draw(lever) {
+        this.lever = lever;
+        mark(this.button, "aria-checked", String(Boolean(lever.on)));
+        this.button.disabled = !operates();
+    }
+}
+
+class Push {
+    constructor(lever, owner) {
+        this.lever = lever;
+        this.button = el(
+            "button", { type: "button", class: "push", onclick: () => owner.move(this.lever, true) },
+            el("span", { class: "bolt" }, icon(POWER)), el("span", { class: "lever-text" }, el("b", { text: lever.label }), el("small", { text: lever.help ?? "" })),
+        );
+        this.element = el("div", { class: "lever" }, this.button);
+    }
+
+    draw(lever) {
+        this.lever = lever;
+        this.button.disabled = !operates() || Boolean(lever.on);
+    }
+}
+
+/** Readings as dots: come live, come late, waiting on flash. */
+class Strip {
+    constructor(id) {
+        this.id = id;
+        this.seen = new Map();
+        this.late = 0;
+        this.figures = new Map(["taken", "waiting", "arrived", "late"].map((name) => [name, el("b", { text: "0" })]));
+        const figure = (name, text) => el("div", { class: `figure ${name}` }, this.figures.get(name), el("span", { text }));
+        this.dots = el("div", { class: "dots", role: "img" });
+        this.text = el("p", { class: "strip-text", role: "status" });
+        this.wire = el("div", { class: "wire", "aria-hidden": "true" }, el("span", { text: id }), el("i"), el("span", { text: "broker" }));
+        this.element = el(
+            "div", { class: "strip" }, this.wire,
+            el("div", { class: "figures" }, figure("taken", "taken"), figure("waiting", "on flash"), figure("arrived", "arrived"), figure("late", "came late")),
+            this.dots, this.text,
+        );
+        this.ends = [
+            on("readings", (message) => message.id === id && this.take(message)), on("scene", () => this.draw()), on("levers", () => this.draw()),
+            on("cards", () => this.draw()),
+        ];
+        this.draw();
+    }
+
+    end() {
+        for (const each of this.ends) each();
+    }
+
+    take({ rows, late }) {
+        for (const [, boot, seq] of rows) {
+            const key = boot * 1e10 + seq;
+            if (!this.seen.has(key)) {
+                this.seen.set(key, late);
+                if (late) this.late += 1;
+            }
+        }
+        if (this.seen.size > 4 * DOTS) {
+            const keep = [...this.seen].sort(([a], [b]) => a - b).slice(-2 * DOTS);
+            this.seen = new Map(keep);
+        }
+        this.draw();
+    }
+
+    draw() {
+        const card = fleet.cards.get(this.id);
+        const scene = fleet.scene?.id === undefined || fleet.scene.id === this.id ? fleet.scene : null;
+        const waiting = scene?.waiting ?? card?.queued ?? 0;
+        const taken = scene?.taken ?? card?.seq ?? 0;
+        const arrived = scene?.arrived ?? Math.max(0, taken - waiting);
+        const late = scene?.late ?? this.late;
+        for (const [name, value] of Object.entries({ taken, waiting, arrived, late })) say(this.figures.get(name), value.toLocaleString("en"));
+        const up = scene?.link ? scene.link === "up" : card?.state === "online";
+        this.wire.className = `wire ${up ? "up" : "down"}`;
+        say(this.text, scene?.text ?? this.words(up, waiting, late));
+        this.element.classList.toggle("holds", waiting > 1);
+        this.drawDots(waiting);
+    }
+
+    words(up, waiting, late) {
+        if (!up && waiting) return `No way to the broker: ${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""} on flash.`;
+        if (!up) return "No way to the broker. It goes on measuring.";
+        if (waiting > 1) return `The way is open: ${plural(waiting, "Reading")} on the way.`;
+        return late ? `All there. ${plural(late, "Reading")} came late, each with its own time.` : "All there. Pull something.";
+    }
+
+    /** The last Readings as dots; holes between those that came, and what waits behind them. */
+    drawDots(waiting) {
+        const keys = [...this.seen.keys()].sort((a, b) => a - b);
+        const dots = [];
+        for (const [index, key] of keys.entries()) {
+            const hole = index ? key - keys[index - 1] - 1 : 0;
+            // Another boot counts anew.
+            for (let missing = 0; missing < Math.min(hole, hole > 1e9 ? 0 : DOTS); missing += 1) dots.push("waits");
+            dots.push(this.seen.get(key) ? "late" : "live");
+        }
+        const holes = dots.filter((each) => each === "waits").length;
+        for (let more = holes; more < Math.min(waiting, DOTS); more += 1) dots.push("waits");
+        const shown = dots.slice(-DOTS);
+        while (this.dots.children.length < shown.length) this.dots.append(el("i"));
+        while (this.dots.children.length > shown.length) this.dots.lastChild.remove();
+        for (const [index, kind] of shown.entries()) {
+            const dot = this.dots.children[index];
+            if (dot.className !== kind) dot.className = kind;
+        }
+        const count = (kind) => shown.filter((each) => each === kind).length;
+        mark(this.dots, "aria-label", `The last ${shown.length} Readings: ${count("live")} came live, ${count("late")} late, ${count("waits")} wait`);
+    }
+}
