@@ -1,7 +1,4 @@
-"""Ports that are given up for a while, and wanted back.
-
-A port that the system chose is one that it may also give to somebody's outgoing connection.
-"""
+"""Ports on which nobody listens."""
 
 from __future__ import annotations
 
@@ -14,27 +11,6 @@ from pathlib import Path
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 32768
 _FIRST = 10000
-
-
-class Held:
-    """Keeps ports from others while nobody listens on them; who connects there is refused."""
-
-    def __init__(self) -> None:
-        self._sockets: list[socket.socket] = []
-
-    def hold(self, *ports: int) -> None:
-        """Take the ports; 0, and one that somebody was quicker to take, are left out."""
-        for port in filter(None, ports):
-            taken = socket.socket()
-            self._sockets.append(taken)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                taken.bind(("127.0.0.1", port))
-
-    def release(self) -> None:
-        """Give them back."""
-        while self._sockets:
-            self._sockets.pop().close()
 
 
 def closed_port() -> int:

@@ -15,8 +15,8 @@ from limpet.identity import device_config
 from limpet.identity.authority import Identity, load
 from limpet.identity.operators import Operator, operator_identity
 from limpet.identity.provisioning import Setup
+from limpet.operating.levers.held import Held
 from support.brokers.mqtt_client import Client
-from support.ports import Held
 
 KIND = os.environ.get("BROKER") or "amqtt"
 # There from the start, with a password; any other device is made when it is asked for.

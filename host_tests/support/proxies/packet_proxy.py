@@ -7,10 +7,12 @@ fits, once. It passes on what comes unless told otherwise. It never answers in t
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 
+from limpet.operating.levers import relay
 from support import schemas
 from support.brokers.codec import Packet, connack, length, publish, suback
 from support.brokers.running import RunningBroker
@@ -162,6 +164,22 @@ class PacketProxy(Proxy):
 
     # -- how ---------------------------------------------------------------------------------------
 
+    def _connection(self, near: asyncio.StreamWriter) -> Connection:
+        return Connection(near, tls=True, lost=self._swallows)
+
+    async def _opened(self, near: socket.socket) -> relay.Streams:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await self._loop.connect_accepted_socket(
+            lambda: protocol, near, ssl=self._near_tls
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+
+    async def _reach(self) -> relay.Streams:
+        return await asyncio.open_connection(
+            LOOPBACK, self.target_port, ssl=self._far_tls, server_hostname=LOOPBACK
+        )
+
     def _arm(self, fits: Callable[[str, Packet], bool], act: Act) -> Word:
         word = Word(fits, act)
         self._do(lambda: self._words.append(word))
@@ -181,9 +199,10 @@ class PacketProxy(Proxy):
         return self._arm(lambda way, packet: way == "down" and packet.name != "CONNACK", act)
 
     async def _pieces(
-        self, connection: Connection, way: str, reader: asyncio.StreamReader
+        self, connection: relay.Connection, way: str, reader: asyncio.StreamReader
     ) -> AsyncIterator[bytes]:
         """Each packet that is to be passed on. The end comes through even where packets do not."""
+        assert isinstance(connection, Connection)
         async for raw, packet in packets(reader):
             if way == "up" and self._longest is not None and len(raw) > self._longest:
                 if self._closes:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from limpet.brokers.mosquitto.program import mosquitto
 from limpet.identity.provisioning import Setup
+from limpet.operating.levers.relay import Connection
 from limpet.shared.problem import Problem
 from support.brokers.codec import Packet, connack, publish
 from support.brokers.mosquitto import Mosquitto
@@ -32,7 +33,6 @@ from support.brokers.scripted_link import (
 )
 from support.nodes import Node, StartNode, expanded, value
 from support.patched import patched, patient
-from support.proxies.connection import Connection
 from support.proxies.proxy import Proxy
 from support.stored import STORED, stored
 

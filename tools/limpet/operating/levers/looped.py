@@ -1,11 +1,12 @@
-"""An event loop in a thread of its own, for what has to answer while a test waits."""
-
-from __future__ import annotations
+"""An event loop in a thread of its own, for what goes on while others wait."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+# Far above what anything here takes, so that only a hang meets it.
+_LIMIT_S = 60
 
 
 class Looped:
@@ -20,12 +21,12 @@ class Looped:
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(60)
+        self._thread.join(_LIMIT_S)
         self._loop.close()
 
     def _run(self, what: Coroutine[Any, Any, None]) -> None:
         """Wait until `what` is done in the loop's thread."""
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(_LIMIT_S)
 
     def _do(self, what: Callable[[], object]) -> None:
         """Carry `what` out in the loop's thread, and come back when it is done."""
