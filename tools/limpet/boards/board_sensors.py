@@ -178,7 +178,7 @@ def clashes(folder: Path, sensors: Iterable[WiredSensor], led: Any) -> Iterator[
             ):
                 yield f"GPIO{pin} is used twice, by {other.driver} and by {sensor.driver}."
         for field in driver.fields:
-            full = f"{sensor.name}_{field}" if sensor.name else field
+            full = f"{sensor.name}_{field.name}" if sensor.name else field.name
             if full in _TAKEN or not _FIELD.fullmatch(full):
                 yield f"{full} of {sensor.driver} is no name for a field."
             if full in fields:

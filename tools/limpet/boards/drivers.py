@@ -12,17 +12,29 @@ from typing import NamedTuple
 from limpet.shared.paths import LIB
 
 
+class Field(NamedTuple):
+    """A field as its driver declares it (lib/sensing.py): a value is a whole number of
+    10**-decimals units, from low to high. What is not written out is "" or 0.
+    """
+
+    name: str
+    unit: str = ""
+    decimals: int = 0
+    low: int = 0
+    high: int = 0
+
+
 class Driver(NamedTuple):
     """A driver: its file; what `sensor` wants to be told beside `machine`, and how much of that at
-    least; what it takes for the rest, as far as that is written out; the names of its fields as far
-    as they are written out; and its BUS, on which several may share their GPIOs ("": none may).
+    least; what it takes for the rest, as far as that is written out; its fields as far as they are
+    written out; and its BUS, on which several may share their GPIOs ("": none may).
     """
 
     path: Path
     wants: tuple[str, ...]
     least: int
     usual: tuple[object, ...]
-    fields: tuple[str, ...]
+    fields: tuple[Field, ...]
     bus: str
 
     @classmethod
@@ -72,22 +84,25 @@ def _parsed(path: Path) -> ast.Module | None:
         return None  # the compiler says it better
 
 
-def _fields(folder: Path, tree: ast.Module) -> Iterator[str]:
-    """The names of the fields: Field("...", ...) in the driver, else in what it builds on. What is
-    put together otherwise, the node checks when it boots.
+def _fields(folder: Path, tree: ast.Module) -> Iterator[Field]:
+    """The fields: Field("...", ...) in the driver, else in what it builds on. What is put together
+    otherwise, the node checks when it boots.
     """
-    found = [name for node in ast.walk(tree) for name in _called(node, "Field")]
+    found = [field for node in ast.walk(tree) for field in _declared(node)]
     yield from found
     if not found:
         for base in _bases(folder, tree):
             yield from _fields(folder, base)
 
 
-def _called(node: ast.AST, function: str) -> Iterator[str]:
+def _declared(node: ast.AST) -> Iterator[Field]:
     match node:
-        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(first)), *_]):
-            if name == function:
-                yield first
+        case ast.Call(func=ast.Name(id="Field"), args=[ast.Constant(value=str(name)), *others]):
+            try:
+                unit, decimals, low, high, *_ = map(ast.literal_eval, others)
+                yield Field(name, str(unit), int(decimals), int(low), int(high))
+            except (ValueError, TypeError):
+                yield Field(name)
 
 
 def _bus(folder: Path, tree: ast.Module) -> str:

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +27,8 @@ from limpet.identity.provisioning import FIRST_DEVICE
 from limpet.node_host import debian
 from limpet.node_host.process import NodeProcess
 from limpet.operating.inbox import Inbox
+from limpet.operating.levers.bench import Bench
+from limpet.operating.levers.levers import Levers
 from limpet.operating.live import LogLine, Run, Stop
 from limpet.operating.operator_client import OperatorClient
 from limpet.operating.scene import Scene, span_text
@@ -71,11 +73,13 @@ def _provisioned(directory: Path, device: str, begins: dict[str, Any]) -> Layout
 
 
 @contextlib.contextmanager
-def _broker(directory: Path) -> Iterator[tuple[int, str]]:
-    """Yield the port of the broker that runs in this set-up, else of our own; and a remark."""
+def _broker(directory: Path) -> Iterator[tuple[int, str, EmbeddedBroker | None]]:
+    """Yield the port of the broker that runs in this set-up, else of our own; a remark; and the
+    broker, where it is our own.
+    """
     port = running_port(directory)
     if port is not None:
-        yield port, "running already"
+        yield port, "running already", None
         return
     broker, remark = EmbeddedBroker(directory, LOOPBACK, TLS_PORT), ""
     try:
@@ -88,7 +92,7 @@ def _broker(directory: Path) -> Iterator[tuple[int, str]]:
         broker, remark = EmbeddedBroker(directory, LOOPBACK), f"{TLS_PORT} is taken"
         broker.start()
     try:
-        yield broker.port, remark
+        yield broker.port, remark, broker
     finally:
         broker.stop()
 
@@ -170,6 +174,7 @@ def run(
     speed: Speed = 1.0,
     sensors: str | None = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
+    at_levers: Annotated[Callable[[Levers], None] | None, Parameter(parse=False)] = None,
 ) -> int:
     """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
 
@@ -193,6 +198,8 @@ def run(
         DRIVER:NAME=FILE plays a capture of yours.
     verbose
         Show every line of the node's log.
+    at_levers
+        Not on the command line: who is handed the levers once they work, and wants some.
     """
     windows.refuse("run", "MicroPython has no port of that kind there")
     table = laptop_sensors.setting(sensors) if sensors else ""
@@ -204,21 +211,35 @@ def run(
         layout = _provisioned(directory, device, settings.fields())
         root = layout.device(device)
         inbox: Inbox[Any] = Inbox()
+        bench = stack.enter_context(Bench(table)) if at_levers else None
+
+        def heard(line: str) -> None:
+            inbox.put(LogLine(line, time.monotonic()))
+            if bench:
+                bench.node_said(line)
+
         node = NodeProcess(
             root,
             arch=arch,
             heap=heap,
             speed=speed,
             sensors=table,
-            on_line=lambda line: inbox.put(LogLine(line, time.monotonic())),
+            levers=bench.file if bench else None,
+            on_line=heard,
         )
         # Before anything in there is changed: `limpet node` may run on it.
         node.hold()
         stack.callback(node.release)
         # Up to here Ctrl-C just ends it: nothing was started yet. From here on it is orderly.
         stop = stack.enter_context(Stop())
-        port, remark = stack.enter_context(_broker(directory))
+        port, remark, broker = stack.enter_context(_broker(directory))
         _point_to(root, port)
+        if bench and at_levers:
+            levers = bench.wired(node, port, broker)
+            # Who runs this device later goes to the broker itself.
+            stack.callback(_point_to, root, port)
+            _point_to(root, bench.port)
+            at_levers(levers)
         client = stack.enter_context(
             OperatorClient(Where(directory, LOOPBACK, port), inbox.put, inbox.put)
         )
