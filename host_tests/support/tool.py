@@ -41,7 +41,8 @@ def limpet(
 class Tool:
     """`limpet` with arguments, running. `output` is what it printed so far, both streams together.
 
-    terminal: it prints on one of 80 columns, or `columns`, and 25 lines. program: another one.
+    terminal: it prints on one of 80 columns, or `columns`, and 25 lines. keys: it reads from that,
+    too, as its own terminal. program: another one.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Tool:
         *arguments: str | Path,
         terminal: bool = False,
         columns: int = COLUMNS,
+        keys: bool = False,
         cwd: Path | None = None,
         program: str | Path = LIMPET,
     ) -> None:
@@ -56,10 +58,10 @@ class Tool:
         self._changed = Condition()
         self._read, write = pty.openpty() if terminal else os.pipe()
         if terminal:
-            fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+            self.resize(25, columns)
         self.process = subprocess.Popen(
             [program, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=write if keys else subprocess.DEVNULL,
             stdout=write,
             stderr=write,
             env={**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"},
@@ -94,6 +96,19 @@ class Tool:
                     raise AssertionError(f"no {wanted!r} in:\n{self.text}")
                 self._changed.wait(min(left_s, 0.5))
             return self.text
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Make its terminal another size."""
+        fcntl.ioctl(self._read, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def press(self, keys: str) -> None:
+        """Type on its terminal."""
+        os.write(self._read, keys.encode())
+
+    def by_line(self) -> bool:
+        """Whether its terminal hands over whole lines, and shows what is typed, as a shell's."""
+        modes = termios.tcgetattr(self._read)[3]
+        return bool(modes & termios.ICANON and modes & termios.ECHO)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

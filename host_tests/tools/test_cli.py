@@ -114,6 +114,8 @@ NUMBERS = [
     (["capacity"], "--fields", ("0", "-1", "1.5", "33")),
     (["capacity"], "--port", PORTS),
     (["exporter"], "--port", PORTS),
+    (["top"], "--port", PORTS),
+    (["top"], "--seconds", SECONDS),
     (["page"], "--port", PORTS),
     (["ingest"], "--port", PORTS),
     (["ingest"], "--workers", ("0", "-1", "1.5", "17")),

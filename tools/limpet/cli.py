@@ -23,6 +23,7 @@ COMMANDS = {
     "deploying": ("deploy", "console"),
     "fleet": ("init", "provision"),
     "ingest": ("ingest",),
+    "top": ("top",),
     "export": ("export",),
     "page": ("page",),
     "exporter": ("exporter",),

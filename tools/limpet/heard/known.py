@@ -14,7 +14,8 @@ Say = Callable[[str], None]
 
 
 class Known:
-    """The registry, as its file says now. Where it cannot be read that of before counts.
+    """The registry, as its file says now. Where it cannot be read that of before counts, and
+    `fault` says why.
 
     fleet: whose; registry: that file, a copy of a fleet's broker/devices.json. One of them
     has to be given. Raises Problem where it is not there.
@@ -35,7 +36,7 @@ class Known:
                 "broker/devices.json.",
             )
         self._say = say
-        self._said = ""
+        self.fault = ""
         self.registry: Registry = self._layout.registered()
 
     @property
@@ -47,10 +48,10 @@ class Known:
         """Read the registry anew if it has changed; return base topics by device id."""
         try:
             self.registry = self._layout.registered()
-            self._said = ""
+            self.fault = ""
         except (OSError, Problem) as problem:
-            if str(problem) != self._said:
-                self._said = str(problem)
+            if str(problem) != self.fault:
+                self.fault = str(problem)
                 self._say(f"{problem} The devices of before still count.")
         devices = self.registry.devices
         return {name: each.base for name, each in devices.items() if each.revoked is None}

@@ -15,7 +15,7 @@ from limpet.heard.fleet import Fleet
 from limpet.heard.known import Known
 from limpet.ingest.consumer import Consumer, Message
 
-# Between two looks at the registry, and the longest wait for the broker.
+# Between two looks at the registry.
 LOOK_S = 1.0
 # Messages for which the lock is held in one go.
 PIECE = 100
@@ -41,6 +41,10 @@ class Hearing:
         the connection was lost. Unix seconds.
         """
         return now if self.lost_at is None else self.lost_at
+
+    def base_topics(self) -> dict[str, str]:
+        """Return the base topics by device id, of all that were ever in the registry."""
+        return {name: each.base for name, each in self.known.registry.devices.items()}
 
     def take(self, message: Message, now: float) -> None:
         """Note a Message. now: Unix seconds."""

@@ -78,8 +78,7 @@ class OperatorClient:
     ) -> None:
         self.info = SetupInfo(where.root, device)
         # Where to connect to: the first of these that can be had.
-        found = [(where.broker, self.info.port)] if where.broker else self.info.brokers
-        self.brokers = [(host, where.port or port) for host, port in found]
+        self.brokers = where.brokers(self.info)
         self.host, self.port = self.brokers[0]
         self._on_message = on_message
         self._on_change = on_change

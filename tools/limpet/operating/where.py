@@ -70,6 +70,11 @@ class Where:
             fleet_folder.tell(there)
         return replace(self, fleet=there.root)
 
+    def brokers(self, info: "SetupInfo") -> list[tuple[str, int]]:
+        """Return hosts and ports of the brokers, in the order in which they are tried."""
+        found = [(self.broker, info.port)] if self.broker else info.brokers
+        return [(host, self.port or port) for host, port in found]
+
 
 def found_without(root: Path, device: str) -> bool:
     """Whether `limpet send DEVICE`, typed here and now, would mean the device in `root`."""
