@@ -2,7 +2,6 @@
 wants to know of each device; Prometheus's figures are in exporter/.
 
 export.py           `limpet export`: CSV and Parquet
-    rows.py         the store's Readings as rows of text, device by device
     whole_file.py   a file that has its name only when it is whole
 
 It may import ingest, operating, and all below them.

@@ -4,29 +4,31 @@ however many there are.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from limpet.export.rows import pieces, written
 from limpet.export.whole_file import whole_file
 from limpet.identity import fleet_folder
 from limpet.identity.fleet_folder import FleetOption
+from limpet.ingest.files.parquet import parquet
+from limpet.ingest.files.rows import pieces, stored
 from limpet.ingest.places import place
 from limpet.ingest.reader import reader
 from limpet.shared import ending
 from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
+from limpet.shared.progress import Line
 
 EVER = (0, 1 << 32)
-_TYPES = {"device": "VARCHAR", "time": "TIMESTAMP", "ts": "BIGINT", "boot": "BIGINT"}
-_TYPES |= {"seq": "BIGINT"}
+# What is done sooner needs no line about it.
+QUIET_S = 2.0
 
 
 def export(
@@ -68,9 +70,9 @@ def export(
     with reader(place(store, found.root if found else None)) as source:
         devices = device or tuple(each.name for each in source.devices())
         fields = sorted({name for each in devices for name in source.fields(each)})
-        rows = pieces(source, devices, fields, *window)
+        rows = pieces(stored(source, devices, fields, *window), fields)
         if out is None:
-            written(rows, sys.stdout.write, ending.lost)
+            _written(rows, sys.stdout.write, ending.lost)
         else:
             with whole_file(out) as draft:
                 csv = draft if form == "csv" else None
@@ -83,39 +85,37 @@ def export(
 
 def _to_file(rows: Iterator[tuple[str, int]], path: Path) -> int:
     with open(path, "w", encoding="utf-8", newline="") as file:
-        return written(rows, file.write, lambda: False)
+        return _written(rows, file.write, lambda: False)
 
 
 def _to_parquet(rows: Iterator[tuple[str, int]], fields: Sequence[str], path: Path) -> int:
-    """DuckDB makes it of a file of CSV beside it, which goes with the folder it is in."""
-    import duckdb
-
-    types = _TYPES | dict.fromkeys(fields, "DOUBLE")
-    columns = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in types.items())
+    """Write CSV beside it first, which goes with the folder it is in."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".limpet-") as folder:
         source = Path(folder) / "readings.csv"
         count = _to_file(rows, source)
-        # Nothing is fetched: what it needs is built in.
-        settings = {
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "memory_limit": "512MB",
-            "threads": str(min(os.cpu_count() or 1, 4)),
-            "temp_directory": folder,
-        }
-        with duckdb.connect(config=settings) as db:  # type: ignore[arg-type]
-            db.execute("SET enable_progress_bar = false")
-            db.execute(
-                f"COPY (SELECT * FROM read_csv({_text(str(source))}, header = true,"  # noqa: S608
-                f" auto_detect = false, delim = ',', quote = '\"', columns = {{{columns}}}))"
-                f" TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-            )
+        parquet(source, fields, path)
     return count
 
 
-def _text(value: str) -> str:
-    quoted = value.replace("'", "''")
-    return f"'{quoted}'"
+def _written(
+    all_of: Iterator[tuple[str, int]], write: Callable[[str], object], lost: Callable[[], bool]
+) -> int:
+    """Write it, and say how far it is where that takes a while; return how many Readings were
+    written. lost: whether nobody wants it any more.
+    """
+    begun, line, count = time.monotonic(), None, 0
+    for text, size in all_of:
+        write(text)
+        count += size
+        if lost():
+            break
+        if line is None and time.monotonic() - begun > QUIET_S:
+            line = Line("exporting")
+        if line:
+            line.say(plural(count, "Reading"))
+    if line:
+        line.end(plural(count, "Reading"))
+    return count
 
 
 def _seconds(text: str | None, default: int, option: str) -> int:

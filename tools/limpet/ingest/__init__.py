@@ -23,6 +23,7 @@ store.py              what all stores have in common
 reader.py             what page and export ask: fields, values, gaps, events
     source.py         a database that it asks: SQLite
     postgres_reader.py the same of PostgreSQL
+files/                Readings as CSV and as Parquet
 
 It may import operating and all below it; page and export read its store, and exporter
 hears by its consumer.

@@ -131,6 +131,12 @@ class Reader:
         )
         yield from source.each(ask, (self._id(device), since, until))
 
+    def began(self, device: str) -> int | None:
+        """Return when the first Reading of a device was measured; None where no time is known."""
+        ask = "SELECT min(first_ts) FROM span WHERE device = ?"
+        found = self._source.all(ask, (self._id(device),))[0][0]
+        return None if found is None else int(found)
+
     def undated(self) -> int:
         """Return of how many Readings the time is not known."""
         return int(self._source.all("SELECT count(*) FROM undated")[0][0])

@@ -12,7 +12,9 @@ from typing import Any
 
 from limpet.heard.known import Known
 from limpet.ingest.asked import Address
+from limpet.ingest.places import Place
 from limpet.page import commanding
+from limpet.page.history import History
 from limpet.page.listening import Listening
 from limpet.page.model.model import MEMORY_S, Model
 from limpet.page.serving.application import Application, Levers
@@ -24,6 +26,8 @@ from limpet.shared.problem import Problem
 from limpet.shared.seen_readings import UNITS
 
 HOST, PORT = "127.0.0.1", 8080
+# How browsers on this machine may call it.
+LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
 Say = Callable[[str], None]
 
@@ -39,7 +43,8 @@ class Broker:
 class Page:
     """The page, served on `listener` while the block runs.
 
-    name: what the fleet is called. tls: certificate and key, None for plain HTTP.
+    name: what the fleet is called. store: where its Readings are kept, None where they are not.
+    tls: certificate and key, None for plain HTTP.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Page:
         listener: socket.socket,
         say: Say,
         *,
+        store: Place | None = None,
         levers: Levers | None = None,
         tls: tuple[str, str] | None = None,
     ) -> None:
@@ -60,10 +66,11 @@ class Page:
         self._actions = commanding.actions()
         self._requests = commanding.Requests()
         self.model = Model(known, time.time(), self._requests.heard)
+        self._history = History(self.model, store)
         self._listening = Listening(broker.address, broker.filters, self.model, say)
         hub = Hub(self.model, self._requests, self._hello, self._described)
         application = Application(
-            self.model, access, hub, self._requests, self._listening.publish, levers
+            self.model, access, hub, self._requests, self._listening.publish, levers, self._history
         )
         self._server = Server(application.asgi, listener, tls)
         self._stack = contextlib.ExitStack()
@@ -86,7 +93,7 @@ class Page:
             "fleet": self._name,
             "version": version.VERSION,
             "rights": "operate" if self._access.operate else "read",
-            "store": False,
+            "store": self._history.stored,
             "memory_s": MEMORY_S,
             "levers": self._described(),
             "actions": self._actions if self._access.operate else [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from limpet.identity.operators import operator_identity
-from limpet.ingest import options
+from limpet.ingest import options, places
 from limpet.ingest.asked import Address
 from limpet.ingest.job import held
 from limpet.operating.where import SetupInfo, Where
@@ -39,6 +40,7 @@ def page(
     listen: str = LISTEN,
     read_only: Annotated[bool, Parameter(negative=())] = False,
     registry: Path | None = None,
+    store: str | None = None,
     source: Source | None = None,
 ) -> int:
     """Show the fleet in a browser, until Ctrl-C: each node live, its history, Commands as buttons.
@@ -52,10 +54,12 @@ def page(
     registry
         The registry, or a copy of it [default: the fleet's broker/devices.json, else devices.json
         beside the identity].
+    store
+        Where the history is, as for `limpet ingest` [default: the fleet's store, if there is one].
     """
     # An extra.
     from limpet.heard.known import Known
-    from limpet.page.assembly import Broker, Page, listener
+    from limpet.page.assembly import LOOPBACK, Broker, Page, listener
     from limpet.page.serving.guard import Access
 
     def say(text: str) -> None:
@@ -70,17 +74,18 @@ def page(
         fleet = Where(asked.fleet).settled(tell=True).root
     if fleet is None and registry is None and asked.identity:
         registry = asked.identity / "devices.json"
+    where = places.place(store, fleet) if fleet or store or places.VARIABLE in os.environ else None
     known = Known(fleet, registry, say)
     organisations = sorted({base.split("/")[0] for base in known.layout.bases().values()})
     with ExitStack() as stack:
         address = _address(asked, fleet, read_only, stack)
         listens, _ = listener(host, port)
         stack.callback(listens.close)
-        access = Access(frozenset(("127.0.0.1", "localhost", "::1")), operate=not read_only)
+        access = Access(LOOPBACK, operate=not read_only)
         broker = Broker(address, tuple(f"{each}/#" for each in organisations))
         name = fleet.resolve().name if fleet else asked.name
         try:
-            stack.enter_context(Page(name, known, broker, access, listens, say))
+            stack.enter_context(Page(name, known, broker, access, listens, say, store=where))
             say(f"http://{_shown(*listens.getsockname()[:2])}/; Ctrl-C ends it")
             while not ending.lost():
                 time.sleep(_LOOK_S)

@@ -7,6 +7,7 @@ end, so whoever remembers the last number he has seen finds what is newer withou
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -255,6 +256,11 @@ class Model(Hearing):
     def broker(self) -> dict[str, Any]:
         """Return how the connection is, as the browser gets it."""
         return {"up": self.up, "at": self.at, "since": self._since, "text": self.said}
+
+    @property
+    def heard_since(self) -> float:
+        """Since when nothing was missed, Unix seconds; infinite while there is no connection."""
+        return self._since if self.up else math.inf
 
     def card(self, device: str, now: float, *, spark: bool = False) -> dict[str, Any]:
         """Return the card of a device that is known, with its newest values where wanted."""

@@ -28,9 +28,10 @@ class Row(NamedTuple):
 
 
 class Series:
-    """Starts empty; whoever adds says how many Readings are kept."""
+    """Starts empty; whoever adds says how many Readings are kept. full: whether older ones went."""
 
     def __init__(self) -> None:
+        self.full = False
         self.times = array("I")
         self._boots = array("I")
         self._seqs = array("I")
@@ -60,6 +61,7 @@ class Series:
         """
         at = bisect_right(self.times, ts)
         if at == 0 and len(self.times) >= most:
+            self.full = True
             return False
         for i in range(bisect_left(self.times, ts), at):
             if self._seqs[i] == seq and self._boots[i] == boot:
@@ -76,6 +78,7 @@ class Series:
             column.insert(at, NAN if value is None else value)
         # An eighth at once, as each removal moves all that is behind it.
         if len(self.times) > most + most // 8:
+            self.full = True
             self._drop(len(self.times) - most)
         return True
 

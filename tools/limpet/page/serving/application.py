@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,11 +18,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from limpet.page import commanding, history
-from limpet.page.history import MOST_FIELDS, POINTS
+from limpet.page import commanding
+from limpet.page.history import MOST_FIELDS, POINTS, Asked, History
 from limpet.page.model.model import Model
+from limpet.page.serving import downloads
 from limpet.page.serving.guard import Access, Guard
 from limpet.page.serving.hub import Hub
 from limpet.page.serving.login import SESSION_S, TooManyError
@@ -29,6 +32,9 @@ from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
 
 STATIC = Path(__file__).parents[1] / "static"
+# Looks into the history, and downloads of it, each.
+_AT_ONCE = 2
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,47}")
 # Files are asked for again, and answered with 304 where they are the same.
 _FRESH = {"cache-control": "no-cache"}
 
@@ -54,8 +60,12 @@ class Application:
         requests: commanding.Requests,
         publish: Callable[[str, bytes], bool],
         levers: Levers | None,
+        history: History,
     ) -> None:
         self._model = model
+        self._history = history
+        self._asking = asyncio.Semaphore(_AT_ONCE)
+        self._downloads = asyncio.Semaphore(_AT_ONCE)
         self._access = access
         self._hub = hub
         self._requests = requests
@@ -68,7 +78,8 @@ class Application:
             Route("/login", self._login, methods=["POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/api/nodes/{id}/command", self._command, methods=["POST"]),
-            Route("/api/nodes/{id}/history", self._history),
+            Route("/api/nodes/{id}/history", self._history_of),
+            Route("/api/nodes/{id}/download", self._download),
             Route("/api/levers/{name}", self._lever, methods=["POST"]),
             WebSocketRoute("/live", self._live),
             Mount("/static", static),
@@ -167,27 +178,39 @@ class Application:
             return _error(503, "There is no connection to the broker.", "Try again later.")
         return JSONResponse({"request": made}, 202)
 
-    async def _history(self, request: Request) -> Response:
+    async def _history_of(self, request: Request) -> Response:
         asked = self._asked(request)
-        return JSONResponse(await asyncio.to_thread(history.of_memory, self._model, asked))
+        async with self._asking:
+            return JSONResponse(await asyncio.to_thread(self._history.answer, asked))
 
-    def _asked(self, request: Request) -> history.Asked:
+    async def _download(self, request: Request) -> ASGIApp:
+        asked = self._asked(request)
+        form = request.query_params.get("format", "csv")
+        if form not in ("csv", "parquet"):
+            raise HTTPException(400, "There is csv and parquet.")
+        if self._downloads.locked():
+            return _error(503, "Others are downloading.", "Try again later.")
+        await self._downloads.acquire()
+        try:
+            return await downloads.answer(self._history, asked, form, self._downloads.release)
+        except BaseException:
+            self._downloads.release()
+            raise
+
+    def _asked(self, request: Request) -> Asked:
         """Return what a request for history wants; raises HTTPException."""
         device, query = request.path_params["id"], request.query_params
         if device not in self._model.nodes:
             raise HTTPException(404, "There is no such device.")
-        until = _number(query.get("to"), time.time())
-        since = _number(query.get("from"), until - 3600)
+        until = math.ceil(_number(query.get("to"), time.time() + 1))
+        since = int(_number(query.get("from"), until - 3600))
         points = int(min(max(_number(query.get("points"), 800), POINTS[0]), POINTS[1]))
         if not 0 <= since < until < 1 << 32:
             raise HTTPException(400, "from is not before to.")
         fields = tuple(dict.fromkeys(query.getlist("field")))
-        if not fields:
-            with self._model.lock:
-                fields = tuple(self._model.nodes[device].series.fields)
-        if len(fields) > MOST_FIELDS:
-            raise HTTPException(400, "Too many fields.")
-        return history.Asked(device, fields, since, until, points)
+        if len(fields) > MOST_FIELDS or not all(map(_FIELD.fullmatch, fields)):
+            raise HTTPException(400, "These are no fields.")
+        return Asked(device, fields, since, until, points)
 
     async def _lever(self, request: Request) -> Response:
         self._may_operate()
