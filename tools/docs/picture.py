@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 from limpet.brokers.embedded.broker import LOOPBACK
-from limpet.operating import run as limpet_run
-from limpet.operating.scene import Scene
-from limpet.operating.view import LiveView
+from limpet.running import run as limpet_run
+from limpet.running.scene import Scene
+from limpet.running.view import LiveView
 from limpet.shared.paths import REPO
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
@@ -125,7 +125,7 @@ def main() -> None:
     limpet_run.view_for = lambda device_id, hint: Recorded(device_id)
     with tempfile.TemporaryDirectory() as folder:
         limpet_run.RUN = Path(folder)
-        limpet_run.run(seconds=LIMIT_S)
+        limpet_run.run(seconds=LIMIT_S, page=False)
     print(f"limpet: {PICTURE.relative_to(REPO)}")
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # Each in a module of its own name.
 COMMANDS = {
-    "operating": ("run", "node", "watch", "send", "setup"),
+    "running": ("run",),
+    "operating": ("node", "watch", "send", "setup"),
     "brokers": ("broker",),
     "boards": ("image", "flash"),
     "deploying": ("deploy", "console"),

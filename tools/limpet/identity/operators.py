@@ -43,6 +43,9 @@ class Operator:
             os.close(self._lock)
             self._lock = -1
 
+    # For contextlib.closing.
+    close = release
+
 
 def is_operator(name: str) -> bool:
     """True for the names that every set-up has, and no device may have."""

@@ -13,11 +13,12 @@ from typing import Any
 from limpet.heard.known import Known
 from limpet.ingest.asked import Address
 from limpet.ingest.places import Place
+from limpet.operating.levers.levers import Levers
 from limpet.page import commanding
 from limpet.page.history import History
 from limpet.page.listening import Listening
 from limpet.page.model.model import MEMORY_S, Model
-from limpet.page.serving.application import Application, Levers
+from limpet.page.serving.application import Application
 from limpet.page.serving.guard import Access
 from limpet.page.serving.hub import Hub
 from limpet.page.serving.server import Server, listening
@@ -44,7 +45,7 @@ class Page:
     """The page, served on `listener` while the block runs.
 
     name: what the fleet is called. store: where its Readings are kept, None where they are not.
-    tls: certificate and key, None for plain HTTP.
+    tls: certificate and key, None for plain HTTP. url: where it is, on this machine.
     """
 
     def __init__(
@@ -74,6 +75,9 @@ class Page:
         )
         self._server = Server(application.asgi, listener, tls)
         self._stack = contextlib.ExitStack()
+        host, port = listener.getsockname()[:2]
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.url = f"{'https' if tls else 'http'}://{at}/"
 
     def __enter__(self) -> Page:
         with contextlib.ExitStack() as stack:

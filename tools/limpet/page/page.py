@@ -16,6 +16,7 @@ from limpet.identity.operators import operator_identity
 from limpet.ingest import options, places
 from limpet.ingest.asked import Address
 from limpet.ingest.job import held
+from limpet.operating import opening
 from limpet.operating.where import SetupInfo, Where
 from limpet.shared import ending
 from limpet.shared.firmware import more_brokers, rules
@@ -41,6 +42,7 @@ def page(
     read_only: Annotated[bool, Parameter(negative=())] = False,
     registry: Path | None = None,
     store: str | None = None,
+    open: Annotated[bool, Parameter(negative=())] = False,
     source: Source | None = None,
 ) -> int:
     """Show the fleet in a browser, until Ctrl-C: each node live, its history, Commands as buttons.
@@ -56,6 +58,8 @@ def page(
         beside the identity].
     store
         Where the history is, as for `limpet ingest` [default: the fleet's store, if there is one].
+    open
+        Open it in the browser.
     """
     # An extra.
     from limpet.heard.known import Known
@@ -85,8 +89,11 @@ def page(
         broker = Broker(address, tuple(f"{each}/#" for each in organisations))
         name = fleet.resolve().name if fleet else asked.name
         try:
-            stack.enter_context(Page(name, known, broker, access, listens, say, store=where))
-            say(f"http://{_shown(*listens.getsockname()[:2])}/; Ctrl-C ends it")
+            shown = Page(name, known, broker, access, listens, say, store=where)
+            stack.enter_context(shown)
+            say(f"{shown.url}; Ctrl-C ends it")
+            if open and not opening.opened(shown.url):
+                say("there is no browser here that could be opened")
             while not ending.lost():
                 time.sleep(_LOOK_S)
         except KeyboardInterrupt:
@@ -118,7 +125,3 @@ def _place(listen: str) -> tuple[str, int]:
     if not host or port < 0 or port > 65535 or (port == 0 and not listen.endswith(":0")):
         raise Problem(f"--listen: {listen!r} is no address with a port.", f"Such as {LISTEN}.")
     return host, port
-
-
-def _shown(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -13,6 +13,8 @@ EXTRAS: dict[str, str] = {
     "prometheus_client": "metrics",
     "starlette": "page",
     "uvicorn": "page",
+    "websockets": "page",
+    "argon2": "page",
     "uvloop": "load",
 }
 _OURS = {"limpet", "limpet_bench", "node"}

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from limpet.operating.levers.levers import Levers, NoLever
 from limpet.page import commanding
 from limpet.page.history import MOST_FIELDS, POINTS, Asked, History
 from limpet.page.model.model import Model
@@ -37,16 +38,6 @@ _AT_ONCE = 2
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,47}")
 # Files are asked for again, and answered with 304 where they are the same.
 _FRESH = {"cache-control": "no-cache"}
-
-
-class Levers(Protocol):
-    """What the demo has to turn: see operating/levers."""
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return what there is, as it is now."""
-
-    def set(self, name: str, value: Any) -> None:
-        """Turn one. Raises Problem."""
 
 
 class Application:
@@ -217,11 +208,13 @@ class Application:
         if self._levers is None:
             return _error(404, "There are no levers here.", "`limpet run` has them.")
         value = (await _body(request)).get("value")
+        name = request.path_params["name"]
         try:
-            await asyncio.to_thread(self._levers.set, request.path_params["name"], value)
+            now = await asyncio.to_thread(self._levers.set, name, value)
         except Problem as problem:
-            return _error(400, problem.cause, problem.remedy)
-        return JSONResponse({"levers": self._levers.describe()})
+            status = 404 if isinstance(problem, NoLever) else 400
+            return _error(status, problem.cause, problem.remedy)
+        return JSONResponse({"levers": now})
 
 
 def _number(text: str | None, default: float) -> float:

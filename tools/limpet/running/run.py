@@ -1,4 +1,4 @@
-"""`limpet run`: a broker, a node and a subscriber in one terminal, from nothing to live Readings.
+"""`limpet run`: broker, node and subscriber in one terminal, and a page of them in a browser.
 
 The only tool that knows all three. Nothing is left running: however it ends, the node says goodbye
 first and the broker goes last.
@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,14 +26,15 @@ from limpet.identity.layout import Layout, running_port
 from limpet.identity.provisioning import FIRST_DEVICE
 from limpet.node_host import debian
 from limpet.node_host.process import NodeProcess
+from limpet.operating import opening
 from limpet.operating.inbox import Inbox
 from limpet.operating.levers.bench import Bench
-from limpet.operating.levers.levers import Levers
-from limpet.operating.live import LogLine, Run, Stop
 from limpet.operating.operator_client import OperatorClient
-from limpet.operating.scene import Scene, span_text
-from limpet.operating.view import LiveView, PlainView, view_for
 from limpet.operating.where import Where, found_without
+from limpet.running import beside
+from limpet.running.live import LogLine, Run, Stop
+from limpet.running.scene import Scene, span_text
+from limpet.running.view import LiveView, PlainView, view_for
 from limpet.shared import locks, payloads, private, windows
 from limpet.shared.firmware import errors, rules
 from limpet.shared.numbers import Seconds, Speed
@@ -124,11 +125,20 @@ def _played(sensors: str | None) -> str:
 
 
 def _introduce(
-    view: PlainView | LiveView, scene: Scene, where: str, remark: str, hint: str, played: str
+    view: PlainView | LiveView,
+    scene: Scene,
+    where: str,
+    remark: str,
+    hint: str,
+    played: str,
+    url: str,
+    said: str,
 ) -> None:
     view.say(f"The firmware in MicroPython's unix port; {played}.")
     view.say(f"  broker   {where}, TLS, client certificates required{remark and f' ({remark})'}")
     view.say(f"  node     {scene.base}")
+    if url or said:
+        view.say(f"  page     {url}{f' ({said})' if url and said else said}")
     view.say(f"  try      {hint}   in another terminal")
     view.say("")
 
@@ -174,7 +184,8 @@ def run(
     speed: Speed = 1.0,
     sensors: str | None = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
-    at_levers: Annotated[Callable[[Levers], None] | None, Parameter(parse=False)] = None,
+    page: bool = True,
+    open: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run broker, node and a subscriber, and show live what the node does, until Ctrl-C.
 
@@ -198,8 +209,10 @@ def run(
         DRIVER:NAME=FILE plays a capture of yours.
     verbose
         Show every line of the node's log.
-    at_levers
-        Not on the command line: who is handed the levers once they work, and wants some.
+    page
+        Serve the page as well, with levers for what may go wrong: a sensor, the network, the power.
+    open
+        Open it in the browser.
     """
     windows.refuse("run", "MicroPython has no port of that kind there")
     table = laptop_sensors.setting(sensors) if sensors else ""
@@ -211,7 +224,7 @@ def run(
         layout = _provisioned(directory, device, settings.fields())
         root = layout.device(device)
         inbox: Inbox[Any] = Inbox()
-        bench = stack.enter_context(Bench(table)) if at_levers else None
+        bench = stack.enter_context(Bench(table)) if page and not beside.lacking() else None
 
         def heard(line: str) -> None:
             inbox.put(LogLine(line, time.monotonic()))
@@ -234,21 +247,27 @@ def run(
         stop = stack.enter_context(Stop())
         port, remark, broker = stack.enter_context(_broker(directory))
         _point_to(root, port)
-        if bench and at_levers:
-            levers = bench.wired(node, port, broker)
+        url, said = "", beside.lacking() if page else ""
+        if bench:
+            bench.wired(node, port, broker)
             # Who runs this device later goes to the broker itself.
             stack.callback(_point_to, root, port)
             _point_to(root, bench.port)
-            at_levers(levers)
         client = stack.enter_context(
             OperatorClient(Where(directory, LOOPBACK, port), inbox.put, inbox.put)
         )
         client.connect()
         scene = Scene(client.info.bases[device], verbose)
-        client.subscribe([scene.base.split("/")[0] + "/#"])
+        organisation = scene.base.split("/")[0]
+        client.subscribe([f"{organisation}/#"])
+        if bench:
+            served = beside.page(directory, port, organisation, bench.levers)
+            url, said = stack.enter_context(served)
         hint = _command_line(directory, device, speed)
         view = view_for(device, hint)
-        _introduce(view, scene, f"{LOOPBACK}:{port}", remark, hint, _played(sensors))
+        _introduce(view, scene, f"{LOOPBACK}:{port}", remark, hint, _played(sensors), url, said)
+        if open and url:
+            opening.opened(url)
         view.open()
         return _follow(Run(scene, view, inbox, stop), node, seconds)
 

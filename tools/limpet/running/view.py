@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from limpet.operating.scene import Event, Scene
+from limpet.running.scene import Event, Scene
 from limpet.shared.seen_readings import measured, wrapped
 
 # Time and kind before the text of an Event, both with a space after them.

@@ -16,9 +16,9 @@ import pytest
 from limpet.brokers.embedded.broker import LOOPBACK, TLS_PORT, EmbeddedBroker
 from limpet.brokers.setup import open_setup
 from limpet.operating.operator_client import Arrival, OperatorClient
-from limpet.operating.scene import Event, Scene
-from limpet.operating.view import LiveView
 from limpet.operating.where import Where
+from limpet.running.scene import Event, Scene
+from limpet.running.view import LiveView
 from support.brokers.running import base, fields
 from support.fleets import fleet
 from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool, gone

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from limpet.node_host.process import NodeProcess
 from limpet.operating.inbox import Inbox
 from limpet.operating.operator_client import Arrival
-from limpet.operating.scene import Event, Scene
-from limpet.operating.view import LiveView, PlainView
+from limpet.running.scene import Event, Scene
+from limpet.running.view import LiveView, PlainView
 from limpet.shared import ending
 
 # How often the view looks for news and for Ctrl-C.

@@ -1,0 +1,56 @@
+"""The page that `limpet run` serves meanwhile. Its packages are an extra, and without them there is
+none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from limpet.brokers.embedded.broker import LOOPBACK
+from limpet.heard.known import Known
+from limpet.identity.operators import operator_identity
+from limpet.ingest.asked import Address
+from limpet.operating.levers.levers import Levers
+from limpet.shared.extras import EXTRAS
+
+
+def lacking() -> str:
+    """Return what is to be said where the page cannot be had, else nothing."""
+    there = all(find_spec(name) for name, extra in EXTRAS.items() if extra == "page")
+    return "" if there else "comes with limpet[page]: pipx install --force 'limpet[page]'"
+
+
+@contextlib.contextmanager
+def page(
+    directory: Path, port: int, organisation: str, levers: Levers | None
+) -> Iterator[tuple[str, str]]:
+    """Serve the page of the set-up in `directory`, whose broker is at `port`, while the block runs.
+    Yield its address and a remark.
+    """
+    from limpet.page import assembly
+    from limpet.page.serving.guard import Access
+
+    with contextlib.closing(operator_identity(directory)) as who:
+        broker = assembly.Broker(
+            Address(((LOOPBACK, port),), None, who.name, who.ca, who.cert, who.key),
+            (f"{organisation}/#",),
+        )
+        listens, wanted = assembly.listener(assembly.HOST, assembly.PORT, any_free=True)
+        shown = assembly.Page(
+            "limpet run",
+            Known(directory, None, _quiet),
+            broker,
+            Access(assembly.LOOPBACK),
+            listens,
+            _quiet,
+            levers=levers,
+        )
+        with shown:
+            yield shown.url, "" if wanted else f"{assembly.PORT} is taken"
+
+
+def _quiet(text: str) -> None:
+    """The view says how the broker is."""
