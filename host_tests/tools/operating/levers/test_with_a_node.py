@@ -80,6 +80,7 @@ class Demo:
 
     def taken_from_now(self, count: int) -> int:
         """Wait until so many Readings more are taken; the number of the last one."""
+        self.node.until("sampler reading ")  # a Reading may be quicker than its line in the log
         upto = newest(self.node.lines) + count
         self.node.until(f"sampler reading seq={upto} ")
         return upto
