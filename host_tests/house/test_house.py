@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from limpet.shared.paths import FIRMWARE, LIB, REPO
+from limpet.shared.paths import CLIENTS, FIRMWARE, LIB, REPO
 from packaging.requirements import Requirement
 from support.repository import commands_of_limpet, make_targets, tracked
 
@@ -81,18 +81,23 @@ def breaches(paths: list[Path], forbidden: set[str]) -> list[str]:
 
 def test_hardware_is_for_device_and_boards() -> None:
     """Only firmware/device and boards import machine, network, esp32 and time; and main.py, which
-    sets the watchdog when none of firmware/device can be had.
+    sets the watchdog when none of firmware/device can be had. The clients in lib/clients, which no
+    node loads, read the clock: they wait on behalf of a program.
     """
-    inside = (FIRMWARE / "device", FIRMWARE / "main.py")
+    inside = (FIRMWARE / "device", FIRMWARE / "main.py", CLIENTS)
     elsewhere = [p for p in sources(FIRMWARE, LIB) if not {p, *p.parents} & set(inside)]
     assert not breaches(elsewhere, HARDWARE)
 
 
 def test_sockets_are_for_the_client() -> None:
-    """Of lib/, only the client's own files import socket, tls, select and errno."""
+    """Of lib/, only the client's own files import socket, tls, select and errno; the clients that
+    are made of it know errors and TLS contexts, but no socket.
+    """
     names = ("umqtt_tls", "transport", "transport_causes", "tls_context")
     client = {LIB / f"{name}.py" for name in names}
-    assert not breaches([path for path in sources(LIB) if path not in client], SOCKETS)
+    above = {path for path in sources(LIB) if CLIENTS not in path.parents}
+    assert not breaches(sorted(above - client), SOCKETS)
+    assert not breaches(sources(CLIENTS), SOCKETS - {"tls", "errno"})
 
 
 def test_node_is_pure_logic() -> None:
@@ -217,7 +222,7 @@ def test_what_lies_in_the_chip_is_not_looked_for_on_flash() -> None:
     """main.py keeps at hand each module of the chip that the node imports, but for those that
     MicroPython finds before it looks anywhere, and those that a driver or the client needs alone.
     """
-    files = sources(FIRMWARE, LIB)
+    files = [path for path in sources(FIRMWARE, LIB) if CLIENTS not in path.parents]
     ours = {path.stem for path in files} | {"node", "device", "board"}
     found = {name.split(".")[0] for path in files for _, name in imports(path)}
     [kept] = re.findall(r"_FIRMWARE = \((.*?)\)", (FIRMWARE / "main.py").read_text(), re.DOTALL)

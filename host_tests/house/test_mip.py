@@ -24,13 +24,14 @@ from typing import Any
 import pytest
 from limpet.boards.board_facts import BOARDS, names
 from limpet.node_host.umqtt import umqtt_dir
-from limpet.shared.paths import FIRMWARE, LIB, REPO
+from limpet.shared.paths import CLIENTS, FIRMWARE, LIB, REPO
 from mip import packages
 from mpremote import mip
 from support.micropython.upy import run
 from support.virtual_board.board import VirtualBoard
 
-MODULES = sorted(path.stem for path in LIB.glob("*.py"))
+PATHS = packages.of_lib()
+MODULES = sorted(PATHS)
 Make = Callable[..., VirtualBoard]
 
 
@@ -143,10 +144,10 @@ def needed(module: str) -> set[str]:
     known = f"{{{', '.join(map(repr, MODULES))}}}"
     # What is imported within functions counts too: each is compiled, and its text read.
     script = f"import sys\nimport {module}\nprint(*({known} & set(sys.modules)))"
-    found = set(run(script, path=[umqtt_dir()]).split())
+    found = set(run(script, path=[umqtt_dir(), CLIENTS]).split())
     # What is imported within a function, here or in one of those.
     for name in sorted(found | {module}):
-        for node in ast.walk(ast.parse((LIB / f"{name}.py").read_text())):
+        for node in ast.walk(ast.parse(PATHS[name].read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names} & set(MODULES)
             elif isinstance(node, ast.ImportFrom):
@@ -162,7 +163,8 @@ def test_module_alone(server: Server, tmp_path: Path, module: str) -> None:
     found = installed(f"{server.url}/repo/lib/{module}.json", server, tmp_path)
     assert found == needed(module)
     for name in found:
-        assert (tmp_path / "lib" / name).read_bytes() == (LIB / name).read_bytes()
+        source = PATHS[name.removesuffix(".py")]
+        assert (tmp_path / "lib" / name).read_bytes() == source.read_bytes()
     umqtt = (tmp_path / "lib" / "umqtt").exists()
     assert umqtt == ("umqtt_tls.py" in found)
     script = f"import sys; sys.path[:] = ['lib', '.frozen']; import {module}; print('fine')"
@@ -170,15 +172,16 @@ def test_module_alone(server: Server, tmp_path: Path, module: str) -> None:
 
 
 def test_repository(server: Server, tmp_path: Path) -> None:
-    """The list of the repository holds all of firmware/ and lib/ but what starts it, and the
-    drivers of sensors that no Board of ours has; each module that a laptop can import is imported
-    from what was installed.
+    """The list of the repository holds all of firmware/ and lib/ but what starts it, the drivers of
+    sensors that no Board of ours has, and the clients that no node loads; each module that a laptop
+    can import is imported from what was installed.
     """
     found = installed(f"{server.url}/repo/", server, tmp_path)
     wanted = {
         path.relative_to(folder).as_posix()
         for folder in (FIRMWARE, LIB)
         for path in folder.rglob("*.py")
+        if CLIENTS not in path.parents
     }
     others = {"dht11.py", "ds18b20.py", "sht3x.py", "sht4x.py", "supply.py"}
     assert found == wanted - {"boot.py", "main.py"} - others

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from limpet.boards import board_facts
+from limpet.shared.paths import LIB
 from limpet.shared.problem import Problem
 from limpet.simulator.diagram_sensors import simulated
 from support.micropython.upy import OWN_TIME, REPO, run
@@ -294,8 +295,10 @@ print(len(asked))
 
 
 @each_esp32
-def test_manifest_freezes_what_is_there(board: Path) -> None:
-    """A manifest freezes lib/, both packages, line and board atop the port's own; they exist."""
+def test_manifest_freezes_what_is_there(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest freezes lib/, both packages, line and board atop the port's own; they exist. The
+    clients for other people's programs are left out.
+    """
     frozen: list[str] = []
     folders = [board]  # paths are relative to the manifest that is being read, as in MicroPython's
 
@@ -305,15 +308,18 @@ def test_manifest_freezes_what_is_there(board: Path) -> None:
             return
         manifest = (folders[-1] / path).resolve()
         folders.append(manifest.parent)
+        monkeypatch.chdir(manifest.parent)
         exec(manifest.read_text(), names)  # noqa: S102 (a manifest is run, not imported)
         folders.pop()
+        monkeypatch.chdir(folders[-1])
 
     def package(name: str, base_path: str) -> None:
         assert (folders[-1] / base_path / name / "__init__.py").is_file()
         frozen.append(name)
 
-    def freeze(path: str) -> None:
-        assert (folders[-1] / path).resolve() == REPO / "lib"
+    def freeze(path: str, files: list[str]) -> None:
+        assert (folders[-1] / path).resolve() == LIB
+        assert files == sorted(each.name for each in LIB.glob("*.py"))
         frozen.append("lib")
 
     def module(path: str, base_path: str = ".") -> None:

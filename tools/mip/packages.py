@@ -4,9 +4,9 @@ NAME.json for each module of lib/ alone.
     python tools/mip/packages.py    writes them again: a file came, went, or imports another
 
 The repository's holds the drivers of the sensors that our Boards have; another one is a module of
-lib/, to be had alone. mip takes an address beside the list for the root of its files, but no `..`
-and no relative package: so a module's list holds what it imports, too, and a Board's nothing but
-its board.py. umqtt comes
+lib/, to be had alone, and so is a client in lib/clients/. mip takes an address beside the list for
+the root of its files, but no `..` and no relative package: so a module's list holds what it
+imports, too, and lies in lib/, and a Board's holds nothing but its board.py. umqtt comes
 from mip's own index: an ESP32 has it in its firmware and does not look at what is installed, but
 other chips have not. boot.py and main.py are not in a list: mip installs into /lib, and they have
 to lie outside.
@@ -20,7 +20,7 @@ from limpet.boards.board_facts import BOARDS, facts, names
 from limpet.boards.drivers import imports
 from limpet.boards.node_files import modules
 from limpet.shared.firmware import version
-from limpet.shared.paths import FIRMWARE, LIB, REPO
+from limpet.shared.paths import CLIENTS, FIRMWARE, LIB, REPO
 
 # By the module that is imported.
 OF_THE_INDEX = {"umqtt": "umqtt.robust"}
@@ -29,7 +29,7 @@ _STARTERS = {"boot.py", "main.py"}
 
 def packages() -> dict[Path, dict[str, Any]]:
     """Return the content of each list by the file that it belongs into."""
-    found = {LIB / f"{path.stem}.json": _module(path) for path in sorted(LIB.glob("*.py"))}
+    found = {LIB / f"{name}.json": _module(name) for name in sorted(of_lib())}
     for name in names():
         found[BOARDS / name / "package.json"] = _package({"board.py": "board.py"}, set())
     sources = dict.fromkeys(sorted(FIRMWARE.rglob("*.py")), FIRMWARE)
@@ -42,6 +42,11 @@ def packages() -> dict[Path, dict[str, Any]]:
             imported.update(imports(path))
     found[REPO / "package.json"] = _package(files, imported)
     return found
+
+
+def of_lib() -> dict[str, Path]:
+    """Return each module of lib/, and of the clients below it, by its name."""
+    return {path.stem: path for folder in (LIB, CLIENTS) for path in folder.glob("*.py")}
 
 
 def _of_lib() -> list[Path]:
@@ -61,18 +66,19 @@ def text(package: dict[str, Any]) -> str:
     )
 
 
-def _module(path: Path) -> dict[str, Any]:
+def _module(module: str) -> dict[str, Any]:
     """The list of one module of lib/: with what it imports, and what that imports."""
-    files: list[str] = []
+    known = of_lib()
+    files: dict[str, str] = {}
     imported: set[str] = set()
-    wanted = [path.stem]
+    wanted = [module]
     while wanted:
         name = wanted.pop()
-        if f"{name}.py" not in files and (LIB / f"{name}.py").exists():
-            files.append(f"{name}.py")
-            wanted += imports(LIB / f"{name}.py")
+        if name in known and f"{name}.py" not in files:
+            files[f"{name}.py"] = known[name].relative_to(LIB).as_posix()
+            wanted += imports(known[name])
         imported.add(name)
-    return _package({name: name for name in sorted(files)}, imported)
+    return _package(dict(sorted(files.items())), imported)
 
 
 def _package(files: dict[str, str], imported: set[str]) -> dict[str, Any]:

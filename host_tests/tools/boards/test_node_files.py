@@ -18,7 +18,7 @@ from limpet.boards.node_files import code_files, flash_files, own_files
 from limpet.brokers.setup import open_setup
 from limpet.identity.device_folder import checked
 from limpet.shared.firmware import version
-from limpet.shared.paths import BOARDS, FIRMWARE, LIB, REPO
+from limpet.shared.paths import BOARDS, CLIENTS, FIRMWARE, LIB, REPO
 from limpet.shared.problem import Problem
 from support.brokers.running import fields
 
@@ -40,13 +40,13 @@ OTHERS = {"dht11", "ds18b20", "sht3x", "sht4x", "supply"}
 def test_slot_holds_the_node_and_nothing_else(name: str) -> None:
     """Every module of firmware/ and lib/ and the Board's board.py is there, compiled, once, and
     flat, but for what main.py imports and the Commands; and no driver of a sensor that the Board
-    has not.
+    has not, nor a client for other people's programs.
     """
     files = code_files(facts(name))
     wanted = {"board.mpy", "device/guard.mpy", "files.json"}
     for folder in (FIRMWARE, LIB):
         for path in folder.rglob("*.py"):
-            if path.stem not in ("boot", "main", "guard", *OTHERS):
+            if CLIENTS not in path.parents and path.stem not in ("boot", "main", "guard", *OTHERS):
                 file = path.with_suffix(".mpy").name
                 wanted.add(f"commands/{file}" if path.parent.name == "commands" else file)
     wanted -= {"__init__.mpy"}  # of node/ and device/, which are no packages on a chip

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from limpet.node_host.short_names import Edit, edited
+from limpet.shared.paths import CLIENTS
 from limpet.shared.problem import Problem
 
 # Stays where it is: main.py imports it by this name, also one that a board has had for years.
@@ -92,8 +93,12 @@ def _from_nowhere(node: ast.ImportFrom, lines: list[str]) -> Iterator[Edit]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Its Python files, but for an __init__.py that only makes a package of a group."""
+    """Its Python files, but for an __init__.py that only makes a package of a group, and for what
+    no node is made of.
+    """
     for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(folder).parts[0] == CLIENTS.name:
+            continue
         if path.name != "__init__.py" or _has_code(path):
             yield path
 

@@ -14,6 +14,8 @@ SOURCES = _CARRIED if INSTALLED else _PACKAGE.parents[1]
 REPO = SOURCES
 FIRMWARE = SOURCES / "firmware"
 LIB = SOURCES / "lib"
+# Clients for programs that have nothing else of ours.
+CLIENTS = LIB / "clients"
 BOARDS = SOURCES / "boards"
 ALERTS = SOURCES / "docs" / "prometheus" / "limpet-alerts.yml"
 HOST_BOARD = BOARDS / "host"
