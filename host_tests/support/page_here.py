@@ -16,7 +16,8 @@ from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.ingest.asked import Address
 from limpet.ingest.consumer import Message
-from limpet.page.assembly import LOOPBACK, Broker, Page, listener
+from limpet.page.asked import LOOPBACK
+from limpet.page.assembly import Broker, Page, listener
 from limpet.page.serving.guard import Access
 from support.brokers.running import base
 from support.page_visitor import Visitor

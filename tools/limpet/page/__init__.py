@@ -1,6 +1,7 @@
 """`limpet page`: the fleet live in a browser, with its history, and Commands as buttons.
 
 page.py             the command
+    asked.py        where it is to be, and what it takes to come in; door.py makes that
     assembly.py     model, broker and server together, as `limpet run` has them too
     listening.py    the connection: Messages into the model, Commands out
     commanding.py   which Commands there are, and their Responses

@@ -26,10 +26,6 @@ from limpet.shared.firmware import version
 from limpet.shared.problem import Problem
 from limpet.shared.seen_readings import UNITS
 
-HOST, PORT = "127.0.0.1", 8080
-# How browsers on this machine may call it.
-LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
-
 Say = Callable[[str], None]
 
 

@@ -12,18 +12,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from limpet.identity.operators import operator_identity
+from limpet.heard.known import Known
+from limpet.identity.operators import is_operator, operator_identity
 from limpet.ingest import options, places
 from limpet.ingest.asked import Address
 from limpet.ingest.job import held
 from limpet.operating import opening
 from limpet.operating.where import SetupInfo, Where
+from limpet.page.asked import Serving
+from limpet.shared import asked as asking
 from limpet.shared import ending
-from limpet.shared.firmware import more_brokers, rules
+from limpet.shared.firmware import more_brokers
 from limpet.shared.problem import Problem
 
 NAME = "page"
-LISTEN = "127.0.0.1:8080"
+VARIABLE = "LIMPET_PAGE_PASSWORD"
 _LOOK_S = 0.5
 
 
@@ -38,8 +41,8 @@ class Source(options.Source):
 
 def page(
     *,
-    listen: str = LISTEN,
-    read_only: Annotated[bool, Parameter(negative=())] = False,
+    serving: Serving | None = None,
+    set_password: Annotated[bool, Parameter(negative=())] = False,
     registry: Path | None = None,
     store: str | None = None,
     open: Annotated[bool, Parameter(negative=())] = False,
@@ -49,10 +52,8 @@ def page(
 
     Parameters
     ----------
-    listen
-        Where it is: HOST:PORT.
-    read_only
-        Take no Commands; it is then to the broker who may only read.
+    set_password
+        Ask for the password that the page needs beyond loopback, keep it, and do no more.
     registry
         The registry, or a copy of it [default: the fleet's broker/devices.json, else devices.json
         beside the identity].
@@ -61,39 +62,42 @@ def page(
     open
         Open it in the browser.
     """
-    # An extra.
-    from limpet.heard.known import Known
-    from limpet.page.assembly import LOOPBACK, Broker, Page, listener
-    from limpet.page.serving.guard import Access
-
-    def say(text: str) -> None:
-        print(f"limpet page: {text}", flush=True)
-
-    asked = source or Source()
-    host, port = _place(listen)
-    if not rules.is_loopback(host):
-        raise Problem("--listen beyond loopback is not there yet.", "Listen on 127.0.0.1.")
+    wanted, asked = serving or Serving(), source or Source()
     fleet = None
     if asked.identity is None or asked.fleet is not None:
         fleet = Where(asked.fleet).settled(tell=True).root
-    if fleet is None and registry is None and asked.identity:
-        registry = asked.identity / "devices.json"
-    where = places.place(store, fleet) if fleet or store or places.VARIABLE in os.environ else None
-    known = Known(fleet, registry, say)
-    organisations = sorted({base.split("/")[0] for base in known.layout.bases().values()})
+    folder = fleet / "page" if fleet else asked.identity
+    assert folder
+    if set_password:
+        return _set_password(folder)
+    if fleet is None and registry is None:
+        registry = folder / "devices.json"
+    known = Known(fleet, registry, _say)
+    # Extras.
+    from limpet.page import assembly, door
+
+    tls = door.tls(wanted, fleet, folder)
+    access = door.access(wanted, folder, tls is not None)
+    named = fleet or store or places.VARIABLE in os.environ
     with ExitStack() as stack:
-        address = _address(asked, fleet, read_only, stack)
-        listens, _ = listener(host, port)
+        address = _address(asked, known, fleet, access.operate, stack)
+        listens, _ = assembly.listener(*wanted.place)
         stack.callback(listens.close)
-        access = Access(LOOPBACK, operate=not read_only)
-        broker = Broker(address, tuple(f"{each}/#" for each in organisations))
-        name = fleet.resolve().name if fleet else asked.name
+        shown = assembly.Page(
+            fleet.resolve().name if fleet else asked.name,
+            known,
+            assembly.Broker(address, _filters(asked, known)),
+            access,
+            listens,
+            _say,
+            store=places.place(store, fleet) if named else None,
+            tls=tls,
+        )
         try:
-            shown = Page(name, known, broker, access, listens, say, store=where)
             stack.enter_context(shown)
-            say(f"{shown.url}; Ctrl-C ends it")
+            _told(shown.url, wanted, access.operate, access.login is not None)
             if open and not opening.opened(shown.url):
-                say("there is no browser here that could be opened")
+                _say("there is no browser here that could be opened")
             while not ending.lost():
                 time.sleep(_LOOK_S)
         except KeyboardInterrupt:
@@ -102,10 +106,51 @@ def page(
     return 0
 
 
-def _address(asked: Source, fleet: Path | None, read_only: bool, stack: ExitStack) -> Address:
-    """Return where the broker is and who we are there, for as long as `stack` holds it."""
-    if fleet is None or read_only:
+def _say(text: str) -> None:
+    print(f"limpet page: {text}", flush=True)
+
+
+def _told(url: str, wanted: Serving, operates: bool, guarded: bool) -> None:
+    may = "Commands are taken" if operates else "it only reads"
+    need = ", with a login" if guarded else ""
+    _say(f"{url} ({may}{need}); Ctrl-C ends it")
+    if wanted.behind_proxy:
+        _say(f"to browsers it is https://{wanted.hosts()[0]}/, by your proxy")
+
+
+def _set_password(folder: Path) -> int:
+    from limpet.page.serving import login
+
+    what = "password of the page"
+    remedy = f"Set {VARIABLE}, or type it at a terminal."
+    typed = asking.secret(what, VARIABLE, remedy=remedy)
+    if VARIABLE not in os.environ and typed != asking.secret(f"{what}, again", VARIABLE):
+        raise Problem("These are two different passwords.", "Try again.")
+    login.set_password(folder, typed)
+    _say(f"{folder / login.FILE} is written; a page that runs asks for it from now on")
+    return 0
+
+
+def _filters(asked: Source, known: Known) -> tuple[str, ...]:
+    """Return the filters of all that is said in the fleet's organisations. Raises Problem."""
+    return tuple(
+        sorted({f"{each.split('/')[0]}/#" for each in options.filters(asked, known.layout, [""])})
+    )
+
+
+def _address(
+    asked: Source, known: Known, fleet: Path | None, operates: bool, stack: ExitStack
+) -> Address:
+    """Return where the broker is and who we are there, for as long as `stack` holds it. Raises
+    Problem.
+    """
+    if fleet is None or not operates:
         address = options.address_of(asked, fleet, asked.name)
+        if operates and not _may_operate(known, address.name):
+            raise Problem(
+                f"{address.name} may only read, by the registry.",
+                "Say --read-only, or another --as.",
+            )
         stack.enter_context(held(address.key))
         return address
     identity = operator_identity(fleet)
@@ -118,10 +163,6 @@ def _address(asked: Source, fleet: Path | None, read_only: bool, stack: ExitStac
     return Address(tuple(brokers), name, identity.name, identity.ca, identity.cert, identity.key)
 
 
-def _place(listen: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT; raises Problem."""
-    ((host, port),) = more_brokers.split([listen], -1)
-    # What is no port is 0 to `split`, and 0 is any that is free.
-    if not host or port < 0 or port > 65535 or (port == 0 and not listen.endswith(":0")):
-        raise Problem(f"--listen: {listen!r} is no address with a port.", f"Such as {LISTEN}.")
-    return host, port
+def _may_operate(known: Known, name: str) -> bool:
+    consumer = known.registry.consumers.get(name)
+    return is_operator(name) or (consumer is not None and consumer.role == "operate")

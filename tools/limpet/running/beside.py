@@ -30,7 +30,7 @@ def page(
     """Serve the page of the set-up in `directory`, whose broker is at `port`, while the block runs.
     Yield its address and a remark.
     """
-    from limpet.page import assembly
+    from limpet.page import asked, assembly
     from limpet.page.serving.guard import Access
 
     with contextlib.closing(operator_identity(directory)) as who:
@@ -38,18 +38,18 @@ def page(
             Address(((LOOPBACK, port),), None, who.name, who.ca, who.cert, who.key),
             (f"{organisation}/#",),
         )
-        listens, wanted = assembly.listener(assembly.HOST, assembly.PORT, any_free=True)
+        listens, wanted = assembly.listener(asked.HOST, asked.PORT, any_free=True)
         shown = assembly.Page(
             "limpet run",
             Known(directory, None, _quiet),
             broker,
-            Access(assembly.LOOPBACK),
+            Access(asked.LOOPBACK),
             listens,
             _quiet,
             levers=levers,
         )
         with shown:
-            yield shown.url, "" if wanted else f"{assembly.PORT} is taken"
+            yield shown.url, "" if wanted else f"{asked.PORT} is taken"
 
 
 def _quiet(text: str) -> None:

@@ -33,6 +33,8 @@ from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
 
 STATIC = Path(__file__).parents[1] / "static"
+# For a body to come.
+BODY_S = 10.0
 # Looks into the history, and downloads of it, each.
 _AT_ONCE = 2
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -142,11 +144,8 @@ class Application:
         return done
 
     async def _live(self, socket: WebSocket) -> None:
-        headers = socket.headers
-        await self._hub.serve(
-            socket,
-            lambda: self._access.login is None or self._access.session(headers) is not None,
-        )
+        login, key = self._access.login, self._access.key(socket.headers)
+        await self._hub.serve(socket, lambda: login is None or login.session(key) is not None)
 
     def _may_operate(self) -> None:
         if not self._access.operate:
@@ -231,7 +230,10 @@ def _number(text: str | None, default: float) -> float:
 async def _body(request: Request) -> dict[str, Any]:
     """Return the JSON object that came; raises HTTPException."""
     try:
-        found = json.loads(await request.body())
+        async with asyncio.timeout(BODY_S):
+            found = json.loads(await request.body())
+    except TimeoutError:
+        raise HTTPException(408, "That takes too long.") from None
     except ClientDisconnect:
         raise HTTPException(413, "That is too long.") from None
     except (ValueError, RecursionError):

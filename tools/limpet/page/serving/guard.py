@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import secrets
@@ -26,6 +27,9 @@ from limpet.page.serving.login import Login, Session
 CSRF = "x-limpet-csrf"
 MAX_BODY = 16 * 1024
 MAX_PATH = 2048
+MAX_HEADERS = 16 * 1024
+# From a request to the end of its answer, however slowly that is taken; downloads are not bounded.
+ANSWER_S = 60.0
 # Of one address: what a page with its modules takes at once, and then in a second.
 BURST, PER_S = 200.0, 50.0
 _ADDRESSES = 1024
@@ -126,7 +130,12 @@ class Guard:
         if refused:
             await _refuse(answer, *refused)
         else:
-            await self._app(scope, _bounded(receive), answer)
+            limit_s = None if scope["path"].endswith("/download") else ANSWER_S
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._app(scope, _bounded(receive), answer)
+            except TimeoutError:
+                return  # who is that slow is cut off
 
     def _address(self, scope: Scope, headers: Headers) -> str:
         """Return whose request it is. What a proxy says counts only where one was announced, and
@@ -146,6 +155,8 @@ class Guard:
             return 421, "This page is not called that.", "limpet page --name says how it is called."
         if not self._within_rate(scope["client"][0]):
             return 429, "Too many requests.", "Wait a moment."
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
+            return 431, "The headers are too long.", "Send fewer cookies."
         if len(path) + len(scope.get("query_string", b"")) > MAX_PATH:
             return 414, "The address is too long.", "Ask for less."
         if method not in ("GET", "HEAD", "POST"):

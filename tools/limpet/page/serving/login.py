@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 import time
 from collections import OrderedDict
@@ -31,6 +30,8 @@ _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _AT_ONCE = 2
 _WAITING = 8
 SESSIONS = 256
+# Between two looks whether there is another password.
+LOOK_S = 2.0
 SESSION_S = 12 * 3600.0
 IDLE_S = 2 * 3600.0
 # Wrong passwords: so many at once, then one in so many seconds.
@@ -101,12 +102,25 @@ class Login:
         self._checking = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
         self._hash = self._read()
+        self._looked = time.monotonic()
 
     def _read(self) -> str:
         return private.read(self._file).decode("ascii", "replace").strip()
 
+    def _refresh(self) -> None:
+        """Whoever knew the password of before is to give the new one."""
+        self._looked = time.monotonic()
+        try:
+            found = self._read()
+        except OSError:
+            return  # it is being replaced, or was removed: that of before counts
+        if found != self._hash:
+            self._hash = found
+            self._sessions.clear()
+
     async def try_password(self, password: str, address: str) -> str | None:
         """Return the key of a new session, None for a wrong password. Raises TooManyError."""
+        self._refresh()
         tries = self._tries(address)
         wait_s = max(tries.wait_s(), self._all.wait_s())
         if wait_s or self._waiting >= _WAITING:
@@ -126,13 +140,8 @@ class Login:
         return self._begin()
 
     def _check(self, password: str) -> bool:
-        found = self._read()
-        if not hmac.compare_digest(found, self._hash):
-            # Another password: who knew the one before is to give this one.
-            self._hash = found
-            self._sessions.clear()
         try:
-            return len(password) <= MOST and _HASHER.verify(found, password)
+            return len(password) <= MOST and _HASHER.verify(self._hash, password)
         except (Argon2Error, InvalidHashError):
             return False
 
@@ -156,6 +165,8 @@ class Login:
         if not key or len(key) > 100:
             return None
         name, now = _name(key), time.monotonic()
+        if now - self._looked > LOOK_S:
+            self._refresh()
         found = self._sessions.get(name)
         if found is None:
             return None

@@ -1,20 +1,71 @@
-"""uvicorn on a thread and a loop of its own."""
+"""uvicorn on a thread and a loop of its own, with limits that it has not by itself: how many
+connections there are, and how long somebody may take to ask.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from limpet.page.serving.guard import MAX_HEADERS
 from limpet.shared.problem import Problem
 
-KEEP_S = 15
-MAX_HEADERS = 16 * 1024
+# 64 browsers, each with a WebSocket and what it loads beside it.
+CONNECTIONS = 400
+# From the connection, or from the answer before, to a request.
+ASK_S = 10.0
+KEEP_S = 8
 MAX_MESSAGE = 4096
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\n"
+    b"retry-after: 10\r\n\r\nToo many are connected. Try again later.\n"
+)
 _START_S = 10.0
 _CLOSE_S = 5.0
+
+
+class _Connection(H11Protocol):
+    """One connection, until it becomes a WebSocket. Who has asked for nothing within ASK_S goes."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._stop()
+        super().handle_websocket_upgrade(event)
+
+    def _look(self) -> None:
+        """Look again in a while; without a request that is being answered it is over by then."""
+        self._timer = self.loop.call_later(ASK_S, self._looked, self.cycle)
+
+    def _looked(self, before: Any) -> None:
+        cycle = self.cycle
+        if cycle is before and (cycle is None or cycle.response_complete):
+            self.transport.abort()
+        else:
+            self._look()
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
 
 
 class Server:
@@ -29,7 +80,7 @@ class Server:
         certificate, key = tls or (None, None)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="websockets-sansio",
             loop="asyncio",
             lifespan="on",
@@ -45,6 +96,8 @@ class Server:
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
+        # It says of each request that is none that it is none; a bug of ours has a traceback.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: record.exc_info is not None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
