@@ -43,7 +43,7 @@ _TLS = Lever(
     FAULT,
     "TLS stalled",
     "The node's connection is cut, and from then on TCP connects and the handshake never goes on. "
-    "The node gives up after 60 s (the setting handshake_s) and tries again.",
+    "The node gives up when its handshake_s are over, and tries again.",
     ("TLS is stalled.", "TLS handshakes go on again."),
 )
 _POWER = Lever(
