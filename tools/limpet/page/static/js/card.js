@@ -37,9 +37,9 @@ export function ails(card) {
     return names.join(", ");
 }
 
-export function makeCard(card) {
+export function makeCard() {
     const link = el(
-        "a", { href: address(card.id), class: "card" },
+        "a", { class: "card" },
         el("span", { class: "name" }), el("span", { class: "badge" }),
         el("span", { class: "place" }),
         el("span", { class: "values" }),
@@ -62,6 +62,7 @@ export function updateCard(item, card, index, count) {
     if (item.drawn === card) return;
     item.drawn = card;
     mark(parts.link, "data-id", card.id);
+    mark(parts.link, "href", address(card.id));
     say(parts.name, card.id);
     updateState(parts.badge, card.state);
     mark(parts.link, "data-state", known(card.state));
@@ -106,9 +107,9 @@ export const COLUMNS = [
     ["Last heard", "seen"],
 ];
 
-export function makeRow(card) {
+export function makeRow() {
     const cells = COLUMNS.map(() => el("td"));
-    const link = el("a", { href: address(card.id) });
+    const link = el("a");
     cells[0] = el("th", { scope: "row" }, link);
     const badge = el("span", { class: "badge" });
     cells[1].append(badge);
@@ -124,6 +125,7 @@ export function updateRow(row, card, index) {
     if (row.drawn === card) return;
     row.drawn = card;
     mark(link, "data-id", card.id);
+    mark(link, "href", address(card.id));
     say(link, card.id);
     updateState(badge, card.state);
     say(cells[2], (card.place ?? []).filter(Boolean).join(" / "));

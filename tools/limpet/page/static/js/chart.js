@@ -1,7 +1,7 @@
 // A chart of one field, by uPlot: line, band from least to most, late Readings, and gaps that stay gaps.
 
-import { el, say } from "./dom.js";
-import { moment, number, quantity, span, words } from "./format.js";
+import { el, mark, say } from "./dom.js";
+import { moment, number, plural, quantity, span, words } from "./format.js";
 import { now } from "./state.js";
 
 const { uPlot } = globalThis;
@@ -147,7 +147,9 @@ export class Chart {
         const text = last === null
             ? `${this.name}: nothing in this stretch`
             : `${this.name}: ${this.format(last)} last, ${this.format(low)} to ${this.format(high)} in ${span(this.limits[1] - this.limits[0])}`;
-        this.place.setAttribute("aria-label", count ? `${text}, ${count} came late` : text);
+        const gaps = this.gaps().filter(([from, to]) => to > this.limits[0] && from < this.limits[1]).length;
+        const more = [gaps && plural(gaps, "gap"), count && `${count} came late`].filter(Boolean);
+        mark(this.place, "aria-label", [text, ...more].join(", "));
     }
 
     /** What the pointer is at: time and value take the place of the extremes. */

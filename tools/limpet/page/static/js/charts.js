@@ -58,7 +58,7 @@ export class Charts {
         );
         this.ends = [
             on("readings", (message) => message.id === id && this.readings(message)), on("charts", () => this.draw()),
-            on("theme", () => this.repaint()), on("hello", () => this.drawRanges()), on("scene", () => changed("charts")),
+            on("theme", () => this.repaint()), on("hello", () => this.drawRanges()), on("say", (message) => message.missed && this.load()), on("scene", () => changed("charts")),
         ];
         this.drawRanges();
     }

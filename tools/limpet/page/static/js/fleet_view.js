@@ -4,7 +4,7 @@ import { COLUMNS, ails, makeCard, makeRow, updateCard, updateRow } from "./card.
 import { el, mark, say, show } from "./dom.js";
 import { plural, words } from "./format.js";
 import { ORDER, shape } from "./states.js";
-import { fleet, on } from "./state.js";
+import { changed, fleet, on } from "./state.js";
 import { Windowed } from "./windowing.js";
 
 // Cards that jump about can neither be read nor hit: an order holds for so long.
@@ -15,8 +15,21 @@ const ROW = 41;
 // Kept while the page is open, so that one comes back to what one has left.
 const kept = { search: "", states: new Set(), sort: "trouble", top: 0 };
 
+// To compare two thousand names costs more than all else: it is done when there are others.
+const NAMES = new Intl.Collator("en", { numeric: true });
+let named = new Map();
+
+/** The place of each device by its name: node-2 before node-10. */
+function byName() {
+    if (named.size !== fleet.cards.size || [...fleet.cards.keys()].some((id) => !named.has(id))) {
+        named = new Map([...fleet.cards.keys()].sort(NAMES.compare).map((id, index) => [id, index]));
+    }
+    return named;
+}
+
 function by(sort) {
-    const name = (a, b) => a.id.localeCompare(b.id, "en", { numeric: true });
+    const places = byName();
+    const name = (a, b) => places.get(a.id) - places.get(b.id);
     const field = sort.startsWith("field:") ? sort.slice(6) : "";
     const key = {
         trouble: (card) => card.rank ?? ORDER.indexOf(card.state),
@@ -28,6 +41,10 @@ function by(sort) {
     return (a, b) => key(a) - key(b) || name(a, b);
 }
 
+function moved() {
+    changed("cards");
+}
+
 export class FleetView {
     constructor(kind) {
         this.kind = kind;
@@ -37,7 +54,7 @@ export class FleetView {
         this.chips = new Map();
         this.element = el("section", { class: `fleet fleet-${kind}` }, this.bar(), kind === "table" ? this.table() : this.grid(), this.empty());
         this.ends = [on("cards", () => this.draw()), on("hello", () => this.drawFields())];
-        this.timer = setInterval(() => this.draw(), 1000);
+        this.timer = setInterval(moved, 1000);
     }
 
     begin() {
@@ -83,7 +100,7 @@ export class FleetView {
         this.body = el("ul", { class: "card-list", "aria-label": "Nodes", onkeydown: (event) => this.step(event) });
         this.window = new Windowed({
             body: this.body, before, after, make: makeCard, update: updateCard, key: (card) => card.id,
-            columns: () => this.columns(), rowHeight: () => CARD.height + CARD.gap,
+            columns: () => this.columns(), rowHeight: () => CARD.height + CARD.gap, moved,
         });
         return el("div", { class: "grid" }, before, this.body, after);
     }
@@ -101,7 +118,7 @@ export class FleetView {
             el("tbody", { class: "spacer", "aria-hidden": "true" }, el("tr", {}, after)),
         );
         this.window = new Windowed({
-            body: this.body, before, after, make: makeRow, update: updateRow, key: (card) => card.id, columns: () => 1, rowHeight: () => ROW,
+            body: this.body, before, after, make: makeRow, update: updateRow, key: (card) => card.id, columns: () => 1, rowHeight: () => ROW, moved,
         });
         return el("div", { class: "table-box" }, this.whole);
     }
@@ -169,7 +186,6 @@ export class FleetView {
     }
 
     draw() {
-        this.drawFields();
         const counts = Object.fromEntries(ORDER.map((state) => [state, 0]));
         for (const card of fleet.cards.values()) counts[card.state] = (counts[card.state] ?? 0) + 1;
         for (const [state, { chip, count }] of this.chips) {
@@ -180,6 +196,7 @@ export class FleetView {
         const time = performance.now();
         if (time - this.orderedAt > (HOLD_MS[kept.sort] ?? HOLD_REST_MS) || !this.order.length) {
             this.orderedAt = time;
+            this.drawFields();
             this.order = this.chosen().sort(by(kept.sort)).map((card) => card.id);
             say(this.count, kept.search || kept.states.size ? `${plural(this.order.length, "node")} shown` : "");
         }

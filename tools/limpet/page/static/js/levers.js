@@ -5,6 +5,7 @@ import { button, el, icon, mark, say, show } from "./dom.js";
 import { number, plural } from "./format.js";
 import { fleet, on, operates } from "./state.js";
 
+const HINT = "Pull one: each Reading waits on flash, and comes late with its own time.";
 const SEND_MS = 150;
 const MINE_MS = 1500;
 const DOTS = 60;
@@ -16,14 +17,16 @@ export class Levers {
         this.id = id;
         this.strip = new Strip(id);
         this.error = el("p", { class: "error", role: "alert", hidden: true });
+        this.help = el("p", { class: "lever-help", "aria-hidden": "true", text: HINT });
         this.groups = new Map(GROUPS.map(([name, text]) => [name, el("div", { class: `lever-group ${name}`, role: "group", "aria-label": text })]));
         this.there = new Map();
         this.element = el(
             "section", { class: "panel levers", "aria-labelledby": "levers-head" },
             el("h3", { id: "levers-head", text: "Make it lose a Reading" }),
             this.strip.element,
-            ...GROUPS.flatMap(([name, text]) => [el("h4", { text }), this.groups.get(name)]), this.error,
+            ...GROUPS.flatMap(([name, text]) => [el("h4", { text }), this.groups.get(name)]), this.help, this.error,
         );
+        for (const kind of ["pointerover", "focusin"]) this.element.addEventListener(kind, (event) => this.explain(event.target.closest?.("[data-lever]")));
         this.ends = [on("levers", () => this.draw()), on("hello", () => this.draw()), on("cards", () => this.draw())];
         this.draw();
     }
@@ -42,6 +45,12 @@ export class Levers {
             }
             this.there.get(lever.name).draw(lever);
         }
+    }
+
+    /** Say in words what the lever does that is pointed at, or has the focus. */
+    explain(place) {
+        const lever = place && fleet.levers?.find((each) => each.name === place.dataset.lever);
+        if (lever?.help) say(this.help, lever.help);
     }
 
     async move(lever, value) {
@@ -67,8 +76,7 @@ class Slider {
         this.input = el("input", { type: "range", id, min: lever.min, max: lever.max, step: lever.step ?? "any", oninput: () => this.moved() });
         this.output = el("output", { for: id });
         this.free = button("×", () => this.release(), { class: "quiet", title: "Let go: it plays its capture again", "aria-label": `Let go of ${lever.label}` });
-        this.element = el("div", { class: "lever slider" }, el("label", { for: id, text: lever.label }), this.input, this.output, this.free);
-        mark(this.element, "title", lever.help);
+        this.element = el("div", { class: "lever slider", "data-lever": lever.name }, el("label", { for: id, text: lever.label }), this.input, this.output, this.free);
         this.lever = lever;
     }
 
@@ -99,7 +107,7 @@ class Slider {
         const held = typeof lever.value === "number";
         show(this.free, held && lever.on !== false && operates());
         if (performance.now() - this.touched < MINE_MS) return;
-        const said = fleet.cards.get(this.owner.id)?.values?.[lever.name];
+        const said = fleet.cards.get(this.owner.id)?.values?.[lever.field ?? lever.name];
         if (held || typeof said === "number") this.input.value = held ? lever.value : said;
         say(this.output, held ? this.text(lever.value) : "captured");
         mark(this.input, "aria-valuetext", held ? this.text(lever.value) : "as it was captured");
@@ -107,14 +115,21 @@ class Slider {
     }
 }
 
+/** A lever with what it does, for who cannot see the line below them all. */
+function described(lever, control) {
+    const id = `help-${lever.name}`;
+    control.setAttribute("aria-describedby", id);
+    return el("div", { class: "lever", "data-lever": lever.name }, control, el("span", { id, class: "unseen-text", text: lever.help ?? "" }));
+}
+
 class Switch {
     constructor(lever, owner) {
         this.lever = lever;
         this.button = el(
             "button", { type: "button", role: "switch", "aria-checked": "false", class: "switch", onclick: () => owner.move(this.lever, !this.lever.on) },
-            el("span", { class: "knob", "aria-hidden": "true" }), el("span", { class: "lever-text" }, el("b", { text: lever.label }), el("small", { text: lever.help ?? "" })),
+            el("span", { class: "knob", "aria-hidden": "true" }), el("b", { text: lever.label }),
         );
-        this.element = el("div", { class: "lever" }, this.button);
+        this.element = described(lever, this.button);
     }
 
     draw(lever) {
@@ -129,9 +144,9 @@ class Push {
         this.lever = lever;
         this.button = el(
             "button", { type: "button", class: "push", onclick: () => owner.move(this.lever, true) },
-            el("span", { class: "bolt" }, icon(POWER)), el("span", { class: "lever-text" }, el("b", { text: lever.label }), el("small", { text: lever.help ?? "" })),
+            el("span", { class: "bolt" }, icon(POWER)), el("b", { text: lever.label }),
         );
-        this.element = el("div", { class: "lever" }, this.button);
+        this.element = described(lever, this.button);
     }
 
     draw(lever) {

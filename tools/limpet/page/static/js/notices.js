@@ -18,7 +18,7 @@ export class Notices {
         this.turned = new Map();
         this.key = "";
         for (const kind of ["link", "broker", "hello"]) on(kind, () => this.draw());
-        on("say", (message) => this.say(message));
+        on("say", (message) => !message.missed && this.say(message));
         on("turned", (card) => this.turn(card));
         setInterval(() => this.tick(), 1000);
     }

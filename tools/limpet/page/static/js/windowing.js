@@ -1,34 +1,27 @@
 // A long list of which only what can be seen is in the document: rows of one height, in the page's own scrolling.
 
-const OVERSCAN = 4;
+const OVERSCAN = 2;
 
 /** Shows `items` (array) inside `body`, between two spacers that stand for what is not there.
 
-    make(item) -> element; update(element, item); key(item); columns() -> how many stand in a row;
-    rowHeight() -> px, gaps included. Elements are used again by their key. */
+    make() -> element; update(element, item); key(item); columns() -> how many stand in a row;
+    rowHeight() -> px, gaps included. moved: called when the page was scrolled; it has `set` called with the next
+    frame, once, as each drawing asks the browser for a layout. Elements are used again. */
 export class Windowed {
-    constructor({ body, before, after, make, update, key, columns, rowHeight }) {
-        Object.assign(this, { body, before, after, make, update, key, columns, rowHeight });
+    constructor({ body, before, after, make, update, key, columns, rowHeight, moved }) {
+        Object.assign(this, { body, before, after, make, update, key, columns, rowHeight, moved });
         this.items = [];
         this.there = new Map();
-        this.frame = 0;
-        this.seen = () => {
-            this.frame ||= requestAnimationFrame(() => {
-                this.frame = 0;
-                this.draw();
-            });
-        };
     }
 
     begin() {
-        addEventListener("scroll", this.seen, { passive: true });
-        addEventListener("resize", this.seen, { passive: true });
+        addEventListener("scroll", this.moved, { passive: true });
+        addEventListener("resize", this.moved, { passive: true });
     }
 
     end() {
-        removeEventListener("scroll", this.seen);
-        removeEventListener("resize", this.seen);
-        cancelAnimationFrame(this.frame);
+        removeEventListener("scroll", this.moved);
+        removeEventListener("resize", this.moved);
     }
 
     set(items) {
@@ -47,12 +40,14 @@ export class Windowed {
         this.after.style.height = `${(rows - last) * height}px`;
         const shown = this.items.slice(first * columns, last * columns);
         const keys = new Set(shown.map(this.key));
+        // What went out of sight is used again for what comes into it: to make an element costs more.
+        const spare = [];
         for (const [key, element] of this.there) {
             // What has the focus stays until it has lost it: nobody is thrown to the top of the page.
             if (!keys.has(key) && element.contains(document.activeElement) && !this.gone(key)) keys.add(key);
             else if (!keys.has(key)) {
-                element.remove();
                 this.there.delete(key);
+                spare.push(element);
             }
         }
         let place = this.body.firstElementChild;
@@ -60,13 +55,14 @@ export class Windowed {
             const key = this.key(item);
             let element = this.there.get(key);
             if (!element) {
-                element = this.make(item);
+                element = spare.pop() ?? this.make();
                 this.there.set(key, element);
             }
             if (element === place) place = place.nextElementSibling;
             else this.body.insertBefore(element, place);
             this.update(element, item, first * columns + offset, this.items.length);
         }
+        for (const element of spare) element.remove();
     }
 
     gone(key) {
