@@ -114,6 +114,7 @@ NUMBERS = [
     (["capacity"], "--fields", ("0", "-1", "1.5", "33")),
     (["capacity"], "--port", PORTS),
     (["exporter"], "--port", PORTS),
+    (["homeassistant"], "--port", PORTS),
     (["top"], "--port", PORTS),
     (["top"], "--seconds", SECONDS),
     (["page"], "--port", PORTS),

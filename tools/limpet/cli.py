@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("export",),
     "page": ("page",),
     "exporter": ("exporter",),
+    "homeassistant": ("homeassistant",),
     "doctor": ("doctor", "health", "capacity"),
     "simulator": ("wokwi",),
 }

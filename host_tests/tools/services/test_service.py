@@ -110,6 +110,26 @@ def test_the_unit_of_the_exporter(root: Path) -> None:
     assert "--listen is none of ingest's" in none.stderr
 
 
+def test_the_unit_of_homeassistant(root: Path) -> None:
+    """Like the exporter's: its identity and the registry; the identity has a role of its own."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    words = ("service", "install", "homeassistant", "--user", user, "--fleet", root)
+    lacking = limpet(*words)
+    assert "limpet operator add homeassistant --role discovery" in lacking.stderr
+    consumers.add(open_setup(root), "homeassistant", "discovery")
+    written = limpet(*words)
+    assert written.returncode == 0, written.stderr
+    path = root / "services" / "limpet-homeassistant.service"
+    text = path.read_text()
+    for line in HARDENING:
+        assert f"\n{line}" in text
+    assert '"homeassistant" "--identity" ${CREDENTIALS_DIRECTORY} "--as" "homeassistant" ' in text
+    assert "restart it when a device is added" in written.stdout
+    verified(path)
+    none = limpet(*words, "--listen", "127.0.0.1:1")
+    assert "--listen is none of homeassistant's" in none.stderr
+
+
 def test_a_registry_that_is_too_large(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """systemd would not start such a service."""
     consumers.add(open_setup(root), "exporter", "read")

@@ -67,6 +67,7 @@ class Consumer:
         self.bytes = 0  # of what has arrived
         self.up = False
         self.connects = 0
+        self.unacknowledged = 0
         self._wanted = wanted
         self._asking = wanted.filters()
         self._unheard = 0  # how many connections in a row ended before there was a SUBACK
@@ -129,13 +130,14 @@ class Consumer:
         )
         self._write()
 
-    def publish(self, topic: str, payload: bytes) -> bool:
-        """Send a Message, QoS 1, not retained; False where there is no connection. What the broker
-        has not acknowledged when the connection ends is gone.
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Send a Message, QoS 1; False where there is no connection. What the broker has not
+        acknowledged when the connection ends is gone; `unacknowledged` counts it until then.
         """
         if self._client is None or not self.up:
             return False
-        self._client.publish(topic, payload, qos=1)
+        self.unacknowledged += 1
+        self._client.publish(topic, payload, 1, retain)
         self._write()
         return True
 
@@ -247,6 +249,7 @@ class Consumer:
         client.on_connect = self._greeted
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
+        client.on_publish = self._published
         client.on_log = self._logged
         client.on_socket_open = self._opened
         # With one of these set, paho writes when it is told to, not at each call.
@@ -309,6 +312,9 @@ class Consumer:
         self._told = ""
         left = ", for what was left there" if self.leaving else ""
         self._say(f"{kept} to {self.address.host}:{self.address.port}, {self.version}{left}")
+
+    def _published(self, client: mqtt.Client, data: Any, mid: int, reason: Any, props: Any) -> None:
+        self.unacknowledged -= 1
 
     def _message(self, came: Publish) -> None:
         try:
@@ -376,6 +382,7 @@ class Consumer:
 
     def _forget(self) -> None:
         connection, self._client, self._socket, self.up = self._socket, None, None, False
+        self.unacknowledged = 0
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()

@@ -69,15 +69,17 @@ def key_of(asked: Source, fleet: Path | None, name: str) -> Path:
     return folder / f"{name}.key"
 
 
-def address_of(asked: Source, fleet: Path | None, name: str) -> Address:
-    """Return where the brokers are, and who `name` is there. Raises Problem."""
+def address_of(asked: Source, fleet: Path | None, name: str, role: str = "--read") -> Address:
+    """Return where the brokers are, and who `name` is there. role: what `limpet operator add` is
+    told of it. Raises Problem.
+    """
     key = key_of(asked, fleet, name)
     files = [key.with_name("ca.crt"), key.with_name(f"{name}.crt"), key]
     for path in files:
         if not path.exists():
             raise Problem(
                 f"There is no {path}.",
-                f"Make it: limpet operator add {name} --read; then restart the broker.",
+                f"Make it: limpet operator add {name} {role}; then restart the broker.",
             )
     port, server_name = asked.port, asked.server_name
     brokers = more_brokers.split(asked.broker or (), port or MQTT_PORT)

@@ -30,7 +30,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 @app.command
 def install(
-    service: Literal["ingest", "exporter"],
+    service: Literal["ingest", "exporter", "homeassistant"],
     /,
     *,
     user: str | None = None,
@@ -47,14 +47,14 @@ def install(
     Parameters
     ----------
     service
-        Which one: ingest or exporter.
+        Which one: ingest, exporter or homeassistant.
     user
         Who runs it [default: a user of its own, which systemd makes].
     workers
         Of ingest: so many processes share the work, `limpet ingest --workers`.
     name
-        The identity it has for the broker: `limpet operator add NAME --read` [default: as the
-        service is called].
+        The identity it has for the broker: `limpet operator add NAME --read`, of homeassistant
+        with --role discovery [default: as the service is called].
     listen
         Of exporter: where Prometheus finds it, HOST:PORT [default: 127.0.0.1:9883].
     show
@@ -63,15 +63,18 @@ def install(
     windows.refuse("service install", "there is no systemd")
     if user is not None and not _USER.fullmatch(user):
         raise Problem(f"{user!r} is no name of a user.", "Such as limpet.")
-    if (workers if service == "exporter" else listen) is not None:
-        option = "--workers" if service == "exporter" else "--listen"
-        raise Problem(f"{option} is none of {service}'s.", "See limpet service install --help.")
+    options = {"--workers": (workers, "ingest"), "--listen": (listen, "exporter")}
+    for option, (value, whose) in options.items():
+        if value is not None and service != whose:
+            raise Problem(f"{option} is none of {service}'s.", "See limpet service install --help.")
     root = required(fleet).root.resolve()
     name = name or service
     if service == "ingest":
         made = _ingest(root, name, user, workers)
-    else:
+    elif service == "exporter":
         made = _exporter(root, name, user, listen)
+    else:
+        made = _homeassistant(root, name, user)
     text = unit(made)
     if show:
         print(text, end="")
@@ -83,14 +86,17 @@ def install(
     print("    sudo systemctl daemon-reload")
     print(f"    sudo systemctl enable --now limpet-{service}")
     kept = f" Its store: /var/lib/limpet-{service}/." if made.stores else ""
-    if service == "exporter":
+    if service != "ingest":
         print("It sees the registry of its start: restart it when a device is added or renewed.")
     print(f"What it says: journalctl -u limpet-{service}.{kept}")
 
 
-def _credentials(layout: Layout, name: str, workers: int | None) -> dict[str, PurePosixPath]:
+def _credentials(
+    layout: Layout, name: str, workers: int | None, role: str = "--read"
+) -> dict[str, PurePosixPath]:
     """Return the files of all identities that ingest takes, by name: with workers also of those
-    that are not started any more, as what is left for them at the broker is theirs to take.
+    that are not started any more, as what is left for them at the broker is theirs to take. role:
+    what `limpet operator add` is told of one that is missing.
     """
     found = {"ca.crt": layout.operator(name) / "ca.crt"}
     for number in range(1, MAX_WORKERS + 1 if workers else 2):
@@ -101,7 +107,7 @@ def _credentials(layout: Layout, name: str, workers: int | None) -> dict[str, Pu
     for path in found.values():
         if not path.exists():
             cause = f"There is no {path}."
-            raise Problem(cause, f"Make it: limpet operator add {path.parent.name} --read.")
+            raise Problem(cause, f"Make it: limpet operator add {path.parent.name} {role}.")
     return {each: PurePosixPath(path) for each, path in found.items()}
 
 
@@ -115,16 +121,31 @@ def _ingest(root: Path, name: str, user: str | None, workers: int | None = None)
 
 
 def _exporter(root: Path, name: str, user: str | None, listen: str | None) -> Service:
-    registry = Layout(root).registry
-    if registry.stat().st_size > MOST_BYTES:
-        cause = f"{registry} is larger than what systemd hands to a service."
-        raise Problem(cause, "Run `limpet exporter --fleet` by a unit of your own.")
-    files = _credentials(Layout(root), name, None) | {registry.name: PurePosixPath(registry)}
+    files = _with_registry(root, "exporter", name)
     words = _words(root, "exporter", name, user)
     if listen:
         words += ["--listen", listen]
     title = "what nodes and broker say, for Prometheus"
     return Service("exporter", title, tuple(words), files, user, stores=False)
+
+
+def _homeassistant(root: Path, name: str, user: str | None) -> Service:
+    files = _with_registry(root, "homeassistant", name, "--role discovery")
+    words = _words(root, "homeassistant", name, user)
+    title = "Home Assistant is told which devices there are"
+    return Service("homeassistant", title, tuple(words), files, user, stores=False)
+
+
+def _with_registry(
+    root: Path, verb: str, name: str, role: str = "--read"
+) -> dict[str, PurePosixPath]:
+    """Return the files of an identity, and the registry, by name."""
+    registry = Layout(root).registry
+    if registry.stat().st_size > MOST_BYTES:
+        cause = f"{registry} is larger than what systemd hands to a service."
+        raise Problem(cause, f"Run `limpet {verb} --fleet` by a unit of your own.")
+    files = _credentials(Layout(root), name, None, role)
+    return files | {registry.name: PurePosixPath(registry)}
 
 
 def _words(root: Path, verb: str, name: str, user: str | None) -> list[str]:

@@ -15,7 +15,7 @@ if str(FIRMWARE) not in sys.path:
 from node import commands
 from node.commands import parse
 from node.config import config, first_config, more_brokers, rules, settings
-from node.shared import errors, strictjson, topics, version
+from node.shared import errors, reading, strictjson, topics, version
 
 __all__ = [
     "commands",
@@ -24,6 +24,7 @@ __all__ = [
     "first_config",
     "more_brokers",
     "parse",
+    "reading",
     "rules",
     "settings",
     "strictjson",
