@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster fuzz day bench docs lint lock wheel setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster homeassistant fuzz day bench docs lint lock wheel setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ chaos: setup ## Do 1,000 faults to a node, and count: SEED=1 FAULTS=100 BROKER=m
 cluster: setup ## Publish through three brokers that die and come back in turn: CLUSTER=rabbitmq|nats SECONDS=300 NODES=20 BROKERS=haproxy|list
 	@.venv/bin/python host_tests/cluster.py $(call option,--cluster,CLUSTER) $(call option,--seconds,SECONDS) \
 		$(call option,--nodes,NODES) $(call option,--brokers,BROKERS)
+
+homeassistant: setup ## Have Home Assistant itself find a node and command it: once 540 MB below build/, then a minute; BROKER=mosquitto
+	@PYTHONUTF8=1 BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/home_assistant.py $(value ARGS)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes
 	@PYTHONUTF8=1 FUZZ=full .venv/bin/pytest -n $(call quoted,JOBS) --dist worksteal \

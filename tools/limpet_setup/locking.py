@@ -12,6 +12,9 @@ from limpet_setup.venv import BUILD, LOCK, PROJECT, REPO
 # uv itself, and what tools/docs/site.py installs. Each is in an environment of its own.
 UV = pathlib.Path(__file__).with_suffix(".lock")
 SITE = REPO / "tools" / "docs" / "site.lock"
+# Home Assistant of the tests, which runs on Linux, by a Python of Debian's.
+HASS = REPO / "host_tests" / "support" / "hass" / "packages.lock"
+HASS_PYTHON = "3.13.2"
 
 
 def lock() -> None:
@@ -21,10 +24,15 @@ def lock() -> None:
     install(folder / "bin" / "python", "Installing uv", "--require-hashes", "-r", UV)
     # No index in the output: a lock names files by hash, wherever they come from.
     options = (
-        "--quiet --universal --generate-hashes --python-version 3.11 "
-        "--no-annotate --no-header --no-emit-index-url --no-emit-find-links"
+        "--quiet --generate-hashes --no-annotate --no-header --no-emit-index-url "
+        "--no-emit-find-links --no-python-downloads"
     )
-    uv: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile", *options.split()]
+    compiled: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile"]
+    compiled += options.split()
+    uv = [*compiled, "--universal", "--python-version", "3.11"]
     run("Writing requirements.lock", *uv, "--group", "dev", "--all-extras", PROJECT, "-o", LOCK)
     for other in (SITE, UV):
         run(f"Writing {other.relative_to(REPO)}", *uv, other.with_suffix(".in"), "-o", other)
+    hass = [*compiled, "--python-platform", "linux", "--python-version", HASS_PYTHON]
+    hass += ["--override", HASS.with_name("overrides.in"), HASS.with_suffix(".in"), "-o", HASS]
+    run(f"Writing {HASS.relative_to(REPO)}", *hass)
