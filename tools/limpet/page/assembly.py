@@ -65,9 +65,15 @@ class Page:
         self.model = Model(known, time.time(), self._requests.heard)
         self._history = History(self.model, store)
         self._listening = Listening(broker.address, broker.filters, self.model, say)
-        hub = Hub(self.model, self._requests, self._hello, self._described)
+        self.hub = Hub(self.model, self._requests, self._hello, self._described)
         application = Application(
-            self.model, access, hub, self._requests, self._listening.publish, levers, self._history
+            self.model,
+            access,
+            self.hub,
+            self._requests,
+            self._listening.publish,
+            levers,
+            self._history,
         )
         self._server = Server(application.asgi, listener, tls)
         self._stack = contextlib.ExitStack()

@@ -1,0 +1,220 @@
+"""What the page keeps, whatever comes: bounded, and none of it anybody's markup or mistake."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from limpet.heard.known import Known
+from limpet.identity.provisioning import Setup
+from limpet.identity.registry import Device
+from limpet.ingest.consumer import Message
+from limpet.page.model import model as models
+from limpet.page.model import topics
+from limpet.page.model.model import Model
+from limpet.page.model.series import Series
+from support.brokers.running import base
+from support.page_here import quiet, reading, said
+
+NOW = 1_790_000_000.0
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def model(setup: Setup) -> Model:
+    """One that has heard nothing yet, and is connected."""
+    made = Model(Known(setup.layout.root, None, quiet), NOW, lambda topic, said: None)
+    made.connection(True, 1, NOW)
+    made.look(NOW)
+    return made
+
+
+def test_a_card(model: Model) -> None:
+    """What a device has said last is on it, and what is wrong with it."""
+    model.take(said("status", {"status": "online", "boot": 7, "session": 1, "fw": "0.1.0"}), NOW)
+    model.take(said("telemetry", reading(3, NOW, boot=7, temperature=24.4, humidity=None)), NOW)
+    model.take(said("health", {"ts": int(NOW), "up": 9, "interval_s": 10, "queued": 2}), NOW)
+    card = model.card("node-1", NOW, spark=True)
+    assert (card["state"], card["trouble"], card["place"]) == (
+        "online",
+        "online",
+        ["home", "desk", "climate"],
+    )
+    assert card["values"] == {"temperature": 24.4, "humidity": None}
+    assert (card["seq"], card["boot"], card["queued"]) == (3, 7, 2)
+    assert card["spark"] == [(int(NOW), 24.4)]
+    number = model.number
+    model.look(NOW + 30)
+    assert model.newer(number) == []
+    model.look(NOW + 100)  # three intervals, and 30 s
+    assert model.newer(number) == ["node-1"]
+    assert model.card("node-1", NOW + 100)["state"] == "silent"
+
+
+def test_nobody_is_silent_while_nobody_is_heard(model: Model) -> None:
+    """While the broker is away a device is as it was when that went."""
+    model.take(said("telemetry", reading(3, NOW)), NOW)
+    model.connection(False, 1, NOW + 1)
+    model.look(NOW + 10_000)
+    assert model.card("node-1", NOW + 10_000)["state"] == "online"
+
+
+def test_words_of_devices(model: Model) -> None:
+    """They are texts of one line, cut; JSON of them is no more than a browser can take."""
+    model.watched["node-1"] += 1
+    alert = {"ts": int(NOW), "alert": SCRIPT + "x" * 100, "state": "raised"}
+    model.take(said("alerts", alert | {"reason": "\x1b[2J\u202e" + "y" * 5000}), NOW)
+    status = {"status": "offline", "boot": 1, "session": 1, "reason": SCRIPT * 100}
+    model.take(said("status", status), NOW)
+    response = {"id": "a", "status": "failed", "code": "x" * 5000, "text": SCRIPT}
+    model.take(said("commands/response", response), NOW)
+    card = model.card("node-1", NOW)
+    assert len(card["alerts"][0]["name"]) == 64
+    assert len(card["reason"]) == 64
+    for news in model.news:
+        assert len(news.frame["text"]) <= models.MAX_TEXT
+    everything = json.dumps([card, [news.frame for news in model.news]], ensure_ascii=False)
+    assert everything.isprintable()
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 10**400, True, "24.4", [1], {"a": 1}, "NaN"])
+def test_values_that_are_none(model: Model, value: Any) -> None:
+    """What no sensor says is empty, and what is beside it counts."""
+    payload = json.dumps(reading(1, NOW) | {"humidity": 50.0, "temperature": value})
+    text = payload.replace('"NaN"', "NaN")
+    model.take(Message(f"{base()}/telemetry", text.encode(), 0, 0), NOW)
+    assert model.card("node-1", NOW)["values"].get("temperature") is None
+    series = model.nodes["node-1"].series
+    for row in series.rows(range(len(series))):
+        assert row.values["humidity"] == 50.0
+
+
+def test_garbage(model: Model) -> None:
+    """Bytes of any kind, on any topic, change nothing but what is counted."""
+    rng = random.Random(7)
+    kinds = [
+        *("telemetry", "telemetry/backlog", "status", "health", "alerts", "commands"),
+        *("commands/response", "config/desired", "config/reported", "log", "", "x/y/z/w"),
+    ]
+    good = json.dumps(reading(1)).encode()
+    for _ in range(5000):
+        payload = bytearray(rng.choice([good, rng.randbytes(rng.randrange(60)), b"[" * 3000]))
+        for _ in range(rng.randrange(4)):
+            if payload:
+                payload[rng.randrange(len(payload))] = rng.randrange(256)
+        device = rng.choice(["node-1", "nobody", SCRIPT, "x" * 3000])
+        topic = rng.choice([f"{base(device)}/{rng.choice(kinds)}", None, "", "/", "$SYS/x", "a/b"])
+        model.take(Message(topic, bytes(payload), 0, 0, rng.random() < 0.5), NOW)
+    model.look(NOW)
+    for name in model.bases:
+        json.dumps([model.card(name, NOW, spark=True), model.detail(name)], allow_nan=False)
+    json.dumps(model.topics.rows(), allow_nan=False)
+    assert set(model.nodes) == set(model.bases)
+
+
+def test_ten_thousand_topics(model: Model) -> None:
+    """So many are kept, and no more; names and payloads are cut."""
+    for i in range(topics.MOST + 500):
+        name = f"limpet/{i:06}/" + "t" * 300
+        model.take(Message(name, b"r" * 10_000, 0, 0, True), NOW)
+    assert len(model.topics.by_name) == topics.MOST
+    assert model.topics.more == 500
+    rows = model.topics.rows()
+    assert len(rows) == topics.SHOWN
+    assert len(json.dumps(rows)) < topics.SHOWN * 800
+    # What is retained goes when it is cleared.
+    name = f"{base()}/status"
+    shown = topics.Topics()
+    shown.take(name, b"{}", True, NOW)
+    assert shown.by_name[name].retained == "{}"
+    shown.take(name, b"", False, NOW)
+    assert shown.by_name[name].retained is None
+
+
+def test_series() -> None:
+    """The newest are kept, in order, each once; what comes late is put where it belongs."""
+    series = Series()
+    for seq in range(0, 2000, 2):
+        assert series.add(seq, 1, seq, {"a": seq}, late=False, most=100)
+    assert 100 <= len(series) <= 112
+    first = series.times[0]
+    assert series.full
+    assert not series.add(first - 1, 1, first - 1, {"a": 0}, late=True, most=100)
+    assert series.add(first + 1, 1, first + 1, {"b": 5}, late=True, most=200)
+    assert not series.add(first + 1, 1, first + 1, {"b": 5}, late=True, most=200)
+    rows = list(series.rows(range(3)))
+    assert [row.ts for row in rows] == [first, first + 1, first + 2]
+    assert rows[1].values == {"a": None, "b": 5}
+    assert series.late(range(len(series))) == [(first + 1, first + 1)]
+    assert len(series.spark(40)) <= 40
+    assert series.spark(40)[-1] == (1998, 1998)
+
+
+def test_all_series_together(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many devices and fields there are, so many values are kept of all together."""
+    monkeypatch.setattr(models, "MOST_VALUES", 20_000)
+    known = Known(setup.layout.root, None, quiet)
+    devices = {f"many-{i}": Device(base(f"many-{i}")) for i in range(20)}
+    known.registry.devices.clear()
+    known.registry.devices.update(devices)
+    monkeypatch.setattr(known, "refresh", lambda: {n: d.base for n, d in devices.items()})
+    model = Model(known, NOW, lambda topic, said: None)
+    for seq in range(300):
+        for name in devices:
+            values: dict[str, Any] = {f"f{i}": float(seq) for i in range(9)}
+            model.take(said("telemetry", reading(seq, NOW + seq, **values), name), NOW + seq)
+    kept = sum(len(each.series) * (1 + len(each.series.fields)) for each in model.nodes.values())
+    assert 0.5 * 20_000 < kept < 1.3 * 20_000
+
+
+def test_a_batch(model: Model) -> None:
+    """Of a backlog each Reading is in its place; who looks on is told that it was late."""
+    model.watched["node-1"] += 1
+    batch = {"boot": 1, "seq": 0, "ts": int(NOW) - 900, "dt": 10, "temperature": [20.0] * 50}
+    model.take(said("telemetry/backlog", batch), NOW)
+    (news,) = [each for each in model.news if each.kind == "readings"]
+    assert news.frame["late"]
+    assert len(news.frame["rows"]) == 50
+    model.take(said("telemetry/backlog", batch), NOW)  # its PUBACK was lost
+    assert len(model.nodes["node-1"].series) == 50
+
+
+def test_too_much_news(model: Model) -> None:
+    """What is more than anybody can be told is counted, and not kept."""
+    model.watched["node-1"] += 1
+    for i in range(models.MOST_NEWS + 300):
+        model.take(said("alerts", {"ts": i, "alert": "x", "state": "raised"}), NOW)
+    assert len(model.news) == models.MOST_NEWS
+    assert model.left_out == 300
+    assert len(model.nodes["node-1"].events) == 200
+
+
+def test_settings(model: Model) -> None:
+    """What is desired and reported is shown, within bounds, and goes when it is cleared."""
+    model.take(said("config/desired", {"interval_s": 60}, retained=True), NOW)
+    model.take(said("config/reported", {"interval_s": 30}, retained=True), NOW)
+    detail = model.detail("node-1")
+    assert (detail["desired"]["interval_s"], detail["reported"]["interval_s"]) == (60, 30)
+    model.take(said("config/desired", {"x": "y" * 10_000}), NOW)
+    assert model.detail("node-1")["desired"] is None
+    model.take(Message(f"{base()}/config/reported", b"", 0, 0), NOW)
+    assert model.detail("node-1")["reported"] is None
+
+
+def test_who_leaves(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that the registry has no more is gone, and one that is new is there."""
+    known = Known(setup.layout.root, None, quiet)
+    model = Model(known, NOW, lambda topic, said: None)
+    bases = dict(model.bases)
+    bases["node-9"] = base("node-9")
+    del bases["node-1"]
+    monkeypatch.setattr(known, "refresh", lambda: bases)
+    number = model.number
+    model.look(time.time())
+    assert model.newer(number) == ["node-9"]
+    assert [name for at, name in model.gone if at > number] == ["node-1"]
+    model.take(said("telemetry", reading(1)), NOW)
+    assert "node-1" not in model.nodes
