@@ -82,6 +82,7 @@ def until(fits: Any) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_it_tells_of_a_device(told: RunningBroker) -> None:
     """Retained; again when Home Assistant has started; empty when the device has left."""
     home, device = hass(told), told.client().connect()
@@ -99,11 +100,26 @@ def test_it_tells_of_a_device(told: RunningBroker) -> None:
         home.close()
         late.connect().subscribe(ENTRY)
         assert late.wait_for(ENTRY).retain
-        told.setup.revoke("node-1")
-        told.reload()
+        told.setup.revoke("node-1")  # the program reads it; no broker has to
         until(lambda: last(late, ENTRY) == b"")
         tool.interrupt()
         assert tool.end() == 0
+        assert "Traceback" not in tool.text
+
+
+@pytest.mark.long
+def test_a_broker_that_goes_away(told: RunningBroker) -> None:
+    """It is connected to again, and has retained what it lost; what it kept is not said again."""
+    with Tool(*words(told)) as tool:
+        tool.wait_for("connected to ")
+        speaks(told.client().connect())
+        hass(told).wait_for(ENTRY)
+        told.restart()
+        tool.wait_for("connected again to ")
+        home = hass(told)
+        # The embedded broker has forgotten all of it, mosquitto nothing.
+        speaks(told.client().connect())
+        assert home.wait_for(ENTRY).json()["dev"]["name"] == "node-1"
         assert "Traceback" not in tool.text
 
 
