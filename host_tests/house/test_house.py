@@ -273,7 +273,7 @@ def test_lock_holds_what_the_project_pins() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())
     lock = (REPO / "requirements.lock").read_text()
     pins = project["dependency-groups"]["dev"] + project["build-system"]["requires"]
-    assert all(re.fullmatch(r"[a-z-]+==[\w.]+", pin) for pin in pins)
+    assert all(re.fullmatch(r"[a-z-]+==(\d+!)?[\w.]+", pin) for pin in pins)
     ranges = project["project"]["dependencies"]
     assert all(re.fullmatch(r"[a-z-]+>=[\w.]+(,<[\w.]+)?", each) for each in ranges)
     for each in map(Requirement, [*pins, *ranges]):

@@ -1,4 +1,5 @@
-"""Writes docs/reference/: the pages that are made from the code. `make docs` calls it.
+"""Writes docs/reference/, the pages that are made from the code, and the dashboard for Grafana.
+`make docs` calls it.
 
     .venv/bin/python tools/docs/reference.py            write them
     .venv/bin/python tools/docs/reference.py --check    say which are stale; exit code 1 if one is
@@ -14,11 +15,11 @@ import re
 import sys
 from pathlib import Path
 
-from limpet.shared.paths import REPO
+from limpet.shared.paths import DASHBOARD, REPO
 
 sys.path.insert(0, str(REPO / "tools"))
 
-from docs import of_config, of_node, of_tools
+from docs import of_config, of_dashboard, of_node, of_tools
 
 HERE = Path(__file__).parent
 FOLDER = REPO / "docs" / "reference"
@@ -48,9 +49,9 @@ def main() -> int:
     """Write the pages, or with --check say which are stale."""
     check, stale = "--check" in sys.argv[1:], False
     FOLDER.mkdir(parents=True, exist_ok=True)
-    made = pages()
-    for path in (FOLDER / name for name in made):
-        text = made[path.name]
+    made = {FOLDER / name: text for name, text in pages().items()}
+    made[DASHBOARD] = of_dashboard.made()
+    for path, text in made.items():
         if not path.exists() or path.read_text("utf-8") != text:
             stale = True
             print(
@@ -59,7 +60,7 @@ def main() -> int:
             if not check:
                 path.write_text(text, "utf-8")
     for path in FOLDER.iterdir():
-        if path.name not in made:
+        if path not in made:
             stale = True
             print(f"limpet: {path.relative_to(REPO)} is made by nothing: remove it")
     return 1 if check and stale else 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,81 +16,18 @@ import pytest
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from limpet.shared.paths import REPO
-from prometheus_client.parser import text_string_to_metric_families
 from support import prometheus
 from support.brokers.alone import Alone
-from support.brokers.mosquitto import Mosquitto
 from support.brokers.mqtt_client import Client
 from support.brokers.running import base
+from support.exporting import NAME, Samples, Saying, mosquitto, scraped, start, until, url
 from support.nodes import IN_ORDER, StartNode
 from support.ports import closed_port
 from support.tool import TIMEOUT_S, Tool, limpet
 
-NAME = "exporter"
+__all__ = ["mosquitto", "start"]
+
 RULES = REPO / "docs" / "prometheus"
-Samples = dict[tuple[str, ...], float]
-
-
-class Saying(Mosquitto):
-    """mosquitto that says its figures each second."""
-
-    more = "sys_interval 1\n"
-
-
-@pytest.fixture
-def mosquitto(setup: Setup) -> Iterator[Saying]:
-    """Run one that knows the exporter."""
-    consumers.add(setup, NAME, "read")
-    running = Saying(setup)
-    running.start()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def start(setup: Setup) -> Iterator[Callable[..., Tool]]:
-    """Start exporters on a free port, and end those that still run."""
-    consumers.add(setup, NAME, "read")
-    started: list[Tool] = []
-
-    def started_at(port: int, *more: str) -> Tool:
-        fleet = str(setup.layout.root)
-        at = ["--broker", "127.0.0.1", "--port", str(port), "--listen", "127.0.0.1:0"]
-        tool = Tool("exporter", "--fleet", fleet, *at, *more)
-        started.append(tool)
-        tool.wait_for("Ctrl-C ends it")
-        return tool
-
-    yield started_at
-    for each in started:
-        each.__exit__()
-
-
-def url(tool: Tool) -> str:
-    """Where its metrics are."""
-    found = re.search(r"http://\S+/metrics", tool.text)
-    assert found, tool.text
-    return found[0]
-
-
-def scraped(tool: Tool) -> Samples:
-    """Return all samples by (name, *values of their labels, by the labels' names)."""
-    with urlopen(url(tool), timeout=TIMEOUT_S) as answer:
-        text = answer.read().decode()
-    return {
-        (each.name, *(value for _, value in sorted(each.labels.items()))): each.value
-        for family in text_string_to_metric_families(text)
-        for each in family.samples
-    }
-
-
-def until(tool: Tool, fits: Callable[[Samples], Any]) -> Samples:
-    """Scrape until it fits."""
-    limit = time.monotonic() + TIMEOUT_S
-    while not fits(found := scraped(tool)):
-        assert time.monotonic() < limit, found
-        time.sleep(0.2)
-    return found
 
 
 def last(client: Client, suffix: str) -> dict[str, Any]:
@@ -254,50 +190,15 @@ def test_prometheus_scrapes_it(
     mosquitto: Saying, start: Callable[..., Tool], tmp_path: Path
 ) -> None:
     """A real Prometheus reads the rules, scrapes, and answers with what was published."""
-    line = prometheus.command("prometheus")
     tool = start(mosquitto.port)
     say = {"v": 1, "boot": 7, "seq": 1, "ts": 1_790_000_000, "humidity": 44.5}
     until(tool, lambda found: found["limpet_broker_up",] == 1)
     mosquitto.client("node-2").connect().publish(f"{base('node-2')}/telemetry", say)
-    target = url(tool).removeprefix("http://").removesuffix("/metrics")
-    (tmp_path / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        f"rule_files: [{RULES}/limpet-alerts.yml]\n"
-        f"scrape_configs: [{{job_name: limpet, static_configs: [{{targets: ['{target}']}}]}}]\n"
-    )
-    port = closed_port()
-    words = ["--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
-    running = subprocess.Popen(
-        [*line, *words, f"--storage.tsdb.path={tmp_path}/data"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        asked = f"http://127.0.0.1:{port}/api/v1/query?query=limpet_field"
-        result = _answer(asked, running)
-    finally:
-        running.kill()
-        running.communicate()
-    labels, value = result["metric"], result["value"][1]
+    with prometheus.Scraping(tmp_path, url(tool), RULES / "limpet-alerts.yml") as scraping:
+        (labels, value), *others = scraping.until_some("limpet_field").items()
+    assert not others
     names = ("__name__", "device", "field", "unit", "job")
-    assert [labels[each] for each in names] == [
+    assert [dict(labels)[each] for each in names] == [
         "limpet_field", "node-2", "humidity", "percent", "limpet",
     ]  # fmt: skip
-    assert float(value) == 44.5
-
-
-def _answer(asked: str, running: subprocess.Popen[str]) -> dict[str, Any]:
-    limit = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < limit:
-        assert running.poll() is None, running.stderr and running.stderr.read()
-        try:
-            with urlopen(asked, timeout=TIMEOUT_S) as answer:
-                found = json.load(answer)["data"]["result"]
-        except OSError:
-            found = []
-        if found:
-            return dict(found[0])
-        time.sleep(0.3)
-    raise AssertionError("Prometheus has nothing of limpet_field")
+    assert value == 44.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -10,19 +11,21 @@ from typing import Any, cast
 import pytest
 from limpet.doctor.figures import Numbers
 from limpet.exporter.broker import Figures, limits
-from limpet.exporter.metrics import Metrics, State
-from limpet.heard.fleet import Fleet
+from limpet.exporter.metrics import MAX_ALERT_NAMES, Metrics, State
+from limpet.heard.fleet import OTHER, Fleet
 from limpet.heard.known import Known
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
+from limpet.ingest.consumer import Message
 from limpet.shared.paths import REPO
 from limpet.shared.problem import Problem
 from prometheus_client.core import Metric
+from support.brokers.running import base
 
 # Suffixes that say a unit, or what is counted; Prometheus's own guide has the base units.
 _ENDS = (
     "seconds bytes total limit dbm readings messages connections number info online up devices"
-    " field"
+    " field raised"
 )
 
 
@@ -86,3 +89,30 @@ def test_a_registry_that_cannot_be_read(tmp_path: Path) -> None:
     assert limits(known, "mosquitto").connections > 0
     path.write_text('{"node-2": "limpet/home/desk/climate/node-2"}')
     assert list(known.refresh()) == ["node-2"]
+
+
+def test_alerts_are_bounded(state: State) -> None:
+    """A device that invents alerts brings no more than so many labels; what is cleared is gone."""
+    for i in range(3 * MAX_ALERT_NAMES):
+        for word in ("raised", "cleared"):
+            said = {"v": 1, "ts": i, "alert": f"alert-{i}", "state": word}
+            topic = f"{base()}/alerts"
+            state.take(Message(topic, json.dumps(said).encode(), 1, 1), 1_790_000_000.0)
+            found = samples(state, "limpet_alert_raised")
+            assert len(found) == (1 if word == "raised" else 0)
+    assert state.alert("alert-0") == "alert-0"
+    assert state.alert("one-more") == OTHER
+
+
+def test_a_trouble_is_its_number(state: State) -> None:
+    """What was never seen, and what was lost, by the numbers that the help says."""
+    said = {"v": 1, "status": "offline", "reason": "lost", "boot": 7, "session": 1}
+    state.take(Message(f"{base()}/status", json.dumps(said).encode(), 1, 1), 1_790_000_000.0)
+    found = samples(state, "limpet_trouble_number")
+    assert (found["node-1"], found["node-2"]) == (1, 6)
+
+
+def samples(state: State, name: str) -> dict[str, float]:
+    """Return a metric's values by device."""
+    (found,) = (each for each in metrics(state) if each.name == name)
+    return {each.labels["device"]: each.value for each in found.samples}

@@ -103,7 +103,7 @@ def test_the_order() -> None:
     fleet.take(Message(f"{base('node-10')}/status", status, 1, 1), NOW)
     found = sorted(names, key=lambda name: order(name, fleet.devices[name], NOW))
     assert found == ["node-10", "attic", "node-1", "node-2"]
-    assert rank(fleet.devices["node-10"], NOW) == TROUBLES.index("lost")
+    assert rank(fleet.devices["node-10"], NOW) == list(TROUBLES).index("lost")
 
 
 def test_never_heard() -> None:

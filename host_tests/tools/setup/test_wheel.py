@@ -35,6 +35,7 @@ PLACES = {
     "lib/": "limpet/sources/lib/",
     "boards/": "limpet/sources/boards/",
     "docs/prometheus/limpet-alerts.yml": "limpet/sources/docs/prometheus/limpet-alerts.yml",
+    "docs/prometheus/limpet-dashboard.json": "limpet/sources/docs/prometheus/limpet-dashboard.json",
 }
 # What a clone's build/ has for every test, and a user gets when it is needed first.
 FETCHED = ("debian", "micropython", "umqtt")

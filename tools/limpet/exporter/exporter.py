@@ -16,13 +16,13 @@ from limpet.ingest.asked import Wanted
 from limpet.ingest.consumer import Consumer
 from limpet.ingest.job import held
 from limpet.shared.firmware import more_brokers, topics
-from limpet.shared.paths import ALERTS
+from limpet.shared.paths import ALERTS, DASHBOARD
 from limpet.shared.plain import plural
 from limpet.shared.problem import Problem
 
 NAME = "exporter"
 LISTEN = "127.0.0.1:9883"
-_SUFFIXES = (topics.TELEMETRY, topics.BACKLOG, topics.STATUS, topics.HEALTH)
+_SUFFIXES = (topics.TELEMETRY, topics.BACKLOG, topics.STATUS, topics.HEALTH, topics.ALERTS)
 
 
 @Parameter(name="*")
@@ -41,6 +41,7 @@ def exporter(
     figures: str | None = None,
     source: Source | None = None,
     rules: Annotated[bool, Parameter(negative=())] = False,
+    dashboard: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Show Prometheus what the nodes and the broker say, until Ctrl-C.
 
@@ -60,9 +61,13 @@ def exporter(
         this machine, where the fleet's broker files have it; mosquitto's come by MQTT].
     rules
         Print alert rules for Prometheus, and do no more.
+    dashboard
+        Print a dashboard for Grafana, and do no more.
     """
-    if rules:
-        print(ALERTS.read_text("utf-8"), end="")
+    if rules and dashboard:
+        raise Problem("--rules and --dashboard are two files.", "Ask for one at a time.")
+    if rules or dashboard:
+        print((ALERTS if rules else DASHBOARD).read_text("utf-8"), end="")
         return 0
     # prometheus_client is an extra.
     from limpet.exporter.broker import Figures

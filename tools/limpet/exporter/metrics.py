@@ -6,6 +6,7 @@ at most one more value of `field`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import NamedTuple
@@ -15,15 +16,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from limpet.exporter.broker import Figures, limits
-from limpet.heard.fleet import Fleet, Heard
+from limpet.heard.fleet import OTHER, Fleet, Heard
 from limpet.heard.known import Known
 from limpet.heard.listening import Hearing
+from limpet.heard.trouble import TROUBLES, rank
 from limpet.ingest.consumer import Message
 from limpet.shared.payloads import BASE_LEVELS
 from limpet.shared.seen_readings import UNITS
 
 # What the last word of a field's name says, as Prometheus calls units.
 _UNITS = {"°C": "celsius", "%": "percent", "hPa": "hectopascals", "V": "volts"}
+
+# Different alerts in one fleet: nodes have a few, and one for each sensor with a name.
+MAX_ALERT_NAMES = 100
 
 _Family = CounterMetricFamily | GaugeMetricFamily
 Value = Callable[[Heard], float | None]
@@ -140,6 +145,7 @@ class State(Hearing):
     def __init__(self, fleet: Fleet, known: Known, figures: Figures) -> None:
         super().__init__(fleet, known)
         self.figures = figures
+        self._alerts: set[str] = set()
 
     def take(self, message: Message, now: float) -> None:
         """Note a Message, of a device or of the broker. now: Unix seconds."""
@@ -147,6 +153,14 @@ class State(Hearing):
             self.figures.take(message.topic, message.payload)
         else:
             super().take(message, now)
+
+    def alert(self, name: str) -> str:
+        """Return an alert's name as a label: `other` where the fleet has said too many."""
+        if name not in self._alerts:
+            if len(self._alerts) >= MAX_ALERT_NAMES:
+                return OTHER
+            self._alerts.add(name)
+        return name
 
     def lost(self) -> None:
         """The connection has ended: what the broker said is of before."""
@@ -223,9 +237,29 @@ def _devices(state: State) -> Iterator[Metric]:
             if (value := of.value(heard)) is not None:
                 made.add_metric([device], value)
         yield made
+    yield _troubles(state)
     yield _info(state)
     yield _fields(devices)
+    yield _alerts(state)
     yield _losses(devices)
+
+
+def _troubles(state: State) -> Metric:
+    named = ", ".join(f"{rank} {what}" for rank, what in enumerate(TROUBLES.values()))
+    made = _family("trouble_number", f"How the device is, the worst first: {named}.", ["device"])
+    at = state.judged_at(time.time())
+    for device, heard in state.fleet.devices.items():
+        made.add_metric([device], rank(heard, at))
+    return made
+
+
+def _alerts(state: State) -> Metric:
+    text = "1 for each alert that the device has raised, and not cleared."
+    made = _family("alert_raised", text, ["device", "alert"])
+    for device, heard in state.fleet.devices.items():
+        for name in sorted({state.alert(each) for each in heard.alerts}):
+            made.add_metric([device, name], 1)
+    return made
 
 
 def _info(state: State) -> Metric:

@@ -6,12 +6,19 @@ import re
 
 from limpet.heard.fleet import Heard
 
-# The worst first. lost: offline without a goodbye, or with one for a fault, or not back from a
-# restart; alert: one is raised; dropping: Readings were given up within DROPPING_S; queueing: at
-# its last two healths more and more waited; the rest as `Heard.state` has it.
-TROUBLES = (
-    "silent", "lost", "alert", "dropping", "queueing", "offline", "unseen", "asleep", "online",
-)  # fmt: skip
+# The worst first, each in words; Prometheus has their numbers, so a new one goes to the end of its
+# kind, and the changelog says so. fault: no goodbye, one for a fault, or not back from a restart.
+TROUBLES = {
+    "silent": "silent",
+    "lost": "offline by a fault",
+    "alert": "an alert",
+    "dropping": "Readings given up within the hour",
+    "queueing": "a queue that grows",
+    "offline": "offline",
+    "unseen": "never seen",
+    "asleep": "asleep",
+    "online": "online",
+}
 # So many of them, from the front, somebody should see to.
 BAD = 5
 DROPPING_S = 3600.0

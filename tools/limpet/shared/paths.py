@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # What pyproject.toml puts into the wheel; a clone has it at its root.
 _CARRIED = _PACKAGE / "sources"
 INSTALLED = _CARRIED.is_dir()
-# The folder of firmware/, lib/, boards/ and the alert rules, which nobody writes to.
+# The folder of firmware/, lib/, boards/, the alert rules and the dashboard, which nobody writes to.
 SOURCES = _CARRIED if INSTALLED else _PACKAGE.parents[1]
 # For the tests and the bench, which only a clone has.
 REPO = SOURCES
@@ -17,6 +17,7 @@ LIB = SOURCES / "lib"
 # Clients for programs that have nothing else of ours.
 CLIENTS = LIB / "clients"
 BOARDS = SOURCES / "boards"
+DASHBOARD = SOURCES / "docs" / "prometheus" / "limpet-dashboard.json"
 ALERTS = SOURCES / "docs" / "prometheus" / "limpet-alerts.yml"
 HOST_BOARD = BOARDS / "host"
 CAPTURES = HOST_BOARD / "captures"
