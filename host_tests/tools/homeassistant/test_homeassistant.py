@@ -13,6 +13,7 @@ from limpet.identity import consumers
 from limpet.identity.authority import load
 from limpet.identity.provisioning import Setup
 from support.brokers import old_rules
+from support.brokers.alone import Alone
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.mqtt_client import Client
 from support.brokers.running import RunningBroker, base
@@ -191,3 +192,29 @@ def test_what_is_entered_in_home_assistant(known: Setup, tmp_path: Path) -> None
     consumers.remove(known, "homeassistant")
     nobody = limpet("homeassistant", "--fleet", root)
     assert "limpet operator add homeassistant --role discovery" in nobody.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["nats", "rabbitmq"])
+def test_other_brokers(known: Setup, kind: str) -> None:
+    """There it tells of a device, too, and takes out who has left while it was away where the
+    broker says what it retains; RabbitMQ does not, by a filter with a wildcard.
+    """
+    broker = Alone(known, kind)
+    broker.start()
+    try:
+        pair = known.layout.operator_pair("hass")
+        home = broker.client("hass", identity=load(*pair)).connect()
+        home.subscribe(ENTRY)
+        with Tool(*words(broker)) as tool:
+            tool.wait_for("connected to ")
+            speaks(broker.client().connect())
+            assert home.wait_for(ENTRY).json()["dev"]["name"] == "node-1"
+            tool.interrupt()
+            assert tool.end() == 0
+        known.revoke("node-1")
+        if kind == "nats":
+            with Tool(*words(broker)):
+                until(lambda: last(home, ENTRY) == b"")
+    finally:
+        broker.close()
