@@ -64,12 +64,21 @@ def test_watching(setup: Setup) -> None:
         other.until(lambda frame: frame[T] == "event" and frame["id"] == "node-2")
         live.until(lambda frame: frame[T] == "event" and frame["id"] == "node-2")
         assert {frame[T] for frame in other.frames} <= {"hello", "cards", "event", "broker"}
+        other.say(t="watch", id="node-1")
+        trend = other.until(lambda frame: frame[T] == "node")["trend"]
+        assert [value for _, value in trend["heap"]] == [5000]
         live.say(t="watch", id=None)
+        other.say(t="watch", id="node-2")
+        other.until(lambda frame: frame[T] == "node" and frame["id"] == "node-2")
+        other.say(t="watch", id=None)
         live.say(t="watch", id="nobody")
         live.say(t="topics", on=True)
         topics = live.until(lambda frame: frame[T] == "topics")
         assert f"{base()}/telemetry" in [each["topic"] for each in topics["topics"]]
-        assert not page.model.watched
+        deadline = time.monotonic() + 60
+        while page.model.watched:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_slow_browser(setup: Setup) -> None:
@@ -146,9 +155,14 @@ def test_levers(setup: Setup) -> None:
     turned: list[Any] = []
     lever = Lever("network", SWITCH, "fault", "Network", "Pull it.")
     levers = Levers([Pulled(lever, turned.append)])
-    with page_here(setup, levers=levers) as (_, visitor), visitor.live() as live:
+    scene = {"id": "node-1", "waiting": 0}
+    how: dict[str, Any] = {"levers": levers, "scene": lambda: dict(scene)}
+    with page_here(setup, **how) as (_, visitor), visitor.live() as live:
         hello = live.until(lambda frame: frame[T] == "hello")
         assert [each["name"] for each in hello["levers"]] == ["network"]
+        assert hello["scene"] == scene
+        scene["waiting"] = 3
+        assert live.until(lambda frame: frame[T] == "scene" and frame["waiting"])["id"] == "node-1"
         answer = visitor.post("/api/levers/network", {"value": True})
         assert (answer.status, answer.json()["levers"][0]["on"]) == (200, True)
         assert live.until(lambda frame: frame[T] == "levers")["levers"][0]["on"]

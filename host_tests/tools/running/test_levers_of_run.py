@@ -26,7 +26,7 @@ def test_levers_over_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     open_setup(root).device(fields("node-1") | {"interval_s": 2})
     flash = root / "devices" / "node-1"
     with Tool("run", "--fleet", root) as tool:
-        page = re.search(r"page +(http://\S+)\n", tool.wait_for("try  "))
+        page = re.search(r"page +(http://\S+)", tool.wait_for("try  "))
         assert page
         port = int(tool.text.partition("broker   127.0.0.1:")[2].partition(",")[0])
         assert device_config.read(flash)["port"] != port

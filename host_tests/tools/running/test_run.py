@@ -21,6 +21,7 @@ from limpet.running.scene import Event, Scene
 from limpet.running.view import LiveView
 from support.brokers.running import base, fields
 from support.fleets import fleet
+from support.page_visitor import Visitor
 from support.tool import COLUMNS, LIMPET, TIMEOUT_S, Tool, gone
 
 READING = b'{"v":1,"boot":7,"seq":%d,"ts":1780000000,"temperature":24.4,"humidity":46.3}'
@@ -420,3 +421,20 @@ def test_scene_shows_what_is_no_log_line() -> None:
     assert scene.told_last
     assert scene.on_log("", 1.0) == []
     assert not scene.told_last
+
+
+def test_the_page_beside_it(root: Path) -> None:
+    """Its address is said; it shows the node, and the levers; without it there is none."""
+    with run(root) as tool:
+        found = re.search(r"page +(http://\S+/)", tool.wait_for("reading "))
+        assert found, tool.text
+        with Visitor(found[1]).live() as page:
+            hello = page.until(lambda frame: frame["t"] == "hello")
+            assert hello["scene"]["id"] == "node-1"
+            assert {"network", "broker"} <= {each["name"] for each in hello["levers"]}
+            page.card("node-1", lambda card: card["state"] == "online" and card["values"])
+        tool.interrupt()
+        assert tool.end() == 0
+    with run(root, "--no-page", "--seconds", "1") as tool:
+        tool.end()
+        assert "page " not in tool.text

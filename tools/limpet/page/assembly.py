@@ -41,7 +41,8 @@ class Page:
     """The page, served on `listener` while the block runs.
 
     name: what the fleet is called. store: where its Readings are kept, None where they are not.
-    tls: certificate and key, None for plain HTTP. url: where it is, on this machine.
+    tls: certificate and key, None for plain HTTP. levers, scene: what may be done to a node that
+    runs on this machine, and how that one is. url: where it is, on this machine.
     """
 
     def __init__(
@@ -55,17 +56,19 @@ class Page:
         *,
         store: Place | None = None,
         levers: Levers | None = None,
+        scene: Callable[[], dict[str, Any]] | None = None,
         tls: tuple[str, str] | None = None,
     ) -> None:
         self._name = name
         self._access = access
         self._levers = levers
+        self._scene = scene
         self._actions = commanding.actions()
         self._requests = commanding.Requests()
         self.model = Model(known, time.time(), self._requests.heard)
         self._history = History(self.model, store)
         self._listening = Listening(broker.address, broker.filters, self.model, say)
-        self.hub = Hub(self.model, self._requests, self._hello, self._described)
+        self.hub = Hub(self.model, self._requests, self._hello, self._beside)
         application = Application(
             self.model,
             access,
@@ -91,8 +94,10 @@ class Page:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _described(self) -> list[dict[str, Any]] | None:
-        return self._levers.describe() if self._levers and self._access.operate else None
+    def _beside(self) -> dict[str, Any]:
+        """Return what there is beside the fleet, by the kind of its frame."""
+        levers = self._levers.describe() if self._levers and self._access.operate else None
+        return {"levers": levers, "scene": self._scene() if self._scene else None}
 
     def _hello(self) -> dict[str, Any]:
         return {
@@ -101,7 +106,7 @@ class Page:
             "rights": "operate" if self._access.operate else "read",
             "store": self._history.stored,
             "memory_s": MEMORY_S,
-            "levers": self._described(),
+            **self._beside(),
             "actions": self._actions if self._access.operate else [],
             "units": UNITS,
             "broker": self.model.broker(),

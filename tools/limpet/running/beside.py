@@ -14,6 +14,7 @@ from limpet.heard.known import Known
 from limpet.identity.operators import operator_identity
 from limpet.ingest.asked import Address
 from limpet.operating.levers.levers import Levers
+from limpet.running.scene import Scene
 from limpet.shared.extras import EXTRAS
 
 
@@ -25,7 +26,7 @@ def lacking() -> str:
 
 @contextlib.contextmanager
 def page(
-    directory: Path, port: int, organisation: str, levers: Levers | None
+    directory: Path, port: int, scene: Scene, levers: Levers | None
 ) -> Iterator[tuple[str, str]]:
     """Serve the page of the set-up in `directory`, whose broker is at `port`, while the block runs.
     Yield its address and a remark.
@@ -36,7 +37,7 @@ def page(
     with contextlib.closing(operator_identity(directory)) as who:
         broker = assembly.Broker(
             Address(((LOOPBACK, port),), None, who.name, who.ca, who.cert, who.key),
-            (f"{organisation}/#",),
+            (f"{scene.base.split('/')[0]}/#",),
         )
         listens, wanted = assembly.listener(asked.HOST, asked.PORT, any_free=True)
         shown = assembly.Page(
@@ -47,6 +48,7 @@ def page(
             listens,
             _quiet,
             levers=levers,
+            scene=scene.shown,
         )
         with shown:
             yield shown.url, "" if wanted else f"{asked.PORT} is taken"

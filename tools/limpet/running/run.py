@@ -261,10 +261,9 @@ def run(
         )
         client.connect()
         scene = Scene(client.info.bases[device], verbose)
-        organisation = scene.base.split("/")[0]
-        client.subscribe([f"{organisation}/#"])
+        client.subscribe([scene.base.split("/")[0] + "/#"])
         if bench:
-            served = beside.page(directory, port, organisation, bench.levers)
+            served = beside.page(directory, port, scene, bench.levers)
             url, said = stack.enter_context(served)
         hint = _command_line(directory, device, speed)
         view = view_for(device, hint)

@@ -5,7 +5,7 @@ Pure: times are given, nothing is opened or printed. It counts, and does not jud
 
 import re
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from limpet.operating.operator_client import Arrival
 from limpet.shared import payloads
@@ -19,6 +19,9 @@ _LOG_LINE = re.compile(r"(\d+\.\d{3}) (\w+) (.*)")
 _WORD = re.compile(r"(\w+)=(\S+)")
 # Of these areas every line is an event; of the others only what is picked out below.
 _TOLD = ("node", "config", "clock")
+
+# What arrives this long after it was taken had to wait on the node.
+LATE_S = 10.0
 
 
 class Event(NamedTuple):
@@ -45,7 +48,7 @@ class Scene:
         self.first_at: float | None = None
         # What this run's node took, and what of that arrived; and what had waited from before.
         self.taken = self.arrived = self.earlier = 0
-        self.again = self.losses = self.errors = 0
+        self.again = self.losses = self.errors = self.late = 0
         self.was_up = False
         # Whether the last line of the log became an Event.
         self.told_last = False
@@ -57,6 +60,19 @@ class Scene:
     def waiting(self) -> int:
         """Readings taken that have not arrived yet."""
         return max(0, self.taken - self.arrived)
+
+    def shown(self) -> dict[str, Any]:
+        """Return what the page shows beside the levers: while the node cannot be heard, its log on
+        this machine tells all the same.
+        """
+        return {
+            "id": payloads.device_of(self.base),
+            "taken": self.taken,
+            "waiting": self.waiting,
+            "arrived": self.arrived,
+            "late": self.late,
+            "link": "up" if self.link == "up" else "down",
+        }
 
     def on_log(self, line: str, at: float) -> list[Event]:
         """Take a line of the node's log, read at `at` (monotonic seconds)."""
@@ -159,6 +175,7 @@ class Scene:
         if self.first_at is None:
             self.first_at = at
         taken_at = self._taken_at.get((reading.boot, reading.seq))
+        self.late += taken_at is not None and at - taken_at > LATE_S
         late = "" if taken_at is None else f"  {span_text(at - taken_at)}"
         return Event("reading", text + late, "good")
 

@@ -9,6 +9,8 @@ from limpet.heard.fleet import Heard
 from limpet.page.model.node import Node
 
 SPARK = 40
+# What of a device's health is shown as it was before, too.
+TREND = ("heap", "rssi", "queued")
 
 
 def card(device: str, base: str, heard: Heard, now: float) -> dict[str, Any]:
@@ -56,4 +58,17 @@ def detail(device: str, heard: Heard, node: Node, ends: float | None) -> dict[st
         "reported": node.reported,
         "desired": node.desired,
         "update": node.update,
+    }
+
+
+def trend(node: Node) -> dict[str, list[tuple[int, float]]]:
+    """Return how the health of a device was, by name: times and values."""
+    times = node.health.times
+    return {
+        name: [
+            (ts, value)
+            for ts, value in zip(times, node.health.column(name), strict=True)
+            if value == value
+        ]
+        for name in TREND
     }

@@ -30,6 +30,7 @@ MEMORY_S = 3600.0
 MOST_READINGS = 720
 MOST_VALUES = 2000 * 3 * 720
 LEAST_READINGS = 20
+MOST_TREND = 120
 # Of settings that a device reports, or is to have.
 MAX_SETTINGS = 4096
 MAX_TEXT = 300
@@ -137,7 +138,10 @@ class Model(Hearing):
             self._readings(device, heard, node, taken.readings, message, now)
         for event in taken.events:
             said = payloads.decode(event.payload.encode())
-            if said is not None and event.kind != "health":
+            if event.kind == "health":
+                values = {name: heard.health.get(name) for name in cards.TREND}
+                node.health.add(int(now), 1, 0, values, late=False, most=MOST_TREND)
+            elif said is not None:
                 self._event(device, node, event.kind, said, float(event.at), message.retained)
             if said is not None and event.kind == "response" and not message.retained:
                 self._on_response(message.topic or "", said)
@@ -279,8 +283,11 @@ class Model(Hearing):
             found.append(device)
         return found
 
-    def detail(self, device: str) -> dict[str, Any]:
-        """Return a device that is known in detail."""
+    def detail(self, device: str, *, trend: bool = False) -> dict[str, Any]:
+        """Return a device that is known in detail, with how its health was before where wanted."""
         registered = self.known.registry.devices.get(device)
         ends = self.known.ends(registered.certificates) if registered else None
-        return cards.detail(device, self.fleet.devices[device], self.nodes[device], ends)
+        found = cards.detail(device, self.fleet.devices[device], self.nodes[device], ends)
+        if trend:
+            found["trend"] = cards.trend(self.nodes[device])
+        return found

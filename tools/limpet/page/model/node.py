@@ -13,12 +13,14 @@ EVENTS = 200
 
 
 class Node:
-    """Of one device. events: the newest, as the browser gets them; reported, desired, update: as it
-    was said last, None where it never was. trouble: what it had at the last look.
+    """Of one device. series: its Readings; health: those numbers of it that have a trend. events:
+    the newest, as the browser gets them; reported, desired, update: as it was said last, None where
+    it never was. trouble: what it had at the last look.
     """
 
     def __init__(self) -> None:
         self.series = Series()
+        self.health = Series()
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.reported: dict[str, Any] | None = None
         self.desired: dict[str, Any] | None = None

@@ -56,8 +56,8 @@ class Browser:
 
 
 class Hub:
-    """All of them. hello: what a browser is told first. levers: as they are now, None where there
-    are none.
+    """All of them. hello: what a browser is told first. beside: levers and scene of a demo as they
+    are now, None where there is none.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class Hub:
         model: Model,
         requests: Requests,
         hello: Callable[[], dict[str, Any]],
-        levers: Callable[[], list[dict[str, Any]] | None],
+        beside: Callable[[], dict[str, Any]],
     ) -> None:
         self._model = model
         self._requests = requests
         self._hello = hello
-        self._levers = levers
+        self._beside = beside
         self.browsers: set[Browser] = set()
         self._broker: Any = None
-        self._last_levers: Any = None
+        self._shown = beside()
         self._known: dict[int, str] = {}
 
     async def serve(self, socket: WebSocket, valid: Callable[[], bool]) -> None:
@@ -186,10 +186,9 @@ class Hub:
         if broker != self._broker:
             self._broker = broker
             texts.append(words({"t": "broker", **broker}))
-        levers = self._levers()
-        if levers != self._last_levers:
-            self._last_levers = levers
-            texts.append(words({"t": "levers", "levers": levers or []}))
+        beside = self._beside()
+        texts += [words(each) for each in _changed(self._shown, beside)]
+        self._shown = beside
         if left_out:
             text = f"Too much at once: {left_out} events are left out here."
             texts.append(words({"t": "say", "weight": "bad", "text": text}))
@@ -233,7 +232,7 @@ class Hub:
         if watching and browser.fresh and watching in self._model.nodes:
             browser.fresh = False
             events = list(self._model.nodes[watching].events)
-            texts.append(words(self._model.detail(watching)))
+            texts.append(words(self._model.detail(watching, trend=True)))
             texts.append(words({"t": "events", "id": watching, "events": events}))
             news = [each for each in news if each.device != watching]
         elif watching in shown:
@@ -246,8 +245,7 @@ class Hub:
 
     def _broker_again(self, texts: list[str]) -> None:
         texts.append(words({"t": "broker", **self._model.broker()}))
-        if levers := self._levers():
-            texts.append(words({"t": "levers", "levers": levers}))
+        texts += [words(each) for each in _changed({}, self._beside())]
 
     def _topics(self, same: dict[int, list[str]]) -> str:
         if -1 not in same:
@@ -255,6 +253,16 @@ class Hub:
             found = {"count": len(topics.by_name), "more": topics.more, "topics": topics.rows()}
             same[-1] = [words({"t": "topics", **found})]
         return same[-1][0]
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return frames of what there is beside the fleet, where it has changed."""
+    found = []
+    if now["levers"] is not None and now["levers"] != before.get("levers"):
+        found.append({"t": "levers", "levers": now["levers"]})
+    if now["scene"] is not None and now["scene"] != before.get("scene"):
+        found.append({"t": "scene", **now["scene"]})
+    return found
 
 
 def _pieces(cards: Iterable[str], all_of: bool) -> list[str]:
