@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from limpet.heard.fleet import Fleet
-from limpet.homeassistant.entries import ECHO_S, PATIENCE_S, Entries
+from limpet.homeassistant.entries import ECHO_S, PACE_S, PATIENCE_S, Entries
 from limpet.homeassistant.entry import PREFIX, Device, entry, entry_topic, problem_topic
 from limpet.ingest.consumer import Message
 from support.brokers.running import base
@@ -42,6 +42,11 @@ class World:
         """Have node-1 say its birth, and a Reading."""
         self.says("status", status="online", session=1, fw="0.1.0")
         self.says("telemetry", seq=1, ts=int(NOW), **(what or {"temperature": 20.5}))
+
+    def later(self) -> dict[str, Any]:
+        """Return what is told when an entry may change again."""
+        self.now += PACE_S
+        return self.told()
 
     def told(self) -> dict[str, Any]:
         """Say what is due, have the broker pass it on, and return it by topic."""
@@ -89,15 +94,15 @@ def test_again_when_something_has_changed() -> None:
     world.online()
     world.told()
     world.says("telemetry", seq=2, ts=int(NOW) + 10, temperature=20.6, humidity=40)
-    assert "humidity" in world.told()[ENTRY]["cmps"]
+    assert "humidity" in world.later()[ENTRY]["cmps"]
     world.says("health", up=1, interval_s=10)
-    assert world.told()[ENTRY]["cmps"]["temperature"]["exp_aft"] == 60
+    assert world.later()[ENTRY]["cmps"]["temperature"]["exp_aft"] == 60
     world.says("status", status="online", session=2, fw="0.2.0")
-    assert world.told()[ENTRY]["dev"]["sw"] == "0.2.0"
+    assert world.later()[ENTRY]["dev"]["sw"] == "0.2.0"
     world.entries.again()
     assert world.told().keys() == {ENTRY, PROBLEM}
     world.bases["node-1"] = "limpet/home/attic/climate/node-1"
-    assert world.told()[ENTRY]["dev"]["sa"] == "Attic"
+    assert world.later()[ENTRY]["dev"]["sa"] == "Attic"
 
 
 def test_a_field_that_is_gone() -> None:
@@ -108,9 +113,21 @@ def test_a_field_that_is_gone() -> None:
     world.says("telemetry/backlog", seq=0, ts=int(NOW) - 10, dt=1, pressure=[1000])
     assert world.told() == {}
     world.says("telemetry", seq=2, ts=int(NOW) + 10, temperature=1)
-    assert world.told()[ENTRY]["cmps"]["humidity"] == {"p": "sensor"}
+    assert world.later()[ENTRY]["cmps"]["humidity"] == {"p": "sensor"}
     world.says("telemetry", seq=3, ts=int(NOW) + 20, temperature=1, humidity=2)
-    assert "stat_cla" in world.told()[ENTRY]["cmps"]["humidity"]
+    assert "stat_cla" in world.later()[ENTRY]["cmps"]["humidity"]
+
+
+def test_who_changes_all_the_time() -> None:
+    """A device that names its fields anew with each Reading has one entry in ten seconds."""
+    world = World()
+    world.online()
+    world.told()
+    for seq in range(2, 12):
+        world.now += 1
+        field: dict[str, Any] = {f"x{seq % 2}": 1}
+        world.says("telemetry", seq=seq, ts=int(NOW) + seq, **field)
+        assert (ENTRY in world.told()) == (world.now == NOW + PACE_S)
 
 
 def test_a_restart_takes_nothing_away() -> None:
@@ -146,8 +163,13 @@ def test_who_leaves() -> None:
     world.online()
     world.told()
     elsewhere, foreign = (entry_topic(PREFIX, name) for name in ("node-8", "lamp"))
+    problem = problem_topic(PREFIX, "node-8")
     other = entry(PREFIX, "node-8", Device("farm/south/well/water/node-8"))[0]
-    world.kept |= {elsewhere: other, foreign: b'{"o":{"name":"zigbee2mqtt"},"dev":{},"cmps":{}}'}
+    world.kept |= {
+        elsewhere: other,
+        problem: b"{}",
+        foreign: b'{"o":{"name":"zigbee2mqtt"},"dev":{},"cmps":{}}',
+    }
     del world.bases["node-1"]
     world.restarts()
     assert world.told() == {ENTRY: None, PROBLEM: None}
@@ -189,7 +211,7 @@ def test_sleep() -> None:
     world.says("health", up=1, interval_s=10)
     world.told()
     world.says("status", status="asleep", session=1, wake_at=int(NOW) + 600)
-    assert world.told()[ENTRY]["cmps"]["temperature"]["exp_aft"] == 3 * 600 + 120
+    assert world.later()[ENTRY]["cmps"]["temperature"]["exp_aft"] == 3 * 600 + 120
     world.restarts()
     world.says("status", True, status="asleep", session=1, wake_at=int(NOW) + 600)
     world.says("health", up=1, interval_s=10)
@@ -207,7 +229,7 @@ def test_an_interval_that_home_assistant_has_set() -> None:
     def answers(name: str, seconds: Any, status: str = "executed") -> dict[str, Any]:
         result = {"seconds": seconds}
         world.says("commands/response", id=name, status=status, ts=1, result=result)
-        return world.told()
+        return world.later()
 
     assert answers("ha-identify-1", 5) == {}
     assert answers("ha-interval-1", 0) == {}

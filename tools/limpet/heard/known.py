@@ -47,6 +47,8 @@ class Known:
     def refresh(self) -> dict[str, str]:
         """Read the registry anew if it has changed; return base topics by device id."""
         try:
+            if not self._layout.registry.exists():
+                raise Problem(f"{self._layout.registry} is gone.", "Restore it.")
             self.registry = self._layout.registered()
             self.fault = ""
         except (OSError, Problem) as problem:

@@ -20,6 +20,7 @@ from limpet.homeassistant.entries import Entries
 from limpet.homeassistant.entry import entry_topic, problem_topic
 from limpet.ingest.consumer import Consumer, Message
 from limpet.shared.plain import plural
+from limpet.shared.problem import Problem
 
 # After a connection, what is retained comes first: status of the devices, entries of ours.
 SETTLE_S = 2.0
@@ -28,6 +29,15 @@ JITTER_S = (0.5, 5.0)
 # On their way to the broker at once.
 WINDOW = 10
 _HERE = b"online"
+
+
+def dropped(topic: str) -> Problem:
+    """Return what is wrong with a broker that passes on nothing of what we say on `topic`."""
+    return Problem(
+        f"The broker has acknowledged {topic}, and passes it on to nobody: its rules are older "
+        "than 3, or this identity has another role than discovery.",
+        "Make its files anew (limpet broker-config), restart it, and see limpet operator list.",
+    )
 
 
 class Announcer(Hearing):
@@ -113,11 +123,7 @@ class Announcer(Hearing):
         self._publish(now)
         if (topic := self.entries.dropped(now)) and not self._warned:
             self._warned = True
-            self._say(
-                f"the broker has acknowledged {topic}, and passes it on to nobody: its rules are "
-                "older than 3, or this identity has another role than discovery. Make its files "
-                "anew (limpet broker-config), restart it, and see limpet operator list."
-            )
+            self._say(f"{dropped(topic).cause} {dropped(topic).remedy}")
 
     def _due(self, now: float) -> list[tuple[str, bytes]]:
         if self.clears:

@@ -26,6 +26,9 @@ MOST_LEFT = 1000
 # A device whose fields are not known yet is told of without them when it has had so long to say a
 # Reading: in safe mode it says none, and can be reset all the same.
 PATIENCE_S = 20.0
+# Between two entries of one device: who names its fields anew with each Reading would have Home
+# Assistant make and remove entities all the time.
+PACE_S = 10.0
 # After so long without it, what we have said ourselves was dropped by the broker.
 ECHO_S = 15.0
 
@@ -45,6 +48,7 @@ class Entries:
         self._intervals: dict[str, float] = {}
         self._sleeps: dict[str, float] = {}
         self._made: dict[str, tuple[Device, bytes]] = {}
+        self._made_at: dict[str, float] = {}
         # By topic: what is retained there, as far as we know, or are about to have retained.
         self._there: dict[str, bytes] = {}
         self._unheard: dict[str, float] = {}
@@ -125,7 +129,8 @@ class Entries:
         for name in {*self._remembered, *self._made} - fleet.devices.keys():
             self._forget(name)
         for topic in {*self._there, *self._left_again}:
-            if entry.device_of(self._prefix, topic)[0] not in fleet.devices:
+            name, _ = entry.device_of(self._prefix, topic)
+            if name not in fleet.devices and self._ours(topic, name):
                 yield topic, b""
         for name, heard in fleet.devices.items():
             device = self.device(name, bases.get(name, ""), heard, now)
@@ -133,11 +138,13 @@ class Entries:
                 continue
             topic = entry.entry_topic(self._prefix, name)
             made = self._made.get(name)
-            if made is None or made[0] != device:
+            paced = now < self._made_at.get(name, 0.0) + PACE_S
+            if made is None or (made[0] != device and not paced):
+                self._made_at[name] = now
                 payload, self.left_out[name] = entry.entry(self._prefix, name, device)
                 made = self._made[name] = device, _digest(payload)
             if self._there.get(topic) != made[1]:
-                yield topic, entry.entry(self._prefix, name, device)[0]
+                yield topic, entry.entry(self._prefix, name, made[0])[0]
             worst = trouble.trouble(heard, judged_at)
             bad = trouble.rank(heard, judged_at) < trouble.BAD
             payload = entry.problem(worst, bad, heard.alerts)
@@ -163,7 +170,14 @@ class Entries:
 
     def clearing(self) -> Iterator[tuple[str, bytes]]:
         """Yield what clears all that is retained of ours, as `due` does."""
-        yield from [(topic, b"") for topic in self._there]
+        for topic in list(self._there):
+            if self._ours(topic, entry.device_of(self._prefix, topic)[0]):
+                yield topic, b""
+
+    def _ours(self, topic: str, name: str) -> bool:
+        """Whether we have said this: an entry says whose it is, and a problem is of its entry."""
+        entry_ = entry.entry_topic(self._prefix, name)
+        return topic == entry_ or entry_ in self._there or entry_ in self._left_again
 
     def said(self, topic: str, payload: bytes, now: float) -> None:
         """Note that this is on its way to the broker."""
@@ -177,6 +191,11 @@ class Entries:
         if len(self._left) < MOST_LEFT:
             self._left[topic] = None
 
+    @property
+    def unheard(self) -> bool:
+        """Whether something that we have said has not come back yet."""
+        return bool(self._unheard)
+
     def dropped(self, now: float) -> str:
         """Return a topic on which we said something that the broker has passed on to nobody; empty
         where there is none.
@@ -186,7 +205,7 @@ class Entries:
     def _forget(self, name: str) -> None:
         every: tuple[dict[str, Any], ...] = (
             *(self._remembered, self._live, self._gone, self._intervals, self._sleeps),
-            *(self._made, self.left_out),
+            *(self._made, self._made_at, self.left_out),
         )
         for each in every:
             each.pop(name, None)

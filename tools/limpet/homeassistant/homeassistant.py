@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
@@ -17,7 +18,7 @@ from limpet.heard.fleet import Fleet
 from limpet.heard.known import Known
 from limpet.heard.listening import listen
 from limpet.homeassistant import entry, guide
-from limpet.homeassistant.announcing import Announcer
+from limpet.homeassistant.announcing import Announcer, dropped
 from limpet.ingest import options
 from limpet.ingest.asked import Wanted
 from limpet.ingest.consumer import Consumer
@@ -152,7 +153,7 @@ def _print(announcer: Announcer, consumer: Consumer, prefix: str, name: str) -> 
     listen(consumer, announcer, ended)
     line.end()
     base = announcer.known.refresh()[name]
-    device = announcer.entries.device(name, base, fleet.devices[name], time.time() + LISTEN_S * 2)
+    device = announcer.entries.device(name, base, fleet.devices[name], math.inf)
     if device is None:
         raise Problem(
             f"Nothing was heard of {name}, so Home Assistant is not told of it.",
@@ -180,7 +181,11 @@ def _once(announcer: Announcer, consumer: Consumer, listen_s: float) -> int:
 
     def ended() -> bool:
         announcer.step()
-        return announcer.at_rest(time.time()) or time.monotonic() > limit
+        now = time.time()
+        if topic := announcer.entries.dropped(now):
+            raise dropped(topic)
+        told = announcer.at_rest(now) and not announcer.entries.unheard
+        return told or time.monotonic() > limit
 
     listen(consumer, announcer, ended)
     if not announcer.at_rest(time.time()):
