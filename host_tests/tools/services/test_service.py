@@ -130,6 +130,40 @@ def test_the_unit_of_homeassistant(root: Path) -> None:
     assert "--listen is none of homeassistant's" in none.stderr
 
 
+def test_the_unit_of_the_page(root: Path) -> None:
+    """On loopback it is handed its identity and the registry, and reads; beyond, its password and a
+    certificate too.
+    """
+    user = pwd.getpwuid(os.getuid()).pw_name
+    words = ("service", "install", "page", "--user", user, "--fleet", root)
+    lacking = limpet(*words)
+    assert "limpet operator add page --read" in lacking.stderr
+    consumers.add(open_setup(root), "page", "read")
+    assert limpet(*words).returncode == 0
+    path = root / "services" / "limpet-page.service"
+    text = path.read_text()
+    for line in HARDENING:
+        assert f"\n{line}" in text
+    assert '"--server-name" "b.example" "--read-only"\n' in text
+    assert "EnvironmentFile=-/etc/limpet/page.env" in text
+    assert "StateDirectory" not in text
+    verified(path)
+    assert "page may only read" in limpet(*words, "--operate").stderr
+    wide = (*words, "--listen", "0.0.0.0:8443", "--name", "page.example")
+    assert "limpet page --set-password" in limpet(*wide).stderr
+    (root / "page").mkdir(exist_ok=True)
+    (root / "page" / "password").write_text("a hash")
+    assert limpet(*wide).returncode == 0
+    text = path.read_text()
+    assert '"--listen" "0.0.0.0:8443" "--name" "page.example" "--read-only"\n' in text
+    loaded = [line.partition(":")[0] for line in text.splitlines() if line.startswith("LoadC")]
+    names = ("ca.crt", "page.key", "page.crt", "devices.json", "password", "https.crt", "https.key")
+    assert loaded == [f"LoadCredential={name}" for name in names]
+    verified(path)
+    assert "--workers is none of page's" in limpet(*words, "--workers", "2").stderr
+    assert "--name HOST" in limpet(*words, "--behind-proxy", "--listen", "0.0.0.0:80").stderr
+
+
 def test_a_registry_that_is_too_large(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """systemd would not start such a service."""
     consumers.add(open_setup(root), "exporter", "read")

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from limpet.identity import authority
-from limpet.identity.authority import Authority
+from limpet.identity import https
 from limpet.identity.layout import Layout
 from limpet.page.asked import LOOPBACK, Serving
 from limpet.page.serving.guard import Access
 from limpet.page.serving.login import FILE, Login
-from limpet.shared import private
 from limpet.shared.problem import Problem
-
-CERTIFICATE, KEY = "https.crt", "https.key"
-# Apple's browsers take none that is good for longer than 825 days.
-VALID = timedelta(days=820)
-AHEAD = timedelta(days=60)
 
 
 def tls(asked: Serving, fleet: Path | None, folder: Path) -> tuple[str, str] | None:
@@ -31,10 +22,9 @@ def tls(asked: Serving, fleet: Path | None, folder: Path) -> tuple[str, str] | N
         return _readable(asked.certificate, asked.key)
     if asked.local or asked.behind_proxy:
         return None
-    certificate, key = folder / CERTIFICATE, folder / KEY
     if fleet:
-        _issue(Layout(fleet), certificate, key, (*asked.hosts(), *sorted(LOOPBACK)))
-    return _readable(certificate, key)
+        https.issue(Layout(fleet), folder, (*asked.hosts(), *sorted(LOOPBACK)))
+    return _readable(folder / https.CERTIFICATE, folder / https.KEY)
 
 
 def access(asked: Serving, folder: Path, secure: bool) -> Access:
@@ -68,22 +58,3 @@ def _readable(certificate: Path, key: Path) -> tuple[str, str]:
                 "--key, or --behind-proxy.",
             )
     return str(certificate), str(key)
-
-
-def _issue(layout: Layout, certificate: Path, key: Path, names: Iterable[str]) -> None:
-    """Have a certificate for these names, good for a while yet, if the authority is here."""
-    wanted = list(dict.fromkeys(names))
-    if certificate.exists() and key.exists():
-        try:
-            found = authority.load(key, certificate)
-        except Problem:
-            found = None
-        good = found is not None and authority.covers(found.certificate, wanted)
-        if found and good and found.expires > datetime.now(UTC) + AHEAD:
-            return
-    if not (layout.ca / "ca.key").exists():
-        return
-    made = Authority.open(layout.ca).server(wanted, datetime.now(UTC), VALID)
-    private.folder(certificate.parent)
-    private.write(key, made.key_pem())
-    private.write(certificate, made.pem())

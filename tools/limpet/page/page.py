@@ -111,6 +111,9 @@ def _say(text: str) -> None:
 
 
 def _told(url: str, wanted: Serving, operates: bool, guarded: bool) -> None:
+    host, _ = wanted.place
+    if host in ("0.0.0.0", "::"):  # which is no address to go to
+        url = url.replace("0.0.0.0", wanted.hosts()[0]).replace("[::]", wanted.hosts()[0])
     may = "Commands are taken" if operates else "it only reads"
     need = ", with a login" if guarded else ""
     _say(f"{url} ({may}{need}); Ctrl-C ends it")

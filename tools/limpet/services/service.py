@@ -6,15 +6,17 @@ import os
 import re
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import App, Parameter
 
+from limpet.identity import https
 from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
 from limpet.operating.where import SetupInfo
 from limpet.services.units import CREDENTIALS, Service, unit
 from limpet.shared import private, windows
+from limpet.shared.firmware import more_brokers, rules
 from limpet.shared.numbers import MAX_WORKERS, WorkerCount
 from limpet.shared.problem import Problem
 
@@ -30,13 +32,16 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 @app.command
 def install(
-    service: Literal["ingest", "exporter", "homeassistant"],
+    service: Literal["ingest", "exporter", "homeassistant", "page"],
     /,
     *,
     user: str | None = None,
     workers: WorkerCount | None = None,
     name: Annotated[str | None, Parameter(name="--as")] = None,
     listen: str | None = None,
+    called: Annotated[list[str] | None, Parameter(name="--name", negative=())] = None,
+    operate: Annotated[bool, Parameter(negative=())] = False,
+    behind_proxy: Annotated[bool, Parameter(negative=())] = False,
     show: Annotated[bool, Parameter(name="--print", negative=())] = False,
     fleet: FleetOption = None,
 ) -> None:
@@ -47,7 +52,7 @@ def install(
     Parameters
     ----------
     service
-        Which one: ingest, exporter or homeassistant.
+        Which one: ingest, exporter, homeassistant or page.
     user
         Who runs it [default: a user of its own, which systemd makes].
     workers
@@ -56,16 +61,28 @@ def install(
         The identity it has for the broker: `limpet operator add NAME --read`, of homeassistant
         with --role discovery [default: as the service is called].
     listen
-        Of exporter: where Prometheus finds it, HOST:PORT [default: 127.0.0.1:9883].
+        Of exporter and page: where it is found, HOST:PORT [default: on loopback].
+    called
+        Of page: host name by which browsers call it, `limpet page --name`.
+    operate
+        Of page: take Commands; its identity is then made without --read.
+    behind_proxy
+        Of page: a reverse proxy is in front, `limpet page --behind-proxy`.
     show
         Only print the unit.
     """
     windows.refuse("service install", "there is no systemd")
     if user is not None and not _USER.fullmatch(user):
         raise Problem(f"{user!r} is no name of a user.", "Such as limpet.")
-    options = {"--workers": (workers, "ingest"), "--listen": (listen, "exporter")}
+    options: dict[str, tuple[object, tuple[str, ...]]] = {
+        "--workers": (workers, ("ingest",)),
+        "--listen": (listen, ("exporter", "page")),
+        "--name": (called, ("page",)),
+        "--operate": (operate or None, ("page",)),
+        "--behind-proxy": (behind_proxy or None, ("page",)),
+    }
     for option, (value, whose) in options.items():
-        if value is not None and service != whose:
+        if value is not None and service not in whose:
             raise Problem(f"{option} is none of {service}'s.", "See limpet service install --help.")
     root = required(fleet).root.resolve()
     name = name or service
@@ -73,8 +90,11 @@ def install(
         made = _ingest(root, name, user, workers)
     elif service == "exporter":
         made = _exporter(root, name, user, listen)
-    else:
+    elif service == "homeassistant":
         made = _homeassistant(root, name, user)
+    else:
+        served = _Page(listen, tuple(called or ()), operate, behind_proxy)
+        made = _page(root, name, user, served)
     text = unit(made)
     if show:
         print(text, end="")
@@ -134,6 +154,66 @@ def _homeassistant(root: Path, name: str, user: str | None) -> Service:
     words = _words(root, "homeassistant", name, user)
     title = "Home Assistant is told which devices there are"
     return Service("homeassistant", title, tuple(words), files, user, stores=False)
+
+
+class _Page(NamedTuple):
+    """How the page is served: what `limpet page` is told of it."""
+
+    listen: str | None
+    called: tuple[str, ...]
+    operate: bool
+    behind_proxy: bool
+
+    @property
+    def host(self) -> str:
+        """Where it listens; raises Problem."""
+        if self.listen is None:
+            return "127.0.0.1"
+        ((host, port),) = more_brokers.split([self.listen], -1)
+        if not host or not 0 < port < 65536:
+            raise Problem(f"--listen: {self.listen!r} is no address with a port.", "HOST:PORT.")
+        return host
+
+    def words(self) -> list[str]:
+        """Return the options."""
+        words = ["--listen", self.listen] if self.listen else []
+        words += [word for each in self.called for word in ("--name", each)]
+        words += ["--operate" if self.operate else "--read-only"]
+        return [*words, "--behind-proxy"] if self.behind_proxy else words
+
+
+def _page(root: Path, name: str, user: str | None, served: _Page) -> Service:
+    """Beyond loopback it is handed the password too, and a certificate for HTTPS, which is made."""
+    files = _with_registry(root, "page", name, "" if served.operate else "--read")
+    layout, folder = Layout(root), root / "page"
+    if served.operate and layout.consumers().get(name) != "operate":
+        raise Problem(
+            f"{name} may only read.",
+            f"Remove it, and make it anew: limpet operator remove {name}; "
+            f"limpet operator add {name}.",
+        )
+    host = served.host
+    names = [*served.called, *(() if host in ("0.0.0.0", "::") else (host,))]
+    more = []
+    if served.behind_proxy or not rules.is_loopback(host):
+        more.append("password")
+        if not names:
+            raise Problem("Nothing says how browsers call the page.", "Say it: --name HOST.")
+        if not served.behind_proxy:
+            https.issue(layout, folder, [*names, "127.0.0.1", "localhost", "::1"])
+            more += [https.CERTIFICATE, https.KEY]
+    for each in more:
+        if not (folder / each).exists():
+            raise Problem(
+                f"There is no {folder / each}.",
+                "Give the page a password: limpet page --set-password."
+                if each == "password"
+                else "Run this where the authority's key is, or say --behind-proxy.",
+            )
+        files[each] = PurePosixPath(folder / each)
+    words = [*_words(root, "page", name, user), *served.words()]
+    title = "the fleet live in a browser"
+    return Service("page", title, tuple(words), files, user, stores=False, environment=True)
 
 
 def _with_registry(

@@ -68,11 +68,18 @@ EnvironmentFile=-/etc/limpet/{name}.env
 """
 
 
+# Of one that only reads a store, which may be named there.
+_ENVIRONMENT = """\
+# A line LIMPET_STORE=postgresql://... in there, mode 0600, names the store with the history.
+EnvironmentFile=-/etc/limpet/{name}.env
+"""
+
+
 class Service(NamedTuple):
     """What a unit is made of. words: the command line, the program's absolute path first; a word
     `CREDENTIALS` stands for the folder of the credentials. credentials: absolute path by name.
     user: who runs it; None: a user of its own, made by systemd for as long as it runs. stores:
-    whether it has a store.
+    whether it has a store; environment: whether it reads one that a file names.
     """
 
     name: str
@@ -81,6 +88,7 @@ class Service(NamedTuple):
     credentials: dict[str, PurePosixPath]
     user: str | None = None
     stores: bool = True
+    environment: bool = False
 
 
 CREDENTIALS = "CREDENTIALS"
@@ -96,13 +104,14 @@ def unit(service: Service) -> str:
         "${CREDENTIALS_DIRECTORY}" if word == CREDENTIALS else _quoted(word.replace("$", "$$"))
         for word in more
     ]
+    store = _STORE if service.stores else _ENVIRONMENT if service.environment else ""
     loaded = (f"LoadCredential={name}:{_path(path)}" for name, path in service.credentials.items())
     return _UNIT.format(
         name=service.name,
         title=service.title,
         command=" ".join(words),
         user=f"User={service.user}" if service.user else "DynamicUser=yes",
-        store=_STORE.format(name=service.name) if service.stores else "",
+        store=store.format(name=service.name),
         credentials="\n".join(loaded),
         home="read-only" if top and top[0] in HOMES else "yes",
         private_tmp="no" if top == ("tmp",) else "yes",
