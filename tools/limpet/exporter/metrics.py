@@ -63,8 +63,8 @@ _DEVICE = (
     ),
     _Of(
         "online",
-        "1 where the device's status says online, 0 where it says offline.",
-        lambda heard: None if heard.online is None else float(heard.online),
+        "1 where the device's status says online or asleep, 0 where it says offline.",
+        lambda heard: float(heard.status != "offline") if heard.status else None,
     ),
     _Of("reading_timestamp_seconds", "When its last Reading was measured.", _reading_time),
     _Of(

@@ -83,11 +83,6 @@ class Heard:
     dropped_at: float | None = None
     spans: Spans = field(default_factory=lambda: Spans(most=MAX_SPANS))
 
-    @property
-    def online(self) -> bool | None:
-        """Whether its status says that it is there; None where it has said none."""
-        return self.status == "online" if self.status else None
-
     def state(self, now: float) -> str:
         """Return one of STATES. online: it says so, and something came within three intervals;
         silent: it says so, and nothing came; asleep: until it is to wake; unseen: no status was
