@@ -1,7 +1,7 @@
 """On a chip no piece of the heap is long once the node is up, and what asks for one takes it from
 TLS and Wi-Fi: so nothing asks for more than 1 KB in a row.
 
-The 32-bit interpreter's heap is cut into islands (islands.py) first.
+The 32-bit interpreter's heap is cut into islands (bench_islands.py) first.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from limpet.node_host.debian import available
 from limpet.node_host.umqtt import umqtt_dir
+from limpet_bench.tree import SCRIPTS
 from support.micropython import upy
 
 pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpreter here")
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.skipif(not available("i386"), reason="no 32-bit interpr
 
 def in_islands(script: str) -> str:
     """Run a script that calls `cut_up` when it has what it needs; return what it printed."""
-    script = "import support.micropython.names\nfrom support.parts.islands import cut_up\n" + script
-    return upy.run(script, arch="i386", heap="256k", path=[umqtt_dir()])
+    script = "import support.micropython.names\nfrom bench_islands import cut_up\n" + script
+    return upy.run(script, arch="i386", heap="256k", path=[umqtt_dir(), SCRIPTS])
 
 
 def test_pairs_go_to_flash_and_back_in_pieces() -> None:

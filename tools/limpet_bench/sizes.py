@@ -7,21 +7,35 @@ been joined. What a chip has in its own firmware (umqtt, `machine`) is not count
 from __future__ import annotations
 
 import ast
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from limpet.brokers.setup import open_setup
 from limpet.node_host.groups import sources
 
 from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most
-from limpet_bench.tree import SCRIPTS, Tree
+from limpet_bench.tree import SCRIPTS, TIMEOUT_S, Tree, Unmeasured
 from limpet_bench.world import Mosquitto, World
 
 # What a node loads besides, here alone.
 _OURS = {path.stem for path in SCRIPTS.glob("*.py")}
 _KB = 1024
+# Loaded by a first boot, in safe mode, on a chip alone, or for another sensor.
+_NOT_ON_USE = {
+    "boot",
+    "main",
+    "console",
+    "first_config",
+    "improv",
+    "provisioning",
+    "upgrade",
+    "safe",
+}
+_NOT_ON_USE |= {"esp32_board", "heap_size", "mounting", "quick", "wifi"}
+_NOT_ON_USE |= {"dht11", "ds18b20", "sht3x", "sht4x", "supply"}
 BOOT = "loaded at boot, .mpy"
 JOINED = "joined, from .mpy"
 
@@ -59,6 +73,25 @@ def measure(tree: Tree | None = None, flash: Path | None = None) -> tuple[list[M
         mpy = path.stat().st_size if path.exists() else 0
         modules.append(Module(name, mpy, heap, name in loaded))
     return modules, int(said["used"])
+
+
+def names(tree: Tree, flash: Path, more: Iterable[str]) -> int:
+    """Return how many names MicroPython keeps for a node that has imported `more` while it was up.
+
+    They lie in a table that has room for 620; for the 621st it takes 4.5 KB in one piece.
+    """
+    how: dict[str, Any] = {"form": "bytecode", "arch": "i386", "heap": "1m"}
+    with tree.start("bench_names", flash, {"names": list(more)}, **how) as process:
+        said, errors = process.communicate(timeout=TIMEOUT_S)
+    found = [int(each) for each in re.findall(r"n_qstr=(\d+)", said)]
+    if process.returncode or len(found) != 2:
+        raise Unmeasured(errors.strip()[-200:])
+    return found[1] - found[0]
+
+
+def on_use(tree: Tree) -> set[str]:
+    """Return what a node may import while it is up, whatever happens to it."""
+    return set(_on_flash(tree)) - _NOT_ON_USE
 
 
 def at_boot(modules: list[Module]) -> int:

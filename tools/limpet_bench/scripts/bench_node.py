@@ -384,11 +384,9 @@ class Driven(supervisor.Supervisor):
 
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Run with one part more."""
-        if settings["do"] == "garbage":
-            import bench_garbage
-
-            PARTS["garbage"] = bench_garbage.part(Flood)
-        part = PARTS[settings["do"]](link, sleep, watched)
+        do = settings["do"]
+        made = PARTS[do] if do in PARTS else __import__("bench_" + do).part(Flood)
+        part = made(link, sleep, watched)
         part.joined = (self, others, watched, watchdog, asked)
         # MicroPython has no (*others, part).
         others += (part,)
@@ -404,8 +402,9 @@ supervisor.Supervisor = Driven
 _pad = bytearray(settings.get("pad", 0))
 # What lies between the holes, of so many bytes, that an earlier life of the heap has left.
 _kept = [bytearray(settings["holes"]) for _ in range(40)][::2] if settings.get("holes") else None
+_ours = guard = None  # in the table of names already, which may grow for them
 gc.collect()
 _ours = gc.mem_alloc() - _before
-from device import guard  # noqa: E402 (after the Supervisor was put in)
+from device import guard  # noqa: E402, F811 (after the Supervisor was put in)
 
 guard.run()
