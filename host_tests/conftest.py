@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the brokers did into the access matrix of docs/brokers.md",
     )
+    parser.addoption(
+        "--pictures",
+        action="store_true",
+        help="write the pictures of the page into docs/images (all of them: build/pictures)",
+    )
 
 
 def pytest_configure() -> None:

@@ -23,7 +23,7 @@ from limpet.node_host import debian
 from limpet.shared.fetching import fetched, unpack
 from limpet.shared.filling import filled_once
 from limpet.shared.known_files import NPM, File
-from limpet.shared.paths import CACHE
+from limpet.shared.paths import CACHE, REPO
 from limpet.shared.problem import Problem
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
@@ -31,6 +31,10 @@ SHELL = "chromium-headless-shell"
 FONTS = ("fonts-inter-variable", "fonts-dejavu-core")
 # Far above what a loaded machine takes, so that only what never comes meets it.
 TIMEOUT_MS = 60_000
+# Pictures of what is shown: all of them, and those that docs show.
+SHOTS = REPO / "build" / "pictures"
+DOCS = REPO / "docs" / "images"
+SHOWN = ("outage", "fleet-dark", "phone")
 # It looks for nothing of its maker's, and draws text the same on each machine.
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -173,6 +177,12 @@ class Visit:
         ]
 
 
+def picture(visit: Visit, name: str, *, whole: bool = False) -> None:
+    """Write what is shown now into SHOTS, a PNG. whole: also what is below the window."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    visit.page.screenshot(path=SHOTS / f"{name}.png", full_page=whole, animations="disabled")
+
+
 def _address(request: Request) -> str:
     return request.url
 
@@ -200,9 +210,13 @@ class Visits:
 
 
 @pytest.fixture
-def visits(chromium: Browser) -> Iterator[Visits]:
+def visits(chromium: Browser, pytestconfig: pytest.Config) -> Iterator[Visits]:
     """Open pages, and close them in the end."""
     opened = Visits(chromium)
     yield opened
+    if pytestconfig.getoption("--pictures"):
+        for name in SHOWN:
+            if (SHOTS / f"{name}.png").exists():
+                shutil.copyfile(SHOTS / f"{name}.png", DOCS / f"page-{name}.png")
     for each in opened.open:
         each.page.context.close()

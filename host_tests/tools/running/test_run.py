@@ -379,6 +379,21 @@ def test_scene_counts_the_backlog_apart() -> None:
     assert (scene.taken, scene.arrived, scene.earlier, scene.waiting) == (1, 1, 2, 0)
 
 
+def test_scene_knows_what_a_power_cut_has_cost() -> None:
+    """What was in RAM: known when a node of a later boot has nothing left to send."""
+    scene = Scene(base())
+    scene.on_log("0.001 node boot=7 fw=0.1.0 reset=power-on board=host device=node-1", 1.0)
+    for seq in range(2):
+        scene.on_log(f"1.000 sampler reading seq={seq} temperature=1 humidity=1", 2.0)
+    scene.on_message(arrival(READING % 0, at=2.1))
+    empty = arrival(b'{"v":1,"queued":0}', "health")
+    scene.on_message(empty)
+    assert (scene.waiting, scene.lost) == (1, 0)
+    scene.on_log("0.001 node boot=8 fw=0.1.0 reset=power-on board=host device=node-1", 50.0)
+    scene.on_message(empty)
+    assert (scene.waiting, scene.lost) == (0, 1)
+
+
 def test_scene_tells_apart_by_boot() -> None:
     """The same seq after a reset is another Reading."""
     scene = Scene(base())

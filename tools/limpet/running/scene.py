@@ -49,6 +49,8 @@ class Scene:
         # What this run's node took, and what of that arrived; and what had waited from before.
         self.taken = self.arrived = self.earlier = 0
         self.again = self.losses = self.errors = self.late = 0
+        # Of what was taken: how much was in RAM when the power was cut.
+        self.lost = 0
         self.was_up = False
         # Whether the last line of the log became an Event.
         self.told_last = False
@@ -59,7 +61,7 @@ class Scene:
     @property
     def waiting(self) -> int:
         """Readings taken that have not arrived yet."""
-        return max(0, self.taken - self.arrived)
+        return max(0, self.taken - self.arrived - self.lost)
 
     def shown(self) -> dict[str, Any]:
         """Return what the page shows beside the levers: while the node cannot be heard, its log on
@@ -71,6 +73,7 @@ class Scene:
             "waiting": self.waiting,
             "arrived": self.arrived,
             "late": self.late,
+            "lost": self.lost,
             "link": "up" if self.link == "up" else "down",
         }
 
@@ -147,6 +150,8 @@ class Scene:
         return self._other(arrival, kind, own)
 
     def _other(self, arrival: Arrival, kind: str, own: bool) -> list[Event]:
+        if own and kind == "health":
+            self._health(payloads.decode(arrival.payload) or {})
         if kind in ("health", payloads.TIME) and not self.verbose:
             return []
         name = {"commands": "command", "alerts": "alert", payloads.TIME: "time"}.get(kind, kind)
@@ -161,7 +166,7 @@ class Scene:
 
     def _reading(self, reading: SeenReading, at: float) -> Event:
         text = reading_values(reading)
-        key = (payloads.word(reading.boot), payloads.word(reading.seq))
+        key = _words(reading.boot, reading.seq)
         if key in self._seen:
             self.again += 1
             return Event("reading", f"{text}  arrived before", "quiet")
@@ -179,6 +184,15 @@ class Scene:
         late = "" if taken_at is None else f"  {span_text(at - taken_at)}"
         return Event("reading", text + late, "good")
 
+    def _health(self, message: dict[str, Any]) -> None:
+        """A node with nothing left to send will not send what it took in earlier boots either."""
+        if message.get("queued") == 0:
+            before = [key for key in self._taken_at if key[0] < self._boot]
+            lost = [key for key in before if _words(*key) not in self._seen]
+            for key in lost:
+                del self._taken_at[key]
+            self.lost += len(lost)
+
     def shortfall(self) -> str:
         """Return in one line why no Reading arrived."""
         if self.taken:
@@ -188,6 +202,10 @@ class Scene:
         if self.errors:
             return f"the sensor gave no Reading in {self.errors} attempts"
         return f"the node took no Reading; the link is {self.link}"
+
+
+def _words(boot: object, seq: object) -> tuple[str, str]:
+    return payloads.word(boot), payloads.word(seq)
 
 
 def _forget(memory: OrderedDict) -> None:

@@ -36,9 +36,10 @@ MAX_SETTINGS = 4096
 MAX_TEXT = 300
 # What has happened since the last look of who shows it; what is beyond it is left out, and said.
 MOST_NEWS = 2000
-# A Reading that is older than this by its interval was not live.
+# A Reading that is older than this by its interval was not live; clocks may differ by seconds.
 LATE_INTERVALS = 3
-LATE_S = 30.0
+LATE_S = 4.0
+UNKNOWN_INTERVAL_S = 3.0
 _COMMANDS = topics.COMMANDS
 _BAD = ("offline", "raised", "rejected", "failed", "expired")
 
@@ -158,7 +159,7 @@ class Model(Hearing):
         now: float,
     ) -> None:
         live = len(readings) == 1 and (message.topic or "").endswith(topics.TELEMETRY)
-        interval_s = heard.health.get("interval_s", 0.0)
+        interval_s = heard.health.get("interval_s", UNKNOWN_INTERVAL_S)
         oldest = now - LATE_INTERVALS * interval_s - LATE_S
         late = not live or (readings[0].ts is not None and readings[0].ts < oldest)
         most = self._room(node)

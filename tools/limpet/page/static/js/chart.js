@@ -5,7 +5,7 @@ import { moment, number, plural, quantity, span, words } from "./format.js";
 import { now } from "./state.js";
 
 const { uPlot } = globalThis;
-const AXIS = 46;
+const AXIS = 54;
 // Which colours fields have, in their order; see node.css.
 const HUES = 4;
 

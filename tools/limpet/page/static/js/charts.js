@@ -17,6 +17,8 @@ const RANGES = [
 const POINTS = 800;
 const MOST_FIELDS = 12;
 const LEAST_ZOOM_S = 10;
+const LEAST_S = 60;
+const MINUTES = 3600;
 const QUIET_MS = 1500;
 // A gap: nothing came for so many intervals, and a little.
 const INTERVALS = 1.8;
@@ -137,8 +139,10 @@ export class Charts {
     limits() {
         if (this.zoom) return this.zoom;
         const to = now();
-        const all = this.since ? Math.max(to - this.since, 60) : DAY;
-        return [to - (this.range || all), to];
+        const all = this.since ? Math.max(to - this.since, LEAST_S) : DAY;
+        // Of what has just begun there are no fifteen minutes to show.
+        const begun = this.source === "memory" && this.range <= MINUTES ? all : Infinity;
+        return [to - Math.min(this.range || all, begun), to];
     }
 
     /** Ask the server for what these charts show. */

@@ -106,8 +106,8 @@ export class FleetView {
     }
 
     table() {
-        const before = el("td", { colspan: COLUMNS.length });
-        const after = el("td", { colspan: COLUMNS.length });
+        const before = el("td");
+        const after = el("td");
         this.body = el("tbody", { onkeydown: (event) => this.step(event) });
         this.heads = COLUMNS.map(([text, sort]) => el(
             "th", { scope: "col" }, sort && text !== "What ails it" ? el("button", { type: "button", text, onclick: () => this.sorted(sort) }) : text,

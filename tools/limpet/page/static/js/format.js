@@ -32,11 +32,11 @@ export function words(name) {
 export function span(seconds) {
     if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
     const s = Math.max(0, seconds);
-    if (s < 1) return "0 s";
-    if (s < 2 * MINUTE) return `${Math.floor(s)} s`;
-    if (s < 2 * HOUR) return `${Math.floor(s / MINUTE)} min`;
-    if (s < 2 * DAY) return `${Math.floor(s / HOUR)} h`;
-    return `${Math.floor(s / DAY)} d`;
+    if (s < 1) return "0\u00a0s";
+    if (s < 2 * MINUTE) return `${Math.floor(s)}\u00a0s`;
+    if (s < 2 * HOUR) return `${Math.floor(s / MINUTE)}\u00a0min`;
+    if (s < 2 * DAY) return `${Math.floor(s / HOUR)}\u00a0h`;
+    return `${Math.floor(s / DAY)}\u00a0d`;
 }
 
 /** How long ago: just now, 8 s ago, never. */

@@ -19,7 +19,7 @@ export class Health {
         this.id = id;
         this.series = new Map();
         this.charts = new Map(SHOWN.map(([name, text, format], hue) => [name, new Chart({ field: text, unit: "", hue: hue + 1, height: 108, small: true, format })]));
-        this.none = el("p", { class: "soft", text: "It says this of itself once a minute." });
+        this.none = el("p", { class: "soft", text: "Drawn once it has said this of itself twice; nodes do so once a minute." });
         this.place = el("div", { class: "multiples" }, ...[...this.charts.values()].map((each) => each.element));
         this.element = el("section", { class: "panel health", "aria-labelledby": "health-head" }, el("h3", { id: "health-head", text: "Health" }), this.none, this.place);
         this.ends = [on("theme", () => this.repaint()), on("health-drawn", () => this.draw())];
@@ -56,7 +56,7 @@ export class Health {
         let any = false;
         for (const [name, series] of this.series) {
             const chart = this.charts.get(name);
-            const has = series.points.length > 0;
+            const has = series.points.length > 1;
             any ||= has;
             show(chart.element, has);
             if (has) chart.set(series.columns(NO_GAP), [Math.min(series.points[0][0], time - LEAST_S), time]);

@@ -155,6 +155,10 @@ class Push {
     }
 }
 
+function ordered(a, b) {
+    return a.boot - b.boot || a.seq - b.seq;
+}
+
 /** Readings as dots: come live, come late, waiting on flash. */
 class Strip {
     constructor(id) {
@@ -184,16 +188,13 @@ class Strip {
 
     take({ rows, late }) {
         for (const [, boot, seq] of rows) {
-            const key = boot * 1e10 + seq;
+            const key = `${boot} ${seq}`;
             if (!this.seen.has(key)) {
-                this.seen.set(key, late);
+                this.seen.set(key, { boot, seq, late });
                 if (late) this.late += 1;
             }
         }
-        if (this.seen.size > 4 * DOTS) {
-            const keep = [...this.seen].sort(([a], [b]) => a - b).slice(-2 * DOTS);
-            this.seen = new Map(keep);
-        }
+        if (this.seen.size > 4 * DOTS) this.seen = new Map([...this.seen].sort(([, a], [, b]) => ordered(a, b)).slice(-2 * DOTS));
         this.draw();
     }
 
@@ -205,29 +206,33 @@ class Strip {
         const arrived = scene?.arrived ?? Math.max(0, taken - waiting);
         const late = scene?.late ?? this.late;
         for (const [name, value] of Object.entries({ taken, waiting, arrived, late })) say(this.figures.get(name), value.toLocaleString("en"));
-        const up = scene?.link ? scene.link === "up" : card?.state === "online";
+        const pulled = (fleet.levers ?? []).some((each) => each.group === "fault" && each.on);
+        const up = !pulled && (scene?.link ? scene.link === "up" : card?.state === "online");
         this.wire.className = `wire ${up ? "up" : "down"}`;
-        say(this.text, scene?.text ?? this.words(up, waiting, late));
+        say(this.text, this.words(up, waiting, late, scene));
         this.element.classList.toggle("holds", waiting > 1);
         this.drawDots(waiting);
     }
 
-    words(up, waiting, late) {
-        if (!up && waiting) return `No way to the broker: ${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""} on flash.`;
+    words(up, waiting, late, scene) {
+        if (!up && scene?.link === "up") return "The node has not noticed yet. It goes on measuring.";
+        if (!up && waiting) return `No way to the broker: ${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""}.`;
         if (!up) return "No way to the broker. It goes on measuring.";
+        if (scene?.lost) return `${plural(scene.lost, "Reading")} of the last 2 s before the power was cut ${scene.lost === 1 ? "was" : "were"} lost.`;
         if (waiting > 1) return `The way is open: ${plural(waiting, "Reading")} on the way.`;
         return late ? `All there. ${plural(late, "Reading")} came late, each with its own time.` : "All there. Pull something.";
     }
 
     /** The last Readings as dots; holes between those that came, and what waits behind them. */
     drawDots(waiting) {
-        const keys = [...this.seen.keys()].sort((a, b) => a - b);
         const dots = [];
-        for (const [index, key] of keys.entries()) {
-            const hole = index ? key - keys[index - 1] - 1 : 0;
+        let before = null;
+        for (const each of [...this.seen.values()].sort(ordered)) {
             // Another boot counts anew.
-            for (let missing = 0; missing < Math.min(hole, hole > 1e9 ? 0 : DOTS); missing += 1) dots.push("waits");
-            dots.push(this.seen.get(key) ? "late" : "live");
+            const hole = before && before.boot === each.boot ? each.seq - before.seq - 1 : 0;
+            for (let missing = 0; missing < Math.min(hole, DOTS); missing += 1) dots.push("waits");
+            dots.push(each.late ? "late" : "live");
+            before = each;
         }
         const holes = dots.filter((each) => each === "waits").length;
         for (let more = holes; more < Math.min(waiting, DOTS); more += 1) dots.push("waits");
