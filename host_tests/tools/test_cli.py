@@ -192,6 +192,34 @@ def test_no_seconds_are_no_run() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["provision", ""], "A word of the command line"),  # which is not node-1
+        (["doctor", ""], "A word of the command line"),
+        (["doctor", "--broker", ""], "--broker"),
+        (["health", "--broker=", "--port", "8883"], "--broker"),
+        (["fleet", "list", "--fleet", ""], "--fleet"),  # which is not the working directory
+        (["exporter", "--broker", "a", "--broker", ""], "--broker"),
+        (["send", "node-1", "ping", "--id", ""], "--id"),
+    ],
+)
+def test_an_empty_text(words: list[str], said: str, tmp_path: Path) -> None:
+    """It is a variable that is not set: refused by its name, before anything is done."""
+    done = limpet(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first == f"limpet: {said} is an empty text."
+    assert "variable" in second
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_text_that_ends_with_a_sign() -> None:
+    """It is not empty, nor is what a Command is given as such."""
+    for words in (["send", "n", "x", "key="], ["send", "n", "x", "--id=a="]):
+        assert "empty" not in limpet(*words, "--port", "x").stderr
+
+
 # As a terminal that is set to Latin-1 sends it.
 LATIN = b"Caf\xe9"
 

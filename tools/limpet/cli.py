@@ -102,6 +102,9 @@ def _run() -> int | None:
     try:
         if not sys.argv[1:] or sys.argv[1] in _HELP:
             app.resolved_commands()  # for what each does
+        if name := _empty(sys.argv[1:]):
+            remedy = "Say something, or leave it out. Is a variable of the shell not set?"
+            return _say(f"{name} is an empty text.", remedy, 2)
         command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
         if name := _not_utf8(bound.arguments):
             return _say(f"{name} is not UTF-8.", "Set the terminal and the locale to UTF-8.", 2)
@@ -125,6 +128,19 @@ def _run() -> int | None:
         return _say(found.cause, found.remedy)
     else:
         return code
+
+
+def _empty(words: list[str]) -> str | None:
+    """Return the name of what is given as an empty text. Nothing has a use for one: as a path it
+    would be the working directory, and as a broker or a device the default, which is not meant.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        name, sign, value = word.partition("=")
+        if name.startswith("--") and sign and not value:
+            return name
+        if not word:
+            return before if before.startswith("--") else "A word of the command line"
+    return None
 
 
 def _not_utf8(given: Mapping[str, Any]) -> str | None:

@@ -629,7 +629,6 @@ def test_password_that_is_given_is_taken_or_refused(tmp_path: Path) -> None:
     [
         (["node-1", "--org", "Up"], "org: no upper case"),
         (["operator-3"], "device_id: is a reserved name"),
-        ([""], "device_id: "),  # an empty variable of a script is not node-1
         (["node-1", "--broker", "broker.hivemq.com"], "allow_public_broker"),
         (["node-1", "--password-file", "/nowhere", "--username", "node-1"], "/nowhere"),
     ],

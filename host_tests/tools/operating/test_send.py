@@ -117,7 +117,7 @@ def test_repeated_id_is_told(
     assert ("was not carried out again" in text) == told
 
 
-@pytest.mark.parametrize("id", ["é", "", "x" * 65, "a\nb", "\x7f"])
+@pytest.mark.parametrize("id", ["é", "x" * 65, "a\nb", "\x7f"])
 def test_an_id_that_no_node_reads(broker: RunningBroker, id: str) -> None:
     """It is refused at once, before anything goes out: nobody could answer."""
     code, text = send(broker, "node-1", "ping", "--timeout", "3600", f"--id={id}")
