@@ -163,6 +163,23 @@ print(slow.runs, sampler.runs, never.runs, link.runs)
     assert said(script) == ["3 21 0 21"]
 
 
+def test_broker_that_never_stops_talking_starves_nobody() -> None:
+    """Its turns are the Link's alone; the watchdog and the wishes have theirs every 10 s."""
+    script = """
+link.period = sampler.period = 60000
+def chatter(ms):
+    clock.at += min(ms, 100)
+    asked.due = None
+    if clock.at >= 25000:
+        asked.wish = "reboot"
+    return True
+watched = (("sampler", sampler), ("link", link))
+print(supervisor.run(link, chatter, (sampler, asked), watched, dog, (asked,)), clock.at)
+print(sampler.runs, link.runs, dog.fed)
+"""
+    assert said(script) == ["reboot 30000", "1 301 4"]
+
+
 @pytest.mark.parametrize("obeys", [True, False])
 def test_sources_are_saved_whichever_way_the_node_leaves(obeys: bool) -> None:
     """Each of them, once, also where one has a bug and where the Link does not leave."""

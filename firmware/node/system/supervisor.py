@@ -14,8 +14,8 @@ import sys
 
 from micropython import const
 
-_LONGEST_WAIT_MS = const(10000)  # so that the watchdog is fed
-_LEAVE_MS = const(10000)  # longer than a Link needs that works
+# So that the watchdog is fed; and longer than a Link needs to leave that works.
+_LONGEST_WAIT_MS = const(10000)
 # After a bug, so that one that comes each time does not fill the log at once.
 _PAUSE_MS = const(1000)
 
@@ -44,11 +44,14 @@ class Supervisor:
         sleep: client.wait, as the Board wants it. others: parts beside the Link and its sources,
         run before it, so that what they make goes out in the same turn; not while the node leaves.
         watched: pairs of a name and a part that has `overdue(now)`; watchdog.feed() is called in
-        each turn in which none is. asked: parts with a `wish`: a reason to leave, or None.
+        each turn in which none is. asked: parts with a `wish`: a reason to leave, or None. Neither
+        is looked at in a turn that is only the broker's doing.
         """
         parts = link.sources + others + (link,)
+        alone = (link,)
         reason = None
-        leave_by = 0
+        soonest = 0  # when a part is due, or `look_by`
+        look_by = 0  # when to feed the watchdog at the latest; while it leaves: when that is over
         interrupted = heard = False
         while not link.stopped:
             try:
@@ -56,7 +59,8 @@ class Supervisor:
                 # Around all of them: a function that names what it catches has a frame of more than
                 # 11 words, which MicroPython asks of the heap at each call, 3 k instructions.
                 try:
-                    for each in parts:
+                    # Who else is due is only looked at when it may be: that takes 9 k.
+                    for each in parts if now >= soonest else alone:
                         due = each.due
                         # Whatever has run may have given the Link something to send.
                         if (due is not None and now >= due) or (heard and each is link):
@@ -67,23 +71,24 @@ class Supervisor:
                     each.due = now + _PAUSE_MS
                     heard = each is not link
                     continue  # with those behind it
-                if reason is None:
-                    reason = "shutdown" if interrupted else None
-                    for each in asked:
-                        reason = reason or each.wish
-                    if reason is not None:
-                        link.stop(now, reason)
-                        leave_by = now + _LEAVE_MS
-                        parts = link.sources + (link,)
-                elif now >= leave_by:
-                    break
-                stuck = _stuck(watched, now)
-                if stuck != self._stuck:
-                    self._stuck = stuck
-                    self._recovery.stuck(stuck)
-                if stuck is None or reason is not None:
-                    watchdog.feed()
-                soonest = self._looked + _LONGEST_WAIT_MS
+                if now >= soonest:
+                    if reason is None:
+                        look_by = now + _LONGEST_WAIT_MS
+                        reason = "shutdown" if interrupted else None
+                        for each in asked:
+                            reason = reason or each.wish
+                        if reason is not None:
+                            link.stop(now, reason)
+                            parts = link.sources + alone
+                    elif now >= look_by:
+                        break
+                    stuck = _stuck(watched, now)
+                    if stuck != self._stuck:
+                        self._stuck = stuck
+                        self._recovery.stuck(stuck)
+                    if stuck is None or reason is not None:
+                        watchdog.feed()
+                soonest = look_by
                 for each in parts:
                     due = each.due
                     if due is not None and due < soonest:
@@ -93,6 +98,7 @@ class Supervisor:
                 if interrupted:
                     break  # asked twice: the will says the rest
                 interrupted = True
+                soonest = 0
         for each in link.sources:
             try:
                 each.save()
