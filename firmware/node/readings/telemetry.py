@@ -60,21 +60,22 @@ class Telemetry:
         # the heap twice, 10 k instructions.
         struct.pack_into("<II", buffer, offset, reading.boot, reading.seq)
         struct.pack_into("<II", buffer, offset + _TS, reading.ts or 0, reading.up)
-        self._pack(buffer, offset + _VALUES, reading.values)
+        self._pack(buffer, offset + self.size, reading.values)
 
     def _pack(self, buffer, offset, values):
-        at = 0
-        while at < len(values):
+        at = len(values)
+        while at:  # from the last one on
+            at -= 1
             number, null = values[at], self.fields[at][2]
             if number is None:
                 number = null
-            left = 2 if null == _SHORT else 4
-            while left:
-                buffer[offset] = number & 0xFF
-                number >>= 8
-                offset += 1
-                left -= 1
-            at += 1
+            offset -= 2
+            if null != _SHORT:
+                buffer[offset] = number >> 16 & 0xFF
+                buffer[offset + 1] = number >> 24 & 0xFF
+                offset -= 2
+            buffer[offset] = number & 0xFF
+            buffer[offset + 1] = number >> 8 & 0xFF
 
     def taken_s(self, buffer, offset):
         """`up` alone of the Reading that is packed there."""
@@ -87,17 +88,19 @@ class Telemetry:
 
     def _print(self):
         values = self._reading.values
-        print("seq=", self._reading.seq, sep="", end="")
-        at = 0
+        print("seq=", self._reading.seq, sep="", end=" ")
+        at, end = len(values), " "
         for name, unit, _ in self.fields:
-            number = values[at]
-            at += 1
+            number = values[-at]
+            at -= 1
+            if not at:
+                end = "\n"
             if number is None:
-                print(" ", name, "=null", sep="", end="")
+                print(name, "=null", sep="", end=end)
                 continue
-            sign = point = rest = ""
+            sign, point, rest = "=", "", ""
             if number < 0:
-                sign, number = "-", -number
+                sign, number = "=-", -number
             whole = number // unit
             if unit > 1:
                 rest = number % unit
@@ -106,8 +109,7 @@ class Telemetry:
                     unit //= 10
                     if rest < unit:
                         point += "0"
-            print(" ", name, "=", sign, whole, point, rest, sep="", end="")
-        print()
+            print(name, sign, whole, point, rest, sep="", end=end)
 
     def timed(self, buffer, offset):
         """Whether the time of the Reading packed there is known, or will never be."""
@@ -118,19 +120,18 @@ class Telemetry:
 
     def write(self, packet, buffer, offset, now):
         """Append the payload of the Reading packed at `offset`, which is `timed`, to `packet`."""
-        boot = _word(buffer, offset)
+        boot, seq = struct.unpack_from("<II", buffer, offset)
         packet += self._begin if boot == self.boot else _BEGIN % boot
-        packet += b"%d" % _word(buffer, offset + _SEQ)
         if buffer[offset + _TS_HIGH]:
             # Its last four places apart, as all of it is beyond 2**30.
             high = buffer[offset + _TS + 2] | buffer[offset + _TS_HIGH] << 8
             rest = (high % 10000 << 16) + (buffer[offset + _TS] | buffer[offset + _TS + 1] << 8)
-            packet += b',"ts":'
-            packet += b"%d%04d" % ((high // 10000 << 16) + rest // 10000, rest % 10000)
+            high = (high // 10000 << 16) + rest // 10000
+            packet += b'%d,"ts":%d%04d' % (seq, high, rest % 10000)
         else:
             up = self.taken_s(buffer, offset)
             ts = self.time_of((boot, 0, 0, up), now)
-            packet += b',"ts":null,"up":%d' % up if ts is UNKNOWN else b',"ts":%d' % ts
+            packet += b'%d,"ts":null,"up":%d' % (seq, up) if ts is UNKNOWN else b'%d,"ts":%d' % (seq, ts)
         offset += _VALUES
         at = 0
         for _, unit, null in self.fields:
