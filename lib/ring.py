@@ -10,8 +10,10 @@ It never grows, and keeps nothing over a reset.
 class Ring:
     """Room for `capacity` records of `record_size` bytes each; the heap it takes is their product.
 
-    `buffer`   the bytes; read and write them only at an offset that `push` or `at` gave
+    `buffer`   the bytes; write them only at an offset that `push` gave. A record follows the one
+               before it, the first one of the buffer that at the end
     `first`    index of the oldest record held
+    `oldest`   its offset in `buffer`
     `next`     index that the next record will get; held are first <= index < next
     `dropped`  records that were overwritten before anyone took them
     """
@@ -20,8 +22,7 @@ class Ring:
         if record_size < 1 or capacity < 1:
             raise ValueError("sizes")
         self.buffer = bytearray(record_size * capacity)
-        self.first = 0
-        self.next = 0
+        self.first = self.next = self.oldest = 0
         self.dropped = 0
         self._size = record_size
         self._capacity = capacity
@@ -36,17 +37,11 @@ class Ring:
         The place still holds an old record's bytes; write all of it.
         """
         if self.next - self.first == self._capacity:
-            self.first += 1
             self.dropped += 1
+            self.forget_until(self.first + 1)
         offset = self.next % self._capacity * self._size
         self.next += 1
         return offset
-
-    def at(self, index):
-        """Offset in `buffer` of the record `index`; IndexError when it is not held (any more)."""
-        if not self.first <= index < self.next:
-            raise IndexError("not held")
-        return index % self._capacity * self._size
 
     def forget_until(self, index):
         """Let go of every record before `index`, uncounted; one already passed changes nothing.
@@ -57,3 +52,4 @@ class Ring:
             raise IndexError("not stored")
         if index > self.first:
             self.first = index
+            self.oldest = index % self._capacity * self._size

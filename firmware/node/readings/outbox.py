@@ -74,7 +74,7 @@ class Live:
         if self._again:
             return True
         ring = self._ring
-        return ring.next > ring.first and self._encode.timed(ring.buffer, ring.at(ring.first))
+        return ring.next > ring.first and self._encode.timed(ring.buffer, ring.oldest)
 
     def peek(self, now):
         """What was in flight when the connection broke, else the oldest that is not sent."""
@@ -87,7 +87,7 @@ class Live:
             buffer, offset = self._flights[self._again[0]], 0
         else:
             ring = self._ring
-            buffer, offset = ring.buffer, ring.at(ring.first)
+            buffer, offset = ring.buffer, ring.oldest
         self._encode.write(packet, buffer, offset, self._now)
 
     def sent(self, key):
@@ -96,7 +96,7 @@ class Live:
             self._again.pop(0)
         else:
             ring = self._ring
-            offset = ring.at(key)
+            offset = ring.oldest
             self._flights[key] = ring.buffer[offset : offset + self._encode.size]
             ring.forget_until(key + 1)
 
@@ -109,7 +109,8 @@ class Live:
         position = self._copies.pop(key, None)
         if position is not None:
             self._backlog.release(position)
-        if not self._flights and not len(self._ring):
+        ring = self._ring
+        if not self._flights and ring.next == ring.first:
             self.due = None
 
     def rewind(self):
@@ -133,7 +134,7 @@ class Live:
         if flying:
             record, offset = self._flights[min(flying)], 0
         elif len(ring):
-            record, offset = ring.buffer, ring.at(ring.first)
+            record, offset = ring.buffer, ring.oldest
         else:
             self.due = None
             return
@@ -158,7 +159,7 @@ class Live:
                     self._copies[key] = position
                     position += 1
             while len(ring):
-                offset = ring.at(ring.first)
+                offset = ring.oldest
                 end = min(offset + len(ring) * size, len(ring.buffer))
                 backlog.append(memoryview(ring.buffer)[offset:end], 0)
                 ring.forget_until(ring.first + (end - offset) // size)
