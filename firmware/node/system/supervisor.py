@@ -34,8 +34,7 @@ class Supervisor:
         self._stuck = None
         self.bugs = 0
         self.last_bug = None
-        self._looked = 0  # at the clock
-        self._longest = self.longest_ms = 0  # in its milliseconds, and in real ones
+        self.longest_ms = 0
 
     def run(self, link, sleep, others, watched, watchdog, asked):
         """Turn until the Link has left, and have its sources keep what they hold; returns the
@@ -49,23 +48,31 @@ class Supervisor:
         """
         parts = link.sources + others + (link,)
         alone = (link,)
+        look, real_ms = self._clock.now, self._clock.real_ms
         reason = None
         soonest = 0  # when a part is due, or `look_by`
         look_by = 0  # when to feed the watchdog at the latest; while it leaves: when that is over
+        longest = 0  # as longest_ms, in the clock's milliseconds
         interrupted = heard = False
         while not link.stopped:
             try:
-                now = self._looked = self._clock.now()
-                # Around all of them: a function that names what it catches has a frame of more than
-                # 11 words, which MicroPython asks of the heap at each call, 3 k instructions.
-                try:
+                now = looked = look()
+                try:  # around all of them, as each that is entered takes time
                     # Who else is due is only looked at when it may be: that takes 9 k.
                     for each in parts if now >= soonest else alone:
                         due = each.due
                         # Whatever has run may have given the Link something to send.
                         if (due is not None and now >= due) or (heard and each is link):
-                            self.run_part(each, now)
+                            each.run(now)
                             heard = True
+                            # Where this step ends the next one begins.
+                            began, looked = looked, look()
+                            if looked - began > longest:
+                                longest = looked - began
+                                self.longest_ms = real_ms(longest)
+                            due = each.due
+                            if due is not None and due <= now:
+                                raise RuntimeError(each)
                 except Exception as error:  # noqa: BLE001 - the one place for what nobody expected
                     self.bug(error)
                     each.due = now + _PAUSE_MS
@@ -93,7 +100,7 @@ class Supervisor:
                     due = each.due
                     if due is not None and due < soonest:
                         soonest = due
-                heard = sleep(self._clock.real_ms(max(soonest - self._looked, 0)))
+                heard = sleep(real_ms(max(soonest - looked, 0)))
             except KeyboardInterrupt:
                 if interrupted:
                     break  # asked twice: the will says the rest
@@ -105,22 +112,6 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - the others have something to keep, too
                 self.bug(error)
         return reason
-
-    def run_part(self, part, now):
-        """Run a part that is due. Raises what it raises, and RuntimeError where it is due again at
-        once.
-        """
-        part.run(now)
-        # One look at the clock: where this step ends the next one begins.
-        looked = self._clock.now()
-        took = looked - self._looked
-        self._looked = looked
-        if took > self._longest:
-            self._longest = took
-            self.longest_ms = self._clock.real_ms(took)
-        due = part.due
-        if due is not None and due <= now:
-            raise RuntimeError(part)
 
     def bug(self, error):
         """An exception that nobody expected."""

@@ -36,7 +36,7 @@ OWN = 2
 # which `test-board` names.
 SPOKEN = """
 RecordLog RtcState Supervisor build built client handshake_took_ms interruptible on_ack on_down
-room take due run_part
+room take due run sources
 Clock Crashes Link NodeApi Recovery Router Sampler
 """
 _CONST = re.compile(r"^from micropython import const$", re.MULTILINE)

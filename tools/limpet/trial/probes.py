@@ -136,14 +136,23 @@ import gc, struct, time
 from device import guard
 import board, micropython
 from supervisor import Supervisor
-longest, real_run = {{}}, Supervisor.run_part
-def run_part(self, part, now):
-    since = time.ticks_us()
-    real_run(self, part, now)
-    took, name = time.ticks_diff(time.ticks_us(), since), type(part).__name__
-    if took > longest.get(name, 0):
-        longest[name] = took
-Supervisor.run_part = run_part
+longest, real_run = {{}}, Supervisor.run
+def timed(part):
+    name, real = type(part).__name__, part.run
+    def step(now):
+        since = time.ticks_us()
+        try:
+            real(now)
+        finally:
+            took = time.ticks_diff(time.ticks_us(), since)
+            if took > longest.get(name, 0):
+                longest[name] = took
+    part.run = step
+def run(self, link, sleep, others, *more):
+    for part in link.sources + others + (link,):
+        timed(part)
+    return real_run(self, link, sleep, others, *more)
+Supervisor.run = run
 taken, made_sensors, made_wait = 0, board.sensors, board.interruptible
 def sensors():
     made = made_sensors()
@@ -166,7 +175,7 @@ def interruptible(wait):
         awake_us += passed
         awake, awake_us = awake + awake_us // 1000, awake_us %% 1000
         try:
-            sleep(ms)
+            heard = sleep(ms)
         finally:
             woke = time.ticks_us()
             whole_us += passed + time.ticks_diff(woke, sleeps)
@@ -180,6 +189,7 @@ def interruptible(wait):
                 gc.collect()
                 micropython.mem_info()
             woke = time.ticks_us()
+        return heard
     return stopwatch
 board.sensors, board.interruptible = sensors, interruptible
 import main

@@ -310,7 +310,7 @@ class Profile(Part):
             if hasattr(loop, "step"):
                 loop.step(each, now)
             elif each.due is not None:
-                loop.run_part(each, now)
+                each.run(now)
 
     def link_run(self, now):
         """The Link, with its sources and the client."""
