@@ -64,7 +64,8 @@ class Live:
             ring.next -= 1  # the bytes there are nothing that was measured
             raise
         if self.due is None:  # nothing else is in RAM alone
-            self.due = max(reading.up * 1000 + self._commit_after_ms, self._not_before)
+            due = reading.up * 1000 + self._commit_after_ms
+            self.due = due if due > self._not_before else self._not_before
 
     # -- a source ----------------------------------------------------------------------------------
 

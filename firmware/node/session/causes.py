@@ -66,7 +66,7 @@ def judged(link, past, cause, now):
         past._short = past._short + 1 if now - connection.up_at < _SHORT_MS else 0
         if past._short >= _MANY:
             link.client.clean_session = True
-        if cause != "closed" or connection.trust == 2:
+        if cause != "closed" or connection.trust_at is None:
             past._thrown = 0
         else:
             # The broker gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).

@@ -46,7 +46,8 @@ class _Connection:
 
     state = None  # the last state of the client but `down`
     up_at = None  # since when the broker has let the node in; None: not yet
-    trust = 0  # 1: the birth has come back; 2: for long there was no other node with this id
+    # When it is known that no other node has this id; 0: the birth has not come back; None: it is.
+    trust_at = 0
     starved = 0  # packets without heap for them
     pulled = ()  # the sources that may be pulled from
 
@@ -135,9 +136,12 @@ class Link:
         if client.state == "down" and now >= self._retry_at and not self._leaving:
             self._connect(now)
         client.step(now)
-        if self.connection.trust < 2 or self.status.echo_by is not None:
-            self._listen(now)
         connection = self.connection
+        if self.status.echo_by is not None or (
+            connection.trust_at is not None and now >= connection.trust_at
+        ):
+            self._listen(now)
+            connection = self.connection
         more = connection.up_at is not None and self._pump(connection)
         # What has come was made use of here; what it has left is for the next turn.
         due = now if more or client.unread or client.due is None else client.due
@@ -146,7 +150,7 @@ class Link:
         if self._leaving:
             self._leaving.run(now, connection._flights or self._resume)
             due = min(due, self._leaving.due)
-        self.due = max(due, now + 1)  # for what can go on at once
+        self.due = due if due > now else now + 1  # for what can go on at once
 
     def _look(self, cause, now):
         """There is no network, for `cause`, or there was none."""
@@ -175,13 +179,14 @@ class Link:
         connection = self.connection
         if connection.up_at is None:
             return
-        if connection.trust == 1 and now - connection.up_at >= _FIGHT_MS:
-            connection.trust = 2
+        trust_at = connection.trust_at
+        if trust_at and now >= trust_at:
+            connection.trust_at = None
             status.rivals = 0
             self.alarm(_TAKEN, False)
         # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-        elif not connection.trust and status.connection.heard and not status.connection.flying:
-            connection.trust = 1
+        elif trust_at == 0 and status.connection.heard and not status.connection.flying:
+            connection.trust_at = connection.up_at + _FIGHT_MS
             connection.pulled = self.sources
             self.alarm(_DENIED, False)
 

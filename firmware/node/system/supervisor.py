@@ -100,7 +100,7 @@ class Supervisor:
                     due = each.due
                     if due is not None and due < soonest:
                         soonest = due
-                heard = sleep(real_ms(max(soonest - looked, 0)))
+                heard = sleep(real_ms(soonest - looked) if soonest > looked else 0)
             except KeyboardInterrupt:
                 if interrupted:
                     break  # asked twice: the will says the rest
