@@ -27,9 +27,6 @@ class Ring:
         self._size = record_size
         self._capacity = capacity
 
-    def __len__(self):
-        return self.next - self.first
-
     def push(self):
         """Append a record and return the offset in `buffer` to write it to.
 

@@ -47,7 +47,8 @@ class Live:
     @property
     def queued(self):
         """Readings not acknowledged that are not counted by the Backlog."""
-        return len(self._ring) + len(self._flights) - len(self._copies)
+        ring = self._ring
+        return ring.next - ring.first + len(self._flights) - len(self._copies)
 
     @property
     def dropped(self):
@@ -134,7 +135,7 @@ class Live:
         flying, ring = [key for key in self._flights if key not in self._copies], self._ring
         if flying:
             record, offset = self._flights[min(flying)], 0
-        elif len(ring):
+        elif ring.next > ring.first:
             record, offset = ring.buffer, ring.oldest
         else:
             self.due = None
@@ -159,9 +160,9 @@ class Live:
                 for key in flying:
                     self._copies[key] = position
                     position += 1
-            while len(ring):
+            while ring.next > ring.first:
                 offset = ring.oldest
-                end = min(offset + len(ring) * size, len(ring.buffer))
+                end = min(offset + (ring.next - ring.first) * size, len(ring.buffer))
                 backlog.append(memoryview(ring.buffer)[offset:end], 0)
                 ring.forget_until(ring.first + (end - offset) // size)
         except (OSError, MemoryError):

@@ -33,6 +33,7 @@ FLOORS_MS = {
     RIVAL: 300000,
 }  # least wait after a failure of that class, for lib/backoff.py
 
+_FIGHT_MS = const(900000)  # see link.py: a connection that is older has its id for itself
 _SHORT_MS = const(5000)  # a connection that was up for less was thrown out rather than lost
 _MANY = const(3)
 # Of the chip's own heap, with MicroPython 1.23 to 1.27: what a TLS handshake takes.
@@ -66,7 +67,7 @@ def judged(link, past, cause, now):
         past._short = past._short + 1 if now - connection.up_at < _SHORT_MS else 0
         if past._short >= _MANY:
             link.client.clean_session = True
-        if cause != "closed" or connection.trust_at is None:
+        if cause != "closed" or connection.trust_at > connection.up_at + _FIGHT_MS:
             past._thrown = 0
         else:
             # The broker gives no reason (MQTT 3.1.1 section 3.1.4: it must throw the older out).

@@ -46,7 +46,8 @@ class _Connection:
 
     state = None  # the last state of the client but `down`
     up_at = None  # since when the broker has let the node in; None: not yet
-    # When it is known that no other node has this id; 0: the birth has not come back; None: it is.
+    # When it is sure that no other node has this id, and from then on again; 0: the birth has not
+    # come back.
     trust_at = 0
     starved = 0  # packets without heap for them
     pulled = ()  # the sources that may be pulled from
@@ -137,9 +138,7 @@ class Link:
             self._connect(now)
         client.step(now)
         connection = self.connection
-        if self.status.echo_by is not None or (
-            connection.trust_at is not None and now >= connection.trust_at
-        ):
+        if now >= connection.trust_at or self.status.echo_by is not None:
             self._listen(now)
             connection = self.connection
         more = connection.up_at is not None and self._pump(connection)
@@ -179,13 +178,13 @@ class Link:
         connection = self.connection
         if connection.up_at is None:
             return
-        trust_at = connection.trust_at
-        if trust_at and now >= trust_at:
-            connection.trust_at = None
-            status.rivals = 0
-            self.alarm(_TAKEN, False)
+        if connection.trust_at:
+            if now >= connection.trust_at:
+                connection.trust_at = now + _FIGHT_MS
+                status.rivals = 0
+                self.alarm(_TAKEN, False)
         # And acknowledged, which some brokers do behind it: blame.py asks what comes first.
-        elif trust_at == 0 and status.connection.heard and not status.connection.flying:
+        elif status.connection.heard and not status.connection.flying:
             connection.trust_at = connection.up_at + _FIGHT_MS
             connection.pulled = self.sources
             self.alarm(_DENIED, False)

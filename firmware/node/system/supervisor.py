@@ -48,7 +48,7 @@ class Supervisor:
         """
         parts = link.sources + others + (link,)
         alone = (link,)
-        look, real_ms = self._clock.now, self._clock.real_ms
+        look = self._clock.now
         reason = None
         soonest = 0  # when a part is due, or `look_by`
         look_by = 0  # when to feed the watchdog at the latest; while it leaves: when that is over
@@ -66,10 +66,11 @@ class Supervisor:
                             each.run(now)
                             heard = True
                             # Where this step ends the next one begins.
-                            began, looked = looked, look()
-                            if looked - began > longest:
-                                longest = looked - began
-                                self.longest_ms = real_ms(longest)
+                            took = look() - looked
+                            looked += took
+                            if took > longest:
+                                longest = took
+                                self.longest_ms = self._clock.real_ms(took)
                             due = each.due
                             if due is not None and due <= now:
                                 raise RuntimeError(each)
@@ -89,7 +90,10 @@ class Supervisor:
                             parts = link.sources + alone
                     elif now >= look_by:
                         break
-                    stuck = _stuck(watched, now)
+                    stuck = None  # the name of a part that has left undone what was due
+                    for name, each in watched:
+                        if stuck is None and each.overdue(now):
+                            stuck = name
                     if stuck != self._stuck:
                         self._stuck = stuck
                         self._recovery.stuck(stuck)
@@ -100,7 +104,7 @@ class Supervisor:
                     due = each.due
                     if due is not None and due < soonest:
                         soonest = due
-                heard = sleep(real_ms(soonest - looked) if soonest > looked else 0)
+                heard = sleep(self._clock.real_ms(soonest - looked) if soonest > looked else 0)
             except KeyboardInterrupt:
                 if interrupted:
                     break  # asked twice: the will says the rest
@@ -120,11 +124,3 @@ class Supervisor:
         self._recovery.bug(self._clock.now())
         self._log("node", "bug", self.bugs)
         sys.print_exception(error)
-
-
-def _stuck(watched, now):
-    # The name of a part that has left undone what was due; None: all have made progress.
-    for name, part in watched:
-        if part.overdue(now):
-            return name
-    return None

@@ -297,10 +297,13 @@ class Profile(Part):
                 each.asked_to_leave()
             else:
                 each.wish  # noqa: B018 - what the Supervisor looks at
-        if hasattr(loop, "_progress"):  # a version from before `_stuck`
+        if hasattr(loop, "_progress"):  # versions in which that was a function
             loop._progress(watched, now)
-        else:
+        elif hasattr(supervisor, "_stuck"):
             supervisor._stuck(watched, now)
+        else:
+            for _, each in watched:
+                each.overdue(now)
         watchdog.feed()
 
     def others(self, now):
