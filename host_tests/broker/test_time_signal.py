@@ -58,7 +58,9 @@ def test_devices_read_it_from_any_broker(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever has the right to say it is heard by devices: mosquitto's files have that, too."""
-    monkeypatch.setattr(rules, "OPERATOR_WRITES", (*rules.OPERATOR_WRITES, "time"))
+    operate = rules.ROLES["operate"]
+    told = operate._replace(below=(*operate.below, "time"))
+    monkeypatch.setitem(rules.ROLES, "operate", told)
     broker: RunningBroker = request.getfixturevalue("broker")
     client = broker.client().connect()
     client.subscribe(TOPIC)

@@ -16,6 +16,7 @@ POWER_CUT = 67  # the board's own: nobody starts it again
 capture = "/rom/captures/am2302_1mhz_200s.jsonl"
 reset_cause = os.getenv("LIMPET_RESET") or "power-on"
 standing = None  # a DHT22, and nothing else
+wants = None  # nobody is at its levers
 
 
 class clock:
