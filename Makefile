@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster homeassistant fuzz day bench docs lint lock wheel setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster homeassistant fuzz day pictures bench docs lint lock wheel setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,9 @@ fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: 
 
 day: setup ## Take a day's Readings through a small heap, with an outage every 60: four minutes
 	@PYTHONUTF8=1 DAY=full .venv/bin/pytest -n 2 -rP -o timeout=1800 -o faulthandler_timeout=1200 host_tests/systems/node/test_memory.py
+
+pictures: setup ## Take the pictures of the page that the docs show, in a real browser: four minutes
+	@.venv/bin/pytest -q --pictures host_tests/tools/page/test_looks.py host_tests/tools/running/test_seen_levers.py -k "trouble or pictures"
 
 bench: setup ## Measure speed, bytes, heap and instructions beside umqtt's: five minutes; AGAINST=v0.1 compares
 	@.venv/bin/limpet bench $(call option,--against,AGAINST)

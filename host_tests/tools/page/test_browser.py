@@ -9,11 +9,14 @@ import time
 import pytest
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
+from limpet.page.serving.hub import MOST_BROWSERS
+from limpet.page.serving.login import set_password
 from playwright.sync_api import Locator, Page, expect
 from support.brokers.running import RunningBroker, base
 from support.browser.chromium import TIMEOUT_MS, Visits
 from support.browser.serving import Serve
 from support.nodes import StartNode
+from support.page_visitor import Visitor
 from support.proxies.proxy import Proxy
 
 # Seconds are seconds here: what is shown has times that a person compares with the clock.
@@ -216,4 +219,43 @@ def test_it_says_that_its_server_is_away(
     serve.end()
     expect(page.locator(".notices")).to_contain_text("server does not answer")
     expect(page.locator(".notices")).to_contain_text("tried again in")
+    expect(card(page)).to_be_visible()
+
+
+def test_it_asks_for_a_password(
+    broker: RunningBroker, setup: Setup, serve: Serve, visits: Visits
+) -> None:
+    """A wrong one is refused in words; with the right one there is all, until one logs out."""
+    folder = setup.layout.root / "page"
+    folder.mkdir(exist_ok=True)
+    set_password(folder, "a password of tests")
+    visit = visits(serve(broker.port, "--login", "--operate"))
+    page = visit.at()
+    field = page.get_by_label("Password")
+    expect(field).to_be_focused()
+    assert not visit.hindrances()
+    field.fill("another one")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not the password")
+    field.fill("a password of tests")
+    page.get_by_role("button", name="Log in").click()
+    expect(card(page)).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(field).to_be_visible()
+    expect(card(page)).to_have_count(0)
+    # The refused one is in the console, as the browser says it itself.
+    assert all("401" in each for each in visit.said)
+
+
+def test_one_browser_too_many_is_told(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
+    """It says why it shows nothing new, and comes in when another one has gone."""
+    visit = visits(serve(broker.port))
+    visitor = Visitor(visit.origin)
+    others = [visitor.live() for _ in range(MOST_BROWSERS)]
+    for each in others:
+        each.until(lambda frame: frame["t"] == "hello")
+    page = visit.at()
+    expect(page.locator(".notices")).to_contain_text(f"{MOST_BROWSERS} browsers are connected")
+    for each in others:
+        each.socket.close()
     expect(card(page)).to_be_visible()

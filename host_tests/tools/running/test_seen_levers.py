@@ -158,6 +158,6 @@ def test_pictures(demo: Tool, visits: Visits, pytestconfig: pytest.Config) -> No
     pull(page, "Network pulled", False)
     all_there(page)
     measure(32)
-    pull(page, "Broker killed", True)
+    pull(page, "Network pulled", True)
     measure(34)
     picture(visit, "outage")

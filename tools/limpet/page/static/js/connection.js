@@ -4,6 +4,8 @@ import { beginAnew, changed, fleet, takeCards, takeGone, tell } from "./state.js
 
 const FIRST_S = 1;
 const MOST_S = 30;
+// The server closes with this code when a session has ended: there is a login to show.
+const ENDED = 4401;
 const wanted = { watch: null, topics: false };
 let socket = null;
 let failed = 0;
@@ -105,7 +107,9 @@ function open() {
         if (wanted.topics) send({ t: "topics", on: true });
     };
     mine.onclose = (event) => {
-        if (socket === mine) later(event.reason);
+        if (socket !== mine) return;
+        if (event.code === ENDED) begin();
+        else later(event.reason);
     };
 }
 

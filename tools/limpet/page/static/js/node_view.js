@@ -107,6 +107,7 @@ export class NodeView {
 }
 
 function sinceText(card) {
+    if (fleet.broker && !fleet.broker.up) return "when the broker was last there";
     const reason = card.state === "offline" && card.reason ? `: ${words(card.reason)}` : "";
     const since = card.since ? `for ${span(now() - card.since)}` : "";
     const seen = card.state === "online" ? "" : `heard ${ago(card.seen, now())}`;

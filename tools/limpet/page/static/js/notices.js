@@ -95,6 +95,6 @@ function away(broker) {
     return el(
         "div", { class: "notice bad" },
         el("p", {}, el("strong", { text: `The broker${broker.at ? ` at ${broker.at}` : ""} is away.` }), ...since,
-            ` ${broker.text || ""} The nodes keep their Readings meanwhile, and send them when it is back.`),
+            ` The nodes keep their Readings meanwhile, and send them when it is back.${broker.text ? ` (${broker.text})` : ""}`),
     );
 }
