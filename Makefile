@@ -72,7 +72,7 @@ cluster: setup ## Publish through three brokers that die and come back in turn: 
 	@.venv/bin/python host_tests/cluster.py $(call option,--cluster,CLUSTER) $(call option,--seconds,SECONDS) \
 		$(call option,--nodes,NODES) $(call option,--brokers,BROKERS)
 
-homeassistant: setup ## Have Home Assistant itself find a node and command it: once 540 MB below build/, then a minute; BROKER=mosquitto
+homeassistant: setup ## Have Home Assistant itself find a node and command it: once 520 MB below build/, then a minute; BROKER=mosquitto
 	@PYTHONUTF8=1 BROKER=$(call quoted,BROKER) .venv/bin/python host_tests/home_assistant.py $(value ARGS)
 
 fuzz: setup ## Feed each parser 100,000 hostile inputs, and publish for a week: five minutes

@@ -1,5 +1,5 @@
 """The real Home Assistant, in a folder of its own: its packages, by hash, for a Python of Debian's
-that is unpacked privately. 540 MB below build/.
+that is unpacked privately. 520 MB below build/.
 
 The web pages are left out (260 MB), and stand-ins are where Home Assistant looks for them: without
 that it starts in its recovery mode.
@@ -63,7 +63,7 @@ def installed() -> Path:
 
 def _fill(new: Path, root: Path) -> None:
     site = new / "site"
-    line = Line("Getting Home Assistant and what it needs, 540 MB")
+    line = Line("Getting Home Assistant and what it needs, 520 MB")
     code, said = install(sys.executable, line, *_words(), "--target", str(site), "-r", str(LOCK))
     if code:
         print("\n".join(said[-5:]), file=sys.stderr)
