@@ -20,8 +20,8 @@ LACKS = {
     "os": "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK chown chroot fchmod fchown fork forkpty "
     "getegid geteuid getgid getgroups getpgid getpgrp getuid killpg mkfifo openpty setgid setsid "
     "setuid statvfs sync uname",
-    "signal": "SIGALRM SIGCHLD SIGHUP SIGKILL SIGQUIT SIGUSR1 SIGUSR2 alarm pause pthread_kill "
-    "pthread_sigmask setitimer sigwait",
+    "signal": "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGQUIT SIGTSTP SIGUSR1 SIGUSR2 alarm pause "
+    "pthread_kill pthread_sigmask setitimer sigwait",
     "select": "epoll poll",
     "sys": "",
 }

@@ -92,6 +92,15 @@ def test_operator(verb: str, tmp_path: Path) -> None:
     assert "There is no broker at 127.0.0.1:" in done.stderr
 
 
+def test_top(tmp_path: Path) -> None:
+    """Once; its keys, by Windows's own console, are not tried."""
+    open_setup(fleet(tmp_path)).device(fields("node-1"))
+    at = ("--fleet", tmp_path, "--broker", "127.0.0.1", "--port", NOBODY, "--seconds", "1")
+    done = on_windows("top", *at, cwd=tmp_path)
+    assert "no connection to 127.0.0.1:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("words", [["run"], ["broker"], ["node", "--root", "."]])
 def test_what_needs_another_system_says_so(words: list[str], tmp_path: Path) -> None:
     """Before it has made anything, in words."""
