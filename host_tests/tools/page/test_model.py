@@ -46,6 +46,7 @@ def test_a_card(model: Model) -> None:
     assert card["values"] == {"temperature": 24.4, "humidity": None}
     assert (card["seq"], card["boot"], card["queued"]) == (3, 7, 2)
     assert card["spark"] == [(int(NOW), 24.4)]
+    model.look(NOW)
     number = model.number
     model.look(NOW + 30)
     assert model.newer(number) == []

@@ -24,7 +24,7 @@ BAD = 5
 DROPPING_S = 3600.0
 # A node that was told to restart is back sooner, or not at all.
 RESTART_S = 300.0
-_RANKS = {word: rank for rank, word in enumerate(TROUBLES)}
+RANKS = {word: rank for rank, word in enumerate(TROUBLES)}
 _DIGITS = re.compile("([0-9]+)")
 
 
@@ -44,7 +44,7 @@ def trouble(heard: Heard, now: float) -> str:
 
 def rank(heard: Heard, now: float) -> int:
     """Return the place of its trouble in TROUBLES, 0 for the worst. now: Unix seconds."""
-    return _RANKS[trouble(heard, now)]
+    return RANKS[trouble(heard, now)]
 
 
 def order(device: str, heard: Heard, now: float) -> tuple[int, list[str | int]]:

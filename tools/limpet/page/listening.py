@@ -16,7 +16,7 @@ from limpet.page.model.model import Model
 # The longest wait for the broker: so long may a Command lie here.
 STEP_S = 0.05
 # Messages are taken together for so long: a wake-up for each would cost more than they do.
-TOGETHER_S = 0.02
+TOGETHER_S = 0.05
 MOST_WAITING = 100
 _CLOSE_S = 3.0
 

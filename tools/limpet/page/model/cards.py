@@ -15,14 +15,14 @@ TREND = ("heap", "rssi", "queued")
 
 def card(device: str, base: str, heard: Heard, now: float) -> dict[str, Any]:
     """Return a device in a few lines. now: Unix seconds."""
-    reading = heard.reading
+    word, reading = trouble.trouble(heard, now), heard.reading
     health = heard.health
     found: dict[str, Any] = {
         "id": device,
         "place": base.split("/")[1:4],
         "state": heard.state(now),
-        "trouble": trouble.trouble(heard, now),
-        "rank": trouble.rank(heard, now),
+        "trouble": word,
+        "rank": trouble.RANKS[word],
         "since": heard.since,
         "seen": round(heard.seen, 1),
         "reason": heard.reason,

@@ -146,7 +146,6 @@ class Model(Hearing):
                 self._event(device, node, event.kind, said, float(event.at), message.retained)
             if said is not None and event.kind == "response" and not message.retained:
                 self._on_response(message.topic or "", said)
-        node.trouble = trouble(heard, self.judged_at(now))
         self._change(device)
 
     def _readings(

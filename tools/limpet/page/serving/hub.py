@@ -32,9 +32,13 @@ BURST = 40.0
 TOO_MANY, TOO_FAST, ENDED, GOING = 1013, 1008, 4401, 1001
 
 
+# One for all: json.dumps would make one for each frame.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
 def words(frame: Any) -> str:
     """Return a frame as it is sent."""
-    return json.dumps(frame, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(frame)
 
 
 class Browser:
