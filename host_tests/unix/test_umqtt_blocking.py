@@ -233,7 +233,7 @@ print(len(c._line._reader.buffer))
 """
     with ScriptedBroker(answer) as broker:
         said = play(broker, "simple", script)
-    assert said == [str([size for size in sizes if size != 20000]) + " 1", "512"]
+    assert said == [str([size for size in sizes if size != 20000]) + " 1", "256"]
 
 
 def test_ping_keeps_a_silent_wait_alive() -> None:

@@ -9,49 +9,14 @@ import time
 
 import umqtt_tls
 from micropython import const
-from mqtt_packets import Reader
+from mqtt_growing import Growing
 from umqtt.simple import MQTTException
 
-_FIRST = const(512)  # bytes of the buffer, until something longer comes
 _LOOK_MS = const(60000)  # without keepalive, a wait asks after the broker when it is silent so long
 _RESTED_MS = const(60000)  # a connection that was up for so long was worth making
 # By the state in which connecting as a whole has taken too long.
 _LATE = {"connecting": "tcp-timeout", "securing": "tls-timeout", "greeting": "connack-timeout"}
 _PINGREQ = const(b"\xc0\0")
-
-
-class _Growing(Reader):
-    """A reader whose buffer grows to what comes, as umqtt's memory does, but to `longest` bytes
-    only. It is small again with the next connection.
-    """
-
-    def __init__(self, longest):
-        self._longest = longest
-        super().__init__(min(_FIRST, longest), longest)
-
-    def clear(self):
-        if len(self.buffer) > _FIRST:
-            self.buffer = bytearray(_FIRST)
-            self._view = memoryview(self.buffer)
-        super().clear()
-
-    def packet(self, count=0):
-        first = super().packet(count)
-        missing = self._skip
-        held = len(self.buffer)
-        if not first or not missing or held + missing > self._longest:
-            return first
-        try:
-            longer = bytearray(held + missing)
-        except MemoryError:
-            return first
-        longer[:held] = self.buffer
-        self.buffer = longer
-        self._view = memoryview(longer)
-        self.space = self._view[held:]
-        self._end = held
-        self._skip = 0
-        return None
 
 
 class Waiting(umqtt_tls.MQTTClient):
@@ -67,7 +32,7 @@ class Waiting(umqtt_tls.MQTTClient):
 
     def __init__(self, client_id, server, max_packet, **more):
         super().__init__(client_id, server, max_packet=1, max_payload=max_packet, **more)
-        self._reader = _Growing(max_packet)
+        self._reader = Growing(max_packet)
         self._ticks = time.ticks_ms()
         self._ms = 0
         self._came = None  # a message that is acknowledged and not handed over

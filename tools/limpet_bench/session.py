@@ -13,6 +13,7 @@ from rich.console import Console
 from limpet_bench import (
     backlog,
     boot,
+    clients,
     garbage,
     heap,
     instructions,
@@ -46,6 +47,8 @@ FIGURES = (
     boot.FIGURE,
     reconnect.FIGURE,
     storm.FIGURE,
+    clients.RATES,
+    clients.HEAP,
 )
 PAGE = REPO / "docs" / "benchmarks.md"
 

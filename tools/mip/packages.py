@@ -24,6 +24,8 @@ from limpet.shared.paths import CLIENTS, FIRMWARE, LIB, REPO
 
 # By the module that is imported.
 OF_THE_INDEX = {"umqtt": "umqtt.robust"}
+# What no chip can run.
+_CPYTHON = {"mqtt_cpython"}
 _STARTERS = {"boot.py", "main.py"}
 
 
@@ -46,7 +48,8 @@ def packages() -> dict[Path, dict[str, Any]]:
 
 def of_lib() -> dict[str, Path]:
     """Return each module of lib/, and of the clients below it, by its name."""
-    return {path.stem: path for folder in (LIB, CLIENTS) for path in folder.glob("*.py")}
+    found = {path.stem: path for folder in (LIB, CLIENTS) for path in folder.glob("*.py")}
+    return {name: path for name, path in found.items() if name not in _CPYTHON}
 
 
 def _of_lib() -> list[Path]:

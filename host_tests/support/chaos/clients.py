@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,7 +116,7 @@ def _ignored(word: object) -> None:
 
 
 def chaos(
-    broker: RunningBroker, folder: Path, run: Callable[[Path], str], seed: int, seconds: float
+    broker: RunningBroker, folder: Path, run: Callable[[Path], list[str]], seed: int, seconds: float
 ) -> tuple[list[int], World]:
     """Do each fault once to the client that `run(folder)` runs, in an order by `seed`, and go on so
     for `seconds`. Returns the numbers that the client has said to be acknowledged, and the world.
@@ -136,12 +135,13 @@ def chaos(
                 world.proxy.restore()
                 world.wait_for_more()
     schemas.forget()  # numbers are no device's payloads
-    text = said.result()
-    return [int(each) for each in re.findall(r"^(\d+)$", text, re.MULTILINE)], world
+    return [int(line) for line in said.result() if line.isdigit()], world
 
 
 @contextlib.contextmanager
-def _running(run: Callable[[Path], str], folder: Path, world: World) -> Iterator[Future[str]]:
+def _running(
+    run: Callable[[Path], list[str]], folder: Path, world: World
+) -> Iterator[Future[list[str]]]:
     (folder / "port").write_text(str(world.proxy.port))
     with ThreadPoolExecutor(1) as pool:
         said = pool.submit(run, folder)
