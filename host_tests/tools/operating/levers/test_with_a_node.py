@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -14,8 +15,12 @@ from limpet.boards import laptop_sensors
 from limpet.brokers.embedded.broker import EmbeddedBroker
 from limpet.identity import device_config
 from limpet.identity.provisioning import Setup
+from limpet.operating.levers import faults
 from limpet.operating.levers.bench import Bench
 from limpet.operating.levers.levers import Levers
+from limpet.operating.operator_client import Arrival, OperatorClient
+from limpet.operating.where import Where
+from support import wire_readings
 from support.brokers.kinds import Embedded
 from support.brokers.mqtt_client import Client
 from support.brokers.running import base
@@ -211,35 +216,76 @@ def test_pulled_network_is_noticed_and_made_up_for(demo: StartDemo) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("own", [True, False])
-def test_killed_broker_is_gone_and_comes_back(demo: StartDemo, own: bool) -> None:
-    """Connections end and are refused, an operator's too where the broker is ours to kill. Back on
-    its port it gets the status and all that was taken meanwhile.
+def test_killed_broker_is_gone_and_comes_back(demo: StartDemo, setup: Setup) -> None:
+    """Connections end and are refused, an operator's too. Back on its port, without sessions, it
+    lets the node in when that operator listens again: who shows what comes misses nothing.
     """
-    running = demo(own=own)
+    running = demo()
+    running.operator.close()  # which does not come back by itself
+    arrivals: list[Arrival] = []
+    with OperatorClient(Where(setup.layout.root), arrivals.append) as watching:
+        watching.connect()
+        watching.subscribe(["limpet/#"])
+        running.node.start()
+        for turn in range(2):
+            running.taken_from_now(4)
+            since = len(running.node.lines)
+            running.levers.set("broker", True)
+            down = running.node.until("link down", since=since)
+            assert value(down, "cause") == "closed"
+            running.node.until("cause=tcp-refused", since=since)
+            running.taken_from_now(10)
+            running.levers.set("broker", False)
+            running.node.until("link up", since=since)
+            assert running.told[turn * 2 :] == ["The broker is killed.", "The broker is back."]
+        last = running.taken_from_now(3)
+
+        def there() -> set[int]:
+            said = [json.loads(each.payload) for each in arrivals if "/telemetry" in each.topic]
+            return {each["seq"] for message in said for each in wire_readings.expanded(message)}
+
+        deadline = monotonic() + TIMEOUT_S
+        while not there() >= set(range(last + 1)):
+            assert monotonic() < deadline, set(range(last + 1)) - there()
+            sleep(0.05)
+
+
+@pytest.mark.long
+def test_broker_of_somebody_else_goes_on(demo: StartDemo) -> None:
+    """The node alone is refused, and heard again by who listened all the time."""
+    running = demo(own=False)
     running.node.start()
     wait_for_readings(running.operator, 4)
     since = len(running.node.lines)
     running.levers.set("broker", True)
-    down = running.node.until("link down", since=since)
-    assert value(down, "cause") == "closed"
+    assert value(running.node.until("link down", since=since), "cause") == "closed"
     running.node.until("cause=tcp-refused", since=since)
+    wait_for_status(running.operator, offline)
     last = running.taken_from_now(10)
-    before = readings(running.operator)
-    after = running.operator
-    if own:
-        running.levers.set("network", True)  # so that nothing comes before somebody listens
     running.levers.set("broker", False)
-    if own:
-        after = running.broker.operator()
-        running.levers.set("network", False)
     running.node.until("link up", since=since)
-    first = max(each["seq"] for each in before) + 1 if own else 0
-    wait_for_readings(after, last + 3, since=first)
-    birth = wait_for_status(after, lambda said: online(said) and said.get("outage"))
+    wait_for_readings(running.operator, last + 3)
+    birth = wait_for_status(running.operator, lambda said: online(said) and said.get("outage"))
     assert birth.json()["outage"]["cause"] == "closed"
-    assert running.told[0] == "The broker is killed."
-    assert "The broker is back." in running.told
+
+
+@pytest.mark.long
+def test_who_listened_and_does_not_come_back_is_not_waited_for(
+    demo: StartDemo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node is let in after a while; a broker that is killed meanwhile lets nobody in."""
+    monkeypatch.setattr(faults, "LISTENERS_S", 3)
+    running = demo()
+    running.node.start()
+    wait_for_readings(running.operator, 2)
+    since = len(running.node.lines)
+    for _ in range(2):
+        running.levers.set("broker", True)
+        running.levers.set("broker", False)
+    running.levers.set("broker", True)
+    running.node.until("cause=tcp-refused", since=since)
+    running.levers.set("broker", False)
+    running.node.until("link up", since=since)
 
 
 @pytest.mark.long
@@ -320,6 +366,7 @@ def test_faults_at_the_same_time(demo: StartDemo) -> None:
     running = demo()
     running.node.start()
     wait_for_readings(running.operator, 2)
+    running.operator.close()  # else the node would wait for it
     since = len(running.node.lines)
     for name in ("network", "tls", "broker"):
         running.levers.set(name, True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,18 @@ class EmbeddedBroker:
         if self._broker and self._loop:
             ending = asyncio.run_coroutine_threadsafe(self._broker.end(client_id), self._loop)
             ending.result(_STOP_S)
+
+    def subscribers(self) -> set[str]:
+        """Return the ids of those who are connected and have subscribed to something; nobody, where
+        it does not run.
+        """
+        if not self._broker or not self._loop or not self._thread:
+            return set()
+        asking = asyncio.run_coroutine_threadsafe(self._broker.subscribers(), self._loop)
+        try:
+            return asking.result(_STOP_S)
+        except (TimeoutError, CancelledError):
+            return set()
 
     def __enter__(self) -> "EmbeddedBroker":
         self.start()

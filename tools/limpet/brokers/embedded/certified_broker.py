@@ -147,6 +147,11 @@ class CertifiedBroker(Broker):
                     await old[1].handle_connection_closed()
                     await asyncio.sleep(0.01)
 
+    async def subscribers(self) -> set[str]:
+        """Return the ids of those who are connected and have subscribed to something."""
+        found = [each for granted in self._subscriptions.values() for each, _ in granted]
+        return {str(each.client_id) for each in found if each.transitions.is_connected()}
+
     async def follow_registry(self) -> None:
         """For ever: give whoever is connected the rights of now, and end who has none any more, as
         if his connection had broken.

@@ -1,5 +1,7 @@
 """What goes wrong between node and broker, and the node's power: the levers of faults."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 from limpet.brokers.embedded.broker import EmbeddedBroker
@@ -10,6 +12,12 @@ from limpet.operating.levers.levers import Pulled
 from limpet.operating.levers.relay import Relay
 from limpet.shared.problem import Problem
 
+# How long the node of a broker that is back waits for those who listened to it before: they come by
+# their own back-off.
+LISTENERS_S = 35.0
+_LOOK_S = 0.1
+_PASS_ON_S = 2.0
+_CLOSE_S = 10.0
 # How long the node is without power: long enough to be seen.
 DARK_S = 1.5
 
@@ -31,8 +39,9 @@ _BROKER = Lever(
     ("The broker is killed.", "The broker is back."),
 )
 _OWN = (
-    "This one has sessions and retained Messages in memory, and comes back without them: the node "
-    "says its status again, and sends again what was not acknowledged."
+    "This one has sessions and retained Messages in memory, and comes back without them: so it "
+    "keeps the node waiting until those listen again who listened before, or Readings would be "
+    "acknowledged and heard by nobody. The node says its status again."
 )
 _FOREIGN = (
     "This one was running before, so it is only the node that is refused; it goes on for others."
@@ -67,40 +76,87 @@ class Faults:
         self._broker = broker
         self._held = Held()
         self._pulled = self._killed = self._stalled = False
+        self._listened: set[str] = set()  # when the broker was killed
+        self._awaited = False
+        self._turn = 0  # counts kills and starts
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._waiting: threading.Thread | None = None
 
     def pull(self, on: State) -> None:
         """Pull the network, or plug it in."""
-        self._pulled = bool(on)
-        self._settle()
-        self._stop_all()
+        with self._lock:
+            self._pulled = bool(on)
+            self._settle()
+            self._stop_all()
 
     def stall(self, on: State) -> None:
         """Stall TLS, or let it go on."""
-        self._stalled = bool(on)
-        self._settle()
-        self._stop_all()
+        with self._lock:
+            self._stalled = bool(on)
+            self._settle()
+            self._stop_all()
 
     def kill(self, on: State) -> None:
         """Kill the broker, or start it. Raises Problem where it does not start."""
+        if self._broker and not on:
+            self._start(self._broker)
+        with self._lock:
+            self._killed = bool(on)
+            self._awaited = bool(self._listened) and not on
+            self._turn += 1
+            self._settle()
         if self._broker and on:
-            self._broker.stop()
-            self._held.hold(self._broker.port)
-        elif self._broker:
-            self._held.release()
-            try:
-                self._broker.start()
-            except OSError as error:
-                self._held.hold(self._broker.port)
-                raise Problem(
-                    f"The broker does not start: {error.strerror or 'it took too long'}.",
-                    "Try again, or end `limpet run` and start it anew.",
-                ) from None
-        self._killed = bool(on)
-        self._settle()
+            self._stop(self._broker)
+        if self._awaited:
+            self._waiting = threading.Thread(
+                target=self._wait, args=(self._turn,), name="listeners", daemon=True
+            )
+            self._waiting.start()
 
     def close(self) -> None:
         """Give back what was held."""
+        self._ended.set()
+        if self._waiting:
+            self._waiting.join(_CLOSE_S)
         self._held.release()
+
+    def _stop(self, broker: EmbeddedBroker) -> None:
+        # The node is cut off by now. What the broker has acknowledged is in its memory alone, and
+        # it passes that on before it lets go of the node.
+        nodes, until = set(broker.layout.bases()), time.monotonic() + _PASS_ON_S
+        while not self._pulled and broker.subscribers() & nodes and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+        time.sleep(_LOOK_S)
+        self._listened |= broker.subscribers() - nodes
+        broker.stop()
+        self._held.hold(broker.port)
+
+    def _start(self, broker: EmbeddedBroker) -> None:
+        self._held.release()
+        try:
+            broker.start()
+        except OSError as error:
+            self._held.hold(broker.port)
+            raise Problem(
+                f"The broker does not start: {error.strerror or 'it took too long'}.",
+                "Try again, or end `limpet run` and start it anew.",
+            ) from None
+
+    def _wait(self, turn: int) -> None:
+        """Until those who listened before do so again. A thread of its own."""
+        assert self._broker
+        until = time.monotonic() + LISTENERS_S
+        while not self._ended.wait(_LOOK_S):
+            there = self._listened <= self._broker.subscribers()
+            with self._lock:
+                if self._turn != turn:
+                    return  # killed again meanwhile
+                if there or time.monotonic() > until:
+                    self._awaited = False
+                    self._listened = set()
+                    self._settle()
+                    return
 
     def _stop_all(self) -> None:
         # A handshake cannot stall where a connection goes on. A pulled cable carries no end.
@@ -110,7 +166,8 @@ class Faults:
     def _settle(self) -> None:
         # What is held stays so until all that holds it is over; new connections are the business of
         # the nearest fault: who is behind a pulled cable does not learn that nobody listens.
-        if self._pulled or self._stalled:
+        held = self._pulled or self._stalled or self._awaited
+        if held:
             self._relay.hold()
         if self._pulled:
             self._relay.deafen()
@@ -118,7 +175,7 @@ class Faults:
             self._relay.refuse()
         else:
             self._relay.listen()
-        if not (self._pulled or self._stalled):
+        if not held:
             self._relay.release()
 
     def levers(self) -> Iterator[Pulled]:
