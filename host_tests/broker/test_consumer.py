@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
 from limpet.brokers.embedded.broker import LOOPBACK, EmbeddedBroker
 from limpet.identity.provisioning import Setup
 from limpet.shared.paths import REPO
-from limpet.shared.seen_readings import UNITS
 from support import schemas
 from support.brokers.mqtt_client import TIMEOUT_S, Client
 from support.brokers.running import base
@@ -73,19 +70,6 @@ def test_payloads_are_such_as_a_node_says() -> None:
     assert len(shown) == 2
     for topic, payload in (*SAID, (TELEMETRY, shown[0]), (BACKLOG, shown[1])):
         assert schemas.fault(topic, payload) is None
-
-
-def test_home_assistant_s_templates() -> None:
-    """The entry is YAML; its topics are a device's, and its templates name what is said there."""
-    (entry,) = (yaml.safe_load(block)["mqtt"]["sensor"][0] for block in blocks("yaml"))
-    assert entry["state_topic"] == base("node-2") + "/telemetry"
-    assert entry["availability_topic"] == base("node-2") + "/status"
-    (field,) = re.findall(r"^{{ value_json\.(\w+) }}$", entry["value_template"])
-    assert isinstance(json.loads(LIVE)[field], float)
-    assert (entry["unit_of_measurement"], entry["device_class"]) == (UNITS[field], field)
-    (field,) = re.findall(r"^{{ value_json\.(\w+) }}$", entry["availability_template"])
-    words = schemas.schemas()["status"]["properties"][field]["enum"]
-    assert words == [entry["payload_available"], entry["payload_not_available"]]
 
 
 def test_consumer_prints_each_reading_once(setup: Setup, tmp_path: Path) -> None:
