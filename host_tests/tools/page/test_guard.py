@@ -142,6 +142,17 @@ def test_what_is_no_command(visitor: Visitor, said: Any, status: int) -> None:
     assert visitor.post("/api/nodes/nobody/command", {"action": "ping"}).status == 404
 
 
+def test_commands_by_the_hundred(visitor: Visitor) -> None:
+    """A device gets a few, and so does who sends them to all; then they wait."""
+    statuses = [visitor.post(COMMAND, {"action": "ping"}).status for _ in range(8)]
+    assert statuses[:5] == [503] * 5  # as there is no broker
+    assert statuses[-1] == 429
+    other = "/api/nodes/node-2/command"
+    assert visitor.post(other, {"action": "ping"}).status == 503
+    statuses = [visitor.post(other, {"action": "ping"}).status for _ in range(12)]
+    assert statuses[-1] == 429
+
+
 def test_a_body_without_end(visitor: Visitor) -> None:
     """Of one that says no length, no more is read than may be."""
     token = visitor.token()

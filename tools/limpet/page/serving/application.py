@@ -29,10 +29,13 @@ from limpet.page.serving import downloads
 from limpet.page.serving.guard import Access, Guard
 from limpet.page.serving.hub import Hub
 from limpet.page.serving.login import SESSION_S, TooManyError
+from limpet.page.serving.rates import Rates
 from limpet.shared.firmware import topics
 from limpet.shared.problem import Problem
 
 STATIC = Path(__file__).parents[1] / "static"
+# Commands: so many at once, then one in so many seconds.
+OF_ASKER, OF_DEVICE = (10, 1.0), (5, 2.0)
 # For a body to come.
 BODY_S = 10.0
 # Looks into the history, and downloads of it, each.
@@ -59,6 +62,7 @@ class Application:
         self._history = history
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._downloads = asyncio.Semaphore(_AT_ONCE)
+        self._of_asker, self._of_device = Rates(*OF_ASKER), Rates(*OF_DEVICE)
         self._access = access
         self._hub = hub
         self._requests = requests
@@ -118,10 +122,7 @@ class Application:
         try:
             key = await access.login.try_password(password, str(request.scope["client"][0]))
         except TooManyError as error:
-            wait_s = int(error.wait_s) + 1
-            answer = _error(429, "Too many tries.", f"Wait for {wait_s} s.")
-            answer.headers["retry-after"] = str(wait_s)
-            return answer
+            return _too_many("tries", error.wait_s)
         if key is None:
             return _error(401, "That is not the password.", "Try again.")
         done = Response(status_code=204)
@@ -147,6 +148,11 @@ class Application:
         login, key = self._access.login, self._access.key(socket.headers)
         await self._hub.serve(socket, lambda: login is None or login.session(key) is not None)
 
+    def _asker(self, request: Request) -> str:
+        """Return whose request it is: of a session, where there are some, else of an address."""
+        key = self._access.key(request.headers) if self._access.login else None
+        return key or str(request.scope["client"][0])
+
     def _may_operate(self) -> None:
         if not self._access.operate:
             raise HTTPException(403, "This page only reads.")
@@ -159,10 +165,16 @@ class Application:
         if base is None:
             return _error(404, "There is no such device.", "Choose another one.")
         try:
+            # What is none costs nobody anything.
             made, payload = commanding.command(body.get("action"), body.get("params", {}))
-            self._requests.begin(made, device, base)
         except Problem as problem:
             return _error(400, problem.cause, problem.remedy)
+        rates = (self._of_asker.of(self._asker(request)), self._of_device.of(device))
+        if wait_s := max(each.wait_s() for each in rates):
+            return _too_many("Commands", wait_s)
+        for each in rates:
+            each.take()
+        self._requests.begin(made, device, base)
         if not self._publish(f"{base}/{topics.COMMANDS}", payload):
             self._requests.forget(made)
             return _error(503, "There is no connection to the broker.", "Try again later.")
@@ -245,6 +257,13 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _error(status: int, cause: str, remedy: str) -> JSONResponse:
     return JSONResponse({"error": cause, "remedy": remedy}, status)
+
+
+def _too_many(what: str, wait_s: float) -> JSONResponse:
+    whole_s = int(wait_s) + 1
+    answer = _error(429, f"Too many {what}.", f"Wait for {whole_s} s.")
+    answer.headers["retry-after"] = str(whole_s)
+    return answer
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -13,8 +13,6 @@ import asyncio
 import hmac
 import json
 import secrets
-import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -23,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limpet.page.serving.login import Login, Session
+from limpet.page.serving.rates import Rates
 
 CSRF = "x-limpet-csrf"
 MAX_BODY = 16 * 1024
@@ -31,8 +30,7 @@ MAX_HEADERS = 16 * 1024
 # From a request to the end of its answer, however slowly that is taken; downloads are not bounded.
 ANSWER_S = 60.0
 # Of one address: what a page with its modules takes at once, and then in a second.
-BURST, PER_S = 200.0, 50.0
-_ADDRESSES = 1024
+BURST, EVERY_S = 200.0, 0.02
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -98,7 +96,7 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
-        self._rates: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._rates = Rates(BURST, EVERY_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it through, or say why not."""
@@ -192,13 +190,11 @@ class Guard:
         return len(origins) == 1 and _whole(origins[0].lower()) == _whole(own)
 
     def _within_rate(self, address: str) -> bool:
-        now = time.monotonic()
-        left, at = self._rates.pop(address, (BURST, now))
-        left = min(BURST, left + (now - at) * PER_S)
-        self._rates[address] = (max(left - 1, 0.0), now)
-        while len(self._rates) > _ADDRESSES:
-            self._rates.popitem(last=False)
-        return left >= 1
+        rate = self._rates.of(address)
+        if rate.wait_s():
+            return False
+        rate.take()
+        return True
 
 
 _FRESH = ("cache-control", "no-store")

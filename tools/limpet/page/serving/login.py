@@ -19,6 +19,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from limpet.page.serving.rates import Rate, Rates
 from limpet.shared import private
 from limpet.shared.problem import Problem
 
@@ -37,7 +38,6 @@ IDLE_S = 2 * 3600.0
 # Wrong passwords: so many at once, then one in so many seconds.
 OF_ADDRESS = (5, 20.0)
 OF_ALL = (30, 2.0)
-_ADDRESSES = 1024
 
 
 def set_password(folder: Path, password: str) -> None:
@@ -47,31 +47,6 @@ def set_password(folder: Path, password: str) -> None:
             f"The password has {len(password)} letters.", f"Take {LEAST} to {MOST} of them."
         )
     private.write(private.folder(folder) / FILE, _HASHER.hash(password).encode() + b"\n")
-
-
-class _Tries:
-    """Tries that come back: `most` at once, one in `every_s` seconds."""
-
-    def __init__(self, most: int, every_s: float) -> None:
-        self._most = most
-        self._every_s = every_s
-        self._left = float(most)
-        self._at = time.monotonic()
-
-    def wait_s(self) -> float:
-        """Return how long to wait for the next try; 0: none."""
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) / self._every_s)
-        self._at = now
-        return 0.0 if self._left >= 1 else (1 - self._left) * self._every_s
-
-    def take(self) -> None:
-        """It was used."""
-        self._left -= 1
-
-    def back(self) -> None:
-        """It was none: the password was right."""
-        self._left = min(self._most, self._left + 1)
 
 
 class TooManyError(Exception):
@@ -97,8 +72,8 @@ class Login:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._of: OrderedDict[str, _Tries] = OrderedDict()
-        self._all = _Tries(*OF_ALL)
+        self._of = Rates(*OF_ADDRESS)
+        self._all = Rate(*OF_ALL)
         self._checking = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
         self._hash = self._read()
@@ -121,7 +96,7 @@ class Login:
     async def try_password(self, password: str, address: str) -> str | None:
         """Return the key of a new session, None for a wrong password. Raises TooManyError."""
         self._refresh()
-        tries = self._tries(address)
+        tries = self._of.of(_network(address))
         wait_s = max(tries.wait_s(), self._all.wait_s())
         if wait_s or self._waiting >= _WAITING:
             raise TooManyError(max(wait_s, 1.0))
@@ -144,14 +119,6 @@ class Login:
             return len(password) <= MOST and _HASHER.verify(self._hash, password)
         except (Argon2Error, InvalidHashError):
             return False
-
-    def _tries(self, address: str) -> _Tries:
-        network = _network(address)
-        found = self._of.pop(network, None) or _Tries(*OF_ADDRESS)
-        self._of[network] = found
-        while len(self._of) > _ADDRESSES:
-            self._of.popitem(last=False)
-        return found
 
     def _begin(self) -> str:
         key, now = secrets.token_urlsafe(32), time.monotonic()
