@@ -92,30 +92,27 @@ def test_sliders_and_power(demo: Tool, visits: Visits) -> None:
 
 
 @pytest.mark.long
-def test_network_broker_and_tls(demo: Tool, visits: Visits) -> None:
-    """Pulled, killed, stalled: each time Readings wait, are shown to wait, and then all arrive, as
-    late ones.
+@pytest.mark.parametrize("fault", ["Network pulled", "Broker killed", "TLS stalled"])
+def test_readings_wait_and_come_late(demo: Tool, visits: Visits, fault: str) -> None:
+    """Pulled, killed, stalled: Readings wait, are shown to wait, and then all arrive, as late ones,
+    in their places.
     """
     visit = visits(address(demo), size=(1280, 720))
     page = visit.at()
     expect(readings(page)).to_have_attribute("aria-label", re.compile("°C last"))
-    late = 0
-    for name in ("Network pulled", "Broker killed", "TLS stalled"):
-        pull(page, name, True)
-        expect(page.locator(".wire")).to_have_class(re.compile("down"))
-        expect(figure(page, "waiting")).to_have_text(re.compile(r"^(9|\d\d+)$"))
-        if name == "Broker killed":
-            expect(page.locator(".broker")).to_have_text("no broker")
-        if name == "Network pulled":
-            expect(page.locator(".node-head")).to_contain_text("offline")
-        pull(page, name, False)
-        all_there(page)
-        expect(figure(page, "late")).not_to_have_text(f"{late}")
-        late = number(figure(page, "late"))
-        assert number(figure(page, "taken")) - number(figure(page, "arrived")) <= 1
-        if name == "Network pulled":
-            expect(readings(page)).to_have_attribute("aria-label", re.compile("came late"))
-    assert not visit.hindrances()
+    pull(page, fault, True)
+    expect(page.locator(".wire")).to_have_class(re.compile("down"))
+    expect(figure(page, "waiting")).to_have_text(re.compile(r"^(9|\d\d+)$"))
+    if fault == "Broker killed":
+        expect(page.locator(".broker")).to_have_text("no broker")
+    if fault == "Network pulled":
+        expect(page.locator(".node-head")).to_contain_text("offline")
+        assert not visit.hindrances()
+    pull(page, fault, False)
+    all_there(page)
+    expect(figure(page, "late")).not_to_have_text("0")
+    expect(readings(page)).to_have_attribute("aria-label", re.compile("came late"))
+    assert number(figure(page, "taken")) - number(figure(page, "arrived")) <= 1
     visit.is_quiet()
 
 

@@ -196,7 +196,8 @@ export class Charts {
 
     enter({ rows, late }) {
         for (const [ts, , , values] of rows) {
-            if (typeof ts !== "number") continue;
+            // Of a stretch of before nothing that comes now is a part; it is asked for again when it is shown.
+            if (typeof ts !== "number" || (this.zoom && ts > this.zoom[1])) continue;
             for (const [name, series] of this.series) {
                 if (name in values) series.add(ts, values[name], late, this.expected());
             }
@@ -227,7 +228,7 @@ export class Charts {
             }
         }
         const last = series.last();
-        if (last && interval && now() - last[0] > Math.max(2 * INTERVALS * interval, INTERVALS * interval + SLACK_S)) {
+        if (last && interval && !this.zoom && now() - last[0] > Math.max(2 * INTERVALS * interval, INTERVALS * interval + SLACK_S)) {
             const waiting = fleet.scene?.id === this.id ? fleet.scene.waiting : 0;
             found.push([last[0], now(), waiting ? `${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""} on flash` : `nothing for ${span(now() - last[0])}`]);
         }
