@@ -29,6 +29,7 @@ MODULES = (
     *("backoff", "client", "clock", "commands", "config", "node_api", "dht22", "flash", "health"),
     *("improv", "recovery", "outbox", "power_cuts", "provisioning", "recordlog", "ring", "router"),
     *("sampler", "sntp", "topics", "transport", "ds18b20", "sht", "supply"),
+    *("mqtt_async", "umqtt_blocking"),
 )
 # Asks the C library, so it needs `ffi` too.
 WITH_FFI = "host_tests/unix/test_client.py::test_nagle_is_off_once_up_and_not_before"

@@ -17,7 +17,7 @@ import pytest
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "CI"}
 KEPT |= {"PYTHONUTF8"}  # which make sets
 KEPT |= {"XDG_DATA_HOME"}  # as it is made here
-TOLD = {"BROKER", "FUZZ", "DAY", "HA", "MICROPYTHON", "UMQTT", "REFUSALS"}
+TOLD = {"BROKER", "CLIENTS", "FUZZ", "DAY", "HA", "MICROPYTHON", "UMQTT", "REFUSALS"}
 KEPT_PREFIXES = ("LC_", "LD_LIBRARY_", "PYTEST_", "COVERAGE_")
 
 

@@ -34,7 +34,7 @@ async def main():
         await client.subscribe("käse/+", 1)
         await client.publish("käse/1", "grün", 1)
         await client.publish(b"b", bytes(3), retain=True)
-        await client.publish("c", b"x" * 5000, 1, True)
+        await client.publish("c", b"x" * 2000, 1, True)
         await client.unsubscribe("käse/+")
     say(client.state, client.down.is_set())
 """

@@ -15,7 +15,7 @@ async def heartbeat():
     """The scheduler runs."""
     global beats
     while True:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.001)
         beats += 1
 
 
