@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,20 @@ def queries() -> list[Asked]:
             lines = panel["type"] == "timeseries"
             legend = target.get("legendFormat", target["refId"])
             found.append(Asked(panel["id"], panel["title"], legend, expr, lines))
+    return found
+
+
+def variables() -> list[tuple[str, str, str]]:
+    """Return the names of the variables that Prometheus is asked for, the series, and the label."""
+    found = []
+    for each in json.loads(DASHBOARD.read_text())["templating"]["list"]:
+        if each["type"] == "query":
+            asked = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"])
+            assert asked, each
+            series = asked[1]
+            for name, value in CHOSEN.items():
+                series = series.replace(name, value)
+            found.append((each["name"], series, asked[2]))
     return found
 
 
@@ -271,5 +286,8 @@ def test_a_fleet_of_many_is_legible(many: State, tmp_path: Path) -> None:
         }
         assert counted["silent"] == MANY / 50
         assert sum(counted.values()) == MANY
+        for name, asked, label in variables():
+            offered = scraping.ask(f"label/{label}/values", **{"match[]": asked})
+            assert offered, name
         (cost,) = scraping.until_some("scrape_duration_seconds").values()
         assert cost < 10
