@@ -57,6 +57,11 @@ def test_a_node_lives_dies_and_answers(
     card(page).click()
     expect(page).to_have_url(re.compile("#/node/node-1$"))
     expect(chart(page, "temperature")).to_have_attribute("aria-label", re.compile("°C last"))
+    page.get_by_role("button", name="Dark colours").click()
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.get_by_role("button", name="Back to now")).to_be_visible()
+    page.get_by_role("button", name="Back to now").click()
+    expect(chart(page, "temperature")).to_have_attribute("aria-label", re.compile("°C last"))
     page.get_by_role("button", name="ping").click()
     answer = page.get_by_role("list", name="Responses").get_by_role("listitem").first
     expect(answer).to_contain_text("done")

@@ -74,6 +74,8 @@ export class Charts {
     end() {
         clearInterval(this.timer);
         clearTimeout(this.quiet);
+        clearTimeout(this.soon);
+        this.asked += 1; // an answer that is still to come is nobody's
         for (const each of this.ends) each();
         for (const each of this.charts.values()) each.end();
     }
