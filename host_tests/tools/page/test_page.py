@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from limpet.identity.provisioning import Setup
+from limpet.running import beside
 from support.brokers.running import RunningBroker
 from support.nodes import FAST, StartNode
+from support.page_here import page_here
 from support.page_visitor import Visitor
-from support.tool import Tool
+from support.ports import closed_port
+from support.tool import Tool, limpet
+from websockets.exceptions import ConnectionClosed
 
 
 @pytest.fixture
@@ -33,6 +41,7 @@ def start(setup: Setup) -> Iterator[Callable[..., Visitor]]:
         each.__exit__()
 
 
+@pytest.mark.long
 def test_a_node_is_seen_and_commanded(
     broker: RunningBroker, node: StartNode, start: Callable[..., Visitor]
 ) -> None:
@@ -55,3 +64,98 @@ def test_a_node_is_seen_and_commanded(
         assert history["fields"]["temperature"]["mean"]
         running.kill()
         page.card("node-1", lambda card: card["state"] == "offline")
+
+
+def test_the_password(setup: Setup, tmp_path: Path) -> None:
+    """It is asked for twice at a terminal, and comes from a variable in a script; without one there
+    is no page for others.
+    """
+    root = tmp_path / "fleet"
+    shutil.copytree(setup.layout.root, root)
+    lacking = limpet("page", "--fleet", root, "--listen", "0.0.0.0:0")
+    assert "Give it one: limpet page --set-password" in lacking.stderr
+    assert lacking.returncode == 1
+    with Tool("page", "--set-password", "--fleet", root, terminal=True, keys=True) as tool:
+        tool.wait_for("password of the page: ")
+        tool.press("a horse and a battery\n")
+        tool.wait_for("again: ")
+        tool.press("a horse and a staple\n")
+        assert tool.end() == 1
+        assert "two different passwords" in tool.text
+        assert "horse" not in tool.text
+    given: dict[str, Any] = {"LIMPET_PAGE_PASSWORD": "short"}
+    short = limpet("page", "--set-password", "--fleet", root, **given)
+    assert "The password has 5 letters." in short.stderr
+    assert not (root / "page" / "password").exists()
+    given = {"LIMPET_PAGE_PASSWORD": "long enough it is"}
+    done = limpet("page", "--set-password", "--fleet", root, **given)
+    assert done.returncode == 0
+    assert (root / "page" / "password").stat().st_mode & 0o777 == 0o600
+    lacking = limpet("page", "--fleet", root, "--listen", "0.0.0.0:0")
+    assert "limpet operator add page --read" in lacking.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--listen", "here"], "is no address with a port"),
+        (["--listen", "127.0.0.1:99999"], "is no address with a port"),
+        (["--listen", "192.0.2.1:8080", "--certificate", "x"], "of no use without its key"),
+        (["--listen", "0.0.0.0:1", "--certificate", "/x", "--key", "/y"], "There is no /x"),
+        (["--behind-proxy"], "--name HOST"),
+        (["--listen", "127.0.0.1:0", "--store", "mysql://x"], "is no store"),
+    ],
+)
+def test_what_cannot_be(setup: Setup, words: list[str], why: str) -> None:
+    """It is said, with what to do, and nothing is served."""
+    done = limpet("page", "--fleet", setup.layout.root, *words)
+    assert done.returncode == 1
+    assert why in done.stderr
+
+
+def test_the_second_one(setup: Setup, start: Callable[..., Visitor]) -> None:
+    """A port that is taken is named; Ctrl-C ends the first one in order."""
+    visitor = start(closed_port())
+    at = ["--broker", "127.0.0.1", "--port", str(closed_port())]
+    where = f"127.0.0.1:{visitor.port}"
+    done = limpet("page", "--fleet", setup.layout.root, *at, "--listen", where)
+    assert done.returncode == 1
+    assert f"{where} cannot be listened on" in done.stderr
+    # Its broker is not there, and it serves all the same.
+    with visitor.live() as page:
+        broker = page.until(lambda frame: frame["t"] == "hello")["broker"]
+        assert not broker["up"]
+
+
+def test_ctrl_c(setup: Setup) -> None:
+    """It ends by 0, and tells the browsers."""
+    at = ["--broker", "127.0.0.1", "--port", str(closed_port()), "--listen", "127.0.0.1:0"]
+    with Tool("page", "--fleet", setup.layout.root, *at) as tool:
+        found = re.search(r"http://\S+/", tool.wait_for("Ctrl-C ends it"))
+        assert found
+        with Visitor(found[0]).live() as page:
+            page.until(lambda frame: frame["t"] == "hello")
+            tool.interrupt()
+            with pytest.raises(ConnectionClosed):
+                page.until(lambda frame: False)
+        assert tool.end() == 0
+        assert "Traceback" not in tool.text
+
+
+def test_a_bug_ends_it(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that tells nobody anything would look like one on which nothing happens."""
+    failed: list[BaseException] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
+    with page_here(setup) as (page, visitor), visitor.live() as live:
+        live.until(lambda frame: frame["t"] == "hello")
+        monkeypatch.setattr(page.hub, "_common", None)
+        with pytest.raises((ConnectionClosed, AssertionError)):
+            live.until(lambda frame: False)
+    assert [type(each) for each in failed] == [TypeError]
+
+
+def test_what_run_says_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How to have it, in a line."""
+    assert beside.lacking() == ""
+    monkeypatch.setattr(beside, "find_spec", lambda name: None)
+    assert beside.lacking() == "comes with limpet[page]: pipx install --force 'limpet[page]'"

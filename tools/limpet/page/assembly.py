@@ -79,6 +79,7 @@ class Page:
             self._history,
         )
         self._server = Server(application.asgi, listener, tls)
+        application.on_error = self._server.end_by
         self._stack = contextlib.ExitStack()
         host, port = listener.getsockname()[:2]
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -23,6 +23,7 @@ from limpet.page.asked import Serving
 from limpet.shared import asked as asking
 from limpet.shared import ending
 from limpet.shared.firmware import more_brokers
+from limpet.shared.paths import RUN
 from limpet.shared.problem import Problem
 
 NAME = "page"
@@ -79,6 +80,7 @@ def page(
     tls = door.tls(wanted, fleet, folder)
     access = door.access(wanted, folder, tls is not None)
     named = fleet or store or places.VARIABLE in os.environ
+    kept = places.place(store, fleet) if named else None
     with ExitStack() as stack:
         address = _address(asked, known, fleet, access.operate, stack)
         listens, _ = assembly.listener(*wanted.place)
@@ -90,7 +92,7 @@ def page(
             access,
             listens,
             _say,
-            store=places.place(store, fleet) if named else None,
+            store=kept,
             tls=tls,
         )
         try:
@@ -147,7 +149,9 @@ def _address(
     """Return where the broker is and who we are there, for as long as `stack` holds it. Raises
     Problem.
     """
-    if fleet is None or not operates:
+    # `limpet run` has no consumers of its own; its operators are for trying things.
+    thrown_away = fleet is not None and os.path.realpath(fleet) == os.path.realpath(RUN)
+    if fleet is None or not (operates or thrown_away):
         address = options.address_of(asked, fleet, asked.name)
         if operates and not _may_operate(known, address.name):
             raise Problem(

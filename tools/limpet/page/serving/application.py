@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import mimetypes
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,15 +39,16 @@ STATIC = Path(__file__).parents[1] / "static"
 OF_ASKER, OF_DEVICE = (10, 1.0), (5, 2.0)
 # For a body to come.
 BODY_S = 10.0
+_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 # Looks into the history, and downloads of it, each.
 _AT_ONCE = 2
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,47}")
-# Files are asked for again, and answered with 304 where they are the same.
-_FRESH = {"cache-control": "no-cache"}
 
 
 class Application:
-    """All of the page. publish: sends a Command; False where it cannot."""
+    """All of the page. publish: sends a Command; False where it cannot. on_error: called with a bug
+    that ends it.
+    """
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Application:
         history: History,
     ) -> None:
         self._model = model
+        self.on_error: Callable[[BaseException], None] = lambda error: None
         self._history = history
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._downloads = asyncio.Semaphore(_AT_ONCE)
@@ -68,6 +71,9 @@ class Application:
         self._requests = requests
         self._publish = publish
         self._levers = levers
+        # The system may say otherwise of some, and browsers are told to believe what is said.
+        for ending, kind in _KINDS.items():
+            mimetypes.add_type(kind, ending)
         static = StaticFiles(directory=STATIC)
         routes = [
             Route("/", self._index),
@@ -93,12 +99,18 @@ class Application:
     @contextlib.asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:
         telling = asyncio.create_task(self._hub.run())
+        telling.add_done_callback(self._told)
         yield
         telling.cancel()
         await self._hub.close()
 
+    def _told(self, task: asyncio.Task[None]) -> None:
+        """Without whom browsers are told by there is no page: what it ended by ends all."""
+        if not task.cancelled() and (error := task.exception()):
+            self.on_error(error)
+
     async def _index(self, request: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers=_FRESH)
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
     async def _session(self, request: Request) -> Response:
         access = self._access

@@ -116,7 +116,8 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = Headers(raw=message.setdefault("headers", []))
-                more = [*_HEADERS] if "cache-control" in own else [*_HEADERS, _FRESH]
+                fresh = _AGAIN if scope["path"].startswith("/static/") else _FRESH
+                more = [*_HEADERS] if "cache-control" in own else [*_HEADERS, fresh]
                 if self._access.secure:
                     more.append(("strict-transport-security", "max-age=31536000"))
                 message["headers"] = [
@@ -198,6 +199,8 @@ class Guard:
 
 
 _FRESH = ("cache-control", "no-store")
+# Of a file: it is asked for again, and answered with 304 where it is the same.
+_AGAIN = ("cache-control", "no-cache")
 
 
 def _name(host: str) -> str:

@@ -99,10 +99,18 @@ class Server:
         # It says of each request that is none that it is none; a bug of ours has a traceback.
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.exc_info is not None)
         self._server = uvicorn.Server(config)
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
     def _run(self) -> None:
         self._server.run(sockets=[self._listener])
+        if self._error:
+            raise self._error
+
+    def end_by(self, error: BaseException) -> None:
+        """End, and let the thread fail by this."""
+        self._error = error
+        self._server.should_exit = True
 
     def __enter__(self) -> Server:
         self._thread.start()
