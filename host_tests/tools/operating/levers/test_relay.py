@@ -159,7 +159,7 @@ def test_deaf_is_neither_yes_nor_no(relay: Relay) -> None:
 
 
 def test_refused_and_let_in_again_on_the_same_port(relay: Relay) -> None:
-    """What was connected is cut."""
+    """What was connected is cut; the port is nobody else's meanwhile."""
     port = relay.port
     for _ in range(2):
         with connected(relay) as old:
@@ -168,6 +168,8 @@ def test_refused_and_let_in_again_on_the_same_port(relay: Relay) -> None:
             assert ended(old)
             with pytest.raises(ConnectionRefusedError):
                 connected(relay)
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server((LOOPBACK, port))
         relay.listen()
         assert relay.port == port
 

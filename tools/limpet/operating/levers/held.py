@@ -23,6 +23,9 @@ class Held:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 taken.bind(("127.0.0.1", port))
+                # What it was good for is that connections of before do not hinder us; left on, it
+                # would let others in as well.
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     def release(self) -> None:
         """Give them back."""
