@@ -10,12 +10,14 @@ export function number(value, unit = "") {
     if (value === null || value === undefined) return "–";
     if (typeof value !== "number" || !Number.isFinite(value)) return "?";
     const size = Math.abs(value);
-    if (size !== 0 && (size >= 1e7 || size < 1e-3)) return value.toExponential(1);
+    if (size !== 0 && (size >= 1e7 || size < 1e-3)) return minus(value.toExponential(1));
     const digits = FIXED[unit] ?? (Number.isInteger(value) ? 0 : size < 10 ? 2 : 1);
-    // A minus sign, as wide as a plus.
-    return value
-        .toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
-        .replace(/^-/, "−");
+    return minus(value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+}
+
+/** With a minus sign, which is as wide as a plus. */
+function minus(text) {
+    return text.replaceAll("-", "−");
 }
 
 /** A number with its unit. */

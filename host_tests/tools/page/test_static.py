@@ -1,0 +1,107 @@
+"""What the browser is given: nothing that makes markup out of text, nothing from elsewhere, the
+libraries that their note says; and its pure modules, run in a real Chromium.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from limpet.page.serving.application import STATIC
+from support.brokers.running import RunningBroker
+from support.browser.chromium import Visits
+from support.browser.serving import Serve
+
+UPLOT = STATIC / "vendor" / "uplot"
+# What makes code or markup out of text.
+MARKUP = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc"
+    r"|createContextualFragment|setHTML|DOMParser|\bstyle=\"|\bon\w+=\""
+)
+OURS = [*STATIC.glob("js/*.js"), *STATIC.glob("css/*.css"), STATIC / "index.html"]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_no_text_becomes_markup(path: Path) -> None:
+    """Nor is anything asked for that another server has; and what is imported is there."""
+    text = path.read_text("utf-8")
+    assert not MARKUP.findall(text)
+    addresses = re.findall(r"https?://[^\s\"'`)]+", text)
+    assert all(each.startswith("http://www.w3.org/") for each in addresses)
+    for name in re.findall(r"from \"\./([^\"]+)\"", text):
+        assert (path.parent / name).is_file(), name
+    for name in re.findall(r"=\"/static/([^\"]+)\"", text):
+        assert (STATIC / name).is_file(), name
+
+
+def test_uplot_is_what_its_note_says() -> None:
+    """Unchanged, by the hashes of the note, with its licence."""
+    note = (UPLOT / "VERSION").read_text("utf-8")
+    known = dict(re.findall(r"([0-9a-f]{64})  (\S+)", note))
+    found = {hashlib.sha256(each.read_bytes()).hexdigest(): each.name for each in UPLOT.iterdir()}
+    assert len(known) == 3
+    assert known.items() <= found.items()
+
+
+SERIES = """async () => {
+    const { Series } = await import("/static/js/series.js");
+    const line = (column) => column.map((value) => value ?? "-").join(" ");
+    const shown = (series) => series.columns(2).slice(3).map(line);
+    const series = new Series();
+    for (const t of [10, 12, 20, 22]) series.add(t, t, false, 2);
+    const broken = shown(series);
+    for (const t of [18, 14, 16, 14]) series.add(t, t, true, 2);
+    const filled = shown(series);
+    series.add(24, null, false, 2);
+    series.add(26, "x", false, 2);
+    series.add(28, 1e308, false, 2);
+    const hostile = shown(series);
+    const stored = new Series();
+    const [min, max] = [[1, 1, null, 1], [1, 3, null, 1]];
+    stored.load({ ts: [0, 2, 6, 8], min, mean: min, max }, 2, [[8, 9]]);
+    const [wide, last] = [stored.wide, series.last()[1]];
+    return { broken, filled, hostile, stored: shown(stored), wide, last };
+}"""
+
+WORDS = """async () => {
+    const { ago, bytes, number, quantity, span } = await import("/static/js/format.js");
+    const { paths } = await import("/static/js/spark.js");
+    const { tree } = await import("/static/js/topics_view.js");
+    const line = (points) => paths(points).line;
+    const topic = (name, n) => ({ topic: name, n });
+    const root = tree([topic("a/b", 2), topic("a//c", 1), topic("__proto__/x", 1)]);
+    const far = line([[0, 1], [1, 2], [2, 1], [20, 2]]).split("M").length - 1;
+    const numbers = [24.44, -3, 0, 1e308, -1e-9, null, NaN, "7"];
+    return {
+        numbers: numbers.map((each) => number(each, "°C")),
+        whole: [number(12), quantity(3.456, "V"), bytes(2048)],
+        spans: [0, 119, 120, 7199, 7200, 200000, Infinity, null].map(span),
+        agos: [ago(0, 100), ago(99, 100), ago(40, 100)],
+        sparks: ["", line([[0, 1]]), line([[0, 5], [1, 5]]), far, line([[0, -1e308], [1, 1e308]])],
+        tree: [...root.kids].map(([name, each]) => [name, each.n]),
+    };
+}"""
+
+
+def test_pure_modules(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
+    """Series break where values are missing, and late ones close that; whatever the numbers."""
+    visit = visits(serve(broker.port))
+    page = visit.at()
+    series: dict[str, Any] = page.evaluate(SERIES)
+    assert series["broken"] == ["10 12 - 20 22", "- - - - -"]
+    assert series["filled"] == ["10 12 14 16 18 20 22", "- - 14 16 18 - -"]
+    assert series["hostile"][0] == "10 12 14 16 18 20 22 - - 1e+308"
+    assert series["stored"] == ["1 1 - 1", "- - - 1"]
+    assert (series["wide"], series["last"]) == (True, 1e308)
+    words: dict[str, Any] = page.evaluate(WORDS)
+    assert words["numbers"] == ["24.4", "−3.0", "0.0", "1.0e+308", "−1.0e−9", "–", "?", "?"]  # noqa: RUF001
+    assert words["whole"] == ["12", "3.46\u00a0V", "2.0 KB"]
+    spans = [each.replace("\u00a0", " ") for each in words["spans"]]
+    assert spans == ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d", "–", "–"]  # noqa: RUF001
+    assert words["agos"] == ["never heard", "just now", "60\u00a0s ago"]
+    assert words["sparks"] == ["", "", "M0.0 15.0L100.0 15.0", 2, "M0.0 30.0L100.0 0.0"]
+    assert words["tree"] == [["a", 3], ["__proto__", 1]]
+    visit.is_quiet()
