@@ -250,6 +250,23 @@ def test_killed_broker_is_gone_and_comes_back(demo: StartDemo, setup: Setup) -> 
             sleep(0.05)
 
 
+def test_who_listens_to_the_broker(demo: StartDemo) -> None:
+    """Who is connected and has subscribed, by his id; nobody, where it does not run."""
+    running = demo()
+    broker = running.broker.embedded
+    silent = running.broker.client("node-2").connect()
+    assert broker.subscribers() == {running.operator.name}
+    silent.subscribe("limpet/home/desk/climate/node-2/commands")
+    assert broker.subscribers() == {running.operator.name, "node-2"}
+    silent.close()
+    deadline = monotonic() + TIMEOUT_S
+    while broker.subscribers() != {running.operator.name}:
+        assert monotonic() < deadline
+        sleep(0.05)
+    running.levers.set("broker", True)
+    assert broker.subscribers() == set()
+
+
 @pytest.mark.long
 def test_broker_of_somebody_else_goes_on(demo: StartDemo) -> None:
     """The node alone is refused, and heard again by who listened all the time."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,12 +87,14 @@ class EmbeddedBroker:
         """Return the ids of those who are connected and have subscribed to something; nobody, where
         it does not run.
         """
-        if not self._broker or not self._loop or not self._thread:
+        broker, loop = self._broker, self._loop
+        if not broker or not loop or not self._thread:
             return set()
-        asking = asyncio.run_coroutine_threadsafe(self._broker.subscribers(), self._loop)
+        answer: Future[set[str]] = Future()
         try:
-            return asking.result(_STOP_S)
-        except (TimeoutError, CancelledError):
+            loop.call_soon_threadsafe(lambda: answer.set_result(broker.subscribers()))
+            return answer.result(_STOP_S)
+        except (RuntimeError, TimeoutError):  # it ends just now
             return set()
 
     def __enter__(self) -> "EmbeddedBroker":

@@ -147,8 +147,10 @@ class CertifiedBroker(Broker):
                     await old[1].handle_connection_closed()
                     await asyncio.sleep(0.01)
 
-    async def subscribers(self) -> set[str]:
-        """Return the ids of those who are connected and have subscribed to something."""
+    def subscribers(self) -> set[str]:
+        """Return the ids of those who are connected and have subscribed to something. In the loop's
+        thread.
+        """
         found = [each for granted in self._subscriptions.values() for each, _ in granted]
         return {str(each.client_id) for each in found if each.transitions.is_connected()}
 

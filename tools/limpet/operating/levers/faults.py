@@ -35,17 +35,14 @@ _BROKER = Lever(
     SWITCH,
     FAULT,
     "Broker killed",
-    "The broker is gone: connections end, and new ones are refused. ",
+    "The broker is gone: connections end, and new ones are refused.",
     ("The broker is killed.", "The broker is back."),
 )
 _OWN = (
-    "This one has sessions and retained Messages in memory, and comes back without them: so it "
-    "keeps the node waiting until those listen again who listened before, or Readings would be "
-    "acknowledged and heard by nobody. The node says its status again."
+    "It has its sessions in memory and comes back without them, so it lets the node in when those "
+    "listen again who listened before."
 )
-_FOREIGN = (
-    "This one was running before, so it is only the node that is refused; it goes on for others."
-)
+_FOREIGN = "It was running before, so it is only the node that is refused; it goes on for others."
 _TLS = Lever(
     "tls",
     SWITCH,
@@ -181,7 +178,7 @@ class Faults:
     def levers(self) -> Iterator[Pulled]:
         """The levers of all that."""
         yield Pulled(_NETWORK, self.pull)
-        help = _BROKER.help + (_OWN if self._broker else _FOREIGN)
+        help = f"{_BROKER.help} " + (_OWN if self._broker else _FOREIGN)
         yield Pulled(_BROKER._replace(help=help), self.kill)
         yield Pulled(_TLS, self.stall)
 
