@@ -14,6 +14,7 @@ from limpet.ingest.intake import Reading
 from limpet.ingest.places import Place, opened, place
 from limpet.ingest.store import Batch
 from support.page_here import hear, page_here, reading, said
+from support.postgres import Postgres
 
 T0 = 1_790_000_000
 HISTORY = "/api/nodes/node-1/history"
@@ -22,7 +23,12 @@ HISTORY = "/api/nodes/node-1/history"
 @pytest.fixture
 def store(tmp_path: Path) -> Place:
     """Make a store with an hour of a Reading each 10 s, of which two minutes are missing."""
-    where = place(str(tmp_path / "limpet.db"), None)
+    return filled(str(tmp_path / "limpet.db"))
+
+
+def filled(url: str) -> Place:
+    """Put that into a store."""
+    where = place(url, None)
     made = opened(where)
     all_of = [
         Reading("node-1", 1, i, T0 + 10 * i, None, {"temperature": i / 10, "humidity": 50.0})
@@ -50,6 +56,27 @@ def test_store(setup: Setup, store: Place) -> None:
         assert found["gaps"] == [[T0 + 990, T0 + 1120, 12]]
         every = visitor.get(f"{HISTORY}?from={T0}&to={T0 + 3600}").json()["fields"]
         assert sorted(every) == ["humidity", "temperature"]
+
+
+@pytest.mark.long
+def test_postgresql(setup: Setup, postgres_server: Postgres) -> None:
+    """It says the same; and while it is away memory does."""
+    store = filled(postgres_server.database("page"))
+    test_store(setup, store)
+    now = int(time.time())
+    with page_here(setup, store=store) as (page, visitor):
+        assert _download(visitor, "csv").count(b"\n") == 1 + 348
+        hear(page, said("telemetry", reading(900, now, temperature=99.0)))
+        postgres_server.stop()
+        try:
+            found = visitor.get(f"{HISTORY}?field=temperature&from={T0}").json()
+            assert (found["source"], found["fields"]["temperature"]["max"]) == ("memory", [99.0])
+            assert found["note"]
+            answer = visitor.get("/api/nodes/node-1/download?format=csv")
+            assert answer.status == 503
+            assert answer.json()["error"]
+        finally:
+            postgres_server.start()
 
 
 def test_what_the_store_has_not_yet(setup: Setup, store: Place) -> None:

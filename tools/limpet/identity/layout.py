@@ -5,6 +5,7 @@
                           crl.pem: which certificates are revoked, by the CA
     devices/<id>/         identity.json settings.json ca.der cert.der key.der: a node's flash
     operators/<name>/     <name>.key <name>.crt ca.crt: all that this consumer needs elsewhere
+    page/                 password (a hash), https.key https.crt: of `limpet page` beyond loopback
 
 A device's own folder is not trusted: the node writes there.
 """

@@ -97,19 +97,22 @@ class History:
         heard = self._heard(asked, reduced=True)
         try:
             with reader.reader(self._place) as store:
-                found = _stored(store, asked)
+                points_of = _stored(store, asked)
                 gaps = _gaps(store, asked)
                 first = store.began(asked.device)
-        except Problem:
+        except Problem as problem:
             # One that cannot be read just now, or knows nothing of this device.
-            return _answer(asked, heard.fields, heard, "memory", heard.first)
-        last = max((points[-1].ts for points in found.values() if points), default=-1)
+            found = _answer(asked, heard.fields, heard, "memory", heard.first)
+            return found | {"note": problem.cause}
+        last = max((points[-1].ts for points in points_of.values() if points), default=-1)
         for field, points in heard.fields.items():
             newer = [each for each in points if each.ts > last]
-            found[field] = [*found.get(field, ()), *newer]
+            points_of[field] = [*points_of.get(field, ()), *newer]
         gaps += [each for each in heard.gaps if each[0] > last]
         heard = heard._replace(gaps=gaps)
-        return _answer(asked, found, heard, "store", first if first is not None else heard.first)
+        return _answer(
+            asked, points_of, heard, "store", first if first is not None else heard.first
+        )
 
     def rows(self, asked: Asked, fields: list[str]) -> Iterator[tuple[Any, ...]]:
         """Yield (device, ts, boot, seq, *values) of all Readings, by time; `fields` is filled with

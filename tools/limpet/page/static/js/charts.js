@@ -177,7 +177,8 @@ export class Charts {
 
     said(found) {
         const from = found.source === "store" ? "The store" : "This page's memory";
-        return found.since ? `${from} goes back to ${moment(found.since, now(), false)}.` : "";
+        const back = found.since ? `${from} goes back to ${moment(found.since, now(), false)}.` : "";
+        return found.note ? `${back} ${found.note}`.trim() : back;
     }
 
     links(from, to) {
