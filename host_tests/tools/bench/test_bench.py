@@ -17,7 +17,7 @@ from typing import cast
 import pytest
 from limpet.shared.problem import Problem
 from limpet.trial.wire import Wire
-from limpet_bench import instructions, kept, reconnect, report, session, storm, tree
+from limpet_bench import clients, instructions, kept, reconnect, report, session, storm, tree
 from limpet_bench.figure import Figure, Row, Verdict, at_most
 from limpet_bench.sizes import Module
 from limpet_bench.world import World
@@ -241,6 +241,15 @@ def test_unknown_figure_is_named() -> None:
     assert "There is no figure speed." in tool.text
     for figure in session.FIGURES:
         assert figure.name in tool.text
+
+
+def test_peer_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mqtt_as is left out where nobody says where it lies, and missed where it does not."""
+    monkeypatch.delenv("MQTT_AS", raising=False)
+    assert clients.mqtt_as() is None
+    monkeypatch.setenv("MQTT_AS", str(tmp_path))
+    with pytest.raises(Problem, match=r"no mqtt_as/__init__\.py"):
+        clients.mqtt_as()
 
 
 def test_script_that_fails_is_no_figure(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from limpet.brokers.embedded.certified_broker import CertifiedBroker
 from limpet.node_host.debian import available
 from limpet.node_host.interpreter import micropython, version
-from limpet_bench import garbage, heap, instructions, profile, rates, sizes, upstream
+from limpet_bench import clients, garbage, heap, instructions, profile, rates, sizes, upstream
 from limpet_bench.tree import Tree
 from limpet_bench.world import OPENSSL, World
 from support.brokers.codec import Packet, puback
@@ -30,6 +30,9 @@ BOUNDS = {
     # bytes of heap on a 32-bit interpreter
     "client": 11_750,
     "client frozen": 5_900,
+    # of the clients for other people's programs, up over TLS
+    "mqtt_async": 28_200,
+    "umqtt_robust": 27_500,
     "node joined": 68_400,
     "frozen, up": 47_250,
     "frozen, after a Command": 53_300,
@@ -94,6 +97,14 @@ def test_client_takes_little_heap(world: World) -> None:
     """The client alone, with umqtt below it as every chip has it."""
     assert heap.imported(world, tree, "bytecode", "umqtt_tls") <= BOUNDS["client"]
     assert heap.imported(world, tree, "frozen", "umqtt_tls") <= BOUNDS["client frozen"]
+
+
+@needs_32_bit
+@pytest.mark.parametrize("which", [clients.ASYNC, clients.DROP_IN])
+def test_clients_for_others_take_no_more_heap(world: World, which: str) -> None:
+    """From .mpy files as mpy-cross makes them of the sources, as somebody else's chip has them."""
+    [up] = [row for row in clients.heap(world, which) if row.what.endswith("up")]
+    assert up.median <= BOUNDS[which]
 
 
 @needs_32_bit

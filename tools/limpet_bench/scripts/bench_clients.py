@@ -95,7 +95,8 @@ async def mqtt_as():
     from mqtt_as import config as told
 
     look()
-    told.update(client_id=device_id, server=config["broker"], port=config["port"], ssl=True)
+    told.update(client_id=device_id, server=config["broker"], port=config["port"])
+    told["ssl"] = "host" not in settings
     told.update(ssid="x", wifi_pw="x", queue_len=16, keepalive=600)
     client = MQTTClient(told)
     await client.connect(quick=True)

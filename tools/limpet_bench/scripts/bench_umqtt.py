@@ -10,7 +10,8 @@ import time
 from bench_common import config, device_id, payload, say, settings, topic
 from umqtt.robust import MQTTClient
 
-client = MQTTClient(device_id, config["broker"], config["port"], keepalive=600, ssl=True)
+secure = "host" not in settings
+client = MQTTClient(device_id, config["broker"], config["port"], keepalive=600, ssl=secure)
 client.connect(False)
 
 
