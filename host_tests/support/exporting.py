@@ -13,7 +13,7 @@ from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from prometheus_client.parser import text_string_to_metric_families
 from support.brokers.mosquitto import Mosquitto
-from support.tool import TIMEOUT_S, Tool
+from support.tool import TIMEOUT_S, Tool, serving
 
 NAME = "exporter"
 Samples = dict[tuple[str, ...], float]
@@ -39,19 +39,8 @@ def mosquitto(setup: Setup) -> Iterator[Saying]:
 def start(setup: Setup) -> Iterator[Callable[..., Tool]]:
     """Start exporters on a free port, and end those that still run."""
     consumers.add(setup, NAME, "read")
-    started: list[Tool] = []
-
-    def started_at(port: int, *more: str) -> Tool:
-        fleet = str(setup.layout.root)
-        at = ["--broker", "127.0.0.1", "--port", str(port), "--listen", "127.0.0.1:0"]
-        tool = Tool("exporter", "--fleet", fleet, *at, *more)
-        started.append(tool)
-        tool.wait_for("Ctrl-C ends it")
-        return tool
-
-    yield started_at
-    for each in started:
-        each.__exit__()
+    with serving("exporter", setup.layout.root) as started:
+        yield started
 
 
 def url(tool: Tool) -> str:

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
@@ -129,6 +129,27 @@ class Tool:
             self.process.wait()
         self._reader.join(TIMEOUT_S)
         os.close(self._read)
+
+
+@contextlib.contextmanager
+def serving(verb: str, fleet: Path) -> Iterator[Callable[..., Tool]]:
+    """Yield what starts `limpet VERB` on a free port, told its broker's port and more words. In the
+    end those that still run are ended.
+    """
+    started: list[Tool] = []
+
+    def start(port: int, *more: str) -> Tool:
+        at = ["--broker", "127.0.0.1", "--port", str(port), "--listen", "127.0.0.1:0"]
+        tool = Tool(verb, "--fleet", fleet, *at, *more)
+        started.append(tool)
+        tool.wait_for("Ctrl-C ends it")
+        return tool
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            each.__exit__()
 
 
 def gone(pid: int) -> bool:

@@ -130,6 +130,15 @@ def _broker(frame: dict[str, Any]) -> dict[str, Any]:
     return dict(frame["broker"] if frame[T] == "hello" else frame)
 
 
+def test_how_long_a_command_counts() -> None:
+    """By the node's clock, or for ever where that one runs away."""
+    _, payload = commanding.command("identify", {"seconds": 3})
+    said_so = json.loads(payload)
+    assert (said_so["ttl"], said_so["params"]) == (commanding.TTL_S, {"seconds": 3})
+    assert abs(said_so["ts"] - time.time()) < 60
+    assert "ttl" not in json.loads(commanding.command("ping", {}, 0)[1])
+
+
 def test_a_response_that_does_not_come(setup: Setup) -> None:
     """It is told as silent, and not waited for any more; so many may wait."""
     requests = commanding.Requests()

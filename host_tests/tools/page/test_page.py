@@ -17,28 +17,22 @@ from support.nodes import FAST, StartNode
 from support.page_here import page_here
 from support.page_visitor import Visitor
 from support.ports import closed_port
-from support.tool import Tool, limpet
+from support.tool import Tool, limpet, serving
 from websockets.exceptions import ConnectionClosed
 
 
 @pytest.fixture
 def start(setup: Setup) -> Iterator[Callable[..., Visitor]]:
     """Start pages on a free port, and end those that still run."""
-    started: list[Tool] = []
+    with serving("page", setup.layout.root) as started:
 
-    def started_at(port: int, *more: str) -> Visitor:
-        fleet = str(setup.layout.root)
-        at = ["--broker", "127.0.0.1", "--port", str(port), "--listen", "127.0.0.1:0"]
-        tool = Tool("page", "--fleet", fleet, *at, *more)
-        started.append(tool)
-        tool.wait_for("Ctrl-C ends it")
-        found = re.search(r"http://\S+/", tool.text)
-        assert found, tool.text
-        return Visitor(found[0])
+        def visited(port: int, *more: str) -> Visitor:
+            tool = started(port, *more)
+            found = re.search(r"http://\S+/", tool.text)
+            assert found, tool.text
+            return Visitor(found[0])
 
-    yield started_at
-    for each in started:
-        each.__exit__()
+        yield visited
 
 
 @pytest.mark.long

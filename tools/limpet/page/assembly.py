@@ -42,7 +42,8 @@ class Page:
 
     name: what the fleet is called. store: where its Readings are kept, None where they are not.
     tls: certificate and key, None for plain HTTP. levers, scene: what may be done to a node that
-    runs on this machine, and how that one is. url: where it is, on this machine.
+    runs on this machine, and how that one is. ttl_s: how long a Command counts, 0 for ever. url:
+    where it is, on this machine.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Page:
         levers: Levers | None = None,
         scene: Callable[[], dict[str, Any]] | None = None,
         tls: tuple[str, str] | None = None,
+        ttl_s: int = commanding.TTL_S,
     ) -> None:
         self._name = name
         self._access = access
@@ -77,6 +79,7 @@ class Page:
             self._listening.publish,
             levers,
             self._history,
+            ttl_s,
         )
         self._server = Server(application.asgi, listener, tls)
         application.on_error = self._server.end_by

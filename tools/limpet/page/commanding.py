@@ -66,8 +66,9 @@ def _loaded(name: str) -> tuple[dict[str, tuple[int, int, int | None]], Any]:
     return module.PARAMS, getattr(module, name)
 
 
-def command(action: Any, params: Any) -> tuple[str, bytes]:
-    """Return the id and the payload of a Command. Raises Problem where no node would carry it out
+def command(action: Any, params: Any, ttl_s: int = TTL_S) -> tuple[str, bytes]:
+    """Return the id and the payload of a Command. ttl_s: how long it counts by the node's clock; 0:
+    for ever. Raises Problem where no node would carry it out
     for what is in it.
     """
     known = f"There is: {', '.join(commands.TABLE)}."
@@ -80,13 +81,9 @@ def command(action: Any, params: Any) -> tuple[str, bytes]:
     except errors.CommandError as error:
         raise Problem(f"{action}: {payloads.safe(error.code)}.", f"{error.text}.") from None
     request = secrets.token_hex(4)
-    body = {
-        "id": request,
-        "action": action,
-        "params": params,
-        "ts": int(time.time()),
-        "ttl": TTL_S,
-    }
+    body = {"id": request, "action": action, "params": params, "ts": int(time.time())}
+    if ttl_s:
+        body["ttl"] = ttl_s
     return request, json.dumps(body, separators=(",", ":")).encode()
 
 

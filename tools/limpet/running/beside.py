@@ -26,12 +26,12 @@ def lacking() -> str:
 
 @contextlib.contextmanager
 def page(
-    directory: Path, port: int, scene: Scene, levers: Levers | None
+    directory: Path, port: int, scene: Scene, levers: Levers | None, speed: float
 ) -> Iterator[tuple[str, str]]:
     """Serve the page of the set-up in `directory`, whose broker is at `port`, while the block runs.
-    Yield its address and a remark.
+    speed: of the node's clock. Yield its address and a remark.
     """
-    from limpet.page import asked, assembly
+    from limpet.page import asked, assembly, commanding
     from limpet.page.serving.guard import Access
 
     with contextlib.closing(operator_identity(directory)) as who:
@@ -49,6 +49,8 @@ def page(
             _quiet,
             levers=levers,
             scene=scene.shown,
+            # A faster clock runs away from ours: a Command would be over before it is there.
+            ttl_s=commanding.TTL_S if speed == 1 else 0,
         )
         with shown:
             yield shown.url, "" if wanted else f"{asked.PORT} is taken"

@@ -263,7 +263,7 @@ def run(
         scene = Scene(client.info.bases[device], verbose)
         client.subscribe([scene.base.split("/")[0] + "/#"])
         if bench:
-            served = beside.page(directory, port, scene, bench.levers)
+            served = beside.page(directory, port, scene, bench.levers, speed)
             url, said = stack.enter_context(served)
         hint = _command_line(directory, device, speed)
         view = view_for(device, hint)

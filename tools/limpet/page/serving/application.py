@@ -46,7 +46,8 @@ _FIELD = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
 class Application:
-    """All of the page. publish: sends a Command; False where it cannot. on_error: called with a bug
+    """All of the page. publish: sends a Command, which counts for ttl_s seconds; False where it
+    cannot. on_error: called with a bug
     that ends it.
     """
 
@@ -59,10 +60,12 @@ class Application:
         publish: Callable[[str, bytes], bool],
         levers: Levers | None,
         history: History,
+        ttl_s: int,
     ) -> None:
         self._model = model
         self.on_error: Callable[[BaseException], None] = lambda error: None
         self._history = history
+        self._ttl_s = ttl_s
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._downloads = asyncio.Semaphore(_AT_ONCE)
         self._of_asker, self._of_device = Rates(*OF_ASKER), Rates(*OF_DEVICE)
@@ -178,7 +181,8 @@ class Application:
             return _error(404, "There is no such device.", "Choose another one.")
         try:
             # What is none costs nobody anything.
-            made, payload = commanding.command(body.get("action"), body.get("params", {}))
+            action, params = body.get("action"), body.get("params", {})
+            made, payload = commanding.command(action, params, self._ttl_s)
         except Problem as problem:
             return _error(400, problem.cause, problem.remedy)
         rates = (self._of_asker.of(self._asker(request)), self._of_device.of(device))
