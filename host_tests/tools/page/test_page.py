@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from limpet.brokers.setup import open_setup
 from limpet.identity.provisioning import Setup
 from limpet.running import beside
-from support.brokers.running import RunningBroker
+from support.brokers.running import RunningBroker, fields
+from support.fleets import fleet
 from support.nodes import FAST, StartNode
 from support.page_here import page_here
 from support.page_visitor import Visitor
@@ -60,12 +61,12 @@ def test_a_node_is_seen_and_commanded(
         page.card("node-1", lambda card: card["state"] == "offline")
 
 
-def test_the_password(setup: Setup, tmp_path: Path) -> None:
+def test_the_password(tmp_path: Path) -> None:
     """It is asked for twice at a terminal, and comes from a variable in a script; without one there
     is no page for others.
     """
-    root = tmp_path / "fleet"
-    shutil.copytree(setup.layout.root, root)
+    root = fleet(tmp_path / "fleet")
+    open_setup(root).device(fields("node-1"))
     lacking = limpet("page", "--fleet", root, "--listen", "0.0.0.0:0")
     assert "Give it one: limpet page --set-password" in lacking.stderr
     assert lacking.returncode == 1
