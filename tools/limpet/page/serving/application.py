@@ -105,7 +105,6 @@ class Application:
         telling.add_done_callback(self._told)
         yield
         telling.cancel()
-        await self._hub.close()
 
     def _told(self, task: asyncio.Task[None]) -> None:
         """Without whom browsers are told by there is no page: what it ended by ends all."""

@@ -29,7 +29,8 @@ MOST_BROWSERS = 64
 MOST_BYTES = 2048
 MOST_A_SECOND = 20.0
 BURST = 40.0
-TOO_MANY, TOO_FAST, ENDED, GOING = 1013, 1008, 4401, 1001
+# Why a connection is closed. At the page's own end uvicorn says 1012.
+TOO_MANY, TOO_FAST, ENDED = 1013, 1008, 4401
 
 
 # One for all: json.dumps would make one for each frame.
@@ -79,6 +80,7 @@ class Hub:
         self._broker: Any = None
         self._shown = beside()
         self._known: dict[int, str] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def serve(self, socket: WebSocket, valid: Callable[[], bool]) -> None:
         """Have a browser connected, until it leaves. valid: whether its session still counts."""
@@ -147,17 +149,15 @@ class Hub:
             due = max(due + FRAME_S, loop.time())
             await asyncio.sleep(due - loop.time())
             self._tick()
-            await self._expired()
+            self._expire()
 
-    async def close(self) -> None:
-        """Tell all browsers that this is the end."""
-        for browser in list(self.browsers):
-            await _close(browser, GOING, "The page has ended.")
-
-    async def _expired(self) -> None:
+    def _expire(self) -> None:
         for browser in [each for each in self.browsers if not each.valid()]:
             self.browsers.discard(browser)
-            await _close(browser, ENDED, "The session has ended.")
+            # Not waited for: one that takes nothing would hold up all others.
+            closing = asyncio.create_task(_close(browser, ENDED, "The session has ended."))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _tick(self) -> None:
         model = self._model
