@@ -166,7 +166,8 @@ def test_it_is_for_everybody(
             page.goto(f"{url}{view}")
             here = {"#/table": "tbody a", "#/topics": ".topic", "#/node/node-1": ".facts dd"}
             expect(page.locator(here.get(view, ".card")).first).to_be_visible()
-            assert not visit.hindrances(), (scheme, size, view)
+            found = visit.hindrances()
+            assert not found, (scheme, size, view)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= size[0], f"wider than the window: {width}"
 

@@ -67,7 +67,7 @@ SERIES = """async () => {
 }"""
 
 WORDS = """async () => {
-    const { ago, bytes, number, quantity, span } = await import("/static/js/format.js");
+    const { ago, bytes, number, plain, quantity, span } = await import("/static/js/format.js");
     const { paths } = await import("/static/js/spark.js");
     const { tree } = await import("/static/js/topics_view.js");
     const line = (points) => paths(points).line;
@@ -78,6 +78,7 @@ WORDS = """async () => {
     return {
         numbers: numbers.map((each) => number(each, "°C")),
         whole: [number(12), quantity(3.456, "V"), bytes(2048)],
+        plain: [1796034129, -5, {}, { a: 1 }, null, true].map(plain),
         spans: [0, 119, 120, 7199, 7200, 200000, Infinity, null].map(span),
         agos: [ago(0, 100), ago(99, 100), ago(40, 100)],
         sparks: ["", line([[0, 1]]), line([[0, 5], [1, 5]]), far, line([[0, -1e308], [1, 1e308]])],
@@ -99,6 +100,7 @@ def test_pure_modules(broker: RunningBroker, serve: Serve, visits: Visits) -> No
     words: dict[str, Any] = page.evaluate(WORDS)
     assert words["numbers"] == ["24.4", "−3.0", "0.0", "1.0e+308", "−1.0e−9", "–", "?", "?"]  # noqa: RUF001
     assert words["whole"] == ["12", "3.46\u00a0V", "2.0 KB"]
+    assert words["plain"] == ["1,796,034,129", "−5", "none", '{"a":1}', "–", "true"]  # noqa: RUF001
     spans = [each.replace("\u00a0", " ") for each in words["spans"]]
     assert spans == ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d", "–", "–"]  # noqa: RUF001
     assert words["agos"] == ["never heard", "just now", "60\u00a0s ago"]

@@ -53,7 +53,7 @@ export class Chart {
         this.now = el("b", { class: "chart-now", text: "–" });
         this.at = el("span", { class: "chart-at" });
         this.range = el("span", { class: "chart-range" });
-        this.place = el("div", { class: "chart-place", role: "img" });
+        this.place = el("div", { class: "chart-place", role: "img", "aria-label": this.name });
         this.element = el(
             "figure", { class: `chart hue-${this.hue} ${small ? "small" : ""}` },
             el("figcaption", {}, el("span", { class: "chart-name", text: this.name }), this.now, this.at, this.range), this.place,

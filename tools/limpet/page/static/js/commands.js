@@ -2,8 +2,8 @@
 
 import { ask, why } from "./connection.js";
 import { button, el } from "./dom.js";
-import { plain, took, words } from "./format.js";
-import { fleet, on, operates } from "./state.js";
+import { moment, plain, took, words } from "./format.js";
+import { fleet, now, on, operates } from "./state.js";
 
 const RESTARTS = new Set(["reboot", "reset", "update"]);
 const KEPT = 5;
@@ -101,16 +101,24 @@ export class Commands {
         }
         this.answers.delete(message.request);
         const [weight, word] = SAID[message.status] ?? ["", message.status];
-        const result = Object.entries(message.result ?? {}).map(([name, value]) => `${words(name)} ${plain(value)}`).join(", ");
-        answer(entry, weight, word, took(message.took_ms), [message.code, message.text, result].filter(Boolean).join(": "));
+        answer(entry, weight, word, took(message.took_ms), [message.code, message.text].filter(Boolean).join(": "), message.result ?? {});
     }
 }
 
-function answer(entry, weight, word, time, text) {
+function answer(entry, weight, word, time, text, result = {}) {
+    const pairs = Object.entries(result).filter(([name]) => name !== "v");
+
     entry.answer.className = weight;
     entry.answer.replaceChildren(
         el("span", { class: "sent", text: entry.text }), el("strong", { text: word }), el("span", { class: "soft", text: time }), text ? el("span", { class: "result", text }) : "",
+        pairs.length
+            ? el("dl", { class: "result" }, ...pairs.map(([name, value]) => el("div", {}, el("dt", { text: words(name) }), el("dd", { text: said(name, value) }))))
+            : "",
     );
+}
+
+function said(name, value) {
+    return name === "ts" && typeof value === "number" ? moment(value, now()) : plain(value);
 }
 
 /** A field of a form for one parameter, by its type and its limits. */

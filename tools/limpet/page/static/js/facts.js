@@ -14,7 +14,7 @@ export function rows(card, node, time) {
     put("last heard", card ? ago(card.seen, time) : "");
     put("firmware", node?.firmware);
     put("interval", node?.interval_s ? `one Reading each ${span(node.interval_s)}` : "");
-    put("boot", card?.boot ? `number ${number(card.boot)}${health.up === undefined ? "" : `, ${span(health.up)} ago`}` : "");
+    put("boot", card?.boot ? `number ${number(card.boot)}${health.up === undefined ? "" : `, ${span(health.up + (node.age ?? 0))} ago`}` : "");
     put("connection", node?.session ? `number ${number(node.session)} of this boot` : "");
     put("connections lost", losses(node?.losses));
     if (node?.missing !== undefined && node?.missing !== null) {

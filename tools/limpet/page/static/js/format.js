@@ -85,6 +85,8 @@ export function plural(count, one, many = `${one}s`) {
 /** A value out of a Message, as text; objects as JSON. */
 export function plain(value) {
     if (value === null || value === undefined) return "–";
+    if (Number.isSafeInteger(value)) return minus(value.toLocaleString("en"));
     if (typeof value === "number") return number(value);
-    return typeof value === "object" ? JSON.stringify(value) : String(value);
+    if (typeof value !== "object") return String(value);
+    return Object.keys(value).length ? JSON.stringify(value) : "none";
 }

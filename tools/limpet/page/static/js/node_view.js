@@ -61,6 +61,8 @@ export class NodeView {
     }
 
     take(message) {
+        // Its health may be from before: since when it has said what it says.
+        if (message.health?.up !== this.node?.health?.up || !this.node) this.healthAt = message.trend?.heap?.at(-1)?.[0] ?? now();
         this.node = message;
         this.charts.interval = message.interval_s ?? message.health?.interval_s ?? 0;
         this.health.take(message);
@@ -91,6 +93,7 @@ export class NodeView {
         say(this.since, sinceText(card));
         say(this.place, (card.place ?? []).filter(Boolean).join(" / "));
         this.drawAlerts(card.alerts ?? []);
+        if (this.node) this.node.age = now() - this.healthAt;
         this.facts.draw(card, this.node);
         this.charts.take(card);
     }

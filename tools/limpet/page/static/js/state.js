@@ -27,10 +27,11 @@ export function operates() {
     return fleet.session.rights === "operate" || fleet.hello?.rights === "operate";
 }
 
-/** The unit of a field, "" where it has none. */
+/** The unit of a field, "" where it has none; outdoor_temperature is in that of temperature. */
 export function unit(field) {
     const units = fleet.hello?.units ?? {};
-    return Object.hasOwn(units, field) ? units[field] : "";
+    const name = field.slice(field.lastIndexOf("_") + 1);
+    return [field, name].filter((each) => Object.hasOwn(units, each)).map((each) => units[each])[0] ?? "";
 }
 
 /** Call `heard` with what is told of `kind`; returns what ends that. */
