@@ -167,7 +167,7 @@ def test_it_is_for_everybody(
             here = {"#/table": "tbody a", "#/topics": ".topic", "#/node/node-1": ".facts dd"}
             expect(page.locator(here.get(view, ".card")).first).to_be_visible()
             found = visit.hindrances()
-            assert not found, (scheme, size, view)
+            assert not found, (found, scheme, size, view)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= size[0], f"wider than the window: {width}"
 

@@ -127,7 +127,8 @@ def test_all_kinds_of_trouble(address: str, visits: Visits) -> None:
         picture(visit, name)
         if "node" in view:
             picture(visit, f"{name}-whole", whole=True)
-        assert not visit.hindrances(), name
+        found = visit.hindrances()
+        assert not found, (found, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
         visit.is_quiet()
     page = visits(address).at()
