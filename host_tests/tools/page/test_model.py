@@ -16,6 +16,7 @@ from limpet.page.model import model as models
 from limpet.page.model import topics
 from limpet.page.model.model import Model
 from limpet.page.model.series import Series
+from limpet.page.serving import hub
 from support.brokers.running import base
 from support.page_here import quiet, reading, said
 
@@ -114,6 +115,33 @@ def test_garbage(model: Model) -> None:
         json.dumps([model.card(name, NOW, spark=True), model.detail(name)], allow_nan=False)
     json.dumps(model.topics.rows(), allow_nan=False)
     assert set(model.nodes) == set(model.bases)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "1e999", '"\\ud800"', '{"\\udfff": [-Infinity]}', "[" * 900 + "]" * 900, "7", "[7]"],
+)
+def test_what_no_browser_can_read(model: Model, value: str) -> None:
+    """Python's parser takes more than JSON has: none of it goes on to browsers, wherever it is."""
+    model.watched["node-1"] += 1
+    frames: list[Any] = []
+    for kind, rest in {
+        "config/reported": "",
+        "config/desired": "",
+        "health": '"ts": 1, "up": 1, "downs": {}, ',
+        "status": '"status": "online", "boot": 1, "session": 1, ',
+        "alerts": '"ts": 1, "alert": "x", "state": "raised", ',
+        "commands/response": '"id": "x", "status": "executed", ',
+    }.items():
+        members = ["reported", "alerts", "reason", "outage", "rssi", "result", "text", "a"]
+        for name in members:
+            text = f'{{{rest}"{name}": {value}}}'.encode()
+            model.take(Message(f"{base('node-1')}/{kind}", text, 0, 0), NOW)
+            frames.append(model.detail("node-1", trend=True))
+    frames += [model.card("node-1", NOW), *(each.frame for each in model.news)]
+    frames.append({"result": json.loads(f'{{"a": {value}}}')})
+    for each in frames:
+        json.loads(hub.words(each).encode(), parse_constant=pytest.fail)
 
 
 def test_ten_thousand_topics(model: Model) -> None:

@@ -228,7 +228,8 @@ def _status(heard: Heard, message: dict[str, Any], now: float | None) -> None:
         heard.queue_grows = False
     if word == "online":
         raised = message.get("alerts")
-        names = [plain.word(each)[:MAX_WORD] for each in raised or () if isinstance(each, str)]
+        listed = raised if isinstance(raised, list) else []
+        names = [plain.word(each)[:MAX_WORD] for each in listed if isinstance(each, str)]
         heard.alerts = {name: heard.alerts.get(name, Alert(None)) for name in names[:MAX_ALERTS]}
     heard.status, heard.boot, heard.session, heard.since = word, boot, session, now
     heard.reason = plain.word(message.get("reason", ""))[:MAX_WORD]

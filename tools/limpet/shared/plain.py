@@ -37,6 +37,21 @@ def is_number(value: Any) -> bool:
         return False
 
 
+def told(value: Any, depth: int = 20) -> Any:
+    """Return a JSON value as strict JSON can have it: what is no finite number is None, and what
+    lies deeper than `depth` is `...`. Python's parser takes NaN and 1e999, no browser's does.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if not depth:
+        return "..."
+    if isinstance(value, dict):
+        return {name: told(each, depth - 1) for name, each in value.items()}
+    return [told(each, depth - 1) for each in value]
+
+
 def plural(count: int, thing: str) -> str:
     """Return `1 device`, `1,000 devices`: `thing` with an s where it is not one."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from limpet.page.commanding import Requests
 from limpet.page.model.model import Model, News
+from limpet.shared import plain
 
 FRAME_S = 0.25
 TOPICS_S = 1.0
@@ -33,13 +34,17 @@ BURST = 40.0
 TOO_MANY, TOO_FAST, ENDED = 1013, 1008, 4401
 
 
-# One for all: json.dumps would make one for each frame.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+# One for all: json.dumps would make one for each frame. Escaped, as half a surrogate pair, which a
+# device can say, is no UTF-8.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def words(frame: Any) -> str:
-    """Return a frame as it is sent."""
-    return _ENCODER.encode(frame)
+    """Return a frame as it is sent, whatever a device has put into it."""
+    try:
+        return _ENCODER.encode(frame)
+    except (ValueError, RecursionError):
+        return _ENCODER.encode(plain.told(frame))
 
 
 class Browser:
@@ -102,9 +107,12 @@ class Hub:
 
     async def _listen(self, browser: Browser) -> None:
         allowance, at = BURST, time.monotonic()
-        with contextlib.suppress(WebSocketDisconnect):
+        with contextlib.suppress(RuntimeError):
             while True:
-                text = await browser.socket.receive_text()
+                came = await browser.socket.receive()
+                if came["type"] == "websocket.disconnect":
+                    return
+                text = came.get("text") or ""  # what is no text says nothing
                 now = time.monotonic()
                 allowance, at = min(BURST, allowance + (now - at) * MOST_A_SECOND), now
                 allowance -= 1
