@@ -234,6 +234,55 @@ def test_who_asks_for_nothing(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> 
             assert time.monotonic() < deadline
 
 
+@pytest.mark.parametrize("more", ["POST /live", "GET /live HTTP/1.1\r\ncontent-length: 5"])
+def test_a_websocket_that_does_not_begin(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """What asks for one, and is none, is ended like what asks for nothing."""
+    monkeypatch.setattr(server, "ASK_S", 0.3)
+    first, _, header = more.partition(" HTTP/1.1\r\n")
+    with page_here(setup) as (_, visitor):
+        text = (
+            f"{first} HTTP/1.1\r\nhost: 127.0.0.1:{visitor.port}\r\norigin: {visitor.url}\r\n"
+            "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            f"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n\r\n"
+        )
+        with socket.create_connection((visitor.host, visitor.port), timeout=60) as raw:
+            raw.sendall(text.replace("\r\n\r\n\r\n", "\r\n\r\n").encode())
+            with contextlib.suppress(ConnectionResetError):
+                while raw.recv(1000):
+                    pass
+
+
+def test_what_others_send_is_no_bug(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody fills a log with tracebacks by what is no HTTP, and no WebSocket."""
+    with page_here(setup) as (_, visitor):
+        host = f"host: {visitor.host}:{visitor.port}\r\n"
+        long = f"POST /logout HTTP/1.1\r\n{host}transfer-encoding: chunked\r\n\r\n5;{'a' * 30_000}"
+        with socket.create_connection((visitor.host, visitor.port), timeout=60) as raw:
+            raw.sendall(long.encode())
+            with contextlib.suppress(ConnectionResetError):
+                while raw.recv(1000):
+                    pass
+        with visitor.live() as page:
+            page.socket.send(b"\xff")  # bytes
+            page.say(t="watch", id="node-1")
+            page.until(lambda frame: frame["t"] == "node")
+            page.socket.send(b"\xff", text=True)
+            assert closed(page)[0] == 1007
+    assert not caplog.records
+
+
+def test_cookies_of_others(setup: Setup, password: Path) -> None:
+    """What another program on this host has left in the browser logs nobody out."""
+    with guarded(setup, password) as visitor:
+        assert logged_in(visitor) == 204
+        own = visitor.cookie
+        for other in ('a="b', "bad[]=1", "a b=1", 'a={"b": [1]}', "$Version=1", "x" * 5000, ""):
+            visitor.cookie = f"{other}; {own}"
+            assert visitor.get("/api/nodes/node-1/history").status == 200
+
+
 def test_login(setup: Setup, password: Path) -> None:
     """Without the password there is the empty page, and nothing else; with it there is all."""
     with guarded(setup, password) as visitor:
@@ -243,6 +292,7 @@ def test_login(setup: Setup, password: Path) -> None:
         assert visitor.get("/api/nodes/node-1/history").status == 401
         assert refused(visitor) == 401
         assert logged_in(visitor, "another horse") == 401
+        assert logged_in(visitor, "half a pair: \ud800") == 401
         assert logged_in(visitor) == 204
         assert visitor.get("/api/nodes/node-1/history").status == 200
         with visitor.live() as page:
@@ -300,6 +350,18 @@ def test_guessing(setup: Setup, password: Path) -> None:
         answer = visitor.post("/login", {"password": PASSWORD}, x_limpet_csrf=None)
         assert answer.status == 429
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_whom_tries_are_counted_of() -> None:
+    """An IPv4 address, however it is written; of IPv6 the half that one customer has."""
+    named = {
+        "192.0.2.1": "192.0.2.1",
+        "::ffff:192.0.2.1": "192.0.2.1",
+        "2001:db8:1:2:3:4:5:6": "2001:0db8:0001:0002",
+        "fe80::1%eth0": "fe80:0000:0000:0000",
+        "unix:": "unix:",
+    }
+    assert {each: login._network(each) for each in named} == named
 
 
 def test_a_proxy_is_believed_where_it_was_announced(setup: Setup, password: Path) -> None:

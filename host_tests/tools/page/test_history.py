@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from limpet.identity.provisioning import Setup
 from limpet.ingest.intake import Reading
 from limpet.ingest.places import Place, opened, place
 from limpet.ingest.store import Batch
+from limpet.page.serving import downloads, guard, server
 from support.page_here import hear, page_here, reading, said
 from support.postgres import Postgres
 
@@ -108,6 +110,39 @@ def test_parquet(setup: Setup, store: Place, tmp_path: Path) -> None:
         path.write_bytes(_download(visitor, "parquet"))
     found = duckdb.sql(f"SELECT count(*), max(temperature) FROM '{path}'").fetchall()  # noqa: S608
     assert found == [(348, 35.9)]
+
+
+def test_a_download_that_nobody_takes(
+    setup: Setup, store: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leaves, or takes nothing, makes room for others."""
+    monkeypatch.setattr(guard, "ANSWER_S", 1.0)
+    monkeypatch.setattr(server, "ASK_S", 1.0)
+    read, piece = [0], "x" * 100_000
+
+    def endless(history: Any, asked: Any, fields: Any = None) -> Any:
+        for _ in range(100_000):
+            read[0] += 1
+            yield piece, 1
+
+    monkeypatch.setattr(downloads, "_pieces", endless)
+    with page_here(setup, store=store) as (_, visitor):
+        asked = f"GET /api/nodes/node-1/download HTTP/1.1\r\nhost: 127.0.0.1:{visitor.port}\r\n\r\n"
+        address = (visitor.host, visitor.port)
+        with socket.create_connection(address, timeout=60) as stalled:
+            stalled.sendall(asked.encode())
+            with socket.create_connection(address, timeout=60) as left:
+                left.sendall(asked.encode())
+                left.recv(10_000)
+            deadline, before = time.monotonic() + 60, -1
+            while read[0] != before:  # nobody reads any more
+                assert time.monotonic() < deadline
+                before = read[0]
+                time.sleep(1.0)
+            monkeypatch.setattr(downloads, "_pieces", lambda *given: (each for each in [("ts", 1)]))
+            while visitor.get("/api/nodes/node-1/download").status != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
 
 
 def test_memory(setup: Setup) -> None:

@@ -209,7 +209,8 @@ class Application:
             return _error(503, "Others are downloading.", "Try again later.")
         await self._downloads.acquire()
         try:
-            return await downloads.answer(self._history, asked, form, self._downloads.release)
+            gone, release = request.is_disconnected, self._downloads.release
+            return await downloads.answer(self._history, asked, form, gone, release)
         except BaseException:
             self._downloads.release()
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -41,9 +41,15 @@ class _Then:
             self._end()
 
 
-async def answer(history: History, asked: Asked, form: str, ended: Callable[[], None]) -> ASGIApp:
-    """Return the Readings as a file to be kept. ended: called when all of it is sent, or nobody
-    wants it any more; not where this raises. Raises Problem.
+async def answer(
+    history: History,
+    asked: Asked,
+    form: str,
+    gone: Callable[[], Awaitable[bool]],
+    ended: Callable[[], None],
+) -> ASGIApp:
+    """Return the Readings as a file to be kept. gone: whether nobody wants it any more. ended:
+    called when all of it is sent, or nobody does; not where this raises. Raises Problem.
     """
     thread = ThreadPoolExecutor(1, "download")
     loop = asyncio.get_running_loop()
@@ -64,7 +70,8 @@ async def answer(history: History, asked: Asked, form: str, ended: Callable[[], 
 
     async def all_of() -> AsyncIterator[str]:
         piece: Any = first
-        while piece is not None:
+        # uvicorn takes what is for nobody without a word.
+        while piece is not None and not await gone():
             yield piece[0]
             piece = await loop.run_in_executor(thread, next, pieces, None)
 

@@ -14,10 +14,10 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limpet.page.serving.login import Login, Session
@@ -27,7 +27,7 @@ CSRF = "x-limpet-csrf"
 MAX_BODY = 16 * 1024
 MAX_PATH = 2048
 MAX_HEADERS = 16 * 1024
-# From a request to the end of its answer, however slowly that is taken; downloads are not bounded.
+# From a request to the end of its answer, however slowly that is taken; of a download, for a piece.
 ANSWER_S = 60.0
 # Of one address: what a page with its modules takes at once, and then in a second.
 BURST, EVERY_S = 200.0, 0.02
@@ -71,13 +71,9 @@ class Access:
 
     def key(self, headers: Headers) -> str | None:
         """Return the key of the session that a request has, if any."""
-        found = SimpleCookie()
-        try:
-            found.load(headers.get("cookie", "")[:4096])
-        except CookieError:
-            return None
-        morsel = found.get(self.cookie)
-        return morsel.value if morsel else None
+        # Not http.cookies, which gives up at a cookie that it does not like: another program on
+        # this host, whatever its port, may have set one.
+        return cookie_parser(headers.get("cookie", "")).get(self.cookie)
 
     def session(self, headers: Headers) -> Session | None:
         """Return the session of a request; None where there is none."""
@@ -129,11 +125,12 @@ class Guard:
         if refused:
             await _refuse(answer, *refused)
         else:
-            limit_s = None if scope["path"].endswith("/download") else ANSWER_S
+            long = scope["path"].endswith("/download")
             try:
-                async with asyncio.timeout(limit_s):
-                    await self._app(scope, _bounded(receive), answer)
-            except TimeoutError:
+                async with asyncio.timeout(None if long else ANSWER_S):
+                    sending = _in_time(answer) if long else answer
+                    await self._app(scope, _bounded(receive), sending)
+            except (TimeoutError, ClientDisconnect):
                 return  # who is that slow is cut off
 
     def _address(self, scope: Scope, headers: Headers) -> str:
@@ -215,6 +212,16 @@ def _whole(origin: str) -> str:
     """Return an origin with its port, as browsers leave out the usual one."""
     usual = {"http": ":80", "https": ":443"}.get(origin.partition(":")[0], "")
     return origin.removesuffix(usual) if usual else origin
+
+
+def _in_time(send: Send) -> Send:
+    """Return the same, which gives somebody ANSWER_S to take a piece."""
+
+    async def in_time(message: Message) -> None:
+        async with asyncio.timeout(ANSWER_S):
+            await send(message)
+
+    return in_time
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -117,7 +117,7 @@ class Login:
     def _check(self, password: str) -> bool:
         try:
             return len(password) <= MOST and _HASHER.verify(self._hash, password)
-        except (Argon2Error, InvalidHashError):
+        except (Argon2Error, InvalidHashError, UnicodeEncodeError):
             return False
 
     def _begin(self) -> str:
@@ -157,7 +157,10 @@ def _name(key: str) -> str:
 def _network(address: str) -> str:
     """Return whom tries are counted of: an IPv4 address, or the 64 bits that one customer has."""
     try:
-        found = ip_address(address)
+        found = ip_address(address.partition("%")[0])  # fe80::1%eth0
     except ValueError:
         return address[:64]
-    return str(found) if found.version == 4 else found.exploded[:19]
+    if isinstance(found, IPv6Address):
+        # On [::] who comes by IPv4 is told as ::ffff:192.0.2.1.
+        return str(found.ipv4_mapped or found.exploded[:19])
+    return str(found)

@@ -11,8 +11,10 @@ import threading
 from typing import Any
 
 import uvicorn
+from h11 import LocalProtocolError
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from limpet.page.serving.guard import MAX_HEADERS
 from limpet.shared.problem import Problem
@@ -49,16 +51,18 @@ class _Connection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        self._stop()
+        self._stop()  # _WebSocket has its own
         super().handle_websocket_upgrade(event)
 
     def _look(self) -> None:
         """Look again in a while; without a request that is being answered it is over by then."""
-        self._timer = self.loop.call_later(ASK_S, self._looked, self.cycle)
+        closing = self.transport.is_closing()
+        self._timer = self.loop.call_later(ASK_S, self._looked, self.cycle, closing)
 
-    def _looked(self, before: Any) -> None:
+    def _looked(self, before: Any, closing: bool) -> None:
         cycle = self.cycle
-        if cycle is before and (cycle is None or cycle.response_complete):
+        # Closing waits for what was written to be taken, for ever.
+        if closing or (cycle is before and (cycle is None or cycle.response_complete)):
             self.transport.abort()
         else:
             self._look()
@@ -66,6 +70,39 @@ class _Connection(H11Protocol):
     def _stop(self) -> None:
         if self._timer:
             self._timer.cancel()
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """What a connection has become. Who has not shaken hands within ASK_S goes, and who does not
+    take the goodbye.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        self._timer = self.loop.call_later(ASK_S, self._looked, self.transport.is_closing())
+
+    def _looked(self, closing: bool) -> None:
+        if closing or not self.handshake_complete:
+            self.transport.abort()
+        else:
+            self._look()
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether it is a bug of ours: what somebody sends that is no HTTP is none."""
+    kind = record.exc_info[0] if record.exc_info else None
+    theirs = record.getMessage().startswith("Invalid UTF-8")
+    return kind is not None and not issubclass(kind, LocalProtocolError) and not theirs
 
 
 class Server:
@@ -81,7 +118,7 @@ class Server:
         config = uvicorn.Config(
             app,
             http=_Connection,
-            ws="websockets-sansio",
+            ws=_WebSocket,
             loop="asyncio",
             lifespan="on",
             log_config=None,
@@ -96,8 +133,7 @@ class Server:
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
-        # It says of each request that is none that it is none; a bug of ours has a traceback.
-        logging.getLogger("uvicorn.error").addFilter(lambda record: record.exc_info is not None)
+        logging.getLogger("uvicorn.error").addFilter(_ours)
         self._server = uvicorn.Server(config)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
