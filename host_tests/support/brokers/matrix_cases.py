@@ -218,13 +218,14 @@ def posing(world: World) -> str:
     """A device with its own certificate calls itself by its neighbour's name; it speaks as itself,
     or not at all.
     """
-    neighbour = _connected(world, NEIGHBOUR)
+    neighbour, own = _connected(world, NEIGHBOUR), f"{base(NEIGHBOUR)}/{_STATUS}"
     client = world.client(NEIGHBOUR, world.setup.authority.client(DEVICE))
     if entered(client) == REFUSED:
-        assert not neighbour.closed
+        assert neighbour.ask(own)
         return REFUSED
     verdict = _said(world, client, DEVICE, f"{base(NEIGHBOUR)}/{_TELEMETRY}")
-    return INTERRUPTED if neighbour.closed and verdict in NO else verdict
+    # A broker may end the neighbour's connection a moment later: it has to answer, or to end.
+    return INTERRUPTED if not neighbour.ask(own) and verdict in NO else verdict
 
 
 def old_tls(world: World) -> str:
