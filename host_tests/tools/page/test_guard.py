@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from limpet.identity.provisioning import Setup
-from limpet.page.asked import LOOPBACK
+from limpet.page.asked import LOOPBACK, Serving
 from limpet.page.serving import login, server
 from limpet.page.serving.guard import BURST, MAX_BODY, Access
 from limpet.page.serving.hub import MOST_BROWSERS
 from limpet.page.serving.login import Login, set_password
+from limpet.shared.problem import Problem
 from support.page_here import page_here
 from support.page_visitor import Live, Visitor
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -364,6 +365,16 @@ def test_whom_tries_are_counted_of() -> None:
     assert {each: login._network(each) for each in named} == named
 
 
+def test_names() -> None:
+    """They are as browsers say them; what none could say is refused, not taken and never met."""
+    called = ["Page.example.", "bücher.example", "192.0.2.1", "my_host"]
+    found = Serving(listen="[::1]:0", called=called).hosts()
+    assert found == ["page.example", "xn--bcher-kva.example", "192.0.2.1", "my_host", "::1"]
+    for wrong in ("page.example:8443", "https://page.example", "a b", "", "*", "ü" * 64, "\ud800"):
+        with pytest.raises(Problem, match="is no host name"):
+            Serving(called=[wrong]).hosts()
+
+
 def test_a_proxy_is_believed_where_it_was_announced(setup: Setup, password: Path) -> None:
     """Tries are counted of whom the proxy names; else of whoever is connected."""
     for proxied, last in ((True, 401), (False, 429)):
@@ -448,7 +459,6 @@ def test_a_browser_that_asks_too_much(visitor: Visitor) -> None:
 def test_https(setup: Setup, tmp_path: Path) -> None:
     """By a certificate of the fleet's own authority; the cookie is bound to this host then."""
     from limpet.page import door
-    from limpet.page.asked import Serving
 
     set_password(tmp_path, PASSWORD)
     asked = Serving(listen="0.0.0.0:8443", called=["Page.example"])

@@ -9,17 +9,21 @@ It needs none of the packages of limpet[page], so that `--help` does without.
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from limpet.shared.firmware import more_brokers, rules
+from limpet.shared.plain import safe, short
 from limpet.shared.problem import Problem
 
 HOST, PORT = "127.0.0.1", 8080
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 # How browsers on this machine may call it.
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
@@ -81,4 +85,18 @@ class Serving:
         own = [] if host in ("0.0.0.0", "::") else [host]
         if not own and not called:
             own = [socket.gethostname()]
-        return [each.lower() for each in dict.fromkeys((*called, *own))]
+        return list(dict.fromkeys(map(_host, (*called, *own))))
+
+
+def _host(name: str) -> str:
+    """Return a host name as browsers say it. Raises Problem for what is none."""
+    try:
+        said = name.encode("idna").decode().lower().rstrip(".")
+        if not _HOST.fullmatch(said):
+            ip_address(said)
+    except ValueError:  # also what cannot be said in ASCII
+        raise Problem(
+            f"{safe(short(name))!r} is no host name.",
+            "Say one without a port: --name page.example.",
+        ) from None
+    return said
