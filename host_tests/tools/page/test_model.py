@@ -18,7 +18,7 @@ from limpet.page.model.model import Model
 from limpet.page.model.series import Series
 from limpet.page.serving import hub
 from support.brokers.running import base
-from support.page_here import quiet, reading, said
+from support.page_here import page_here, quiet, reading, said
 
 NOW = 1_790_000_000.0
 SCRIPT = "<script>alert(1)</script>"
@@ -247,3 +247,20 @@ def test_who_leaves(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for at, name in model.gone if at > number] == ["node-1"]
     model.take(said("telemetry", reading(1)), NOW)
     assert "node-1" not in model.nodes
+
+
+def test_more_leave_than_is_remembered(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser gets all that there is then, as it cannot be told of each."""
+    with page_here(setup) as (page, visitor):
+        model, before = page.model, dict(page.model.bases)
+        many = before | {f"n{i}": base(f"n{i}") for i in range(models.MOST_NEWS + 10)}
+        monkeypatch.setattr(model.known, "refresh", lambda: many)
+        with model.lock:
+            model.look(time.time())
+        with visitor.live() as live:
+            live.until(lambda frame: frame["t"] == "cards" and frame["last"])
+            monkeypatch.setattr(model.known, "refresh", lambda: before)
+            with model.lock:
+                model.look(time.time())
+            whole = live.until(lambda frame: frame["t"] == "cards" and frame["all"], before=False)
+            assert {each["id"] for each in whole["cards"]} == set(before)

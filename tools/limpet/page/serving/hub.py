@@ -225,6 +225,15 @@ class Hub:
                 if number not in self._known:
                     self._known[number] = words(model.card(device, now))
                 texts.append(self._known[number])
+            if (
+                model.gone
+                and len(model.gone) == model.gone.maxlen
+                and model.gone[0][0] > browser.seen
+            ):
+                # More have left than is remembered.
+                every = (words(model.card(each, now, spark=True)) for each in model.bases)
+                same[browser.seen] = _pieces(every, True)
+                return same[browser.seen]
             gone = [name for at, name in model.gone if at > browser.seen]
             frames = [words({"t": "gone", "ids": gone})] if gone else []
             same[browser.seen] = frames + (_pieces(texts, False) if texts else [])
