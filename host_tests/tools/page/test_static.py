@@ -87,6 +87,26 @@ WORDS = """async () => {
 }"""
 
 
+EVERY_OBJECT_HAS = """async () => {
+    const { Settings } = await import("/static/js/facts.js");
+    const { own } = await import("/static/js/format.js");
+    const settings = new Settings();
+    settings.draw({ reported: { a: 1 }, desired: { a: 1, constructor: 2, toString: 3 } });
+    const cells = [...settings.element.querySelectorAll("tbody td")].map((each) => each.textContent);
+    const members = [{}, null, undefined, []].map((each) => own(each, "constructor") === undefined);
+    return { cells, members };
+}"""
+
+
+def test_what_every_object_has(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
+    """A device may call a member as it likes; what it has not said is not made of JavaScript's."""
+    visit = visits(serve(broker.port))
+    found: dict[str, Any] = visit.at().evaluate(EVERY_OBJECT_HAS)
+    assert found["cells"] == ["1", "1", "–", "2, not yet", "–", "3, not yet"]  # noqa: RUF001
+    assert found["members"] == [True] * 4
+    visit.is_quiet()
+
+
 def test_pure_modules(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
     """Series break where values are missing, and late ones close that; whatever the numbers."""
     visit = visits(serve(broker.port))

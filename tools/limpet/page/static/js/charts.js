@@ -202,7 +202,7 @@ export class Charts {
             // Of a stretch of before nothing that comes now is a part; it is asked for again when it is shown.
             if (typeof ts !== "number" || (this.zoom && ts > this.zoom[1])) continue;
             for (const [name, series] of this.series) {
-                if (name in values) series.add(ts, values[name], late, this.expected());
+                if (Object.hasOwn(values, name)) series.add(ts, values[name], late, this.expected());
             }
         }
     }

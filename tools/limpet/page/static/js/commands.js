@@ -2,7 +2,7 @@
 
 import { ask, why } from "./connection.js";
 import { button, el } from "./dom.js";
-import { moment, plain, took, words } from "./format.js";
+import { moment, own, plain, took, words } from "./format.js";
 import { fleet, now, on, operates } from "./state.js";
 
 const RESTARTS = new Set(["reboot", "reset", "update"]);
@@ -100,7 +100,7 @@ export class Commands {
             return;
         }
         this.answers.delete(message.request);
-        const [weight, word] = SAID[message.status] ?? ["", message.status];
+        const [weight, word] = own(SAID, message.status) ?? ["", message.status];
         answer(entry, weight, word, took(message.took_ms), [message.code, message.text].filter(Boolean).join(": "), message.result ?? {});
     }
 }

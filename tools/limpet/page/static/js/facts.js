@@ -1,7 +1,7 @@
 // What a node says of itself: facts in words, settings that are desired and reported, an update on its way.
 
 import { el, say, show } from "./dom.js";
-import { ago, bytes, day, number, plain, plural, span, words } from "./format.js";
+import { ago, bytes, day, number, own, plain, plural, span, words } from "./format.js";
 import { now } from "./state.js";
 
 const SOON_S = 30 * 86400;
@@ -92,7 +92,7 @@ export class Settings {
         this.key = key;
         const names = [...new Set([...Object.keys(reported ?? {}), ...Object.keys(desired ?? {})])];
         this.body.replaceChildren(...names.map((name) => {
-            const [is, wanted] = [reported?.[name], desired?.[name]];
+            const [is, wanted] = [own(reported, name), own(desired, name)];
             const differs = wanted !== undefined && JSON.stringify(is) !== JSON.stringify(wanted);
             return el(
                 "tr", { class: differs ? "differs" : "" }, el("th", { scope: "row", text: words(name) }), el("td", { text: plain(is) }),

@@ -82,6 +82,11 @@ export function plural(count, one, many = `${one}s`) {
     return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
+/** A member of what a device has said, if it has said it: `constructor` is one of every object. */
+export function own(said, name) {
+    return said && Object.hasOwn(said, name) ? said[name] : undefined;
+}
+
 /** A value out of a Message, as text; objects as JSON. */
 export function plain(value) {
     if (value === null || value === undefined) return "–";
