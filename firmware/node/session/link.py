@@ -190,12 +190,13 @@ class Link:
             self.alarm(_DENIED, False)
 
     def overdue(self, now):
-        """Whether a state has outlived its deadline, or a try that was due was not made. Right
-        after `step`, only a bug can bring that about.
+        """Whether a state has outlived its deadline, or a try that was due was not made: none is
+        while it leaves. Right after `step`, only a bug can bring that about.
         """
         if self.client.state != "down":
             return self.client.overdue(now)
-        return not self.board.network.cause and now - self._retry_at > _LATE_MS
+        idle = self.board.network.cause or self._leaving
+        return not idle and now - self._retry_at > _LATE_MS
 
     def stop(self, now, reason):
         """Begin to leave: what is queued first, the goodbye last. `stopped` tells the end."""

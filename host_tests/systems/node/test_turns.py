@@ -43,6 +43,7 @@ def ran(flash: Path, config: dict[str, Any], **settings: Any) -> dict[str, list[
         },
     )
     assert " node bug" not in said
+    assert " node stuck" not in said
     found: dict[str, list[int]] = json.loads(said.partition("TURNS ")[2])
     return found
 
@@ -85,9 +86,9 @@ def test_node_sleeps_behind_a_full_window(tmp_path: Path) -> None:
     assert max(found) <= 124
 
 
-@pytest.mark.parametrize("world", ["slow", "half", "refused"])
+@pytest.mark.parametrize("world", ["up", "slow", "half", "refused"])
 def test_node_sleeps_while_it_leaves(tmp_path: Path, world: str) -> None:
-    """The seconds in which it waits for the last answers are no busy ones."""
+    """The seconds in which it waits for the last answers are no busy ones, and nothing is stuck."""
     until = 301_000 if world == "slow" else 601_000  # a health message is due, and cannot go
     found = turns(tmp_path, {"interval_s": 2}, world=world, leave_at=until)
     assert found[-1] <= 60
