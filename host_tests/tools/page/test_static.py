@@ -92,7 +92,8 @@ EVERY_OBJECT_HAS = """async () => {
     const { own } = await import("/static/js/format.js");
     const settings = new Settings();
     settings.draw({ reported: { a: 1 }, desired: { a: 1, constructor: 2, toString: 3 } });
-    const cells = [...settings.element.querySelectorAll("tbody td")].map((each) => each.textContent);
+    const there = settings.element.querySelectorAll("tbody td");
+    const cells = [...there].map((each) => each.textContent);
     const members = [{}, null, undefined, []].map((each) => own(each, "constructor") === undefined);
     return { cells, members };
 }"""
