@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster homeassistant fuzz day pictures bench docs lint lock wheel setup venv clean
+.PHONY: help run image flash deploy test-board wokwi test test-versions chaos cluster homeassistant fuzz day pictures bench docs lint lock wheel sbom setup venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -104,6 +104,9 @@ lock: ## Write requirements.lock again from pyproject.toml (needs the network)
 
 wheel: venv ## Make the wheel and the source archive of limpet, in dist/
 	@.venv/bin/hatchling build -d dist
+
+sbom: venv ## Write what Limpet is made of into dist/ (an SBOM in CycloneDX); SOURCE_DATE_EPOCH is its date
+	@.venv/bin/python tools/sbom/bill.py
 
 setup: venv ## Set up all that run and test need, for a time without a network
 	@.venv/bin/limpet setup $(if $(filter mosquitto,$(value BROKER)),--mosquitto)

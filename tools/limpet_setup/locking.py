@@ -24,13 +24,16 @@ def lock() -> None:
     install(folder / "bin" / "python", "Installing uv", "--require-hashes", "-r", UV)
     # No index in the output: a lock names files by hash, wherever they come from.
     options = (
-        "--quiet --generate-hashes --no-annotate --no-header --no-emit-index-url "
+        "--quiet --generate-hashes --no-header --no-emit-index-url "
         "--no-emit-find-links --no-python-downloads"
     )
     compiled: list[str | os.PathLike[str]] = [folder / "bin" / "uv", "pip", "compile"]
     compiled += options.split()
     uv = [*compiled, "--universal", "--python-version", "3.11"]
+    # With who asks for what: tools/sbom/ makes the SBOM's graph of it, alike on each system.
     run("Writing requirements.lock", *uv, "--group", "dev", "--all-extras", PROJECT, "-o", LOCK)
+    compiled.append("--no-annotate")
+    uv.append("--no-annotate")
     for other in (SITE, UV):
         run(f"Writing {other.relative_to(REPO)}", *uv, other.with_suffix(".in"), "-o", other)
     hass = [*compiled, "--python-platform", "linux", "--python-version", HASS_PYTHON]
