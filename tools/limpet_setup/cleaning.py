@@ -21,6 +21,7 @@ from limpet_setup.steps import refuse
 # and `limpet fleet run` made for themselves. Not among it: dev, trial, images and whatever else a
 # user had made there, with keys that boards out there have.
 CACHES = [
+    "axe-core",
     "bench",
     "bytecode",
     "chaos",
@@ -28,6 +29,7 @@ CACHES = [
     "docs",
     "docs-env",
     "docs-pages",
+    "homeassistant",
     "load",
     "micropython",
     "run",
