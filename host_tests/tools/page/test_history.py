@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from limpet.identity.provisioning import Setup
 from limpet.ingest.intake import Reading
 from limpet.ingest.places import Place, opened, place
 from limpet.ingest.store import Batch
-from limpet.page.serving import downloads, guard, server
+from limpet.page.asked import LOOPBACK
+from limpet.page.history import History
+from limpet.page.serving import application, downloads, guard, server
+from limpet.page.serving.guard import Access
+from limpet.page.serving.login import Login, set_password
 from support.page_here import hear, page_here, reading, said
 from support.postgres import Postgres
 
@@ -110,6 +115,34 @@ def test_parquet(setup: Setup, store: Place, tmp_path: Path) -> None:
         path.write_bytes(_download(visitor, "parquet"))
     found = duckdb.sql(f"SELECT count(*), max(temperature) FROM '{path}'").fetchall()  # noqa: S608
     assert found == [(348, 35.9)]
+
+
+def test_a_store_that_does_not_answer(
+    setup: Setup, store: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it is told so; nobody else waits, and it has two threads, not all."""
+    monkeypatch.setattr(application, "LOOK_S", 0.5)
+    ended, asked = threading.Event(), [0]
+
+    def hang(*given: Any) -> None:
+        asked[0] += 1
+        ended.wait(60)
+
+    monkeypatch.setattr(History, "answer", hang)
+    set_password(tmp_path, "a horse, a battery")
+    access = Access(LOOPBACK, Login(tmp_path / "password"))
+    with page_here(setup, store=store, access=access) as (_, visitor):
+        try:
+            for _ in range(2):
+                answer = visitor.post("/login", {"password": "a horse, a battery"})
+                assert answer.status == 204
+                visitor.cookie = answer.headers["set-cookie"].partition(";")[0]
+                told = [visitor.get(HISTORY) for _ in range(8)]
+                assert {each.status for each in told} == {503}
+                assert "too long" in told[0].json()["error"]
+        finally:
+            ended.set()
+    assert asked[0] == 2
 
 
 def test_a_download_that_nobody_takes(

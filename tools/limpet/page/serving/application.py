@@ -10,6 +10,7 @@ import mimetypes
 import re
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ STATIC = Path(__file__).parents[1] / "static"
 OF_ASKER, OF_DEVICE = (10, 1.0), (5, 2.0)
 # For a body to come.
 BODY_S = 10.0
+# For a look into the history, with those before it.
+LOOK_S = 50.0
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 # Looks into the history, and downloads of it, each.
 _AT_ONCE = 2
@@ -66,7 +69,8 @@ class Application:
         self.on_error: Callable[[BaseException], None] = lambda error: None
         self._history = history
         self._ttl_s = ttl_s
-        self._asking = asyncio.Semaphore(_AT_ONCE)
+        # Their own threads: a store that answers nobody is to hold up no login, and no lever.
+        self._looking = ThreadPoolExecutor(_AT_ONCE, "history")
         self._downloads = asyncio.Semaphore(_AT_ONCE)
         self._of_asker, self._of_device = Rates(*OF_ASKER), Rates(*OF_DEVICE)
         self._access = access
@@ -105,6 +109,7 @@ class Application:
         telling.add_done_callback(self._told)
         yield
         telling.cancel()
+        self._looking.shutdown(wait=False, cancel_futures=True)
 
     def _told(self, task: asyncio.Task[None]) -> None:
         """Without whom browsers are told by there is no page: what it ended by ends all."""
@@ -197,8 +202,13 @@ class Application:
 
     async def _history_of(self, request: Request) -> Response:
         asked = self._asked(request)
-        async with self._asking:
-            return JSONResponse(await asyncio.to_thread(self._history.answer, asked))
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LOOK_S):
+                found = await loop.run_in_executor(self._looking, self._history.answer, asked)
+        except TimeoutError:
+            return _error(503, "The store takes too long.", "Try again later, or ask for less.")
+        return JSONResponse(found)
 
     async def _download(self, request: Request) -> ASGIApp:
         asked = self._asked(request)
