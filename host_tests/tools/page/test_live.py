@@ -12,7 +12,8 @@ from limpet.operating.levers.lever import SWITCH, Lever
 from limpet.operating.levers.levers import Levers, Pulled
 from limpet.page import commanding
 from limpet.page.serving import hub
-from support.brokers.running import RunningBroker, base
+from limpet.shared import private
+from support.brokers.running import RunningBroker, base, fields
 from support.page_here import hear, page_here, reading, said
 
 T = "t"
@@ -71,10 +72,34 @@ def test_watching(setup: Setup) -> None:
         other.say(t="watch", id="node-2")
         other.until(lambda frame: frame[T] == "node" and frame["id"] == "node-2")
         other.say(t="watch", id=None)
-        live.say(t="watch", id="nobody")
         live.say(t="topics", on=True)
         topics = live.until(lambda frame: frame[T] == "topics")
         assert f"{base()}/telemetry" in [each["topic"] for each in topics["topics"]]
+        deadline = time.monotonic() + 60
+        while page.model.watched:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_watching_what_is_not_there_yet(setup: Setup) -> None:
+    """A device is shown when it is registered, and again when it has gone and comes back."""
+    with page_here(setup) as (page, visitor), visitor.live() as live:
+        live.say(t="watch", id="node-3")
+        live.say(t="topics", on=True)
+        live.until(lambda frame: frame[T] == "topics")
+        assert not [frame for frame in live.frames if frame[T] == "node"]
+        registry = setup.layout.registry
+        without = registry.read_bytes()
+        setup.device(fields("node-3"))
+        live.until(lambda frame: frame[T] == "node" and frame["id"] == "node-3")
+        hear(page, said("telemetry", reading(1), "node-3"))
+        assert live.until(lambda frame: frame[T] == "readings")["id"] == "node-3"
+        there = registry.read_bytes()
+        private.write(registry, without)
+        live.until(lambda frame: frame[T] == "gone" and frame["ids"] == ["node-3"])
+        private.write(registry, there)
+        live.until(lambda frame: frame[T] == "events" and frame["id"] == "node-3", before=False)
+        live.say(t="watch", id=None)
         deadline = time.monotonic() + 60
         while page.model.watched:
             assert time.monotonic() < deadline

@@ -142,9 +142,10 @@ class Hub:
                 watched[before] -= 1
                 if watched[before] <= 0:
                     del watched[before]
-            browser.watching = device if device in self._model.nodes else None
-            if browser.watching:
-                watched[browser.watching] += 1
+            # Also one that is not registered yet: it is shown when it is there.
+            browser.watching = device
+            if device:
+                watched[device] += 1
                 browser.fresh = True
 
     # Four times a second.
@@ -250,7 +251,9 @@ class Hub:
             self._broker_again(texts)
             text = "This browser was too slow for all of it: what is missing is loaded again."
             texts.append(words({"t": "say", "weight": "plain", "text": text, "missed": True}))
-        if watching and browser.fresh and watching in self._model.nodes:
+        if watching and watching not in self._model.nodes:
+            browser.fresh = True
+        elif watching and browser.fresh:
             browser.fresh = False
             events = list(self._model.nodes[watching].events)
             texts.append(words(self._model.detail(watching, trend=True)))
