@@ -195,6 +195,33 @@ def test_keys_are_enough(broker: RunningBroker, serve: Serve, visits: Visits) ->
     assert (theme, page.evaluate("document.documentElement.dataset.theme")) == ("light", "dark")
 
 
+def test_reboot_asks_before(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
+    """Who cancels has sent nothing, by the button or by Escape; who confirms has sent one."""
+    page = visits(serve(broker.port)).at("#/node/node-2")
+    client = broker.client("node-2").connect()
+    topic = f"{base('node-2')}/commands"
+    client.subscribe(topic)
+    reboot = page.locator('[data-action="reboot"]')
+    confirm = page.get_by_role("button", name="Yes, reboot")
+    reboot.click()
+    expect(page.get_by_text("node-2 restarts")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(confirm).to_have_count(0)
+    expect(reboot).to_be_focused()
+    reboot.click()
+    confirm.press("Escape")
+    expect(confirm).to_have_count(0)
+    reboot.click()
+    confirm.click()
+    expect(confirm).to_have_count(0)
+    client.wait_for(topic)
+    # One that comes behind it shows that there is no other before.
+    page.get_by_role("button", name="ping").click()
+    client.wait_for(topic, lambda message: b"ping" in message.payload)
+    sent = [json.loads(each.payload)["action"] for each in client.seen(topic)]
+    assert sent == ["reboot", "ping"]
+
+
 def test_reading_only_there_are_no_buttons(
     broker: RunningBroker, setup: Setup, serve: Serve, visits: Visits
 ) -> None:
