@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ PLACES = ("attic", "cellar", "kitchen", "garage", "greenhouse", "study")
 COUNT = 24
 EACH_S = 30
 HOUR_S = 3600
+AS_OF = re.compile(r"as of (\d{4}-\d\d-\d\d )?\d\d:\d\d")
 expect.set_options(timeout=TIMEOUT_MS)
 
 
@@ -138,3 +140,34 @@ def test_all_kinds_of_trouble(address: str, visits: Visits) -> None:
     expect(page.locator('.card[data-id="node-12"]')).to_contain_text("no-readings")
     expect(page.locator('.card[data-id="node-7"]')).to_contain_text("14 waiting")
     expect(page.locator('.card[data-id="node-23"]')).to_contain_text("never heard")
+
+
+@pytest.mark.long
+def test_while_the_broker_is_away(address: str, broker: RunningBroker, visits: Visits) -> None:
+    """Each card and row, and a node's own view, say of when they are; and again as ever when it is
+    back.
+    """
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    pages = [(each, visits(address, scheme=each)) for each in schemes]
+    shown = []
+    for _, visit in pages:
+        page = visit.at("#/")
+        expect(page.locator(".card").first).to_be_visible()
+        shown.append(page)
+    broker.stop()
+    for scheme, visit in pages:
+        page = visit.page
+        expect(page.locator('.card[data-id="node-5"]')).to_contain_text(AS_OF)
+        expect(page.locator('.card[data-id="node-23"]')).to_contain_text("never heard")
+        picture(visit, f"away-{scheme}")
+        assert not visit.hindrances()
+        page.goto(f"{address}/#/table")
+        expect(page.get_by_role("row", name="node-5 ")).to_contain_text(AS_OF)
+        assert not visit.hindrances()
+        page.goto(f"{address}/#/node/node-5")
+        expect(page.locator(".node-head")).to_contain_text(AS_OF)
+        picture(visit, f"away-node-{scheme}")
+        page.goto(f"{address}/#/")
+    broker.start()
+    for page in shown:
+        expect(page.locator('.card[data-id="node-5"]')).not_to_contain_text("as of")

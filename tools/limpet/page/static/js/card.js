@@ -4,7 +4,7 @@ import { el, mark, say, show } from "./dom.js";
 import { ago, moment, number, quantity, words } from "./format.js";
 import { drawSpark, spark } from "./spark.js";
 import { STATES, shape } from "./states.js";
-import { now, unit } from "./state.js";
+import { now, stale, unit } from "./state.js";
 
 const VALUES = 4;
 
@@ -27,6 +27,7 @@ export function updateState(place, asked) {
 }
 
 function seen(card) {
+    if (stale()) return card.seen ? `as of ${moment(card.seen, now(), false)}` : ago(card.seen, now());
     return card.state === "asleep" && card.wake_at > now() ? `wakes at ${moment(card.wake_at, now(), false)}` : ago(card.seen, now());
 }
 

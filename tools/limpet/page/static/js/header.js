@@ -2,7 +2,7 @@
 
 import { ask, leave } from "./connection.js";
 import { button, el, icon, mark, say, show, svg } from "./dom.js";
-import { fleet, on, operates } from "./state.js";
+import { fleet, on, operates, stale } from "./state.js";
 
 const VIEWS = [["cards", "Cards"], ["table", "Table"], ["topics", "Topics"]];
 const MOON = "M19.5 14.5A8.5 8.5 0 0 1 9.5 4.5a8.5 8.5 0 1 0 10 10z";
@@ -68,6 +68,7 @@ export class Header {
         const up = live && fleet.broker?.up;
         const text = !live ? { connecting: "connecting", login: "", lost: "no server" }[fleet.link.state] : up ? "broker" : "no broker";
         say(this.broker, text ?? "");
+        mark(document.body, "data-stale", stale() ? "" : null);
         this.broker.className = `broker ${up ? "up" : live || fleet.link.state === "lost" ? "down" : "wait"}`;
         mark(this.broker, "title", fleet.broker?.at ? `${fleet.broker.at}${fleet.broker.text ? `: ${fleet.broker.text}` : ""}` : null);
         show(this.broker, Boolean(text));

@@ -9,7 +9,7 @@ import { Facts, Settings, Update } from "./facts.js";
 import { ago, moment, span, words } from "./format.js";
 import { Health } from "./health.js";
 import { Levers } from "./levers.js";
-import { fleet, now, on } from "./state.js";
+import { fleet, now, on, stale } from "./state.js";
 
 export class NodeView {
     constructor(id) {
@@ -110,7 +110,7 @@ export class NodeView {
 }
 
 function sinceText(card) {
-    if (fleet.broker && !fleet.broker.up) return "when the broker was last there";
+    if (stale()) return card.seen ? `as of ${moment(card.seen, now())}` : "never heard";
     const reason = card.state === "offline" && card.reason ? `: ${words(card.reason)}` : "";
     const since = card.since ? `for ${span(now() - card.since)}` : "";
     const seen = card.state === "online" ? "" : `heard ${ago(card.seen, now())}`;

@@ -22,6 +22,11 @@ export function now() {
     return Date.now() / 1000 + fleet.skew;
 }
 
+/** Whether what is shown cannot be up to date: there is no broker, or no server. */
+export function stale() {
+    return fleet.link.state === "lost" || Boolean(fleet.broker && !fleet.broker.up);
+}
+
 /** Whether this browser may change something. */
 export function operates() {
     return fleet.session.rights === "operate" || fleet.hello?.rights === "operate";
