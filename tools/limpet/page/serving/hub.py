@@ -258,7 +258,8 @@ class Hub:
             events = list(self._model.nodes[watching].events)
             texts.append(words(self._model.detail(watching, trend=True)))
             texts.append(words({"t": "events", "id": watching, "events": events}))
-            news = [each for each in news if each.device != watching]
+            # Its events are told; a Reading may be newer than what the browser has asked for.
+            news = [each for each in news if each.device != watching or each.kind != "event"]
         elif watching in shown:
             texts.append(shown[watching])
         for each in news:
