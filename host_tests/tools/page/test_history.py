@@ -63,6 +63,9 @@ def test_store(setup: Setup, store: Place) -> None:
         assert found["gaps"] == [[T0 + 990, T0 + 1120, 12]]
         every = visitor.get(f"{HISTORY}?from={T0}&to={T0 + 3600}").json()["fields"]
         assert sorted(every) == ["humidity", "temperature"]
+        # All that there is begins with the first: before it there are no points to be spent.
+        all_of = visitor.get(f"{HISTORY}?field=temperature&from=0&to={T0 + 3600}").json()
+        assert (all_of["from"], all_of["step"]) == (T0, 5)
 
 
 @pytest.mark.long

@@ -89,21 +89,23 @@ class History:
         return place is not None and (place.kind != "sqlite" or Path(place.url).exists())
 
     def answer(self, asked: Asked) -> dict[str, Any]:
-        """Return what a chart is made of. Raises KeyError for a device that is not known."""
+        """Return what a chart is made of, from the first that there is on. Raises KeyError for a
+        device that is not known.
+        """
         heard = self._heard(asked, reduced=False)
         if heard.whole or not self.stored:
-            return _answer(asked, heard.fields, heard, "memory", heard.first)
+            return self._remembered(asked, heard)
         assert self._place
-        heard = self._heard(asked, reduced=True)
         try:
             with reader.reader(self._place) as store:
+                first = store.began(asked.device)
+                asked = _begun(asked, first)
                 points_of = _stored(store, asked)
                 gaps = _gaps(store, asked)
-                first = store.began(asked.device)
         except Problem as problem:
             # One that cannot be read just now, or knows nothing of this device.
-            found = _answer(asked, heard.fields, heard, "memory", heard.first)
-            return found | {"note": problem.cause}
+            return self._remembered(asked, heard) | {"note": problem.cause}
+        heard = self._heard(asked, reduced=True)
         last = max((points[-1].ts for points in points_of.values() if points), default=-1)
         for field, points in heard.fields.items():
             newer = [each for each in points if each.ts > last]
@@ -113,6 +115,13 @@ class History:
         return _answer(
             asked, points_of, heard, "store", first if first is not None else heard.first
         )
+
+    def _remembered(self, asked: Asked, heard: _Heard) -> dict[str, Any]:
+        """Return what a chart is made of where that is what the page has heard."""
+        begun = _begun(asked, heard.first)
+        if begun != asked and not heard.every:
+            heard = self._heard(begun, reduced=False)
+        return _answer(begun, heard.fields, heard, "memory", heard.first)
 
     def rows(self, asked: Asked, fields: list[str]) -> Iterator[tuple[Any, ...]]:
         """Yield (device, ts, boot, seq, *values) of all Readings, by time; `fields` is filled with
@@ -161,6 +170,15 @@ class History:
                 asked.since >= complete,
                 every,
             )
+
+
+def _begun(asked: Asked, first: int | None) -> Asked:
+    """Return what is asked for without the time before the first Reading: its points would be so
+    much the fewer.
+    """
+    if first is None or not asked.since < first < asked.until:
+        return asked
+    return asked._replace(since=first)
 
 
 def _answer(

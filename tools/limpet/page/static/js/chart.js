@@ -37,7 +37,7 @@ function times(chart, splits) {
         const two = (value) => String(value).padStart(2, "0");
         const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
         const date2 = `${date.getDate()} ${date.toLocaleDateString("en", { month: "short" })}`;
-        if (range > 4 * 86400) return date2;
+        if (range > 4 * 86400) return step < 86400 && clock !== "00:00" ? clock : date2;
         if (range > 18 * 3600 && clock === "00:00") return date2;
         return step % 60 ? `${clock}:${two(date.getSeconds())}` : clock;
     });
@@ -133,12 +133,12 @@ export class Chart {
     }
 
     describe() {
-        const [ts, , , values, late] = this.columns;
+        const [ts, least, most, values, late] = this.columns;
         let [low, high, last, count] = [Infinity, -Infinity, null, 0];
         for (const [index, value] of values.entries()) {
             if (value === null || ts[index] < this.limits[0]) continue;
-            low = Math.min(low, value);
-            high = Math.max(high, value);
+            low = Math.min(low, least[index] ?? value);
+            high = Math.max(high, most[index] ?? value);
             last = value;
             if (late[index] !== null) count += 1;
         }

@@ -23,6 +23,7 @@ const QUIET_MS = 1500;
 // A gap: nothing came for so many intervals, and a little.
 const INTERVALS = 1.8;
 const SLACK_S = 1.5;
+const NONE = "It has not said a Reading yet.";
 
 export class Charts {
     constructor(id) {
@@ -87,7 +88,13 @@ export class Charts {
 
     take(card) {
         const names = Object.keys(card.values ?? {}).slice(0, MOST_FIELDS);
-        const fresh = names.filter((name) => !this.charts.has(name));
+        if (this.add(names)) this.load();
+        if (!names.length && !this.charts.size && !fleet.hello?.store) say(this.note, NONE);
+    }
+
+    /** Make charts for those fields that have none; whether there were some. */
+    add(names) {
+        const fresh = names.filter((name) => !this.charts.has(name)).slice(0, MOST_FIELDS - this.charts.size);
         for (const name of fresh) {
             const chart = new Chart({
                 field: name, unit: unit(name), hue: this.charts.size, height: 190, gaps: () => this.gaps(name),
@@ -97,8 +104,7 @@ export class Charts {
             this.series.set(name, new Series());
             this.place.append(chart.element);
         }
-        if (fresh.length) this.load();
-        if (!names.length && !this.charts.size) say(this.note, "It has not said a Reading yet.");
+        return fresh.length > 0;
     }
 
     drawRanges() {
@@ -150,7 +156,8 @@ export class Charts {
     /** Ask the server for what these charts show. */
     async load() {
         const names = [...this.charts.keys()];
-        if (!names.length) return;
+        // What has said nothing since this page is there may still have a history.
+        if (!names.length && !fleet.hello?.store) return;
         this.asked += 1;
         const mine = this.asked;
         const [from, to] = this.limits();
@@ -165,9 +172,12 @@ export class Charts {
             this.since = found.since ?? this.since;
             this.source = found.source;
             this.serverGaps = found.gaps ?? [];
-            for (const name of names) this.series.get(name).load(found.fields?.[name], found.step, found.late ?? []);
+            if (!names.length) this.add(Object.keys(found.fields ?? {}));
+            for (const name of this.charts.keys()) this.series.get(name).load(found.fields?.[name], found.step, found.late ?? []);
             // What has come while the answer was on its way.
             for (const message of this.waiting) this.enter(message);
+            // Only now it is known how far back all that there is goes.
+            this.links(...this.limits());
             say(this.note, this.said(found));
         } catch (error) {
             if (mine === this.asked) say(this.note, why(error));
@@ -177,6 +187,7 @@ export class Charts {
 
     said(found) {
         const from = found.source === "store" ? "The store" : "This page's memory";
+        if (!this.charts.size) return NONE;
         const back = found.since ? `${from} goes back to ${moment(found.since, now(), false)}.` : "";
         return found.note ? `${back} ${found.note}`.trim() : back;
     }
@@ -216,9 +227,12 @@ export class Charts {
         const series = this.series.get(name);
         const interval = this.expected();
         const found = [];
-        const rough = this.step > interval;
-        if (rough) {
+        // A point stands for many Readings: how many are missing the server knows, but not where a node was off.
+        if (this.step > this.interval) {
             for (const [from, to, missing] of this.serverGaps) found.push([from, to, missing ? `${plural(missing, "Reading")} missing` : ""]);
+            for (const [from, to] of series.breaks()) {
+                if (!found.some((each) => each[0] < to && each[1] > from)) found.push([from, to, `nothing for ${span(to - from)}`]);
+            }
         } else if (interval) {
             let before = null;
             for (const [t, value] of series.points) {
@@ -231,7 +245,7 @@ export class Charts {
             }
         }
         const last = series.last();
-        if (last && interval && !this.zoom && now() - last[0] > Math.max(2 * INTERVALS * interval, INTERVALS * interval + SLACK_S)) {
+        if (last && interval && !this.zoom && now() - last[0] > this.step + Math.max(2 * INTERVALS * interval, INTERVALS * interval + SLACK_S)) {
             const waiting = fleet.scene?.id === this.id ? fleet.scene.waiting : 0;
             found.push([last[0], now(), waiting ? `${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""} on flash` : `nothing for ${span(now() - last[0])}`]);
         }

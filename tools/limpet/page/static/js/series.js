@@ -64,6 +64,23 @@ export class Series {
         return [ts, low, high, value, late];
     }
 
+    /** Stretches [from, to] where the server says that the line breaks. */
+    breaks() {
+        const found = [];
+        let before = null;
+        let broken = false;
+        for (const [t, value] of this.points) {
+            if (value === null) {
+                broken = before !== null;
+                continue;
+            }
+            if (broken) found.push([before + this.step, t]);
+            before = t;
+            broken = false;
+        }
+        return found;
+    }
+
     /** The usual distance of two points: the median. */
     usual() {
         const steps = this.points.slice(-200).map((point, index, some) => (index ? point[0] - some[index - 1][0] : 0)).filter((step) => step > 0);
