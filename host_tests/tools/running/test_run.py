@@ -392,6 +392,8 @@ def test_scene_knows_what_a_power_cut_has_cost() -> None:
     scene.on_log("0.001 node boot=8 fw=0.1.0 reset=power-on board=host device=node-1", 50.0)
     scene.on_message(empty)
     assert (scene.waiting, scene.lost) == (0, 1)
+    footer = str(LiveView("node-1", "limpet watch")._footer(scene, 60))
+    assert "1 arrived, 0 waiting" in " ".join(footer.split())
 
 
 def test_scene_tells_apart_by_boot() -> None:
