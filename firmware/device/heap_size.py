@@ -16,7 +16,7 @@ import time
 from micropython import const
 
 # The node as byte code takes 71 KB, with all that answers Commands 82 KB.
-_HEAP = const(93 * 1024)
+_HEAP = const(95 * 1024)
 # What doubling would have to leave of the chip's heap: to join Wi-Fi, for TLS, for Messages.
 _REST = const(72 * 1024)
 _SPARE = const(12 * 1024)  # for the chip meanwhile; `idf_min` of health can say no more than that
