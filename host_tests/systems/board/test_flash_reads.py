@@ -36,10 +36,10 @@ def booted(board: VirtualBoard, said: str) -> int:
 def test_reads_up_to_the_link_and_for_a_command(
     broker: RunningBroker, tmp_path: Path, virtual_board: Make
 ) -> None:
-    """At most 3,000 up to `link up`, the asking for the time, in vain here, and the first Readings
-    among them; and at most 900 for what answers the first Command. The same after 50 boots, and in
-    the boot that takes other settings. Where each module is a file, four looks are taken for each,
-    and there is no mount for loading, it is 47,000 to 90,000 and 6,000, and 12,000 more.
+    """At most 2,700 up to `link up`, the asking for the time, in vain here, and the first Readings
+    among them; and at most 900 for what answers the first Command. The same after 50 boots; 600
+    more in the boot that takes other settings. Where each module is a file, four looks are taken
+    for each, and there is no mount for loading, it is 47,000 to 90,000 and 6,000, and 12,000 more.
 
     Power to main.py are 400 reads, main.py, the mount for loading and the guard 300, the other 60
     modules 600, the mount with which the node goes on 150, the time servers 350.
@@ -59,7 +59,9 @@ def test_reads_up_to_the_link_and_for_a_command(
     board.put({"/a/settings.json": b'{"v": 1, "version": 9, "interval_s": 77}'})
     counts.append(booted(board, " wifi down"))
     print(counts, commands)
-    assert max(counts) <= 3_000
+    *usual, other = counts
+    assert max(usual) <= 2_700
+    assert other <= 3_300
     assert max(commands) <= 900
 
 
