@@ -107,6 +107,18 @@ def test_origin(visitor: Visitor, origin: str | None) -> None:
     assert refused(visitor, origin=origin) == 403
 
 
+def test_another_site_begins_a_download(visitor: Visitor) -> None:
+    """It could not read it, but take its place; who typed the address, and the page itself, may."""
+    path = "/api/session"
+    for site, status in (
+        ("cross-site", 403),
+        ("same-site", 403),
+        ("same-origin", 200),
+        ("none", 200),
+    ):
+        assert visitor.ask("GET", path, sec_fetch_site=site).status == status
+
+
 def test_csrf(visitor: Visitor) -> None:
     """Without the token, or with another one, nothing is done; JSON alone is taken."""
     for token in (None, "", "wrong", "é"):

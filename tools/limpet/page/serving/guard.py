@@ -160,6 +160,9 @@ class Guard:
         session = self._access.session(headers)
         if (socket or method == "POST") and not self._own_origin(headers):
             return 403, "That comes from another page.", "Use the page itself."
+        # It could not read the answer, but take the time and the room of a download.
+        if path.startswith("/api/") and headers.get("sec-fetch-site") in _ELSEWHERE:
+            return 403, "Another site asks for that.", "Use the page itself."
         needed = self._access.login is not None and session is None
         if needed and not (path in _OPEN or path.startswith("/static/")):
             return 401, "A login is needed.", "Log in."
@@ -195,6 +198,8 @@ class Guard:
         return True
 
 
+# What browsers say of a request that a page of another origin has begun.
+_ELSEWHERE = ("cross-site", "same-site")
 _FRESH = ("cache-control", "no-store")
 # Of a file: it is asked for again, and answered with 304 where it is the same.
 _AGAIN = ("cache-control", "no-cache")
