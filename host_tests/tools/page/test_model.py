@@ -12,11 +12,13 @@ from limpet.heard.known import Known
 from limpet.identity.provisioning import Setup
 from limpet.identity.registry import Device
 from limpet.ingest.consumer import Message
+from limpet.operating.operator_client import Arrival
 from limpet.page.model import model as models
 from limpet.page.model import topics
 from limpet.page.model.model import Model
 from limpet.page.model.series import Series
 from limpet.page.serving import hub
+from limpet.running.scene import Scene
 from support.brokers.running import base
 from support.page_here import page_here, quiet, reading, said
 
@@ -209,6 +211,33 @@ def test_a_batch(model: Model) -> None:
     assert len(news.frame["rows"]) == 50
     model.take(said("telemetry/backlog", batch), NOW)  # its PUBACK was lost
     assert len(model.nodes["node-1"].series) == 50
+
+
+def test_charts_and_panel_call_the_same_late(model: Model) -> None:
+    """What came as a batch, however new; and what came alone, and is too old for its interval."""
+    scene = Scene(base())
+    scene.on_log("0.001 node boot=1 fw=0.1.0 reset=power-on board=host device=node-1", NOW)
+
+    def take(kind: str, message: dict[str, Any], at: float) -> None:
+        model.take(said(kind, message), at)
+        scene.on_message(Arrival(f"{base()}/{kind}", json.dumps(message).encode(), False, at))
+
+    def sampled(seq: int) -> None:
+        scene.on_log(f"1.000 sampler reading seq={seq} temperature=20", NOW + 5 * seq)
+
+    take("health", {"ts": int(NOW), "up": 1, "interval_s": 5, "queued": 0}, NOW)
+    for seq in range(10):
+        sampled(seq)
+    take("telemetry", reading(0, NOW, boot=1, temperature=20), NOW + 0.1)
+    take("telemetry", reading(1, NOW + 5, boot=1, temperature=20), NOW + 23)
+    take("telemetry", reading(2, NOW + 10, boot=1, temperature=20), NOW + 35)
+    batch = {"boot": 1, "seq": 3, "ts": int(NOW) + 15, "dt": 5, "temperature": [20.0] * 6}
+    take("telemetry/backlog", batch, NOW + 41)
+    take("telemetry", reading(9, NOW + 45, boot=1, temperature=20), NOW + 45.1)
+    take("telemetry/backlog", batch, NOW + 46)  # its PUBACK was lost
+    series = model.nodes["node-1"].series
+    assert [row.seq for row in series.rows(range(len(series))) if row.late] == [*range(2, 9)]
+    assert (scene.arrived, scene.late) == (10, 7)
 
 
 def test_too_much_news(model: Model) -> None:

@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
+from limpet.heard.lateness import is_late
 from limpet.operating.operator_client import Arrival
 from limpet.shared import payloads
 from limpet.shared.plain import is_number, plural
@@ -19,9 +20,6 @@ _LOG_LINE = re.compile(r"(\d+\.\d{3}) (\w+) (.*)")
 _WORD = re.compile(r"(\w+)=(\S+)")
 # Of these areas every line is an event; of the others only what is picked out below.
 _TOLD = ("node", "config", "clock")
-
-# What arrives this long after it was taken had to wait on the node.
-LATE_S = 10.0
 
 
 class Event(NamedTuple):
@@ -47,6 +45,7 @@ class Scene:
         self.last: SeenReading | None = None
         self.first_at: float | None = None
         # What this run's node took, and what of that arrived; and what had waited from before.
+        # late: of all that arrived, as charts mark it.
         self.taken = self.arrived = self.earlier = 0
         self.again = self.losses = self.errors = self.late = 0
         # Of what was taken: how much was in RAM when the power was cut.
@@ -55,6 +54,7 @@ class Scene:
         # Whether the last line of the log became an Event.
         self.told_last = False
         self._boot = self._first_boot = 0
+        self._interval_s: float | None = None
         self._taken_at: OrderedDict[tuple[int, int], float] = OrderedDict()
         self._seen: OrderedDict[tuple[object, object], None] = OrderedDict()
 
@@ -138,7 +138,11 @@ class Scene:
         message = payloads.decode(arrival.payload) or {}
         if own and kind in payloads.READINGS:
             found = readings(message)
-            return [self._reading(reading, arrival.at) for reading in found]
+            if not found:
+                return []
+            age_s = self._age_s(found[0], arrival.at)
+            late = is_late(arrival.topic, len(found), age_s, self._interval_s)
+            return [self._reading(reading, arrival.at, late) for reading in found]
         if own and kind == "status" and message:
             self.status = payloads.word(message.get("status", "?"))
             self.reason = payloads.word(message.get("reason", ""))
@@ -164,7 +168,13 @@ class Scene:
         whose = "" if own else f"{payloads.safe(payloads.device_of(arrival.topic))}: "
         return [Event(name, whose + text, weight) for text in texts]
 
-    def _reading(self, reading: SeenReading, at: float) -> Event:
+    def _age_s(self, reading: SeenReading, at: float) -> float | None:
+        if not (is_number(reading.boot) and is_number(reading.seq)):
+            return None
+        taken_at = self._taken_at.get((reading.boot, reading.seq))
+        return None if taken_at is None else at - taken_at
+
+    def _reading(self, reading: SeenReading, at: float, late: bool) -> Event:
         text = reading_values(reading)
         key = _words(reading.boot, reading.seq)
         if key in self._seen:
@@ -173,19 +183,23 @@ class Scene:
         self._seen[key] = None
         _forget(self._seen)
         self.last = reading
+        self.late += late
         if is_number(reading.boot) and reading.boot < self._first_boot:
             self.earlier += 1
             return Event("reading", f"{text}  from before", "good")
         self.arrived += 1
         if self.first_at is None:
             self.first_at = at
-        taken_at = self._taken_at.get((reading.boot, reading.seq))
-        self.late += taken_at is not None and at - taken_at > LATE_S
-        late = "" if taken_at is None else f"  {span_text(at - taken_at)}"
-        return Event("reading", text + late, "good")
+        age_s = self._age_s(reading, at)
+        waited = "" if age_s is None else f"  {span_text(age_s)}"
+        return Event("reading", text + waited, "good")
 
     def _health(self, message: dict[str, Any]) -> None:
-        """A node with nothing left to send will not send what it took in earlier boots either."""
+        """Note its interval. A node with nothing left to send will not send what it took in earlier
+        boots either.
+        """
+        if is_number(message.get("interval_s")):
+            self._interval_s = float(message["interval_s"])
         if message.get("queued") == 0:
             before = [key for key in self._taken_at if key[0] < self._boot]
             lost = [key for key in before if _words(*key) not in self._seen]

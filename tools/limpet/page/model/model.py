@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from limpet.brokers import rules
 from limpet.heard.fleet import Fleet, Heard
 from limpet.heard.known import Known
+from limpet.heard.lateness import is_late
 from limpet.heard.listening import Hearing
 from limpet.heard.trouble import trouble
 from limpet.ingest.consumer import Message
@@ -36,10 +37,6 @@ MAX_SETTINGS = 4096
 MAX_TEXT = 300
 # What has happened since the last look of who shows it; what is beyond it is left out, and said.
 MOST_NEWS = 2000
-# A Reading that is older than this by its interval was not live; clocks may differ by seconds.
-LATE_INTERVALS = 3
-LATE_S = 4.0
-UNKNOWN_INTERVAL_S = 3.0
 _COMMANDS = topics.COMMANDS
 _BAD = ("offline", "raised", "rejected", "failed", "expired")
 
@@ -157,10 +154,10 @@ class Model(Hearing):
         message: Message,
         now: float,
     ) -> None:
-        live = len(readings) == 1 and (message.topic or "").endswith(topics.TELEMETRY)
-        interval_s = heard.health.get("interval_s", UNKNOWN_INTERVAL_S)
-        oldest = now - LATE_INTERVALS * interval_s - LATE_S
-        late = not live or (readings[0].ts is not None and readings[0].ts < oldest)
+        topic, taken_at = message.topic or "", readings[0].ts
+        live = len(readings) == 1 and topic.endswith(topics.TELEMETRY)
+        age_s = None if taken_at is None else now - taken_at
+        late = is_late(topic, len(readings), age_s, heard.health.get("interval_s"))
         most = self._room(node)
         rows = []
         for each in readings:
