@@ -27,11 +27,17 @@ def fleet(*names: str) -> Fleet:
 
 
 def say(
-    into: Fleet, suffix: str, said: Any, device: str = "node-1", *, retained: bool = False
+    into: Fleet,
+    suffix: str,
+    said: Any,
+    device: str = "node-1",
+    *,
+    retained: bool = False,
+    at: float = NOW,
 ) -> None:
     """Have a device say something."""
     payload = said if isinstance(said, bytes) else json.dumps(said).encode()
-    into.take(Message(f"{base(device)}/{suffix}", payload, 1, 1, retained), NOW)
+    into.take(Message(f"{base(device)}/{suffix}", payload, 1, 1, retained), at)
 
 
 def reading(seq: int, boot: int = 7, **fields: Any) -> dict[str, Any]:
@@ -179,6 +185,20 @@ def test_how_a_device_is() -> None:
     assert (node.state(NOW), node.reason) == ("online", "")
     say(heard, "status", status("asleep", 7, 2) | {"wake_at": int(NOW) + 900})
     assert [node.state(NOW + each) for each in (900, 1021)] == ["asleep", "silent"]
+
+
+def test_a_status_said_again_begins_nothing() -> None:
+    """With other settings it comes anew, and so does what is retained, after a reconnection."""
+    heard = fleet()
+    node = heard.devices["node-1"]
+    say(heard, "status", status("online", 7))
+    say(heard, "status", status("online", 7) | {"interval_s": 30}, at=NOW + 500)
+    say(heard, "status", status("online", 7), retained=True, at=NOW + 600)
+    assert node.since == NOW
+    say(heard, "status", status("online", 7, 2), at=NOW + 700)
+    assert node.since == NOW + 700
+    say(heard, "status", status("offline", 7, 2), at=NOW + 800)
+    assert node.since == NOW + 800
 
 
 def test_nobody_was_silent_while_the_broker_was_away() -> None:

@@ -58,10 +58,11 @@ class Alert(NamedTuple):
 class Heard:
     """Of one device. began: since when we listen; seen: when something came from it, 0 where
     nothing has yet; both Unix seconds. status, reason, wake_at, boot, session, firmware: of its
-    last status; since: when that came, None where it was retained. reading: the newest; fields: all
-    that it has said, at most MAX_FIELDS. health: numbers by name. alerts: those that are raised.
-    losses: how often by cause, this boot. queue_grows: whether at the last health more waited than
-    at the one before; dropped_at: when a health last said that more was given up, Unix seconds.
+    last status; since: when that first came, None where it was retained. reading: the newest;
+    fields: all that it has said, at most MAX_FIELDS. health: numbers by name. alerts: those that
+    are raised. losses: how often by cause, this boot. queue_grows: whether at the last health more
+    waited than at the one before; dropped_at: when a health last said that more was given up, Unix
+    seconds.
     """
 
     began: float = 0.0
@@ -231,7 +232,10 @@ def _status(heard: Heard, message: dict[str, Any], now: float | None) -> None:
         listed = raised if isinstance(raised, list) else []
         names = [plain.word(each)[:MAX_WORD] for each in listed if isinstance(each, str)]
         heard.alerts = {name: heard.alerts.get(name, Alert(None)) for name in names[:MAX_ALERTS]}
-    heard.status, heard.boot, heard.session, heard.since = word, boot, session, now
+    # What is said again, as with other settings, is none that begins now.
+    if (word, boot, session) != (heard.status, heard.boot, heard.session):
+        heard.since = now
+    heard.status, heard.boot, heard.session = word, boot, session
     heard.reason = plain.word(message.get("reason", ""))[:MAX_WORD]
     wake_at = message.get("wake_at")
     heard.wake_at = float(wake_at) if is_whole(wake_at) else None
