@@ -202,6 +202,15 @@ def test_no_way_out(visitor: Visitor, path: str) -> None:
     assert visitor.get(path).status in (400, 404)
 
 
+def test_an_unknown_path(visitor: Visitor) -> None:
+    """It is told with where to go instead."""
+    for path in ("/nothing", "/static/nothing.js", "/api/nodes/nobody/history"):
+        answer = visitor.get(path)
+        assert answer.status == 404
+        assert "Go to the page" in answer.json()["remedy"]
+    assert visitor.get("/nothing").json()["error"] == "There is nothing at this address."
+
+
 def test_methods_and_lengths(visitor: Visitor) -> None:
     """What is no GET, HEAD or POST, and what is too long, is refused."""
     assert visitor.ask("PUT", "/").status == 405

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from support.nodes import FAST, StartNode
 from support.page_here import page_here
 from support.page_visitor import Visitor
 from support.ports import closed_port
-from support.tool import Tool, limpet, serving
+from support.tool import TIMEOUT_S, Tool, limpet, serving
 from websockets.exceptions import ConnectionClosed
 
 
@@ -90,6 +92,30 @@ def test_the_password(tmp_path: Path) -> None:
     assert "limpet operator add page --read" in lacking.stderr
 
 
+def test_an_extra_that_is_missing_is_said_first(tmp_path: Path) -> None:
+    """Before the fleet is missed: who has installed it has to install it again in any case."""
+    hidden = "import sys; sys.modules['starlette'] = None; from limpet.cli import main; main()"
+    words = [sys.executable, "-c", hidden, "page", "--fleet", str(tmp_path / "nope")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=TIMEOUT_S)
+    assert "limpet[page]" in done.stderr
+    assert "fleet" not in done.stderr
+
+
+def test_help_says_who_the_page_is() -> None:
+    """To the broker: an operator that is free, or, where it only reads, `page`."""
+    said = " ".join(limpet("page", "--help").stdout.replace("│", " ").split())
+    assert "[default: page]" in said
+    assert "an operator of the fleet" in said
+
+
+def test_a_store_that_is_not_there(setup: Setup, tmp_path: Path) -> None:
+    """One that was named is missed at the start, and may come later; nobody misses the fleet's."""
+    with serving("page", setup.layout.root) as started:
+        said = started(closed_port(), "--store", str(tmp_path / "nope")).text
+        assert f"There is no store {tmp_path / 'nope'}. Start `limpet ingest` first." in said
+        assert "no store" not in started(closed_port()).text
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -99,6 +125,7 @@ def test_the_password(tmp_path: Path) -> None:
         (["--listen", "0.0.0.0:1", "--certificate", "/x", "--key", "/y"], "There is no /x"),
         (["--behind-proxy"], "--name HOST"),
         (["--listen", "127.0.0.1:0", "--store", "mysql://x"], "is no store"),
+        (["--read-only", "--operate"], "contradict each other"),
     ],
 )
 def test_what_cannot_be(setup: Setup, words: list[str], why: str) -> None:

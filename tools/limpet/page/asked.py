@@ -73,7 +73,9 @@ class Serving:
 
     @property
     def operates(self) -> bool:
-        """Whether Commands are taken."""
+        """Whether Commands are taken. Raises Problem."""
+        if self.read_only and self.operate:
+            raise Problem("--read-only and --operate contradict each other.", "Say one of them.")
         return not self.read_only and (self.operate or not self.guarded)
 
     def hosts(self) -> list[str]:

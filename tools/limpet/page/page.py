@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from limpet.heard.known import Known
 from limpet.identity.operators import is_operator, operator_identity
-from limpet.ingest import options, places
+from limpet.ingest import options, places, reader
 from limpet.ingest.asked import Address
 from limpet.ingest.job import held
 from limpet.operating import opening
@@ -36,8 +36,10 @@ _LOOK_S = 0.5
 class Source(options.Source):
     """Which fleet, and who we are to its broker."""
 
-    name: Annotated[str, Parameter(name="--as")] = NAME
-    """Name of that identity; it is good for one program at a time."""
+    name: Annotated[str, Parameter(name="--as", show_default=False)] = NAME
+    """Name of that identity, where the page only reads, or there is no fleet; it is good for one
+    program at a time [default: page]. Who takes Commands is an operator of the fleet that is
+    free."""
 
 
 def page(
@@ -63,6 +65,9 @@ def page(
     open
         Open it in the browser.
     """
+    # Extras, before anything else is asked for.
+    from limpet.page import assembly, door
+
     wanted, asked = serving or Serving(), source or Source()
     fleet = None
     if asked.identity is None or asked.fleet is not None:
@@ -74,13 +79,12 @@ def page(
     if fleet is None and registry is None:
         registry = folder / "devices.json"
     known = Known(fleet, registry, _say)
-    # Extras.
-    from limpet.page import assembly, door
-
     tls = door.tls(wanted, fleet, folder)
     access = door.access(wanted, folder, tls is not None)
     named = fleet or store or places.VARIABLE in os.environ
     kept = places.place(store, fleet) if named else None
+    if kept and (store or places.VARIABLE in os.environ):
+        _look_at(kept)
     with ExitStack() as stack:
         address = _address(asked, known, fleet, access.operate, stack)
         listens, _ = assembly.listener(*wanted.place)
@@ -106,6 +110,16 @@ def page(
             if sys.stdout.isatty():
                 print()  # after the terminal's ^C
     return 0
+
+
+def _look_at(store: places.Place) -> None:
+    """Say of a store that was named what is wrong with it; it may come later, so that is no end."""
+    try:
+        with reader.reader(store):
+            pass
+    except Problem as problem:
+        until = "Until then charts have what this page hears."
+        _say(f"{problem.cause} {problem.remedy} {until}")
 
 
 def _say(text: str) -> None:

@@ -292,9 +292,21 @@ def _too_many(what: str, wait_s: float) -> JSONResponse:
     return answer
 
 
+_REMEDIES = {
+    400: "Ask for it as the page does: docs/page.md, History.",
+    404: "Go to the page itself, /.",
+    405: "Use GET or POST.",
+    408: "Send it at once.",
+    413: "Send less.",
+}
+
+
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _error(error.status_code, error.detail, "")
+    remedy = _REMEDIES.get(error.status_code, "Load the page again.")
+    if error.status_code == 404 and error.detail == "Not Found":  # Starlette's own
+        return _error(404, "There is nothing at this address.", remedy)
+    return _error(error.status_code, error.detail, remedy)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
