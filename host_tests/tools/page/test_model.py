@@ -16,6 +16,7 @@ from limpet.operating.operator_client import Arrival
 from limpet.page.model import model as models
 from limpet.page.model import topics
 from limpet.page.model.model import Model
+from limpet.page.model.node import ACTIONS
 from limpet.page.model.series import Series
 from limpet.page.serving import hub
 from limpet.running.scene import Scene
@@ -94,6 +95,31 @@ def test_values_that_are_none(model: Model, value: Any) -> None:
     series = model.nodes["node-1"].series
     for row in series.rows(range(len(series))):
         assert row.values["humidity"] == 50.0
+
+
+def test_a_response_names_its_command(model: Model) -> None:
+    """By what was asked under its id, whatever that is; of so many it is remembered."""
+    for i in range(100):
+        model.take(said("commands", {"id": f"c{i}", "action": f"read{i}"}), NOW)
+    model.take(said("commands", {"id": [], "action": "ping"}), NOW)
+    for name in ("c99", "c0"):
+        model.take(said("commands/response", {"id": name, "status": "executed"}), NOW)
+    events = [each["text"] for each in model.nodes["node-1"].events]
+    assert events[-2:] == ["c99 read99 executed", "c0 executed"]
+    assert len(model.nodes["node-1"].actions) == ACTIONS
+
+
+def test_health_has_its_time(model: Model) -> None:
+    """None before the first, and again with a boot that has not said any."""
+    birth = {"status": "online", "boot": 7, "session": 1, "fw": "0.1.0"}
+    model.take(said("status", birth), NOW)
+    times = [model.detail("node-1")["health_at"]]
+    model.take(said("health", {"ts": int(NOW), "up": 9, "queued": 2}), NOW + 5)
+    model.take(said("telemetry", reading(3, NOW + 60, boot=7)), NOW + 60)
+    times.append(model.detail("node-1")["health_at"])
+    model.take(said("status", birth | {"boot": 8}), NOW + 90)
+    times.append(model.detail("node-1")["health_at"])
+    assert times == [None, NOW + 5, None]
 
 
 def test_garbage(model: Model) -> None:

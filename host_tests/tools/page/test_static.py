@@ -108,6 +108,43 @@ def test_what_every_object_has(broker: RunningBroker, serve: Serve, visits: Visi
     visit.is_quiet()
 
 
+TOLD = """async () => {
+    const { Events } = await import("/static/js/events.js");
+    const { rows } = await import("/static/js/facts.js");
+    const events = new Events("node-1");
+    const each = (text, ts) => ({ id: "node-1", kind: "command", ts, text, weight: "" });
+    events.load([each("a", 10.4), each("b", 10), each("c", 12), each("d", 10.2)]);
+    events.add(each("e", 12));
+    events.add(each("f", 11));
+    events.end();
+    const whats = [...events.list.querySelectorAll(".what")];
+    const happened = whats.map((it) => it.textContent).join("");
+    const health = { queued: 3, heap: 5000, up: 5 };
+    const node = { health, health_at: 100, session: 2, losses: {} };
+    const card = { seen: 398 };
+    const told = ([name, text]) => `${name}: ${text}`;
+    const said = (...waiting) => rows(card, node, 400, ...waiting).map(told);
+    return { happened, health: said(), levers: said(7) };
+}"""
+
+
+def test_what_is_told(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
+    """What happened, the newest first, also within a second; and what is of the last health stands
+    below how old that is, unless it is known better.
+    """
+    visit = visits(serve(broker.port))
+    found: dict[str, Any] = visit.at().evaluate(TOLD)
+    assert found["happened"] == "ecfdba"
+    health = [each.replace("\u00a0", " ") for each in found["health"]]
+    at = health.index("health: as said 5 min ago:")
+    assert "waiting on the node: 3 Readings" in health[at:]
+    assert "connections lost: none" in health[at:]
+    levers = [each.replace("\u00a0", " ") for each in found["levers"]]
+    assert levers.index("waiting on the node: 7 Readings") < levers.index(health[at])
+    assert not any("3 Readings" in each for each in levers)
+    visit.is_quiet()
+
+
 def test_pure_modules(broker: RunningBroker, serve: Serve, visits: Visits) -> None:
     """Series break where values are missing, and late ones close that; whatever the numbers."""
     visit = visits(serve(broker.port))

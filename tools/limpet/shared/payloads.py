@@ -71,9 +71,12 @@ def status_text(message: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def response_text(message: dict[str, Any]) -> str:
-    """Return a Response in words: `req-123 executed {...}` or `req-123 rejected bad-value: why`."""
-    parts = [word(message.get("id", "?")), word(message.get("status", "?"))]
+def response_text(message: dict[str, Any], action: str = "") -> str:
+    """Return a Response in words: `req-123 executed {...}` or `req-123 rejected bad-value: why`;
+    with what the Command asked for behind its id, where that is known.
+    """
+    asked = [word(action)] if action else []
+    parts = [word(message.get("id", "?")), *asked, word(message.get("status", "?"))]
     if "code" in message:
         parts.append(f"{word(message['code'])}: {word(message.get('text', ''))}")
     elif message.get("result"):

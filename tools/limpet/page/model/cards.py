@@ -49,6 +49,7 @@ def detail(device: str, heard: Heard, node: Node, ends: float | None) -> dict[st
         "t": "node",
         "id": device,
         "health": heard.health,
+        "health_at": node.health.times[-1] if heard.health and len(node.health) else None,
         "losses": dict(heard.losses),
         "firmware": heard.firmware,
         "session": heard.session,

@@ -191,7 +191,8 @@ class Model(Hearing):
             text = " ".join(payloads.word(each) for each in words if each is not None)
             word = str(said.get("state"))
         elif kind == "response":
-            text, word = payloads.response_text(said), str(said.get("status"))
+            action = node.actions.get(str(said.get("id")), "")
+            text, word = payloads.response_text(said, action), str(said.get("status"))
         good = word in ("online", "cleared", "executed")
         weight = "bad" if word in _BAD else "good" if good else "quiet"
         self._happened(device, node, kind, at, text, weight, quiet=retained)
@@ -231,6 +232,7 @@ class Model(Hearing):
         said = None if too_long else payloads.decode(message.payload)
         if kind == _COMMANDS:
             if said is not None and not message.retained:
+                node.asked(said)
                 text = payloads.describe(message.topic or "", message.payload)[0]
                 self._happened(device, node, "command", now, text, "plain")
         elif kind == rules.DESIRED:

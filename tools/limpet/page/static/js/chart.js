@@ -45,9 +45,10 @@ function times(chart, splits) {
 
 export class Chart {
     /** field: its name; unit; hue: which colour; height: px; onzoom(from, to): a stretch was chosen; small: a small multiple;
-        gaps(): stretches [from, to, text] that are hatched. */
-    constructor({ field, unit, hue, height, onzoom, small = false, gaps = () => [], format = null }) {
-        Object.assign(this, { field, unit, hue: hue % HUES, height, onzoom, small, gaps });
+        gaps(): stretches [from, to, text] that are hatched; format(value): as text; axis: the least step of the values'
+        axis and its unit, by the greatest value, see WHOLE. */
+    constructor({ field, unit, hue, height, onzoom, small = false, gaps = () => [], format = null, axis = null }) {
+        Object.assign(this, { field, unit, hue: hue % HUES, height, onzoom, small, gaps, axis });
         this.format = format ?? ((value) => quantity(value, unit));
         this.name = words(field);
         this.now = el("b", { class: "chart-now", text: "–" });
@@ -80,7 +81,7 @@ export class Chart {
             width: this.place.clientWidth,
             height: this.height,
             legend: { show: false },
-            padding: [8, 24, 0, 0],
+            padding: [8, this.small ? 24 : 34, 0, 0], // half of a time with its seconds
             cursor: {
                 y: false, drag: { x: !this.small, y: false, setScale: false, dist: 6 }, points: { size: 7, width: 2 },
                 sync: { key: "limpet", scales: ["x", null] }, hover: { skip: [null, undefined] },
@@ -89,6 +90,7 @@ export class Chart {
             axes: [
                 { stroke: paint.soft, grid: { stroke: paint.line, width: 1 }, ticks: { show: false }, font: font(), size: 26, gap: 4, incrs: STEPS, space: 62, values: times },
                 { stroke: paint.soft, grid: { stroke: paint.line, width: 1 }, ticks: { show: false }, font: font(), size, gap: 5, space: this.small ? 26 : 34,
+                    ...(this.axis && { incrs: (_, axis, low, high) => steps(this.axis(high)) }),
                     values: (_, splits) => splits.map((each) => this.tick(each, splits)) },
             ],
             series: [
@@ -113,8 +115,12 @@ export class Chart {
         if (value === null) return "";
         const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
         const size = Math.max(...splits.map(Math.abs));
-        if (size >= 1e6) return value.toExponential(1).replace("+", "").replace(".0e", "e");
-        if (size >= 10000) return `${number(value / 1000)}k`.replace(".0k", "k");
+        if (this.axis) {
+            const { one, name } = this.axis(size);
+            return `${(value / one).toFixed(digits(Number((step / one).toPrecision(3))))}${name && `\u00a0${name}`}`.replace("-", "−");
+        }
+        if (size >= 1e6) return value.toExponential(Math.min(6, Math.max(1, Math.ceil(Math.log10(size / step))))).replace("+", "").replace(/\.?0*e/, "e");
+        if (size >= 10000) return `${(value / 1000).toFixed(digits(step / 1000))}k`.replace("-", "−");
         return value.toFixed(digits(step)).replace("-", "−");
     }
 
@@ -236,6 +242,18 @@ export class Chart {
         this.sized.disconnect();
         this.plot?.destroy();
     }
+}
+
+/** Axes that are counted in a unit: what one of it is, what it is called, and the least step. */
+export const WHOLE = () => ({ one: 1, name: "", least: 1 });
+export const BYTES = (most) => {
+    const power = most < 1024 ? 0 : most < 1024 ** 2 ? 1 : 2;
+    return { one: 1024 ** power, name: ["B", "KB", "MB"][power], least: power ? 0.01 : 1 };
+};
+
+/** Steps of 1, 2 and 5 in that unit. */
+function steps({ one, least }) {
+    return Array.from({ length: 36 }, (_, at) => [1, 2, 5][at % 3] * 10 ** Math.floor(at / 3) * least * one);
 }
 
 /** Digits behind the point that tell steps of this size apart. */

@@ -5,7 +5,7 @@ import { ask, why } from "./connection.js";
 import { button, el, mark, say, show } from "./dom.js";
 import { moment, plural, span } from "./format.js";
 import { Series } from "./series.js";
-import { changed, fleet, now, on, unit } from "./state.js";
+import { changed, fleet, now, on, unit, waitingOn } from "./state.js";
 
 const MINUTE = 60;
 const DAY = 86400;
@@ -246,7 +246,7 @@ export class Charts {
         }
         const last = series.last();
         if (last && interval && !this.zoom && now() - last[0] > this.step + Math.max(2 * INTERVALS * interval, INTERVALS * interval + SLACK_S)) {
-            const waiting = fleet.scene?.id === this.id ? fleet.scene.waiting : 0;
+            const waiting = waitingOn(this.id);
             found.push([last[0], now(), waiting ? `${plural(waiting, "Reading")} wait${waiting === 1 ? "s" : ""} on flash` : `nothing for ${span(now() - last[0])}`]);
         }
         return found;

@@ -24,13 +24,18 @@ export class Events {
     }
 
     load(events) {
-        this.list.replaceChildren(...events.slice(-MOST).sort((a, b) => b.ts - a.ts).map(line));
-        this.none.hidden = events.length > 0;
+        this.list.replaceChildren();
+        this.none.hidden = false;
+        for (const event of events.slice(-MOST)) this.add(event);
     }
 
     add(event) {
         this.none.hidden = true;
-        this.list.prepend(line(event));
+        const item = line(event);
+        item.second = Math.floor(event.ts); // as shown; within one, what came later is newer
+        let older = this.list.firstChild;
+        while (older && older.second > item.second) older = older.nextSibling;
+        this.list.insertBefore(item, older);
         while (this.list.children.length > MOST) this.list.lastChild.remove();
     }
 }

@@ -6,22 +6,28 @@ import { now } from "./state.js";
 
 const SOON_S = 30 * 86400;
 
-/** Rows [name, text, weight] about a node. Pure. */
-export function rows(card, node, time) {
+/** Rows [name, text, weight] about a node: what is known of now, then what its last health said, under how old that is.
+    waiting: how many Readings wait, where that is known better than by its health. Pure. */
+export function rows(card, node, time, waiting) {
     const health = node?.health ?? {};
     const list = [];
     const put = (name, text, weight = "") => text !== null && text !== undefined && text !== "" && list.push([name, text, weight]);
     put("last heard", card ? ago(card.seen, time) : "");
     put("firmware", node?.firmware);
     put("interval", node?.interval_s ? `one Reading each ${span(node.interval_s)}` : "");
-    put("boot", card?.boot ? `number ${number(card.boot)}${health.up === undefined ? "" : `, ${span(health.up + (node.age ?? 0))} ago`}` : "");
+    put("boot", card?.boot ? `number ${number(card.boot)}${health.up === undefined ? "" : `, ${span(health.up + (node.health_at ? time - node.health_at : 0))} ago`}` : "");
     put("connection", node?.session ? `number ${number(node.session)} of this boot` : "");
-    put("connections lost", losses(node?.losses));
     if (node?.missing !== undefined && node?.missing !== null) {
         put("missing Readings", node.missing ? plural(node.missing, "Reading") : "none", node.missing ? "quiet" : "good");
     }
+    const waits = (count) => put("waiting on the node", count === undefined ? "" : plural(count, "Reading"));
+    if (waiting !== undefined) waits(waiting);
+    put("certificate", ends(node?.certificate_ends, time), node?.certificate_ends - time < SOON_S ? "bad" : "");
+    if (!Object.keys(health).length) return list;
+    put("health", node.health_at ? `as said ${ago(node.health_at, time)}:` : "as it was said:", "heading");
+    if (waiting === undefined) waits(health.queued);
     put("given up", health.dropped ? `${plural(health.dropped, "Reading")}: the Outbox was full` : "", "bad");
-    put("waiting on the node", health.queued === undefined ? "" : plural(health.queued, "Reading"));
+    put("connections lost", losses(node.losses));
     put("free heap", health.heap === undefined ? "" : `${bytes(health.heap)}${health.heap_min === undefined ? "" : `, ${bytes(health.heap_min)} at least`}`);
     put("chip's heap", health.idf === undefined ? "" : `${bytes(health.idf)}, ${bytes(health.idf_largest)} in one piece`);
     put("signal", typeof (health.rssi ?? card?.rssi) === "number" ? `${number(health.rssi ?? card.rssi)} dBm` : "");
@@ -29,7 +35,6 @@ export function rows(card, node, time) {
     put("ping", health.ping_ms ? `${number(health.ping_ms)} ms` : "");
     put("flash errors", health.flash_errors || "", "bad");
     put("bugs", health.bugs || "", "bad");
-    put("certificate", ends(node?.certificate_ends, time), node?.certificate_ends - time < SOON_S ? "bad" : "");
     return list;
 }
 
@@ -50,8 +55,8 @@ export class Facts {
         this.there = new Map();
     }
 
-    draw(card, node) {
-        const found = rows(card, node, now());
+    draw(card, node, waiting) {
+        const found = rows(card, node, now(), waiting);
         const names = new Set(found.map(([name]) => name));
         for (const [name, [term, value]] of this.there) {
             if (!names.has(name)) {
@@ -60,7 +65,9 @@ export class Facts {
                 this.there.delete(name);
             }
         }
-        if ([...this.there.keys()].length !== found.length || found.some(([name]) => !this.there.has(name))) this.list.replaceChildren();
+        const order = [...names].join("\n");
+        if (order !== this.order) this.list.replaceChildren();
+        this.order = order;
         for (const [name, text, weight] of found) {
             let pair = this.there.get(name);
             if (!pair) {

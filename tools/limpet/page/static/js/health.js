@@ -1,15 +1,15 @@
 // Small multiples: heap, signal and queue, from what the server has of them and from each health that comes.
 
-import { Chart } from "./chart.js";
+import { BYTES, Chart, WHOLE } from "./chart.js";
 import { el, show } from "./dom.js";
 import { bytes, number } from "./format.js";
 import { Series } from "./series.js";
 import { changed, now, on } from "./state.js";
 
 const SHOWN = [
-    ["heap", "free heap", (value) => bytes(value)],
-    ["rssi", "signal", (value) => `${number(value)} dBm`],
-    ["queued", "waiting on the node", (value) => number(value)],
+    ["heap", "free heap", (value) => bytes(value), BYTES],
+    ["rssi", "signal", (value) => `${number(value)} dBm`, WHOLE],
+    ["queued", "waiting on the node", (value) => number(value), WHOLE],
 ];
 const LEAST_S = 300;
 const NO_GAP = 1e9;
@@ -18,8 +18,8 @@ export class Health {
     constructor(id) {
         this.id = id;
         this.series = new Map();
-        this.charts = new Map(SHOWN.map(([name, text, format], hue) => [name, new Chart({ field: text, unit: "", hue: hue + 1, height: 108, small: true, format })]));
-        this.none = el("p", { class: "soft", text: "Drawn once it has said this of itself twice; nodes do so once a minute." });
+        this.charts = new Map(SHOWN.map(([name, text, format, axis], hue) => [name, new Chart({ field: text, unit: "", hue: hue + 1, height: 108, small: true, format, axis })]));
+        this.none = el("p", { class: "soft", text: "Drawn once it has said this of itself twice; a node does so every 5 minutes, or each health_s seconds of its config." });
         this.place = el("div", { class: "multiples" }, ...[...this.charts.values()].map((each) => each.element));
         this.element = el("section", { class: "panel health", "aria-labelledby": "health-head" }, el("h3", { id: "health-head", text: "Health" }), this.none, this.place);
         this.ends = [on("theme", () => this.repaint()), on("health-drawn", () => this.draw())];

@@ -9,7 +9,7 @@ import { Facts, Settings, Update } from "./facts.js";
 import { ago, moment, span, words } from "./format.js";
 import { Health } from "./health.js";
 import { Levers } from "./levers.js";
-import { fleet, now, on, stale } from "./state.js";
+import { fleet, now, on, stale, waitingOn } from "./state.js";
 
 export class NodeView {
     constructor(id) {
@@ -43,6 +43,7 @@ export class NodeView {
         this.ends = [
             on("cards", () => this.draw()),
             on("levers", () => this.drawLevers()),
+            on("scene", () => this.draw()),
             on("node", (message) => message.id === id && this.take(message)),
         ];
         this.timer = setInterval(() => this.draw(), 1000);
@@ -61,8 +62,6 @@ export class NodeView {
     }
 
     take(message) {
-        // Its health may be from before: since when it has said what it says.
-        if (message.health?.up !== this.node?.health?.up || !this.node) this.healthAt = message.trend?.heap?.at(-1)?.[0] ?? now();
         this.node = message;
         this.charts.interval = message.interval_s ?? message.health?.interval_s ?? 0;
         this.health.take(message);
@@ -93,8 +92,7 @@ export class NodeView {
         say(this.since, sinceText(card));
         say(this.place, (card.place ?? []).filter(Boolean).join(" / "));
         this.drawAlerts(card.alerts ?? []);
-        if (this.node) this.node.age = now() - this.healthAt;
-        this.facts.draw(card, this.node);
+        this.facts.draw(card, this.node, waitingOn(this.id));
         this.charts.take(card);
     }
 
@@ -113,6 +111,6 @@ function sinceText(card) {
     if (stale()) return card.seen ? `as of ${moment(card.seen, now())}` : "never heard";
     const reason = card.state === "offline" && card.reason ? `: ${words(card.reason)}` : "";
     const since = card.since ? `for ${span(now() - card.since)}` : "";
-    const seen = card.state === "online" ? "" : `heard ${ago(card.seen, now())}`;
+    const seen = card.state === "online" ? "" : `${card.seen ? "heard " : ""}${ago(card.seen, now())}`;
     return [`${since}${reason}`, seen].filter(Boolean).join(", ");
 }

@@ -32,6 +32,11 @@ export function operates() {
     return fleet.session.rights === "operate" || fleet.hello?.rights === "operate";
 }
 
+/** How many Readings wait on a device, by the demo's own log; undefined where only its health can tell. */
+export function waitingOn(id) {
+    return fleet.scene?.id === id ? fleet.scene.waiting : undefined;
+}
+
 /** The unit of a field, "" where it has none; outdoor_temperature is in that of temperature. */
 export function unit(field) {
     const units = fleet.hello?.units ?? {};
