@@ -9,8 +9,15 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from limpet.heard.fleet import Fleet
+from limpet.heard.known import Known
+from limpet.heard.listening import Hearing
 from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
+from limpet.ingest.consumer import Message
+from limpet.top.screen import Said, Scene
+from limpet.top.top import unread
+from limpet.top.view import View
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.running import base
 from support.nodes import FAST, IN_ORDER, StartNode
@@ -204,6 +211,20 @@ def test_once(mosquitto: Mosquitto, node: StartNode, setup: Setup) -> None:
     assert devices["node-1"]["reading"]["values"]["temperature"] is not None
     assert devices["node-2"]["state"] == "unseen"
     running.kill()
+
+
+def test_no_reading_came(setup: Setup) -> None:
+    """Of who is online with a longer interval than was listened: it is said how to see more."""
+    hearing = Hearing(Fleet({"node-1": base()}), Known(setup.layout.root, None, print))
+    scene = Scene("here", hearing, View(), Said())
+    assert unread(scene, 5) == ""
+    status = {"v": 1, "status": "online", "boot": 1, "session": 1}
+    reading = {"v": 1, "boot": 1, "seq": 0, "ts": 1_790_000_000, "temperature": 20}
+    for suffix, said in (("status", status), ("telemetry", reading)):
+        assert bool(unread(scene, 5)) == (suffix == "telemetry")
+        payload = json.dumps(said).encode()
+        hearing.fleet.take(Message(f"{base()}/{suffix}", payload, 1, 1, suffix == "status"), 0)
+    assert unread(scene, 5) == ""
 
 
 def test_once_on_a_terminal(mosquitto: Mosquitto, start: Start) -> None:

@@ -163,6 +163,20 @@ def _once(scene: Scene, seconds: float, as_json: bool) -> None:
         if not hearing.connects:
             raise Problem(f"{scene.said.text or 'There was no connection'}.", START)
         print(json.dumps(told(scene, time.time())) if as_json else text(scene, time.time()))
+        if not as_json and (few := unread(scene, seconds)):
+            print(few, file=sys.stderr)
+
+
+def unread(scene: Scene, seconds: float) -> str:
+    """Return what there is to say of devices that are online and of which no Reading was heard."""
+    devices = scene.hearing.fleet.devices.values()
+    count = sum(each.status == "online" and each.reading is None for each in devices)
+    if not count:
+        return ""
+    return (
+        f"Of {plural(count, 'device')} online no Reading came within {seconds:g} s: "
+        "--seconds listens longer, for more than their interval."
+    )
 
 
 def text(scene: Scene, now: float) -> str:
