@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from limpet.brokers.setup import open_setup
+from limpet.identity import consumers
 from limpet.identity.provisioning import Setup
 from limpet.running import beside
 from support.brokers.running import RunningBroker, fields
@@ -106,6 +107,20 @@ def test_help_says_who_the_page_is() -> None:
     said = " ".join(limpet("page", "--help").stdout.replace("│", " ").split())
     assert "[default: page]" in said
     assert "an operator of the fleet" in said
+
+
+@pytest.mark.parametrize("verb", ["page", "exporter"])
+def test_who_is_refused_names_no_address(broker: RunningBroker, tmp_path: Path, verb: str) -> None:
+    """At a broker of another fleet it ends, and has sent nobody to where it is not."""
+    root = fleet(tmp_path / "fleet")
+    setup = open_setup(root)
+    setup.device(fields("node-1"))
+    consumers.add(setup, "exporter", "read")
+    at = ["--broker", "127.0.0.1", "--port", str(broker.port), "--listen", "127.0.0.1:0"]
+    done = limpet(verb, "--fleet", root, *at)
+    assert done.returncode == 1
+    assert "No connection to" in done.stderr
+    assert "http" not in done.stdout
 
 
 def test_a_store_that_is_not_there(setup: Setup, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from limpet.shared.problem import Problem
 
 NAME = "exporter"
 LISTEN = "127.0.0.1:9883"
+# What the broker refuses for good ends it: where the metrics are is not said before, or so long.
+_SETTLE_S = 3.0
 _SUFFIXES = (topics.TELEMETRY, topics.BACKLOG, topics.STATUS, topics.HEALTH, topics.ALERTS)
 
 
@@ -98,9 +100,16 @@ def exporter(
     try:
         with held(address.key), Serving(registry_of(state), host, port) as serving:
             many = plural(len(state.fleet.devices), "device")
-            say(f"metrics of {many} at {serving.url}; Ctrl-C ends it")
+            where = [f"metrics of {many} at {serving.url}; Ctrl-C ends it"]
+            limit = time.monotonic() + _SETTLE_S
+
+            def told() -> bool:
+                if where and (consumer.connects or time.monotonic() > limit):
+                    say(where.pop())
+                return False
+
             state.figures.start()
-            hear(consumer, state)
+            hear(consumer, state, told)
     except KeyboardInterrupt:
         if sys.stdout.isatty():
             print()  # after the terminal's ^C

@@ -98,6 +98,11 @@ class Page:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
+    @property
+    def settled(self) -> bool:
+        """Whether there is a connection to the broker, or it was said that there is none."""
+        return self._listening.settled
+
     def _beside(self) -> dict[str, Any]:
         """Return what there is beside the fleet, by the kind of its frame."""
         levers = self._levers.describe() if self._levers and self._access.operate else None

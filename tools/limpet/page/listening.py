@@ -24,12 +24,15 @@ Say = Callable[[str], None]
 
 
 class Listening:
-    """Hears all of the fleet while the block runs. say: for a person."""
+    """Hears all of the fleet while the block runs. say: for a person. settled: whether that one was
+    told how the connection is; where only a person can put it right the thread fails instead.
+    """
 
     def __init__(self, address: Address, filters: tuple[str, ...], model: Model, say: Say) -> None:
         self._consumer = Consumer(address, Wanted(filters, kept=False), self._said)
         self._model = model
         self._say = say
+        self.settled = False
         self._out: queue.Queue[tuple[str, bytes]] = queue.Queue(MOST_WAITING)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
@@ -61,6 +64,7 @@ class Listening:
             self._model.at, self._model.said = f"{address.host}:{address.port}", text
         if not quiet:
             self._say(text)
+            self.settled = True
 
     def _run(self) -> None:
         try:

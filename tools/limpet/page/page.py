@@ -29,6 +29,8 @@ from limpet.shared.problem import Problem
 NAME = "page"
 VARIABLE = "LIMPET_PAGE_PASSWORD"
 _LOOK_S = 0.5
+# What the broker refuses for good ends the page: its address is not said before, or so long.
+_SETTLE_S, _SOON_S = 3.0, 0.05
 
 
 @Parameter(name="*")
@@ -101,6 +103,9 @@ def page(
         )
         try:
             stack.enter_context(shown)
+            limit = time.monotonic() + _SETTLE_S
+            while not shown.settled and time.monotonic() < limit and not ending.lost():
+                time.sleep(_SOON_S)
             _told(shown.url, wanted, access.operate, access.login is not None)
             if open and not opening.opened(shown.url):
                 _say("there is no browser here that could be opened")
