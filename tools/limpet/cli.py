@@ -139,7 +139,11 @@ def _empty(words: list[str]) -> str | None:
         if name.startswith("--") and sign and not value:
             return name
         if not word:
-            return before if before.startswith("--") else "A word of the command line"
+            return (
+                before
+                if before.startswith("--") and before != "--"
+                else "A word of the command line"
+            )
     return None
 
 

@@ -12,6 +12,7 @@ from limpet.homeassistant.entry import entry_topic, problem_topic
 from limpet.identity import consumers
 from limpet.identity.authority import load
 from limpet.identity.provisioning import Setup
+from limpet.operating.where import SetupInfo
 from support.brokers import old_rules
 from support.brokers.alone import Alone
 from support.brokers.mosquitto import Mosquitto
@@ -177,7 +178,7 @@ def test_what_is_entered_in_home_assistant(known: Setup, tmp_path: Path) -> None
     assert shown.returncode == 0, shown.stderr
     for words_ in (
         "127.0.0.1",
-        "8883",
+        str(SetupInfo(root).port),
         "Client ID                            hass",
         f"{root}/operators/hass/hass.key",
     ):
