@@ -157,7 +157,7 @@ class Client:
         self._sent = 0
         self._asked = []
         self._ms = self._ticks = 0
-        self._since = 0  # when it was up
+        self._since = 0  # when it came up, while it is
         self._pause = 0
         self._tasks = ()
         self._reading = False  # the task that serves waits for the socket
@@ -408,8 +408,9 @@ class Client:
 
     def on_down(self, cause):
         """The connection has ended, or a try has failed."""
-        if self.up.is_set():
+        if self._since:  # a program may have cleared `up`
             self._backoff.rested(self._ms - self._since)
+            self._since = 0
         self.cause = cause
         self._pause = self._backoff.next_ms(cause)
         self._is_down()

@@ -3,8 +3,9 @@
     from umqtt_robust import MQTTClient    # instead of: from umqtt.robust import MQTTClient
 
 As there, all but the first connect() is tried again until it is done. Unlike there, a QoS 1 message
-is sent again after each reconnect until it is acknowledged, subscriptions come back, whatever a
-broker or a network does is survived, and the wait between two tries grows and is random.
+is sent again after each reconnect until it is acknowledged, subscriptions that this run has made
+come back, whatever a broker or a network does is survived, and the wait between two tries grows and
+is random.
 """
 
 import time
