@@ -19,6 +19,7 @@ from limpet.identity.layout import Layout
 from limpet.identity.operators import operator_identity
 from limpet.identity.provisioning import Setup
 from limpet.identity.registry import BadRegistryError, NewerError, Registry
+from limpet.operating.where import SetupInfo
 from limpet.shared import locks
 from limpet.shared.firmware import errors
 from limpet.shared.problem import Problem
@@ -227,7 +228,8 @@ def test_the_operator_verb(made: Setup) -> None:
     root = made.layout.root
     done = limpet("operator", "add", "grafana", "--read", "--fleet", root)
     assert done.returncode == 0, done.stderr
-    assert "-i grafana" in done.stdout
+    info = SetupInfo(root)
+    assert f"mosquitto_sub -h {info.host} -p {info.port} -i grafana" in done.stdout
     found = json.loads(limpet("operator", "list", "--json", "--fleet", root).stdout)
     (grafana,) = [each for each in found if each["name"] == "grafana"]
     assert (grafana["role"], grafana["problem"]) == ("read", None)

@@ -195,4 +195,4 @@ def test_what_run_says_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     """How to have it, in a line."""
     assert beside.lacking() == ""
     monkeypatch.setattr(beside, "find_spec", lambda name: None)
-    assert beside.lacking() == "comes with limpet[page]: pipx install --force 'limpet[page]'"
+    assert "pipx install --force '.[page]'" in beside.lacking()

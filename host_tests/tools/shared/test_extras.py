@@ -36,7 +36,7 @@ def test_extra_is_named() -> None:
     said = blocked("serial", {"serial": "boards"}, "console")
     cause, remedy = said.splitlines()
     assert cause == "limpet: There is no Python package serial here: it comes with limpet[boards]."
-    assert "'limpet[boards]'" in remedy
+    assert "'.[boards]'" in remedy
 
 
 def test_what_everybody_needs() -> None:

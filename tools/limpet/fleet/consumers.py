@@ -20,6 +20,7 @@ from limpet.identity.fleet_folder import FleetOption, quoted, required
 from limpet.identity.layout import Layout
 from limpet.identity.operators import NAMES
 from limpet.identity.registry import Role, stamp
+from limpet.operating.where import SetupInfo
 from limpet.shared import asked
 from limpet.shared.numbers import Days
 from limpet.shared.problem import Problem
@@ -75,11 +76,20 @@ def add(
         print(f"Its client id is {name}; a second program with this name throws the first one out.")
         org = next(iter(organisations(setup.layout.bases())), "ORGANISATION")
         print(
-            f"Such as: cd {quoted(folder)} && mosquitto_sub -h BROKER -p 8883 -i {name} "
+            f"Such as: cd {quoted(folder)} && mosquitto_sub {_broker(root)} -i {name} "
             f"--cafile ca.crt --cert {name}.crt --key {name}.key -v -t '{org}/#'"
         )
         said |= {"made": made, **_said(setup.layout, name, setup.layout.consumers()[name])}
         said["to_do"] = reload.tell(setup)
+
+
+def _broker(root: Path) -> str:
+    """Return the words that name the devices' broker to mosquitto_sub."""
+    try:
+        info = SetupInfo(root)
+    except Problem:  # no device yet, which would say where
+        return "-h BROKER -p 8883"
+    return f"-h {info.host} -p {info.port}"
 
 
 @app.command(name="list")

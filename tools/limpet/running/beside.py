@@ -15,13 +15,13 @@ from limpet.identity.operators import operator_identity
 from limpet.ingest.asked import Address
 from limpet.operating.levers.levers import Levers
 from limpet.running.scene import Scene
-from limpet.shared.extras import EXTRAS
+from limpet.shared.extras import EXTRAS, installing
 
 
 def lacking() -> str:
     """Return what is to be said where the page cannot be had, else nothing."""
     there = all(find_spec(name) for name, extra in EXTRAS.items() if extra == "page")
-    return "" if there else "comes with limpet[page]: pipx install --force 'limpet[page]'"
+    return "" if there else f"comes with limpet[page]: {installing('page')}"
 
 
 @contextlib.contextmanager

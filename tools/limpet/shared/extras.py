@@ -20,6 +20,11 @@ EXTRAS: dict[str, str] = {
 _OURS = {"limpet", "limpet_bench", "node"}
 
 
+def installing(extra: str) -> str:
+    """Return what brings an extra, in words. No package index has a limpet: it is from a clone."""
+    return f"in the clone that limpet is from, pipx install --force '.[{extra}]'"
+
+
 def missing(error: ImportError) -> Problem | None:
     """Return what to do about an import that failed; None where no package of others' is missing,
     which is a bug.
@@ -33,7 +38,7 @@ def missing(error: ImportError) -> Problem | None:
     if extra := EXTRAS.get(package):
         return Problem(
             f"There is no Python package {package} here: it comes with limpet[{extra}].",
-            f"Install that: pipx install --force 'limpet[{extra}]', or the like by uv or pip.",
+            f"Install that: {installing(extra)}, or the like by uv or pip.",
         )
     return Problem(
         f"There is no Python package {package} here, which limpet needs.",

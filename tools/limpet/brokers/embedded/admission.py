@@ -103,7 +103,10 @@ async def read_connect(reader: ReaderAdapter) -> bytes:
         raise MQTTError("the first packet is no CONNECT of MQTT")
     if body[len(_MQTT) : len(_MQTT) + 1] != _LEVEL_3_1_1:
         # [7] An MQTT 5 client would get no answer at all.
-        raise Refused(UNACCEPTABLE_PROTOCOL_VERSION, "speaks another MQTT than 3.1.1")
+        raise Refused(
+            UNACCEPTABLE_PROTOCOL_VERSION,
+            "speaks another MQTT than 3.1.1; who can, comes back with that",
+        )
     return raw + body
 
 
