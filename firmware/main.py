@@ -10,7 +10,7 @@ _FIRMWARE = (
     "vfs esp32 _thread gc flashbdev"
 )
 _CONSOLE_MS = 600_000  # for who copies the code again
-_READ = 512
+_READ = 256
 
 
 def start():
@@ -68,7 +68,7 @@ def known(sys):
 
 def mounted(read_size=32):
     """Mount the flash in place of itself, which is read by so many bytes: littlefs has 32, and
-    nearly all that loading a module takes is to look for its file. What reads more takes 4 KB of
+    nearly all that loading a module takes is to look for its file. What reads more takes 2 KB of
     heap, and nothing may be written through it (see device/flash.py).
     """
     try:
