@@ -177,7 +177,7 @@ def test_what_is_entered_in_home_assistant(known: Setup, tmp_path: Path) -> None
     shown = limpet("homeassistant", "--setup", "--fleet", root)
     assert shown.returncode == 0, shown.stderr
     for words_ in (
-        "127.0.0.1",
+        "127.0.0.1 is this machine alone",
         str(SetupInfo(root).port),
         "Client ID                            hass",
         f"{root}/operators/hass/hass.key",

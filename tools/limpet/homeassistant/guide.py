@@ -6,6 +6,7 @@ from limpet.homeassistant.entry import PREFIX
 from limpet.identity.fleet_folder import option, quoted
 from limpet.identity.layout import Layout
 from limpet.operating.where import SetupInfo
+from limpet.shared.firmware import rules
 from limpet.shared.problem import Problem
 
 ROLE = "home-assistant"
@@ -30,13 +31,19 @@ integration, MQTT, "Manually enter the MQTT broker connection details":
 
 The key is a secret: bring it by a way that nobody reads, and leave no copy behind. The client ID
 has to be {name}: a broker lets in one client of a name. What devices there are, `limpet
-homeassistant` tells it.{prefix}"""
+homeassistant` tells it.{more}"""
 
 _PREFIX = """
 
 Under Configure of the integration: Discovery prefix {prefix}, Birth message topic {prefix}/status.
 The rules of `limpet broker-config` know the prefix {usual} alone: for another one they have to be
 your own."""
+
+
+_HERE = """
+
+{host} is this machine alone, and in a container the container alone: elsewhere Home Assistant needs
+a broker that listens on an address of the network, see docs/your-own-broker.md."""
 
 
 def text(layout: Layout, prefix: str) -> str:
@@ -51,9 +58,9 @@ def text(layout: Layout, prefix: str) -> str:
         )
     info = SetupInfo(layout.root)
     name = here[0]
-    more = ""
+    more = _HERE.format(host=info.host) if rules.is_loopback(info.host) else ""
     if prefix != PREFIX:
-        more = _PREFIX.format(prefix=prefix, usual=PREFIX)
+        more += _PREFIX.format(prefix=prefix, usual=PREFIX)
     return _TEXT.format(
-        host=info.host, port=info.port, name=name, folder=quoted(layout.operator(name)), prefix=more
+        host=info.host, port=info.port, name=name, folder=quoted(layout.operator(name)), more=more
     )
