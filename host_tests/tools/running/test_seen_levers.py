@@ -122,6 +122,8 @@ def test_the_sensor_is_unplugged_or_spoilt(demo: Tool, visits: Visits, lever: st
     """There are no Readings, then an alert; and both end with the fault."""
     visit = visits(address(demo))
     page = visit.at()
+    # By two of them it is known how often they come, also where the first health was not heard.
+    expect(figure(page, "arrived")).to_have_text(re.compile(r"^([2-9]|\d\d+)$"))
     expect(readings(page)).to_have_attribute("aria-label", re.compile("°C last"))
     pull(page, lever, True)
     expect(page.locator(".alerts li").first).to_be_visible()
