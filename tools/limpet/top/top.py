@@ -158,6 +158,8 @@ def _once(scene: Scene, seconds: float, as_json: bool) -> None:
         time.sleep(min(left, NEWS_S))
         line.say("")
     line.end()
+    if ending.lost():
+        return  # nobody is left to be told, whether there was a connection or not
     hearing = scene.hearing
     with hearing.lock:
         if not hearing.connects:
