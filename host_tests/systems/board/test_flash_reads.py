@@ -41,8 +41,9 @@ def test_reads_up_to_the_link_and_for_a_command(
     more in the boot that takes other settings. Where each module is a file, four looks are taken
     for each, and there is no mount for loading, it is 47,000 to 90,000 and 6,000, and 12,000 more.
 
-    Power to main.py are 400 reads, main.py, the mount for loading and the guard 300, the other 60
-    modules 600, the mount with which the node goes on 150, the time servers 350.
+    Counted with 1 KB at a time, power to main.py are 400 reads, main.py, the mount for loading and
+    the guard 300, the other 60 modules 600, the mount with which the node goes on 150, the time
+    servers 350.
     """
     device = broker.image(tmp_path / "device", **AIR)
     board = virtual_board(blocks=BLOCKS)
